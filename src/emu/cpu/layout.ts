@@ -1,0 +1,93 @@
+/**
+ * Where things are in the one Wasm memory. All addresses are bytes; everything below `RECORD_ARENA` is fixed,
+ * so that emitted code reaches registers with constant addresses.
+ *
+ * The architectural state of the running task is the block [CPU_STATE, CPU_STATE + CPU_STATE_SIZE): switching tasks
+ * copies that block out and in, nothing else.
+ */
+
+/** Architectural state: saved and restored per task. */
+export const CPU_STATE = 0x1000
+export const CPU_STATE_SIZE = 0x400
+
+/** 16 general registers, 8 bytes each, in encoding order: rax rcx rdx rbx rsp rbp rsi rdi r8 … r15. */
+export const GPR = 0x1000
+export const RIP = 0x1080
+/**
+ * Lazy flags. ZF, SF and PF follow `FLAG_RESULT` (the last result, sign-extended to 64 bits): ZF = it is zero,
+ * SF = bit 63, PF = even parity of its low byte. `FLAG_AUX` is 32 bits laid out as RFLAGS: CF (bit 0), AF (bit 4) and
+ * OF (bit 11) are the flags themselves; SF (bit 7) and PF (bit 2) are inverted by a one there, which only POPF-like
+ * instructions need (a result can't be zero and negative at once; ZF is never inverted).
+ */
+export const FLAG_RESULT = 0x1088
+export const FLAG_AUX = 0x1090
+/** The other bits of RFLAGS, in place: TF 0x100, IF 0x200 (always set), DF 0x400, NT 0x4000, AC 0x40000, ID 0x200000. */
+export const FLAG_OTHER = 0x1094
+export const FS_BASE = 0x10a0
+export const GS_BASE = 0x10a8
+/** Always zero: the base or index of an address that has none. */
+export const ZERO = 0x10b0
+/** The linear address made by an address record, for the addressing forms that memory operands don't take directly. */
+export const EFFECTIVE_ADDRESS = 0x10b8
+export const MXCSR = 0x10c0
+/** x87 control word; status word (TOP in bits 11–13 as the processor stores it); full tag word: each 32 bits. */
+export const FPU_CONTROL = 0x10c4
+export const FPU_STATUS = 0x10c8
+export const FPU_TAG = 0x10cc
+/** Last x87 opcode (11 bits), instruction pointer and data pointer. */
+export const FPU_OPCODE = 0x10d0
+export const FPU_IP = 0x10d8
+export const FPU_DP = 0x10e0
+/** Physical x87 registers R0–R7, 16 bytes each: 64-bit significand, then 16 bits sign and exponent. ST(i) is R[(TOP + i) & 7]. */
+export const FPU_REGISTERS = 0x1100
+/** 16 vector registers, 32 bytes each (XMM is the low half). */
+export const VECTOR = 0x1200
+export const VECTOR_STRIDE = 32
+
+/** Not architectural: the engine's own words. */
+export const BUDGET = 0x1800
+export const EXIT_REASON = 0x1804
+/** Vector number of a fault and its error code, when EXIT_REASON is FAULT. */
+export const EXIT_VECTOR = 0x1808
+export const EXIT_ERROR = 0x180c
+/** Linear address of a page fault, 8 bytes. */
+export const EXIT_ADDRESS = 0x1810
+/** The record being executed when a slow path was taken. */
+export const EXIT_RECORD = 0x1818
+/** Cycle count at the start of the slice (f64) and the budget given then (i32): what RDTSC reads. */
+export const SLICE_CYCLE = 0x1820
+export const SLICE_BUDGET = 0x1828
+/** Accesses that cross a page go through these 64 bytes. */
+export const BOUNCE = 0x1900
+export const BOUNCE_SIZE = 0x80
+/** Scratch for semantics and runtime functions that return more than one value. */
+export const SCRATCH = 0x1a00
+/** Room for the records of one instruction when it is executed alone. */
+export const STEP_RECORDS = 0x1c00
+
+/** Soft TLBs: entries of 16 bytes: i64 virtual page number (−1: empty), i32 addend: host address = low 32 bits of guest address + addend. */
+export const TLB_ENTRIES = 1024
+export const TLB_READ = 0x4000
+export const TLB_WRITE = 0x8000
+/** Jump cache: 4096 entries of 16 bytes: i64 rip (−1: empty), i32 record. */
+export const JUMP_CACHE = 0x10000
+export const JUMP_CACHE_ENTRIES = 4096
+/** Constant tables for semantics (filled once by `src/emu/interp/constants.ts`). */
+export const CONSTANTS = 0x20000
+/** Decoded records grow from here to FRAMES. */
+export const RECORD_ARENA = 0x100000
+export const RECORD_ARENA_END = 0x3000000
+/** Guest page frames from here on. */
+export const FRAMES = RECORD_ARENA_END
+
+export const PAGE_SHIFT = 12
+export const PAGE_SIZE = 4096
+export const PAGE_MASK = 4095
+
+export const REGISTER_NAMES = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi',
+  'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15'] as const
+export const RAX = 0, RCX = 1, RDX = 2, RBX = 3, RSP = 4, RBP = 5, RSI = 6, RDI = 7,
+  R8 = 8, R9 = 9, R10 = 10, R11 = 11, R12 = 12, R13 = 13, R14 = 14, R15 = 15
+
+/** RFLAGS bits (Intel SDM volume 1, 3.4.3). */
+export const CF = 0x1, PF = 0x4, AF = 0x10, ZF = 0x40, SF = 0x80, TF = 0x100, IF = 0x200, DF = 0x400, OF = 0x800

@@ -1,0 +1,106 @@
+/**
+ * How an encoding is written down: one row an encoding, as text, close to the opcode maps of Intel SDM volume 2.
+ *
+ *   row('80 /0', 'add', 'Eb Ib', 'lock')
+ *
+ * Encoding: opcode bytes in hex, preceded by a mandatory prefix if any, followed by constraints:
+ *   np          no 66, F3 or F2 prefix                 66 | f3 | f2   that mandatory prefix (as the first word, before 0f)
+ *   0f, 0f 38, 0f 3a    opcode maps                    +r             three low bits of the opcode are a register
+ *   /0 … /7     ModRM.reg is that digit                /r             has a ModRM byte (implied by operands; may be left out)
+ *   mem | reg   ModRM.mod is not 3 | is 3              w0 | w1        REX.W
+ *   =c8         the ModRM byte is just that            =c0+i          ModRM byte c0 … c7 (x87 stack operand)
+ *   rep | repne F3 | F2 as a repeat prefix; norep: neither
+ *
+ * Operands, as a letter and a size:
+ *   E ModRM.rm, register or memory     G ModRM.reg register      Z register in the opcode     M ModRM.rm, memory only
+ *   R ModRM.rm, register only          A accumulator (rax)       C rcx (shift count, Cb)      D rdx (port, Dw)
+ *   I immediate                        J branch displacement     O absolute address (moffs)
+ *   V vector register in ModRM.reg     W vector register or memory in ModRM.rm    U vector register in ModRM.rm
+ *   P, Q, N: the same for MMX registers
+ *   S size only (string and similar instructions: their operands are implicit)
+ *   1 the constant one                 F x87 register ST(i) of `=c0+i`
+ *   Y segment register in ModRM.reg
+ * Sizes: b 1, w 2, d 4, q 8, x 16 (vector), t 10 (x87), n none/opaque memory (address only),
+ *   v 2/4/8 by operand size, y 4/8 by REX.W, z as v but an immediate of at most 4 bytes, sign-extended,
+ *   s 2/8: 64-bit by default, 66 makes it 16 (push, pop, near branches)
+ *   Ib is sign-extended to the size of the first operand; Iv is a full immediate of up to 8 bytes.
+ *
+ * Options: 'lock' LOCK is allowed with a memory destination; 'end' ends a basic block; 'ignore66' operand size ignores 66.
+ */
+export type RowOption = 'lock' | 'end' | 'ignore66' | 'unsigned-immediate'
+
+export interface OperandSpec {
+  readonly letter: string
+  readonly size: string
+}
+
+export interface Row {
+  readonly text: string
+  /** Name of the semantics: key of the registry in `src/emu/semantics/registry.ts`. */
+  readonly name: string
+  readonly operands: readonly OperandSpec[]
+  readonly options: ReadonlySet<RowOption>
+  /** Opcode map: 0 one byte, 1 0F, 2 0F 38, 3 0F 3A. */
+  readonly map: 0 | 1 | 2 | 3
+  readonly opcode: number
+  readonly registerInOpcode: boolean
+  /** Mandatory prefix: undefined don't care, 0 none. */
+  readonly prefix: undefined | 0 | 0x66 | 0xf3 | 0xf2
+  readonly digit: number | undefined
+  readonly mod: 'mem' | 'reg' | undefined
+  readonly rexW: boolean | undefined
+  /** ModRM byte, and how many that follow it also match. */
+  readonly modrm: number | undefined
+  readonly modrmCount: number
+  readonly hasModrm: boolean
+}
+
+const OPERAND = /^([EGZMRACDIJOVWUPQNSFY])([bwdqxtnvyzs]?)$|^(1)$/
+
+export const row = (text: string, name: string, operands = '', ...options: readonly RowOption[]): Row => {
+  const specs = operands.split(/[\s,]+/).filter((word) => word !== '').map((word): OperandSpec => {
+    const match = OPERAND.exec(word)
+    if (match === null) throw new Error(`row '${text} ${name}': operand '${word}' is not known`)
+    return { letter: match[3] ?? match[1], size: match[2] ?? '' }
+  })
+  let map: Row['map'] = 0
+  let opcode: number | undefined
+  let prefix: Row['prefix']
+  let digit: number | undefined
+  let mod: Row['mod']
+  let rexW: boolean | undefined
+  let modrm: number | undefined
+  let modrmCount = 1
+  let registerInOpcode = false
+  let needsModrm = specs.some(({ letter }) => 'EGMRVWUPQNY'.includes(letter))
+  const words = text.split(/\s+/)
+  words.forEach((word, at) => {
+    if (word === 'np' || word === 'norep') prefix = 0
+    else if (word === 'rep') prefix = 0xf3
+    else if (word === 'repne') prefix = 0xf2
+    else if ((word === '66' || word === 'f3' || word === 'f2') && words[at + 1] === '0f') prefix = parseInt(word, 16) as 0x66
+    else if (word === '0f' && opcode === undefined && words.length > at + 1) map = 1
+    else if (map === 1 && opcode === undefined && word === '38') map = 2
+    else if (map === 1 && opcode === undefined && word === '3a') map = 3
+    else if (word === 'mem' || word === 'reg') { mod = word; needsModrm = true }
+    else if (word === 'w0' || word === 'w1') rexW = word === 'w1'
+    else if (word === '/r') needsModrm = true
+    else if (/^\/[0-7]$/.test(word)) { digit = Number(word[1]); needsModrm = true }
+    else if (/^=[0-9a-f]{2}(\+i)?$/.test(word)) {
+      modrm = parseInt(word.slice(1, 3), 16)
+      if (word.endsWith('+i')) modrmCount = 8
+      needsModrm = true
+    } else if (/^[0-9a-f]{2}(\+r)?$/.test(word) && opcode === undefined) {
+      opcode = parseInt(word.slice(0, 2), 16)
+      registerInOpcode = word.endsWith('+r')
+    } else throw new Error(`row '${text} ${name}': '${word}' is not understood`)
+  })
+  if (opcode === undefined) throw new Error(`row '${text} ${name}' has no opcode`)
+  return {
+    text, name, operands: specs, options: new Set(options), map, opcode, registerInOpcode, prefix, digit, mod, rexW,
+    modrm, modrmCount, hasModrm: needsModrm,
+  }
+}
+
+/** Several rows that differ in one thing: `rows(8, (i) => row(…))`. */
+export const rows = (count: number, make: (index: number) => Row): Row[] => Array.from({ length: count }, (_, i) => make(i))

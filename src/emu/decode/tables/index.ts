@@ -1,0 +1,18 @@
+/** All rows, indexed by opcode map and opcode. Add a table here when you add a file of rows. */
+import type { Row } from '../rows.ts'
+import { INTEGER_ROWS } from './integer.ts'
+import { CONTROL_ROWS } from './control.ts'
+
+export const ALL_ROWS: readonly Row[] = [...INTEGER_ROWS, ...CONTROL_ROWS]
+
+const build = (): (readonly Row[] | undefined)[][] => {
+  const tables: Row[][][] = [[], [], [], []]
+  for (const row of ALL_ROWS) {
+    const count = row.registerInOpcode ? 8 : 1
+    for (let i = 0; i < count; i++) (tables[row.map][row.opcode + i] ??= []).push(row)
+  }
+  return tables
+}
+
+/** TABLES[map][opcode]: the rows to try in order. */
+export const TABLES: readonly (readonly (readonly Row[] | undefined)[])[] = build()

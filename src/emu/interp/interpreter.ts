@@ -1,0 +1,365 @@
+/**
+ * Tier 0's engine: runs records, finds and makes them, answers the slow paths.
+ *
+ * Budgets are exact. A block that fits the budget is paid for when it is entered; one that does not is executed
+ * instruction by instruction (`#step`) until the budget is used up. A fault gives back what was not executed.
+ */
+import * as layout from '../cpu/layout.ts'
+import { CpuState } from '../cpu/state.ts'
+import { cpuid } from '../cpu/model.ts'
+import { FRAME_CODE, type PhysicalMemory } from '../memory.ts'
+import { ACCESS_EXECUTE, ACCESS_READ, ACCESS_WRITE, type Access, type Mmu, NO_FRAME } from '../mmu/mmu.ts'
+import { EXIT_BUDGET, EXIT_FAULT, EXIT_REQUESTED, EXIT_SYSCALL, type ExitReason, type Fault, type Processor,
+  VECTOR_DB, VECTOR_GP, VECTOR_PF, VECTOR_SS } from '../processor.ts'
+import type { Tier0Manifest } from './generate.ts'
+import * as record from './records.ts'
+import { type CodePage, Translator } from './translator.ts'
+
+/** Thrown through Wasm frames to leave an instruction; never seen outside. One object, no stack. */
+class GuestFault {}
+const GUEST_FAULT = Object.freeze(new GuestFault())
+
+const TWO_32 = 0x1_0000_0000
+/** First page number beyond the lower canonical half. */
+const USER_PAGES = 2 ** 35
+
+export class Interpreter implements Processor {
+  readonly memory: PhysicalMemory
+  readonly cpu: CpuState
+  readonly fault: Fault = { vector: 0, errorCode: 0, address: 0 }
+  executed = 0
+  randomWord: () => number = () => 0
+
+  readonly #translator: Translator
+  readonly #run: (record: number, handler: number) => void
+  #mmu: Mmu | undefined
+  /** Code pages of the current address space by virtual page. */
+  readonly #codePages = new Map<number, CodePage>()
+  #requested = false
+  /** Budget set aside when an exit was requested. */
+  #withheld = 0
+  /** Second half of a write that crosses pages: host addresses and lengths. */
+  #bounceFirst = 0
+  #bounceFirstLength = 0
+  #bounceSecond = 0
+  #bounceSecondLength = 0
+
+  constructor(memory: PhysicalMemory, module: WebAssembly.Module, manifest: Tier0Manifest) {
+    this.memory = memory
+    this.cpu = new CpuState(memory)
+    this.#translator = new Translator(memory, manifest)
+    this.#translator.onReset = () => { this.#forgetCode() }
+    memory.onCodeWrite = (frame) => { this.#dropCode(frame) }
+    const instance = new WebAssembly.Instance(module, {
+      env: { memory: memory.memory },
+      host: {
+        host_translate: (at: number, low: number, high: number, size: number, access: Access) => this.#translate(at, low, high, size, access),
+        finish_write: () => { this.#finishWrite() },
+        raise: (at: number, vector: number, errorCode: number) => this.#raise(at, vector, errorCode, 0),
+        host_lookup: (low: number, high: number) => this.#lookup(low, high),
+        host_link: (at: number) => this.#link(at),
+        host_cpuid: () => { cpuid(memory) },
+        host_random: () => this.randomWord() | 0,
+      },
+    })
+    this.#run = instance.exports.run as (record: number, handler: number) => void
+    this.#emptyTlb()
+    this.#emptyJumpCache()
+  }
+
+  /** How many instructions were translated so far, counting again what was dropped. */
+  get translatedInstructions(): number { return this.#translator.translatedInstructions }
+
+  setMmu(mmu: Mmu): void {
+    this.#mmu = mmu
+    this.flushTlb()
+  }
+
+  flushTlb(): void {
+    this.#emptyTlb()
+    this.#forgetCode()
+  }
+
+  flushPage(page: number): void {
+    const entry = (page % layout.TLB_ENTRIES) << 4
+    for (const tlb of [layout.TLB_READ, layout.TLB_WRITE]) {
+      this.memory.i32[(tlb + entry) >> 2] = -1
+      this.memory.i32[(tlb + entry + 4) >> 2] = -1
+    }
+    const codePage = this.#codePages.get(page)
+    if (codePage !== undefined) {
+      // Records of this page may be running: make them look again.
+      this.#translator.dropFrame(codePage.frame)
+      this.memory.clearFlag(codePage.frame, FRAME_CODE)
+      this.#forgetCode()
+    }
+  }
+
+  requestExit(): void {
+    this.#requested = true
+    this.#withheld += this.memory.i32[layout.BUDGET >> 2]
+    this.memory.i32[layout.BUDGET >> 2] = 0
+  }
+
+  run(budget: number, cycle: number): ExitReason {
+    const { memory } = this
+    const i32 = memory.i32
+    i32[layout.BUDGET >> 2] = budget
+    i32[layout.SLICE_BUDGET >> 2] = budget
+    memory.f64[layout.SLICE_CYCLE >> 3] = cycle
+    this.#withheld = 0
+    this.#requested = false
+    const reason = this.#loop()
+    // Views may have been replaced while the guest ran.
+    this.executed = budget - this.memory.i32[layout.BUDGET >> 2] - this.#withheld
+    return reason
+  }
+
+  #loop(): ExitReason {
+    for (;;) {
+      const { memory } = this
+      try {
+        if ((memory.u32[layout.FLAG_OTHER >> 2] & layout.TF) !== 0) {
+          const reason = this.#step()
+          if (reason === EXIT_SYSCALL) return EXIT_SYSCALL
+          this.fault.vector = VECTOR_DB
+          this.fault.errorCode = 0
+          this.fault.address = 0
+          return EXIT_FAULT
+        }
+        const rip = layout.RIP >> 2
+        const at = this.#lookup(memory.i32[rip], memory.i32[rip + 1])
+        this.#run(at, this.memory.u32[at >> 2])
+      } catch (error) {
+        if (error === GUEST_FAULT) return EXIT_FAULT
+        throw error
+      }
+      const reason = this.memory.u32[layout.EXIT_REASON >> 2]
+      if (reason === EXIT_SYSCALL) return EXIT_SYSCALL
+      if (this.#requested) return EXIT_REQUESTED
+      if (reason === EXIT_BUDGET) {
+        try {
+          while (this.memory.i32[layout.BUDGET >> 2] > 0) {
+            const stepped = this.#step()
+            if (stepped === EXIT_SYSCALL) return EXIT_SYSCALL
+            if (this.#requested) return EXIT_REQUESTED
+          }
+        } catch (error) {
+          if (error === GUEST_FAULT) return EXIT_FAULT
+          throw error
+        }
+        return EXIT_BUDGET
+      }
+      if (this.memory.i32[layout.BUDGET >> 2] <= 0) return EXIT_BUDGET
+    }
+  }
+
+  /** Executes one instruction alone (a repeated one for as long as the budget lasts). */
+  #step(): number {
+    const { memory } = this
+    const low = memory.u32[layout.RIP >> 2]
+    const high = memory.u32[(layout.RIP >> 2) + 1]
+    const page = this.#codePageNumber(low, high)
+    const frame = this.#frameForFetch(page)
+    const at = this.#translator.single(page, frame, low & layout.PAGE_MASK, () => this.#nextFrame(page))
+    if (at === 0) this.#fetchFault(page + 1, (page + 1) * layout.PAGE_SIZE)
+    this.memory.i32[layout.BUDGET >> 2]--
+    this.memory.u32[layout.EXIT_REASON >> 2] = 0
+    this.#run(at, this.memory.u32[at >> 2])
+    return this.memory.u32[layout.EXIT_REASON >> 2]
+  }
+
+  // ——— Code ———
+
+  #codePageNumber(low: number, high: number): number {
+    const page = (high >>> 0) * (TWO_32 / layout.PAGE_SIZE) + (low >>> layout.PAGE_SHIFT)
+    if (page >= USER_PAGES) {
+      // Not canonical: #GP; the upper half: a page fault in user mode.
+      if (high >>> 0 < 0xffff8000) this.#throwFault(VECTOR_GP, 0, 0)
+      this.#throwFault(VECTOR_PF, 0x15, (high | 0) * TWO_32 + (low >>> 0))
+    }
+    return page
+  }
+
+  #frameForFetch(page: number): number {
+    const codePage = this.#codePages.get(page)
+    if (codePage?.valid === true) return codePage.frame
+    const frame = this.#mmuOrThrow().resolve(page, ACCESS_EXECUTE)
+    if (frame === NO_FRAME) {
+      const low = this.memory.u32[layout.RIP >> 2] & layout.PAGE_MASK
+      this.#fetchFault(page, page * layout.PAGE_SIZE + low)
+    }
+    return frame
+  }
+
+  #nextFrame(page: number): number {
+    return page + 1 >= USER_PAGES ? NO_FRAME : this.#mmuOrThrow().resolve(page + 1, ACCESS_EXECUTE)
+  }
+
+  #fetchFault(page: number, address: number): never {
+    this.#throwFault(VECTOR_PF, this.#mmuOrThrow().faultCode(page, ACCESS_EXECUTE) | 0x10, address)
+  }
+
+  #lookup(low: number, high: number): number {
+    const page = this.#codePageNumber(low, high)
+    let codePage = this.#codePages.get(page)
+    if (codePage?.valid !== true) {
+      const u32 = this.memory.u32
+      // A fetch fault is that of the target.
+      u32[layout.RIP >> 2] = low
+      u32[(layout.RIP >> 2) + 1] = high
+      codePage = this.#translator.codePage(page, this.#frameForFetch(page))
+      this.#codePages.set(page, codePage)
+    }
+    const generation = this.#translator.generation
+    const wasCode = (this.memory.flags(codePage.frame) & FRAME_CODE) !== 0
+    const at = this.#translator.block(codePage, low & layout.PAGE_MASK, () => this.#nextFrame(page))
+    if (at === 0) {
+      this.memory.u32[layout.RIP >> 2] = low
+      this.memory.u32[(layout.RIP >> 2) + 1] = high
+      this.#fetchFault(page + 1, (page + 1) * layout.PAGE_SIZE)
+    }
+    if (this.#translator.generation !== generation) this.#codePages.set(page, codePage)
+    if (!wasCode) this.#emptyTlbOf(layout.TLB_WRITE)
+    // A code page made for this address space may have been dropped since its blocks were cached: only valid ones go in.
+    const hash = ((low ^ ((low >>> 12) | (high << 20))) & (layout.JUMP_CACHE_ENTRIES - 1)) << 4
+    const entry = (layout.JUMP_CACHE + hash) >> 2
+    const { i32 } = this.memory
+    i32[entry] = low
+    i32[entry + 1] = high
+    i32[entry + 2] = at
+    return at
+  }
+
+  #link(at: number): number {
+    const { u32 } = this.memory
+    const low = u32[(at + record.RECORD_RIP) >> 2]
+    const high = u32[(at + record.RECORD_RIP + 4) >> 2]
+    const slot = u32[(at + record.RECORD_LINK_SLOT) >> 2]
+    const generation = this.#translator.generation
+    const target = this.#lookup(low, high)
+    if (this.#translator.generation === generation && slot !== 0) this.memory.u32[slot >> 2] = target
+    return target
+  }
+
+  #dropCode(frame: number): void {
+    this.#translator.dropFrame(frame)
+    this.memory.clearFlag(frame, FRAME_CODE)
+    for (const [page, codePage] of this.#codePages) if (!codePage.valid) this.#codePages.delete(page)
+    this.#emptyJumpCache()
+  }
+
+  #forgetCode(): void {
+    this.#codePages.clear()
+    this.#emptyJumpCache()
+  }
+
+  #emptyJumpCache(): void {
+    this.memory.u8.fill(0xff, layout.JUMP_CACHE, layout.JUMP_CACHE + layout.JUMP_CACHE_ENTRIES * 16)
+  }
+
+  // ——— Memory ———
+
+  #emptyTlb(): void {
+    this.#emptyTlbOf(layout.TLB_READ)
+    this.#emptyTlbOf(layout.TLB_WRITE)
+  }
+
+  #emptyTlbOf(tlb: number): void {
+    this.memory.u8.fill(0xff, tlb, tlb + layout.TLB_ENTRIES * 16)
+  }
+
+  #fillTlb(tlb: number, page: number, frame: number): void {
+    const entry = (tlb + ((page % layout.TLB_ENTRIES) << 4)) >> 2
+    const { i32 } = this.memory
+    i32[entry] = page
+    i32[entry + 1] = Math.floor(page / TWO_32)
+    // addend: frame address − low 32 bits of the page's address, modulo 2^32
+    i32[entry + 2] = (frame << layout.PAGE_SHIFT) - (page << layout.PAGE_SHIFT)
+  }
+
+  /** Host address of the page, or a guest fault at record `at`. */
+  #page(at: number, page: number, access: Access, address: number): number {
+    const mmu = this.#mmuOrThrow()
+    const frame = mmu.resolve(page, access)
+    if (frame === NO_FRAME) {
+      const code = mmu.faultCode(page, access) | (access === ACCESS_WRITE ? 2 : 0)
+      this.#raise(at, VECTOR_PF, code, address)
+    }
+    if (access === ACCESS_WRITE) {
+      this.memory.beforeWrite(frame)
+      this.#fillTlb(layout.TLB_WRITE, page, frame)
+    } else {
+      this.#fillTlb(layout.TLB_READ, page, frame)
+    }
+    return frame
+  }
+
+  #translate(at: number, low: number, high: number, size: number, access: Access): number {
+    const page = (high >>> 0) * (TWO_32 / layout.PAGE_SIZE) + (low >>> layout.PAGE_SHIFT)
+    const offset = low & layout.PAGE_MASK
+    if (page >= USER_PAGES) this.#badAddress(at, low, high, access)
+    const address = page * layout.PAGE_SIZE + offset
+    if (offset + size <= layout.PAGE_SIZE) return this.#page(at, page, access, address) * layout.PAGE_SIZE + offset
+    // Crosses into the next page: both are resolved before anything is written.
+    const firstLength = layout.PAGE_SIZE - offset
+    const first = this.#page(at, page, access, address) * layout.PAGE_SIZE + offset
+    if (page + 1 >= USER_PAGES) this.#raise(at, VECTOR_GP, 0, 0)
+    const second = this.#page(at, page + 1, access, address + firstLength) * layout.PAGE_SIZE
+    const { u8 } = this.memory
+    u8.copyWithin(layout.BOUNCE, first, first + firstLength)
+    u8.copyWithin(layout.BOUNCE + firstLength, second, second + size - firstLength)
+    this.#bounceFirst = first
+    this.#bounceFirstLength = firstLength
+    this.#bounceSecond = second
+    this.#bounceSecondLength = size - firstLength
+    return layout.BOUNCE
+  }
+
+  /** An address beyond the lower canonical half. */
+  #badAddress(at: number, low: number, high: number, access: Access): never {
+    if (high >>> 0 >= 0xffff8000) {
+      // The kernel's half: present or not does not show; Linux reports the address and a protection fault in user mode.
+      this.#raise(at, VECTOR_PF, 5 | (access === ACCESS_WRITE ? 2 : 0), (high | 0) * TWO_32 + (low >>> 0))
+    }
+    // #SS for addresses through the stack registers is indistinguishable to Linux programs but for the trap number.
+    this.#raise(at, this.#usesStackSegment(at) ? VECTOR_SS : VECTOR_GP, 0, 0)
+  }
+
+  #usesStackSegment(at: number): boolean {
+    const base = this.memory.u16[(at + record.RECORD_BASE) >> 1]
+    return base === layout.GPR + layout.RSP * 8 || base === layout.GPR + layout.RBP * 8
+  }
+
+  #finishWrite(): void {
+    const { u8 } = this.memory
+    u8.copyWithin(this.#bounceFirst, layout.BOUNCE, layout.BOUNCE + this.#bounceFirstLength)
+    u8.copyWithin(this.#bounceSecond, layout.BOUNCE + this.#bounceFirstLength,
+      layout.BOUNCE + this.#bounceFirstLength + this.#bounceSecondLength)
+  }
+
+  // ——— Faults ———
+
+  /** A fault of the instruction at record `at`: what its block paid beyond it is given back. */
+  #raise(at: number, vector: number, errorCode: number, address: number): never {
+    const { u32, i32, u16 } = this.memory
+    u32[layout.RIP >> 2] = u32[(at + record.RECORD_RIP) >> 2]
+    u32[(layout.RIP >> 2) + 1] = u32[(at + record.RECORD_RIP + 4) >> 2]
+    i32[layout.BUDGET >> 2] += u16[(at + record.RECORD_REFUND) >> 1]
+    return this.#throwFault(vector, errorCode, address)
+  }
+
+  #throwFault(vector: number, errorCode: number, address: number): never {
+    this.fault.vector = vector
+    this.fault.errorCode = errorCode
+    this.fault.address = address
+    // eslint-disable-next-line @typescript-eslint/only-throw-error -- control flow through Wasm frames; a stack would cost
+    throw GUEST_FAULT
+  }
+
+  #mmuOrThrow(): Mmu {
+    if (this.#mmu === undefined) throw new Error('the processor has no address space')
+    return this.#mmu
+  }
+}
+void ACCESS_READ

@@ -1,0 +1,32 @@
+/**
+ * A decoded instruction in the Wasm memory, as tier 0 executes it. Little-endian, 48 bytes:
+ *
+ *   0  u32 handler index in the table        16 i64 displacement
+ *   4  u16 storage address of operand reg 0  24 i64 immediate (u32 record behind a branch that is not taken)
+ *   6  u16 … reg 1                           32 i64 rip of the instruction
+ *   8  u16 … reg 2                           40 u32 record of the branch target
+ *  10  u16 storage address of the base       44 u16 cycles of the block that are paid for but not executed if this one faults
+ *  12  u16 … of the index                    46 u8  second immediate
+ *  14  u8  shift of the index                47 u8  unused
+ *  15  u8  length of the instruction
+ *
+ * Operand i that is a register is in reg slot i (at most three).
+ */
+export const RECORD_SIZE = 48
+export const RECORD_HANDLER = 0
+export const RECORD_REG = 4
+export const RECORD_BASE = 10
+export const RECORD_INDEX = 12
+export const RECORD_SCALE = 14
+export const RECORD_LENGTH = 15
+export const RECORD_DISPLACEMENT = 16
+export const RECORD_IMMEDIATE = 24
+export const RECORD_FALL = 24
+export const RECORD_RIP = 32
+export const RECORD_TAKEN = 40
+export const RECORD_REFUND = 44
+export const RECORD_IMM2 = 46
+/** In a link record: the address of the word that is to point to the target once that is known. */
+export const RECORD_LINK_SLOT = 16
+/** In a block record: the cost of the block. */
+export const RECORD_COST = 24

@@ -1,0 +1,76 @@
+/**
+ * Wasm functions that handlers call: slow paths of memory access and jumps, RFLAGS as a whole.
+ * What only the host can do is imported from 'host' (implemented in interpreter.ts); 64-bit values cross as two i32,
+ * because an i64 would become a BigInt.
+ */
+import * as layout from '../cpu/layout.ts'
+import { i32, i64 } from '../wasm/expression.ts'
+import type { ModuleBuilder } from '../wasm/module.ts'
+import { signature } from '../wasm/types.ts'
+import { ZERO_ADDRESS } from './tier0-emitter.ts'
+
+/** Functions of the host: name → signature. */
+export const HOST_FUNCTIONS = {
+  /** (record, address low, high, size, access) → host address; the bounce buffer for accesses that cross a page. Throws a guest fault. */
+  host_translate: signature(['i32', 'i32', 'i32', 'i32', 'i32'], ['i32']),
+  /** Copies the bounce buffer to the two pages of the last write translation. */
+  finish_write: signature([]),
+  /** (record, vector, error code): throws a guest fault. */
+  raise: signature(['i32', 'i32', 'i32']),
+  /** (rip low, high) → record of the block there, translating it if need be; throws a guest fault if it can't be fetched. */
+  host_lookup: signature(['i32', 'i32'], ['i32']),
+  /** (link record) → record of its target; makes the link direct where that is safe. */
+  host_link: signature(['i32'], ['i32']),
+  /** CPUID on the register block. */
+  host_cpuid: signature([]),
+  /** 32 random bits from the kernel's entropy. */
+  host_random: signature([], ['i32']),
+} as const
+
+export const defineRuntime = (module: ModuleBuilder): void => {
+  for (const [name, access] of [['translate_read', 0], ['translate_write', 1]] as const) {
+    module.function(name, signature(['i32', 'i64', 'i32'], ['i32']), (f) => {
+      const [record, address, size] = f.params
+      f.return(f.call('host_translate', record, i32.wrap(address), i32.wrap(i64.shrU(address, i64.const(32))), size, i32.const(access)))
+    })
+  }
+  /** Faults if the range can't be written. */
+  module.function('probe_write', signature(['i32', 'i64', 'i32']), (f) => {
+    const [record, address, size] = f.params
+    const probe = (at: typeof address): void => {
+      f.callVoid('host_translate', record, i32.wrap(at), i32.wrap(i64.shrU(at, i64.const(32))), i32.const(1), i32.const(1))
+    }
+    probe(address)
+    const last = f.let(i64.add(address, i64.extendI32U(i32.sub(size, i32.const(1)))))
+    f.if(i64.ne(i64.shrU(address, i64.const(12)), i64.shrU(last, i64.const(12))), () => {
+      // The first byte of the next page is the one that a processor would report.
+      probe(f.let(i64.and(last, i64.const(-4096))))
+    })
+  })
+  /** The record at a linear address that is not in the jump cache. rip is set first: a fetch fault is the target's. */
+  module.function('jump_slow', signature(['i64'], ['i32']), (f) => {
+    const [target] = f.params
+    f.i64Store(ZERO_ADDRESS, layout.RIP, target)
+    f.return(f.call('host_lookup', i32.wrap(target), i32.wrap(i64.shrU(target, i64.const(32)))))
+  })
+  /** RFLAGS from the lazy form. */
+  module.function('read_rflags', signature([], ['i64']), (f) => {
+    const result = f.let(i64.load(ZERO_ADDRESS, layout.FLAG_RESULT))
+    const aux = f.let(i32.load(ZERO_ADDRESS, layout.FLAG_AUX))
+    const odd = i32.and(i32.popcnt(i32.and(i32.wrap(result), i32.const(0xff))), i32.const(1))
+    const pf = i32.xor(i32.shl(i32.xor(odd, i32.const(1)), i32.const(2)), i32.and(aux, i32.const(layout.PF)))
+    const sf = i32.xor(i32.shl(i32.wrap(i64.shrU(result, i64.const(63))), i32.const(7)), i32.and(aux, i32.const(layout.SF)))
+    const zf = i32.shl(i64.eqz(result), i32.const(6))
+    const rest = i32.or(i32.and(aux, i32.const(layout.CF | layout.AF | layout.OF)), i32.or(i32.load(ZERO_ADDRESS, layout.FLAG_OTHER), i32.const(2)))
+    f.return(i64.extendI32U(i32.or(i32.or(pf, sf), i32.or(zf, rest))))
+  })
+  /** Sets the arithmetic flags, TF, DF, NT, AC and ID from an RFLAGS image. */
+  module.function('write_rflags', signature(['i64']), (f) => {
+    const flags = f.let(i32.wrap(f.params[0]))
+    const zero = f.let(i32.and(i32.shrU(flags, i32.const(6)), i32.const(1)))
+    f.i64Store(ZERO_ADDRESS, layout.FLAG_RESULT, i64.extendI32U(i32.xor(zero, i32.const(1))))
+    const pf = i32.xor(i32.and(flags, i32.const(layout.PF)), i32.shl(zero, i32.const(2)))
+    f.i32Store(ZERO_ADDRESS, layout.FLAG_AUX, i32.or(pf, i32.and(flags, i32.const(layout.CF | layout.AF | layout.OF | layout.SF))))
+    f.i32Store(ZERO_ADDRESS, layout.FLAG_OTHER, i32.or(i32.and(flags, i32.const(layout.TF | layout.DF | 0x4000 | 0x40000 | 0x200000)), i32.const(layout.IF)))
+  })
+}

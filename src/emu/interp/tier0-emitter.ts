@@ -1,0 +1,248 @@
+/** Tier 0: operands come from the decoded record, registers live in memory, each handler tail-calls the next record's. */
+import * as layout from '../cpu/layout.ts'
+import { Emitter, type OperandForm } from '../semantics/emitter.ts'
+import { type Expr, f32, f64, i32, i64, stores, v } from '../wasm/expression.ts'
+import type { FunctionBuilder } from '../wasm/function.ts'
+import { signature } from '../wasm/types.ts'
+import * as record from './records.ts'
+
+/** Handlers take their record and return nothing. */
+export const HANDLER = signature(['i32'])
+export const ZERO_ADDRESS = i32.const(0)
+
+/** A load or store of `size` bytes as i64, at a host address. */
+export const loadHost = (address: Expr, size: number, offset = 0): Expr => {
+  switch (size) {
+    case 1: return i64.load8U(address, offset)
+    case 2: return i64.load16U(address, offset)
+    case 4: return i64.load32U(address, offset)
+    case 8: return i64.load(address, offset)
+    default: throw new RangeError(`load of ${size} bytes`)
+  }
+}
+export const storeHost = (f: FunctionBuilder, address: Expr, size: number, value: Expr, offset = 0): void => {
+  switch (size) {
+    case 1: f.i64Store8(address, offset, value); return
+    case 2: f.i64Store16(address, offset, value); return
+    case 4: f.i64Store32(address, offset, value); return
+    case 8: f.i64Store(address, offset, value); return
+    default: throw new RangeError(`store of ${size} bytes`)
+  }
+}
+
+/** Passes control to a record. */
+export const goTo = (f: FunctionBuilder, target: Expr): void => {
+  const next = f.let(target)
+  f.returnCallIndirect(HANDLER, i32.load(next, record.RECORD_HANDLER), next)
+}
+
+/**
+ * Looks up a linear address in a soft TLB: `hit` gets the host address; `miss` is emitted otherwise.
+ * An access that crosses a page never hits: the page number of its last byte differs from the entry's.
+ */
+export const lookupTlb = (f: FunctionBuilder, tlb: number, address: Expr, size: number, hit: (host: Expr) => void, miss: () => void): void => {
+  const entry = f.let(i32.and(i32.wrap(i64.shrU(address, i64.const(layout.PAGE_SHIFT - 4))), i32.const((layout.TLB_ENTRIES - 1) << 4)))
+  const last = size === 1 ? address : i64.add(address, i64.const(size - 1))
+  f.if(i64.eq(i64.load(entry, tlb), i64.shrU(last, i64.const(layout.PAGE_SHIFT))),
+    () => { hit(i32.add(i32.wrap(address), i32.load(entry, tlb + 8))) }, miss)
+}
+
+export class Tier0Emitter extends Emitter {
+  readonly #record: Expr
+  #address: Expr | undefined
+
+  constructor(f: FunctionBuilder, operands: readonly OperandForm[]) {
+    super(f, operands)
+    this.#record = f.params[0]
+  }
+
+  get record(): Expr { return this.#record }
+
+  #storage(at: number): Expr { return i32.load16U(this.#record, record.RECORD_REG + at * 2) }
+
+  protected registerOperand(at: number, size: number): Expr { return loadHost(this.#storage(at), size) }
+
+  protected setRegisterOperand(at: number, size: number, value: Expr): void {
+    if (size === 4) storeHost(this.f, this.#storage(at), 8, this.trunc(value, 4))
+    else storeHost(this.f, this.#storage(at), size, value)
+  }
+
+  immediate(_at: number): Expr { return i64.load(this.#record, record.RECORD_IMMEDIATE) }
+  immediate2(): Expr { return i32.load8U(this.#record, record.RECORD_IMM2) }
+
+  address(at: number): Expr {
+    if (this.#address !== undefined) return this.#address
+    const base = i64.load(i32.load16U(this.#record, record.RECORD_BASE))
+    const displacement = i64.load(this.#record, record.RECORD_DISPLACEMENT)
+    let sum = i64.add(base, displacement)
+    if (this.operands[at].kind === 'n') {
+      const index = i64.load(i32.load16U(this.#record, record.RECORD_INDEX))
+      sum = i64.add(sum, i64.shl(index, i64.extendI32U(i32.load8U(this.#record, record.RECORD_SCALE))))
+    }
+    this.#address = this.f.let(sum)
+    return this.#address
+  }
+
+  protected vectorOperand(at: number): Expr { return v.load(this.#storage(at)) }
+  protected setVectorOperand(at: number, value: Expr): void { this.f.v128Store(this.#storage(at), 0, value) }
+  protected vectorLow(at: number, size: 4 | 8): Expr { return loadHost(this.#storage(at), size) }
+  protected setVectorLow(at: number, size: 4 | 8, value: Expr): void { storeHost(this.f, this.#storage(at), size, value) }
+  vectorStorage(at: number): Expr { return this.f.let(this.#storage(at)) }
+  readMmx(at: number): Expr {
+    if (this.operands[at].kind === 'q') return this.f.let(i64.load(this.#storage(at)))
+    return this.load(this.address(at), 8)
+  }
+  writeMmx(at: number, value: Expr): void {
+    if (this.operands[at].kind === 'q') this.f.i64Store(this.#storage(at), 0, value)
+    else this.store(this.address(at), 8, value)
+  }
+  stackIndex(at: number): Expr { return this.#storage(at) }
+
+  gpr(register: number, size = 8): Expr { return this.f.let(loadHost(ZERO_ADDRESS, size, layout.GPR + register * 8)) }
+
+  setGpr(register: number, value: Expr, size = 8): void {
+    if (size === 4) storeHost(this.f, ZERO_ADDRESS, 8, this.trunc(value, 4), layout.GPR + register * 8)
+    else storeHost(this.f, ZERO_ADDRESS, size, value, layout.GPR + register * 8)
+  }
+
+  state32(address: number): Expr { return i32.load(ZERO_ADDRESS, address) }
+  setState32(address: number, value: Expr): void { this.f.i32Store(ZERO_ADDRESS, address, value) }
+  state64(address: number): Expr { return i64.load(ZERO_ADDRESS, address) }
+  setState64(address: number, value: Expr): void { this.f.i64Store(ZERO_ADDRESS, address, value) }
+
+  load(address: Expr, size: number): Expr {
+    const { f } = this
+    const at = f.let(address)
+    const result = f.local('i64')
+    lookupTlb(f, layout.TLB_READ, at, size,
+      (host) => { f.set(result, loadHost(host, size)) },
+      () => { f.set(result, loadHost(f.call('translate_read', this.#record, at, i32.const(size)), size)) })
+    return result
+  }
+
+  load128(address: Expr): Expr {
+    const { f } = this
+    const at = f.let(address)
+    const result = f.local('v128')
+    lookupTlb(f, layout.TLB_READ, at, 16,
+      (host) => { f.set(result, v.load(host)) },
+      () => { f.set(result, v.load(f.call('translate_read', this.#record, at, i32.const(16)))) })
+    return result
+  }
+
+  store(address: Expr, size: number, value: Expr): void {
+    const { f } = this
+    const at = f.let(address)
+    const bound = f.let(value)
+    lookupTlb(f, layout.TLB_WRITE, at, size,
+      (host) => { storeHost(f, host, size, bound) },
+      () => { this.#storeSlowly(at, size, (host) => { storeHost(f, host, size, bound) }) })
+  }
+
+  store128(address: Expr, value: Expr): void {
+    const { f } = this
+    const at = f.let(address)
+    const bound = f.let(value)
+    lookupTlb(f, layout.TLB_WRITE, at, 16,
+      (host) => { f.v128Store(host, 0, bound) },
+      () => { this.#storeSlowly(at, 16, (host) => { f.v128Store(host, 0, bound) }) })
+  }
+
+  /** Through `translate_write`, whose answer may be the bounce buffer; `finish_write` then copies it to both pages. */
+  #storeSlowly(address: Expr, size: number, write: (host: Expr) => void): void {
+    const { f } = this
+    const host = f.let(f.call('translate_write', this.#record, address, i32.const(size)))
+    write(host)
+    f.if(i32.eq(host, i32.const(layout.BOUNCE)), () => { f.callVoid('finish_write') })
+  }
+
+  modifyMemory(address: Expr, size: number, change: (old: Expr) => Expr): void {
+    const { f } = this
+    const at = f.let(address)
+    const host = f.local('i32')
+    lookupTlb(f, layout.TLB_WRITE, at, size,
+      (hit) => { f.set(host, hit) },
+      () => { f.set(host, f.call('translate_write', this.#record, at, i32.const(size))) })
+    const value = f.let(change(f.let(loadHost(host, size))))
+    storeHost(f, host, size, value)
+    f.if(i32.eq(host, i32.const(layout.BOUNCE)), () => { f.callVoid('finish_write') })
+  }
+
+  probeWrite(address: Expr, size: number): void {
+    this.f.callVoid('probe_write', this.#record, address, i32.const(size))
+  }
+
+  rip(): Expr { return i64.load(this.#record, record.RECORD_RIP) }
+  nextRip(): Expr {
+    return i64.add(i64.load(this.#record, record.RECORD_RIP), i64.load8U(this.#record, record.RECORD_LENGTH))
+  }
+
+  jump(target: Expr): void {
+    const { f } = this
+    const at = f.let(target)
+    const hash = i32.xor(i32.wrap(at), i32.wrap(i64.shrU(at, i64.const(12))))
+    const entry = f.let(i32.shl(i32.and(hash, i32.const(layout.JUMP_CACHE_ENTRIES - 1)), i32.const(4)))
+    const next = f.local('i32')
+    f.if(i64.eq(i64.load(entry, layout.JUMP_CACHE), at),
+      () => { f.set(next, i32.load(entry, layout.JUMP_CACHE + 8)) },
+      () => { f.set(next, f.call('jump_slow', at)) })
+    f.returnCallIndirect(HANDLER, i32.load(next, record.RECORD_HANDLER), next)
+    this.ended = true
+  }
+
+  branch(condition: Expr): void {
+    const { f } = this
+    const next = f.local('i32')
+    f.if(condition,
+      () => { f.set(next, i32.load(this.#record, record.RECORD_TAKEN)) },
+      () => { f.set(next, i32.load(this.#record, record.RECORD_FALL)) })
+    f.returnCallIndirect(HANDLER, i32.load(next, record.RECORD_HANDLER), next)
+    this.ended = true
+  }
+
+  branchAlways(): void {
+    goTo(this.f, i32.load(this.#record, record.RECORD_TAKEN))
+    this.ended = true
+  }
+
+  next(): void {
+    const { f } = this
+    f.returnCallIndirect(HANDLER, i32.load(this.#record, record.RECORD_SIZE + record.RECORD_HANDLER), i32.add(this.#record, i32.const(record.RECORD_SIZE)))
+    this.ended = true
+  }
+
+  fault(vector: number, errorCode: Expr): void {
+    this.f.callVoid('raise', this.#record, i32.const(vector), errorCode)
+    this.f.unreachable()
+  }
+
+  exit(reason: number): void {
+    this.f.i64Store(ZERO_ADDRESS, layout.RIP, this.nextRip())
+    this.f.i32Store(ZERO_ADDRESS, layout.EXIT_REASON, i32.const(reason))
+    this.f.return()
+    this.ended = true
+  }
+
+  takeCycle(): Expr {
+    const { f } = this
+    const budget = f.let(i32.load(ZERO_ADDRESS, layout.BUDGET))
+    return f.ifValue('i32', i32.gtS(budget, i32.const(0)), () => {
+      f.i32Store(ZERO_ADDRESS, layout.BUDGET, i32.sub(budget, i32.const(1)))
+      return i32.const(1)
+    }, () => i32.const(0))
+  }
+
+  exitIncomplete(): void {
+    this.f.i64Store(ZERO_ADDRESS, layout.RIP, this.rip())
+    this.f.i32Store(ZERO_ADDRESS, layout.EXIT_REASON, i32.const(1))
+    this.f.return()
+  }
+
+  cycle(): Expr {
+    const executed = i32.sub(i32.load(ZERO_ADDRESS, layout.SLICE_BUDGET), i32.load(ZERO_ADDRESS, layout.BUDGET))
+    const start = i64.truncSatF64S(f64.load(ZERO_ADDRESS, layout.SLICE_CYCLE))
+    return i64.add(start, i64.extendI32S(executed))
+  }
+}
+void f32
+void stores

@@ -1,0 +1,407 @@
+/**
+ * Guest code → records.
+ *
+ * Translations belong to a *code page*: a frame at a virtual page. Two processes that map one file at one address share
+ * them. Links inside a code page are direct; everything that leaves the page goes through the jump cache, which is
+ * emptied when the address space or a mapping of code changes. An instruction that crosses a page is a block of its own,
+ * valid for its pair of frames.
+ */
+import * as layout from '../cpu/layout.ts'
+import { DECODE_INVALID, DECODE_OK, DECODE_TOO_LONG, DECODE_TRUNCATED, Decoder, type Instruction } from '../decode/decoder.ts'
+import type { PhysicalMemory } from '../memory.ts'
+import type { OperandForm } from '../semantics/emitter.ts'
+import { formName } from './forms.ts'
+import type { Tier0Manifest } from './generate.ts'
+import * as record from './records.ts'
+import type { Row } from '../decode/rows.ts'
+
+const BLOCK_LIMIT = 64
+const MAX_RECORDS_PER_BLOCK = BLOCK_LIMIT * 2 + 4
+const KINDS = 'rmnixqfgsj'
+const SIZE_CODE: Readonly<Record<number, number>> = { 0: 0, 1: 1, 2: 2, 4: 3, 8: 4, 16: 5, 10: 6 }
+
+export interface CodePage {
+  readonly page: number
+  readonly frame: number
+  /** Record of the block that starts at each byte of the page, 0 if none. */
+  readonly entries: Int32Array
+  /** [start, end) of the records made for this page, in pairs. */
+  readonly ranges: number[]
+  valid: boolean
+}
+
+export class Translator {
+  readonly #memory: PhysicalMemory
+  readonly #decoder = new Decoder()
+  readonly #handlers = new Map<string, number>()
+  readonly #formCache = new Map<Row, Map<number, number>>()
+  readonly #block: number
+  readonly #stepEnd: number
+  readonly #link: number
+  readonly #goto: number
+  readonly #stale: number
+  readonly #address64: number
+  readonly #address32: number
+  readonly #invalid: number
+  readonly #tooLong: number
+  /** Code pages by frame; a frame may be at several virtual pages. */
+  readonly #byFrame = new Map<number, CodePage[]>()
+  /** Blocks of one page-crossing instruction, by rip and the two frames. */
+  readonly #crossing = new Map<string, number>()
+  #top = layout.RECORD_ARENA
+  /** Counts emptyings of the arena: a record from an earlier generation must not be touched. */
+  generation = 0
+  translatedInstructions = 0
+  /** Called when translations were dropped all at once. */
+  onReset: () => void = () => {}
+
+  constructor(memory: PhysicalMemory, manifest: Tier0Manifest) {
+    this.#memory = memory
+    manifest.handlers.forEach((name, index) => this.#handlers.set(name, index))
+    const engine = (name: string): number => {
+      const index = this.#handlers.get(name)
+      if (index === undefined) throw new Error(`tier0.json has no handler ${name}`)
+      return index
+    }
+    this.#block = engine('@block')
+    this.#stepEnd = engine('@step-end')
+    this.#link = engine('@link')
+    this.#goto = engine('@goto')
+    this.#stale = engine('@stale')
+    this.#address64 = engine('@address64')
+    this.#address32 = engine('@address32')
+    this.#invalid = engine('@invalid')
+    this.#tooLong = engine('@too-long')
+  }
+
+  codePage(page: number, frame: number): CodePage {
+    let pages = this.#byFrame.get(frame)
+    if (pages === undefined) {
+      pages = []
+      this.#byFrame.set(frame, pages)
+    }
+    for (const codePage of pages) if (codePage.page === page) return codePage
+    const codePage: CodePage = { page, frame, entries: new Int32Array(layout.PAGE_SIZE), ranges: [], valid: true }
+    pages.push(codePage)
+    return codePage
+  }
+
+  /** A write to the frame: every record made from it becomes a detour to a new look-up. */
+  dropFrame(frame: number): void {
+    const pages = this.#byFrame.get(frame)
+    if (pages === undefined) return
+    this.#byFrame.delete(frame)
+    const { u32 } = this.#memory
+    for (const codePage of pages) {
+      codePage.valid = false
+      for (let i = 0; i < codePage.ranges.length; i += 2) {
+        for (let at = codePage.ranges[i]; at < codePage.ranges[i + 1]; at += record.RECORD_SIZE) u32[at >> 2] = this.#stale
+      }
+    }
+    for (const key of this.#crossing.keys()) {
+      const [, first, second] = key.split(':')
+      if (Number(first) === frame || Number(second) === frame) this.#crossing.delete(key)
+    }
+  }
+
+  /** Forgets everything: the arena is full. */
+  reset(): void {
+    for (const frame of this.#byFrame.keys()) this.#memory.clearFlag(frame, 2)
+    this.#byFrame.clear()
+    this.#crossing.clear()
+    this.#top = layout.RECORD_ARENA
+    this.generation++
+    this.onReset()
+  }
+
+  /**
+   * Record of the block at an offset of a code page.
+   * @param second gives the frame of the following page for an instruction that crosses; NO_FRAME (0) if it can't be fetched
+   * @returns the record, or 0 if the instruction at `offset` itself crosses into a page that can't be fetched
+   */
+  block(codePage: CodePage, offset: number, second: () => number): number {
+    const known = codePage.entries[offset]
+    if (known !== 0) return known
+    if (this.#top + MAX_RECORDS_PER_BLOCK * record.RECORD_SIZE > layout.RECORD_ARENA_END) {
+      this.reset()
+      // The page object is no longer listed: list it again, empty.
+      codePage.entries.fill(0)
+      codePage.ranges.length = 0
+      this.#byFrame.set(codePage.frame, [codePage])
+    }
+    const rip = codePage.page * layout.PAGE_SIZE + offset
+    const start = this.#top
+    let at = start + record.RECORD_SIZE
+    let offsetNow = offset
+    let cost = 0
+    const { u8 } = this.#memory
+    const base = codePage.frame * layout.PAGE_SIZE
+    const firsts: number[] = []
+    for (;;) {
+      const result = this.#decoder.decode(u8, base + offsetNow, base + layout.PAGE_SIZE, rip - offset + offsetNow)
+      if (result === DECODE_TRUNCATED) {
+        if (cost === 0) return this.#crossingBlock(codePage, offset, second)
+        at = this.#writeGoto(at, rip - offset + offsetNow)
+        break
+      }
+      firsts.push(at)
+      cost++
+      at = this.#instruction(at, rip - offset + offsetNow, result)
+      if (result !== DECODE_OK) break
+      const insn = this.#decoder.instruction
+      offsetNow += insn.length
+      if (this.#endsBlock(insn)) {
+        at = this.#writeLinks(at, insn, rip - offset + offsetNow, codePage.page)
+        break
+      }
+      if (offsetNow >= layout.PAGE_SIZE) {
+        at = this.#writeGoto(at, rip - offset + offsetNow)
+        break
+      }
+      if (cost >= BLOCK_LIMIT || codePage.entries[offsetNow] !== 0) {
+        at = this.#writeLink(at, rip - offset + offsetNow, 0, codePage.page)
+        break
+      }
+    }
+    this.#finishBlock(start, rip, cost, firsts, at)
+    this.#top = at
+    codePage.entries[offset] = start
+    codePage.ranges.push(start, at)
+    this.#memory.markCode(codePage.frame)
+    return start
+  }
+
+  /**
+   * Writes the instruction at `rip` alone, followed by a record that leaves, into the step area.
+   * @returns its record, or 0 if it crosses into a page that can't be fetched
+   */
+  single(page: number, frame: number, offset: number, second: () => number): number {
+    const rip = page * layout.PAGE_SIZE + offset
+    const base = frame * layout.PAGE_SIZE
+    let result = this.#decoder.decode(this.#memory.u8, base + offset, base + layout.PAGE_SIZE, rip)
+    if (result === DECODE_TRUNCATED) {
+      const code = this.#joined(frame, offset, second)
+      if (code === undefined) return 0
+      result = this.#decoder.decode(code, 0, code.length, rip)
+    }
+    const start = layout.STEP_RECORDS
+    const end = this.#instruction(start, rip, result)
+    const insn = this.#decoder.instruction
+    if (result === DECODE_OK && this.#endsBlock(insn)) {
+      const link = this.#writeStepEnd(end, rip + insn.length)
+      this.#memory.u32[(end - record.RECORD_SIZE + record.RECORD_TAKEN) >> 2] = link
+      if (insn.operands[insn.operandCount - 1]?.kind === 'j') {
+        this.#memory.u32[(end - record.RECORD_SIZE + record.RECORD_FALL) >> 2] = end
+        this.#writeStepEnd(link, insn.target)
+      }
+    } else {
+      this.#writeStepEnd(end, rip + insn.length)
+    }
+    this.#refunds([start], 1, end)
+    return start
+  }
+
+  #joined(frame: number, offset: number, second: () => number): Uint8Array | undefined {
+    const next = second()
+    if (next === 0) return undefined
+    const { u8 } = this.#memory
+    const code = new Uint8Array(32)
+    const head = layout.PAGE_SIZE - offset
+    code.set(u8.subarray(frame * layout.PAGE_SIZE + offset, (frame + 1) * layout.PAGE_SIZE))
+    code.set(u8.subarray(next * layout.PAGE_SIZE, next * layout.PAGE_SIZE + 32 - head), head)
+    return code
+  }
+
+  #crossingBlock(codePage: CodePage, offset: number, second: () => number): number {
+    const rip = codePage.page * layout.PAGE_SIZE + offset
+    const code = this.#joined(codePage.frame, offset, second)
+    if (code === undefined) return 0
+    const nextFrame = second()
+    const key = `${rip}:${codePage.frame}:${nextFrame}`
+    const known = this.#crossing.get(key)
+    if (known !== undefined) return known
+    const start = this.#top
+    const first = start + record.RECORD_SIZE
+    const result = this.#decoder.decode(code, 0, code.length, rip)
+    let at = this.#instruction(first, rip, result)
+    if (result === DECODE_OK) {
+      const insn = this.#decoder.instruction
+      // No page is 'the same' to this block: all its links go through the jump cache.
+      at = this.#endsBlock(insn) ? this.#writeLinks(at, insn, rip + insn.length, -1) : this.#writeGoto(at, rip + insn.length)
+    }
+    this.#finishBlock(start, rip, 1, [first], at)
+    this.#top = at
+    this.#crossing.set(key, start)
+    codePage.ranges.push(start, at)
+    this.codePage(codePage.page + 1, nextFrame).ranges.push(start, at)
+    this.#memory.markCode(codePage.frame)
+    this.#memory.markCode(nextFrame)
+    return start
+  }
+
+  #finishBlock(start: number, rip: number, cost: number, firsts: readonly number[], end: number): void {
+    const { u32 } = this.#memory
+    this.#clear(start)
+    u32[start >> 2] = this.#block
+    u32[(start + record.RECORD_COST) >> 2] = cost
+    this.#setRip(start, rip)
+    this.#refunds(firsts, cost, end)
+    this.translatedInstructions += cost
+  }
+
+  /** Each record of an instruction knows what the block paid for it and for those behind it. */
+  #refunds(firsts: readonly number[], cost: number, end: number): void {
+    const { u16 } = this.#memory
+    for (let i = 0; i < firsts.length; i++) {
+      const stop = i + 1 < firsts.length ? firsts[i + 1] : end
+      for (let at = firsts[i]; at < stop; at += record.RECORD_SIZE) {
+        // Links behind the last instruction come when everything has been executed.
+        const isLink = i === firsts.length - 1 && this.#isLink(at)
+        u16[(at + record.RECORD_REFUND) >> 1] = isLink ? 0 : cost - i
+      }
+    }
+  }
+
+  #isLink(at: number): boolean {
+    const handler = this.#memory.u32[at >> 2]
+    return handler === this.#link || handler === this.#goto
+  }
+
+  #endsBlock(insn: Instruction): boolean {
+    return insn.row.options.has('end') || insn.operands[insn.operandCount - 1]?.kind === 'j' && insn.operandCount > 0
+  }
+
+  #clear(at: number): void {
+    this.#memory.u8.fill(0, at, at + record.RECORD_SIZE)
+  }
+
+  #setRip(at: number, rip: number): void {
+    const { u32 } = this.#memory
+    u32[(at + record.RECORD_RIP) >> 2] = rip
+    u32[(at + record.RECORD_RIP + 4) >> 2] = Math.floor(rip / 0x1_0000_0000)
+  }
+
+  #writeStepEnd(at: number, rip: number): number {
+    this.#clear(at)
+    this.#memory.u32[at >> 2] = this.#stepEnd
+    this.#setRip(at, rip)
+    return at + record.RECORD_SIZE
+  }
+
+  #writeGoto(at: number, rip: number): number {
+    this.#clear(at)
+    this.#memory.u32[at >> 2] = this.#goto
+    this.#setRip(at, rip)
+    return at + record.RECORD_SIZE
+  }
+
+  /** A link to `rip`, patched into `slot` when first taken; `slot` 0: the link record itself is all there is. */
+  #writeLink(at: number, rip: number, slot: number, page: number): number {
+    if (Math.floor(rip / layout.PAGE_SIZE) !== page) return this.#writeGoto(at, rip)
+    this.#clear(at)
+    const { u32 } = this.#memory
+    u32[at >> 2] = this.#link
+    u32[(at + record.RECORD_LINK_SLOT) >> 2] = slot
+    this.#setRip(at, rip)
+    return at + record.RECORD_SIZE
+  }
+
+  /** What follows a record that ends its block: fall-through link, then the branch target's if there is one. */
+  #writeLinks(at: number, insn: Instruction, nextRip: number, page: number): number {
+    const branch = at - record.RECORD_SIZE
+    const { u32 } = this.#memory
+    const isBranch = insn.operandCount > 0 && insn.operands[insn.operandCount - 1].kind === 'j'
+    const taken = at + record.RECORD_SIZE
+    this.#writeLink(at, nextRip, isBranch ? branch + record.RECORD_FALL : 0, page)
+    if (!isBranch) return taken
+    u32[(branch + record.RECORD_FALL) >> 2] = at
+    u32[(branch + record.RECORD_TAKEN) >> 2] = taken
+    return this.#writeLink(taken, insn.target, branch + record.RECORD_TAKEN, page)
+  }
+
+  /** The record (or address record and record) of the decoded instruction. Returns the address behind. */
+  #instruction(start: number, rip: number, result: number): number {
+    let at = start
+    this.#clear(at)
+    const { u8, u16, u32 } = this.#memory
+    if (result !== DECODE_OK) {
+      u32[at >> 2] = result === DECODE_TOO_LONG ? this.#tooLong : this.#invalid
+      this.#setRip(at, rip)
+      void DECODE_INVALID
+      return at + record.RECORD_SIZE
+    }
+    const insn = this.#decoder.instruction
+    let { base, index, scale, displacement } = insn
+    let hasMemory = false
+    for (let i = 0; i < insn.operandCount; i++) if (insn.operands[i].kind === 'm') hasMemory = true
+    if (hasMemory && (insn.segment !== layout.ZERO || insn.address32) && insn.row.name !== 'lea') {
+      if (insn.segment !== layout.ZERO && !insn.address32 && base === layout.ZERO) base = insn.segment
+      else if (insn.segment !== layout.ZERO && !insn.address32 && index === layout.ZERO) { index = insn.segment; scale = 0 } else {
+        this.#addressRecord(at, rip, insn)
+        at += record.RECORD_SIZE
+        this.#clear(at)
+        base = layout.EFFECTIVE_ADDRESS
+        index = layout.ZERO
+        displacement = 0
+      }
+    } else if (hasMemory && insn.address32) {
+      // LEA with 32-bit addresses.
+      this.#addressRecord(at, rip, insn)
+      at += record.RECORD_SIZE
+      this.#clear(at)
+      base = layout.EFFECTIVE_ADDRESS
+      index = layout.ZERO
+      displacement = 0
+    }
+    const indexed = index !== layout.ZERO
+    u32[at >> 2] = this.#handlerOf(insn, indexed)
+    for (let i = 0; i < insn.operandCount && i < 3; i++) u16[(at + record.RECORD_REG + i * 2) >> 1] = insn.operands[i].value
+    // String instructions find their source segment here.
+    u16[(at + record.RECORD_BASE) >> 1] = hasMemory ? base : insn.segment
+    u16[(at + record.RECORD_INDEX) >> 1] = index
+    u8[at + record.RECORD_SCALE] = scale
+    u8[at + record.RECORD_LENGTH] = insn.length
+    u32[(at + record.RECORD_DISPLACEMENT) >> 2] = displacement
+    u32[(at + record.RECORD_DISPLACEMENT + 4) >> 2] = Math.floor(displacement / 0x1_0000_0000)
+    u32[(at + record.RECORD_IMMEDIATE) >> 2] = insn.immLow
+    u32[(at + record.RECORD_IMMEDIATE + 4) >> 2] = insn.immHigh
+    u8[at + record.RECORD_IMM2] = insn.imm2
+    this.#setRip(at, rip)
+    return at + record.RECORD_SIZE
+  }
+
+  #addressRecord(at: number, rip: number, insn: Instruction): void {
+    const { u8, u16, u32 } = this.#memory
+    u32[at >> 2] = insn.address32 ? this.#address32 : this.#address64
+    u16[(at + record.RECORD_REG) >> 1] = insn.row.name === 'lea' ? layout.ZERO : insn.segment
+    u16[(at + record.RECORD_BASE) >> 1] = insn.base
+    u16[(at + record.RECORD_INDEX) >> 1] = insn.index
+    u8[at + record.RECORD_SCALE] = insn.scale
+    u32[(at + record.RECORD_DISPLACEMENT) >> 2] = insn.displacement
+    u32[(at + record.RECORD_DISPLACEMENT + 4) >> 2] = Math.floor(insn.displacement / 0x1_0000_0000)
+    this.#setRip(at, rip)
+  }
+
+  #handlerOf(insn: Instruction, indexed: boolean): number {
+    let key = insn.operandCount
+    for (let i = 0; i < insn.operandCount; i++) {
+      const { kind, size } = insn.operands[i]
+      key = key * 128 + (kind === 'm' && indexed ? 2 : KINDS.indexOf(kind)) * 8 + SIZE_CODE[size]
+    }
+    let forms = this.#formCache.get(insn.row)
+    if (forms === undefined) {
+      forms = new Map()
+      this.#formCache.set(insn.row, forms)
+    }
+    let handler = forms.get(key)
+    if (handler === undefined) {
+      const operands = insn.operands.slice(0, insn.operandCount).map(({ kind, size }): OperandForm =>
+        ({ kind: kind === 'm' && indexed ? 'n' : kind, size }))
+      const name = formName(insn.row.name, operands)
+      handler = this.#handlers.get(name)
+      if (handler === undefined) throw new Error(`tier 0 has no handler for form '${name}' (row '${insn.row.text}')`)
+      forms.set(key, handler)
+    }
+    return handler
+  }
+}

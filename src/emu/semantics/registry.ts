@@ -1,0 +1,17 @@
+/** All semantics by name. Add a file's table here when you add a family. */
+import type { Semantics } from './emitter.ts'
+import { ARITHMETIC } from './arithmetic.ts'
+import { BITS } from './bits.ts'
+import { CONTROL } from './control.ts'
+import { DATA } from './data.ts'
+import { MULTIPLY } from './multiply.ts'
+import { SHIFTS } from './shifts.ts'
+import { STRINGS } from './strings.ts'
+import { SYSTEM } from './system.ts'
+
+/** A family of instructions: name → semantics. */
+export type Family = Readonly<Record<string, Semantics>>
+
+const FAMILIES: readonly Family[] = [ARITHMETIC, BITS, CONTROL, DATA, MULTIPLY, SHIFTS, STRINGS, SYSTEM]
+
+export const SEMANTICS: ReadonlyMap<string, Semantics> = new Map(FAMILIES.flatMap((family) => Object.entries(family)))

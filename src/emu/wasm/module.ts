@@ -1,0 +1,156 @@
+/** Encodes a Wasm module: imports first, then functions by name, one table, exports. */
+import { ByteWriter } from './bytes.ts'
+import { FunctionBuilder } from './function.ts'
+import { type Signature, VALUE_TYPE_CODE } from './types.ts'
+
+interface ImportedFunction { readonly module: string, readonly name: string, readonly signature: Signature }
+interface DefinedFunction { readonly builder: FunctionBuilder, readonly exported: boolean }
+
+export class ModuleBuilder {
+  readonly #types: Signature[] = []
+  readonly #typeKeys = new Map<string, number>()
+  readonly #imports: ImportedFunction[] = []
+  readonly #functions: DefinedFunction[] = []
+  readonly #indices = new Map<string, number>()
+  readonly #signatures = new Map<string, Signature>()
+  #memory: { minimumPages: number, maximumPages: number } | undefined
+  #elements: readonly string[] = []
+  #tableSize = 0
+
+  typeIndex(signature: Signature): number {
+    const key = `${signature.params.join(',')}>${signature.results.join(',')}`
+    let index = this.#typeKeys.get(key)
+    if (index === undefined) {
+      index = this.#types.length
+      this.#types.push(signature)
+      this.#typeKeys.set(key, index)
+    }
+    return index
+  }
+
+  importFunction(module: string, name: string, signature: Signature): void {
+    if (this.#functions.length > 0) throw new Error('imports come before functions')
+    this.#declare(name, signature, this.#imports.length)
+    this.#imports.push({ module, name, signature })
+  }
+
+  importMemory(minimumPages: number, maximumPages: number): void {
+    this.#memory = { minimumPages, maximumPages }
+  }
+
+  /** Functions may call themselves and those defined before; `declare` first what is called before its definition. */
+  function(name: string, signature: Signature, body: (f: FunctionBuilder) => void, exported = false): void {
+    this.#declare(name, signature, this.#imports.length + this.#functions.length)
+    const builder = new FunctionBuilder(this, name, signature)
+    this.#functions.push({ builder, exported })
+    body(builder)
+  }
+
+  /** Table 0, exported as `table`: the named functions in order, from index 0; `size` may leave room behind them. */
+  table(names: readonly string[], size = names.length): void {
+    this.#elements = names
+    this.#tableSize = size
+  }
+
+  hasFunction(name: string): boolean { return this.#indices.has(name) }
+
+  functionIndex(name: string): number {
+    const index = this.#indices.get(name)
+    if (index === undefined) throw new Error(`no function ${name} in the module`)
+    return index
+  }
+
+  functionSignature(name: string): Signature {
+    const signature = this.#signatures.get(name)
+    if (signature === undefined) throw new Error(`no function ${name} in the module`)
+    return signature
+  }
+
+  #declare(name: string, signature: Signature, index: number): void {
+    if (this.#indices.has(name)) throw new Error(`function ${name} defined twice`)
+    this.#indices.set(name, index)
+    this.#signatures.set(name, signature)
+    this.typeIndex(signature)
+  }
+
+  encode(): Uint8Array<ArrayBuffer> {
+    // Bodies first: encoding them may add types.
+    const bodies = this.#functions.map(({ builder }) => builder.encode())
+    const out = new ByteWriter()
+    out.bytes([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00])
+    const section = (id: number, write: (inner: ByteWriter) => void): void => {
+      out.u8(id)
+      out.sized(write)
+    }
+    section(1, (s) => {
+      s.unsigned(this.#types.length)
+      for (const { params, results } of this.#types) {
+        s.u8(0x60)
+        s.unsigned(params.length)
+        for (const type of params) s.u8(VALUE_TYPE_CODE[type])
+        s.unsigned(results.length)
+        for (const type of results) s.u8(VALUE_TYPE_CODE[type])
+      }
+    })
+    section(2, (s) => {
+      s.unsigned(this.#imports.length + (this.#memory === undefined ? 0 : 1))
+      for (const { module, name, signature } of this.#imports) {
+        s.name(module)
+        s.name(name)
+        s.u8(0x00)
+        s.unsigned(this.typeIndex(signature))
+      }
+      if (this.#memory !== undefined) {
+        s.name('env')
+        s.name('memory')
+        s.u8(0x02)
+        s.u8(0x01)
+        s.unsigned(this.#memory.minimumPages)
+        s.unsigned(this.#memory.maximumPages)
+      }
+    })
+    section(3, (s) => {
+      s.unsigned(this.#functions.length)
+      for (const { builder } of this.#functions) s.unsigned(this.typeIndex(builder.signature))
+    })
+    if (this.#tableSize > 0) {
+      section(4, (s) => {
+        s.unsigned(1)
+        s.u8(0x70)
+        s.u8(0x00)
+        s.unsigned(this.#tableSize)
+      })
+    }
+    section(7, (s) => {
+      const exported = this.#functions.filter((f) => f.exported)
+      s.unsigned(exported.length + (this.#tableSize > 0 ? 1 : 0))
+      for (const { builder } of exported) {
+        s.name(builder.name)
+        s.u8(0x00)
+        s.unsigned(this.functionIndex(builder.name))
+      }
+      if (this.#tableSize > 0) {
+        s.name('table')
+        s.u8(0x01)
+        s.unsigned(0)
+      }
+    })
+    if (this.#elements.length > 0) {
+      section(9, (s) => {
+        s.unsigned(1)
+        s.u8(0x00)
+        s.bytes([0x41, 0x00, 0x0b])
+        s.unsigned(this.#elements.length)
+        for (const name of this.#elements) s.unsigned(this.functionIndex(name))
+      })
+    }
+    section(10, (s) => {
+      s.unsigned(bodies.length)
+      for (const body of bodies) {
+        s.unsigned(body.length)
+        s.bytes(body)
+      }
+    })
+    return out.take()
+  }
+}

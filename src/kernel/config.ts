@@ -1,0 +1,52 @@
+/** The configuration of a world: plain data, recorded in the head of a trace. With the seed and the inputs it determines everything. */
+
+export type StdioKind = 'tty' | 'pipe' | 'file' | 'null'
+
+export type MountSource =
+  /** Host files, read-only below, writes stay in memory (copy-on-write). `host` is for messages; contents come through HostFiles by the mount's index. */
+  | { readonly kind: 'host', readonly host: string }
+  /** A host directory whose changes are written back to the host when the world ends well (`--mount H:G:rw`). */
+  | { readonly kind: 'host-rw', readonly host: string }
+  | { readonly kind: 'tmpfs' } | { readonly kind: 'proc' } | { readonly kind: 'dev' }
+
+/** Mounts are applied in order; their mount points are made as needed. A host mount may be of a single file. */
+export interface MountConfig {
+  readonly guest: string
+  readonly source: MountSource
+}
+
+/** A file made in the world at the start, for the generated /etc and the like. */
+export interface GeneratedFile {
+  readonly path: string
+  readonly mode: number
+  /** Content, or the target of a symbolic link. */
+  readonly content?: Uint8Array
+  readonly symlink?: string
+}
+
+export interface WorldConfig {
+  readonly program: string
+  readonly argv: readonly string[]
+  readonly env: readonly string[]
+  readonly cwd: string
+  readonly mounts: readonly MountConfig[]
+  readonly files: readonly GeneratedFile[]
+  readonly hostname: string
+  /** Number of virtual CPUs, 1–64. */
+  readonly cpus: number
+  readonly seed: string
+  readonly strategy: 'round-robin' | 'random'
+  /** Cycles in a virtual second. */
+  readonly cpuHz: number
+  /** CLOCK_REALTIME at cycle 0, seconds since 1970. */
+  readonly epochSeconds: number
+  readonly uid: number
+  readonly gid: number
+  /** What the three descriptors are outside, and the terminal's size if one is a terminal. */
+  readonly stdio: readonly [StdioKind, StdioKind, StdioKind]
+  readonly terminal: { readonly rows: number, readonly columns: number }
+  /** Guest memory in bytes, at most. */
+  readonly memoryLimit: number
+  /** The world ends (as if killed) at this cycle. */
+  readonly cycleLimit: number
+}

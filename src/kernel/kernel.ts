@@ -1,0 +1,77 @@
+/**
+ * The kernel: services and the root of its state.
+ *
+ * Everything that makes up a world is in `state`, as plain data (objects, arrays, Maps, Sets, typed arrays, numbers,
+ * strings; no closures, promises, generators or host handles), so that it can be hashed, copied and compared. What the
+ * kernel does with it is in modules of functions that take the kernel first.
+ */
+import type { PhysicalMemory } from '../emu/memory.ts'
+import type { Processor } from '../emu/processor.ts'
+import type { WorldConfig } from './config.ts'
+import type { Outside } from './outside.ts'
+import type { KernelState } from './state.ts'
+import type { Task } from './task/task.ts'
+import { UserMemory } from './mm/user-memory.ts'
+import { BLOCKED, type WaitQueue } from './wait-queue.ts'
+
+export class Kernel {
+  readonly config: WorldConfig
+  readonly memory: PhysicalMemory
+  readonly processor: Processor
+  readonly outside: Outside
+  readonly state: KernelState
+
+  constructor(config: WorldConfig, memory: PhysicalMemory, processor: Processor, outside: Outside, state: KernelState) {
+    this.config = config
+    this.memory = memory
+    this.processor = processor
+    this.outside = outside
+    this.state = state
+  }
+
+  /** Virtual time in cycles, never going back: what clocks read. */
+  get now(): number { return this.state.now }
+
+  /** Guest memory of a task. */
+  user(task: Task): UserMemory { return new UserMemory(this.memory, task.mm) }
+
+  /**
+   * Puts the task to sleep on the queues until one is woken, `deadline` (a cycle) comes, or a signal is due.
+   * The handler returns what this returns; it runs again from its start when the task wakes.
+   */
+  block(task: Task, queues: readonly WaitQueue[], deadline = Infinity): typeof BLOCKED {
+    task.state = 'blocked'
+    task.deadline = deadline
+    task.wokenBy = undefined
+    for (const queue of queues) {
+      queue.tids.push(task.tid)
+      task.blockedOn.push(queue)
+    }
+    return BLOCKED
+  }
+
+  /** Wakes up to `count` tasks of the queue, the longest waiting first; returns how many. */
+  wake(queue: WaitQueue, count = Infinity): number {
+    let woken = 0
+    while (woken < count && queue.tids.length > 0) {
+      const task = this.state.tasks.get(queue.tids[0])
+      if (task === undefined) throw new Error(`wait queue lists task ${queue.tids[0]}, which is gone`)
+      this.wakeTask(task, 'event')
+      woken++
+    }
+    return woken
+  }
+
+  wakeTask(task: Task, by: 'event' | 'timeout' | 'signal'): void {
+    if (task.state !== 'blocked') return
+    for (const queue of task.blockedOn) {
+      const at = queue.tids.indexOf(task.tid)
+      if (at >= 0) queue.tids.splice(at, 1)
+    }
+    task.blockedOn.length = 0
+    task.deadline = Infinity
+    task.wokenBy = by
+    task.state = 'runnable'
+    this.state.runqueue.push(task.tid)
+  }
+}

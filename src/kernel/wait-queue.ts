@@ -1,0 +1,16 @@
+/**
+ * Blocking without closures.
+ *
+ * A system call that can't go on yet returns `block(…)`: the task leaves the runqueue and is listed in one or more wait
+ * queues. Waking it makes it runnable; when a virtual CPU takes it next, the same handler runs again from its start
+ * with the same arguments, and finds what it must remember between tries in `task.syscall.memory`.
+ * Invariant: a task is in `queue.tids` exactly if `queue` is in `task.blockedOn`.
+ */
+export interface WaitQueue {
+  /** Tasks in the order in which they came. */
+  readonly tids: number[]
+}
+export const waitQueue = (): WaitQueue => ({ tids: [] })
+
+/** What a handler returns after `kernel.block`: not a result yet. */
+export const BLOCKED = Number.MIN_SAFE_INTEGER
