@@ -87,7 +87,7 @@ export class Decoder {
     immLow: 0, immHigh: 0, imm2: 0, target: 0, lock: false, rexW: false, operandSize: 4,
   }
 
-  #bytes = new Uint8Array(0)
+  #bytes: Uint8Array = new Uint8Array(0)
   #at = 0
   #end = 0
 
@@ -175,6 +175,8 @@ export class Decoder {
         if (!(candidate.prefix === 0 && mandatory === 0x66 && candidate.map === 0)) continue
       }
       if (candidate.rexW !== undefined && candidate.rexW !== rexW) continue
+      if (candidate.address32 && !insn.address32) continue
+      if (candidate.noRexB && rexB !== 0) continue
       row = candidate
       break
     }
@@ -281,6 +283,8 @@ export class Decoder {
     }
     if (insn.lock && !(memoryDestination && row.options.has('lock'))) return DECODE_INVALID
     if (ripRelative) insn.displacement += rip + (this.#at - start)
+    // POP computes the address of its operand after it has moved the stack pointer (volume 2, POP).
+    if (row.name === 'pop' && insn.operands[0].kind === 'm' && insn.base === gprAddress(layout.RSP)) insn.displacement += insn.operands[0].size
     return DECODE_OK
   }
 

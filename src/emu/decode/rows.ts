@@ -10,6 +10,7 @@
  *   mem | reg   ModRM.mod is not 3 | is 3              w0 | w1        REX.W
  *   =c8         the ModRM byte is just that            =c0+i          ModRM byte c0 … c7 (x87 stack operand)
  *   rep | repne F3 | F2 as a repeat prefix; norep: neither
+ *   a32         with the address-size prefix 67             nob         without REX.B
  *
  * Operands, as a letter and a size:
  *   E ModRM.rm, register or memory     G ModRM.reg register      Z register in the opcode     M ModRM.rm, memory only
@@ -53,6 +54,10 @@ export interface Row {
   readonly modrm: number | undefined
   readonly modrmCount: number
   readonly hasModrm: boolean
+  /** Only with the address-size prefix. */
+  readonly address32: boolean
+  /** Only without REX.B. */
+  readonly noRexB: boolean
 }
 
 const OPERAND = /^([EGZMRACDIJOVWUPQNSFY])([bwdqxtnvyzs]?)$|^(1)$/
@@ -72,12 +77,16 @@ export const row = (text: string, name: string, operands = '', ...options: reado
   let modrm: number | undefined
   let modrmCount = 1
   let registerInOpcode = false
+  let address32 = false
+  let noRexB = false
   let needsModrm = specs.some(({ letter }) => 'EGMRVWUPQNY'.includes(letter))
   const words = text.split(/\s+/)
   words.forEach((word, at) => {
     if (word === 'np' || word === 'norep') prefix = 0
     else if (word === 'rep') prefix = 0xf3
     else if (word === 'repne') prefix = 0xf2
+    else if (word === 'a32') address32 = true
+    else if (word === 'nob') noRexB = true
     else if ((word === '66' || word === 'f3' || word === 'f2') && words[at + 1] === '0f') prefix = parseInt(word, 16) as 0x66
     else if (word === '0f' && opcode === undefined && words.length > at + 1) map = 1
     else if (map === 1 && opcode === undefined && word === '38') map = 2
@@ -98,7 +107,7 @@ export const row = (text: string, name: string, operands = '', ...options: reado
   if (opcode === undefined) throw new Error(`row '${text} ${name}' has no opcode`)
   return {
     text, name, operands: specs, options: new Set(options), map, opcode, registerInOpcode, prefix, digit, mod, rexW,
-    modrm, modrmCount, hasModrm: needsModrm,
+    modrm, modrmCount, hasModrm: needsModrm, address32, noRexB,
   }
 }
 

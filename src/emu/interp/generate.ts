@@ -5,7 +5,7 @@
 import { ALL_ROWS } from '../decode/tables/index.ts'
 import type { OperandForm } from '../semantics/emitter.ts'
 import { SEMANTICS } from '../semantics/registry.ts'
-import { defineFloatRuntime } from '../float/index.ts'
+import { defineWideArithmetic } from '../semantics/wide.ts'
 import { ModuleBuilder } from '../wasm/module.ts'
 import { signature } from '../wasm/types.ts'
 import { ENGINE_HANDLERS } from './engine-handlers.ts'
@@ -23,7 +23,7 @@ export const generateTier0 = (): { wasm: Uint8Array<ArrayBuffer>, manifest: Tier
   module.importMemory(1, 65536)
   for (const [name, type] of Object.entries(HOST_FUNCTIONS)) module.importFunction('host', name, type)
   defineRuntime(module)
-  defineFloatRuntime(module)
+  defineWideArithmetic(module)
 
   const handlers: string[] = []
   for (const [name, body] of Object.entries(ENGINE_HANDLERS)) {

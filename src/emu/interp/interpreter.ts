@@ -8,7 +8,7 @@ import * as layout from '../cpu/layout.ts'
 import { CpuState } from '../cpu/state.ts'
 import { cpuid } from '../cpu/model.ts'
 import { FRAME_CODE, type PhysicalMemory } from '../memory.ts'
-import { ACCESS_EXECUTE, ACCESS_READ, ACCESS_WRITE, type Access, type Mmu, NO_FRAME } from '../mmu/mmu.ts'
+import { ACCESS_EXECUTE, ACCESS_WRITE, type Access, type Mmu, NO_FRAME } from '../mmu/mmu.ts'
 import { EXIT_BUDGET, EXIT_FAULT, EXIT_REQUESTED, EXIT_SYSCALL, type ExitReason, type Fault, type Processor,
   VECTOR_DB, VECTOR_GP, VECTOR_PF, VECTOR_SS } from '../processor.ts'
 import type { Tier0Manifest } from './generate.ts'
@@ -122,6 +122,7 @@ export class Interpreter implements Processor {
         if ((memory.u32[layout.FLAG_OTHER >> 2] & layout.TF) !== 0) {
           const reason = this.#step()
           if (reason === EXIT_SYSCALL) return EXIT_SYSCALL
+          if (reason === EXIT_FAULT) return this.#trapped()
           this.fault.vector = VECTOR_DB
           this.fault.errorCode = 0
           this.fault.address = 0
@@ -136,12 +137,14 @@ export class Interpreter implements Processor {
       }
       const reason = this.memory.u32[layout.EXIT_REASON >> 2]
       if (reason === EXIT_SYSCALL) return EXIT_SYSCALL
+      if (reason === EXIT_FAULT) return this.#trapped()
       if (this.#requested) return EXIT_REQUESTED
       if (reason === EXIT_BUDGET) {
         try {
           while (this.memory.i32[layout.BUDGET >> 2] > 0) {
             const stepped = this.#step()
             if (stepped === EXIT_SYSCALL) return EXIT_SYSCALL
+            if (stepped === EXIT_FAULT) return this.#trapped()
             if (this.#requested) return EXIT_REQUESTED
           }
         } catch (error) {
@@ -152,6 +155,14 @@ export class Interpreter implements Processor {
       }
       if (this.memory.i32[layout.BUDGET >> 2] <= 0) return EXIT_BUDGET
     }
+  }
+
+  /** A trap (#BP and the like): the instruction is complete, rip is behind it. */
+  #trapped(): ExitReason {
+    this.fault.vector = this.memory.u32[layout.EXIT_VECTOR >> 2]
+    this.fault.errorCode = this.memory.u32[layout.EXIT_ERROR >> 2]
+    this.fault.address = 0
+    return EXIT_FAULT
   }
 
   /** Executes one instruction alone (a repeated one for as long as the budget lasts). */
@@ -362,4 +373,3 @@ export class Interpreter implements Processor {
     return this.#mmu
   }
 }
-void ACCESS_READ

@@ -4,7 +4,7 @@
  * because an i64 would become a BigInt.
  */
 import * as layout from '../cpu/layout.ts'
-import { i32, i64 } from '../wasm/expression.ts'
+import { type Expr, i32, i64 } from '../wasm/expression.ts'
 import type { ModuleBuilder } from '../wasm/module.ts'
 import { signature } from '../wasm/types.ts'
 import { ZERO_ADDRESS } from './tier0-emitter.ts'
@@ -37,7 +37,7 @@ export const defineRuntime = (module: ModuleBuilder): void => {
   /** Faults if the range can't be written. */
   module.function('probe_write', signature(['i32', 'i64', 'i32']), (f) => {
     const [record, address, size] = f.params
-    const probe = (at: typeof address): void => {
+    const probe = (at: Expr): void => {
       f.callVoid('host_translate', record, i32.wrap(at), i32.wrap(i64.shrU(at, i64.const(32))), i32.const(1), i32.const(1))
     }
     probe(address)

@@ -1,7 +1,7 @@
 /** Tier 0: operands come from the decoded record, registers live in memory, each handler tail-calls the next record's. */
 import * as layout from '../cpu/layout.ts'
 import { Emitter, type OperandForm } from '../semantics/emitter.ts'
-import { type Expr, f32, f64, i32, i64, stores, v } from '../wasm/expression.ts'
+import { type Expr, f64, i32, i64, v } from '../wasm/expression.ts'
 import type { FunctionBuilder } from '../wasm/function.ts'
 import { signature } from '../wasm/types.ts'
 import * as record from './records.ts'
@@ -97,6 +97,11 @@ export class Tier0Emitter extends Emitter {
     else this.store(this.address(at), 8, value)
   }
   stackIndex(at: number): Expr { return this.#storage(at) }
+
+  stringSource(address32: boolean): Expr {
+    const segment = i64.load(i32.load16U(this.#record, record.RECORD_BASE))
+    return this.f.let(i64.add(segment, this.gpr(layout.RSI, address32 ? 4 : 8)))
+  }
 
   gpr(register: number, size = 8): Expr { return this.f.let(loadHost(ZERO_ADDRESS, size, layout.GPR + register * 8)) }
 
@@ -244,5 +249,3 @@ export class Tier0Emitter extends Emitter {
     return i64.add(start, i64.extendI32S(executed))
   }
 }
-void f32
-void stores

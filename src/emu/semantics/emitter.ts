@@ -16,7 +16,8 @@
  *   `read`, `load`, `address` and the flag getters return bound values already.
  * - Architecturally undefined flags have the value that the oracle processor gives where that is simple, else zero: said in a comment.
  */
-import { AF, CF, FLAG_AUX, FLAG_OTHER, FLAG_RESULT, OF, PF, SF } from '../cpu/layout.ts'
+import { AF, CF, EXIT_ERROR, EXIT_VECTOR, FLAG_AUX, FLAG_OTHER, FLAG_RESULT, OF, PF, SF } from '../cpu/layout.ts'
+import { EXIT_FAULT as EXIT_FAULT_REASON } from '../processor.ts'
 import { type Expr, i32, i64, select } from '../wasm/expression.ts'
 import type { FunctionBuilder } from '../wasm/function.ts'
 
@@ -178,6 +179,14 @@ export abstract class Emitter {
   abstract fault(vector: number, errorCode: Expr): void
   /** Leaves `run` with the given reason after this instruction, rip = next. Not for faults. */
   abstract exit(reason: number): void
+  /** Raises a trap: as `exit`, but the kernel sees an exception, with rip behind the instruction. */
+  trap(vector: number): void {
+    this.setState32(EXIT_VECTOR, i32.const(vector))
+    this.setState32(EXIT_ERROR, i32.const(0))
+    this.exit(EXIT_FAULT_REASON)
+  }
+  /** Address of a string instruction's source: rsi (or esi) plus the segment base that a prefix named, bound. */
+  abstract stringSource(address32: boolean): Expr
   /** Calls a function of the runtime (src/emu/interp/runtime.ts, src/emu/float) that can't fault; and one of the host's that works on the CPU block. */
   call(name: string, ...args: readonly Expr[]): Expr { return this.f.call(name, ...args) }
   callVoid(name: string, ...args: readonly Expr[]): void { this.f.callVoid(name, ...args) }

@@ -1,0 +1,38 @@
+/** Branches, calls, system instructions, hints, and what user mode may not do. */
+import { type Row, row, rows } from '../rows.ts'
+
+const hex = (value: number): string => value.toString(16).padStart(2, '0')
+
+const branches: Row[] = [
+  ...rows(16, (i) => row(hex(0x70 + i), `j_${i}`, 'Jb')),
+  ...rows(16, (i) => row(`0f ${hex(0x80 + i)}`, `j_${i}`, 'Jz')),
+  row('eb', 'jmp', 'Jb'), row('e9', 'jmp', 'Jz'), row('e8', 'call', 'Jz'),
+  row('ff /2', 'call_indirect', 'Eq', 'end'), row('ff /4', 'jmp_indirect', 'Eq', 'end'),
+  row('c3', 'ret', '', 'end'), row('c2', 'ret_immediate', 'Iw', 'end', 'unsigned-immediate'),
+  row('a32 e0', 'loopne_a32', 'Jb'), row('a32 e1', 'loope_a32', 'Jb'), row('a32 e2', 'loop_a32', 'Jb'), row('a32 e3', 'jrcxz_a32', 'Jb'),
+  row('e0', 'loopne', 'Jb'), row('e1', 'loope', 'Jb'), row('e2', 'loop', 'Jb'), row('e3', 'jrcxz', 'Jb'),
+]
+
+const system: Row[] = [
+  row('0f 05', 'syscall', '', 'end'),
+  row('0f a2', 'cpuid', '', 'end'),
+  row('0f 31', 'rdtsc', '', 'end'),
+  row('cc', 'int3', '', 'end'), row('f1', 'icebp', '', 'end'),
+  row('cd', 'int', 'Ib', 'end', 'unsigned-immediate'),
+  row('0f 0b', 'ud', '', 'end'), row('0f b9 /r', 'ud', 'Gv Ev', 'end'), row('0f ff /r', 'ud', 'Gv Ev', 'end'),
+]
+
+/** #GP(0) in user mode. */
+const privileged: Row[] = [
+  ...['6c', '6d', '6e', '6f', 'ec', 'ed', 'ee', 'ef', 'f4', 'fa', 'fb', '0f 06', '0f 08', '0f 09', '0f 30', '0f 32', '0f 33']
+    .map((text) => row(text, 'privileged', '', 'end')),
+  ...['e4', 'e5', 'e6', 'e7'].map((text) => row(text, 'privileged', 'Ib', 'end')),
+  ...['0f 20', '0f 21', '0f 22', '0f 23'].map((text) => row(`${text} reg /r`, 'privileged', '', 'end')),
+]
+
+/** No effect: NOP with operands, hints (volume 2, NOP and table A-3 0F 18–1F; ENDBR64 is one of them without CET). */
+const hints: Row[] = [
+  ...rows(7, (i) => row(`0f ${hex(0x19 + i)}`, 'nop', 'Ev')),
+]
+
+export const CONTROL_ROWS: readonly Row[] = [...branches, ...system, ...privileged, ...hints]
