@@ -11,7 +11,11 @@ import type { WorldConfig } from './config.ts'
 import type { Outside } from './outside.ts'
 import type { KernelState } from './state.ts'
 import type { Task } from './task/task.ts'
+import type { AddressSpace } from './mm/address-space.ts'
+import { ProcessMmu } from './mm/process-mmu.ts'
 import { UserMemory } from './mm/user-memory.ts'
+import { isSignalDue } from './signal/pending.ts'
+import { arm, disarm } from './time/timer-queue.ts'
 import { BLOCKED, type WaitQueue } from './wait-queue.ts'
 
 export class Kernel {
@@ -20,6 +24,7 @@ export class Kernel {
   readonly processor: Processor
   readonly outside: Outside
   readonly state: KernelState
+  readonly #mmus = new WeakMap<AddressSpace, ProcessMmu>()
 
   constructor(config: WorldConfig, memory: PhysicalMemory, processor: Processor, outside: Outside, state: KernelState) {
     this.config = config
@@ -32,16 +37,30 @@ export class Kernel {
   /** Virtual time in cycles, never going back: what clocks read. */
   get now(): number { return this.state.now }
 
+  /** What the processor and `UserMemory` ask for pages: made from the state, one for each address space. */
+  mmu(space: AddressSpace): ProcessMmu {
+    let mmu = this.#mmus.get(space)
+    if (mmu === undefined) {
+      mmu = new ProcessMmu(this, space)
+      this.#mmus.set(space, mmu)
+    }
+    return mmu
+  }
+
   /** Guest memory of a task. */
-  user(task: Task): UserMemory { return new UserMemory(this.memory, task.mm) }
+  user(task: Task): UserMemory { return this.mmu(task.mm).user }
+
+  /** A signal that would act on the task waits: what blocks must come back with EINTR or one of the ERESTART codes. */
+  interrupted(task: Task): boolean { return task.signalDue && isSignalDue(task) }
 
   /**
    * Puts the task to sleep on the queues until one is woken, `deadline` (a cycle) comes, or a signal is due.
-   * The handler returns what this returns; it runs again from its start when the task wakes.
+   * The handler returns what this returns; it runs again from its start when the task wakes. A handler that may be
+   * interrupted asks `interrupted` before it blocks, as Linux's wait loops do.
    */
   block(task: Task, queues: readonly WaitQueue[], deadline = Infinity): typeof BLOCKED {
     task.state = 'blocked'
-    task.deadline = deadline
+    arm(this.state.timers, task.sleep, deadline)
     task.wokenBy = undefined
     for (const queue of queues) {
       queue.tids.push(task.tid)
@@ -69,9 +88,14 @@ export class Kernel {
       if (at >= 0) queue.tids.splice(at, 1)
     }
     task.blockedOn.length = 0
-    task.deadline = Infinity
+    disarm(this.state.timers, task.sleep)
     task.wokenBy = by
+    task.uninterruptible = false
+    this.makeRunnable(task)
+  }
+  makeRunnable(task: Task): void {
     task.state = 'runnable'
+    task.readyAt = this.state.cycle
     this.state.runqueue.push(task.tid)
   }
 }

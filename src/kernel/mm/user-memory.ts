@@ -2,10 +2,9 @@
  * The kernel's access to guest memory (Linux's uaccess): goes through the address space page by page, so that demand
  * paging, copy-on-write and protection act as they do for the guest itself.
  */
-import { ACCESS_READ, ACCESS_WRITE, NO_FRAME } from '../../emu/mmu/mmu.ts'
+import { ACCESS_READ, ACCESS_WRITE, type Mmu, NO_FRAME } from '../../emu/mmu/mmu.ts'
 import { PAGE_MASK, PAGE_SIZE } from '../../emu/cpu/layout.ts'
 import type { PhysicalMemory } from '../../emu/memory.ts'
-import type { AddressSpace } from './address-space.ts'
 
 /** A guest pointer can't be used: −EFAULT. One frozen instance, so that throwing is cheap; it carries no stack. */
 export class BadAddress {}
@@ -16,17 +15,17 @@ export const USER_END = 0x7fff_ffff_f000
 
 export class UserMemory {
   readonly #memory: PhysicalMemory
-  readonly #space: AddressSpace
+  readonly #mmu: Mmu
 
-  constructor(memory: PhysicalMemory, space: AddressSpace) {
+  constructor(memory: PhysicalMemory, mmu: Mmu) {
     this.#memory = memory
-    this.#space = space
+    this.#mmu = mmu
   }
 
   /** Byte address in the Wasm memory of a guest byte, good to the end of its page and until the next allocation. @throws BadAddress */
   #host(address: number, access: typeof ACCESS_READ | typeof ACCESS_WRITE): number {
     if (!(address >= 0 && address < USER_END)) throw BAD_ADDRESS
-    const frame = this.#space.resolve(Math.floor(address / PAGE_SIZE), access)
+    const frame = this.#mmu.resolve(Math.floor(address / PAGE_SIZE), access)
     if (frame === NO_FRAME) throw BAD_ADDRESS
     if (access === ACCESS_WRITE) this.#memory.beforeWrite(frame)
     return frame * PAGE_SIZE + (address % PAGE_SIZE)
@@ -62,7 +61,7 @@ export class UserMemory {
     while (done < length) {
       const at = address + done
       if (!(at >= 0 && at < USER_END)) return done
-      if (this.#space.resolve(Math.floor(at / PAGE_SIZE), access) === NO_FRAME) return done
+      if (this.#mmu.resolve(Math.floor(at / PAGE_SIZE), access) === NO_FRAME) return done
       done += PAGE_SIZE - (at % PAGE_SIZE)
     }
     return length

@@ -7,15 +7,46 @@
 import type { AddressSpace } from '../mm/address-space.ts'
 import type { DescriptorTable } from '../fs/descriptor.ts'
 import type { PathContext } from '../fs/path.ts'
-import type { SignalActions, PendingSignals, SignalStack } from '../signal/signal.ts'
+import type { SignalActions, PendingSignals, SignalSet, SignalStack } from '../signal/signal.ts'
+import type { Timer } from '../time/timer-queue.ts'
 import type { WaitQueue } from '../wait-queue.ts'
 
 export type TaskState = 'runnable' | 'running' | 'blocked' | 'stopped' | 'zombie' | 'dead'
 
+/** 64 capability bits as two words (capabilities(7)). */
+export type CapabilitySet = [low: number, high: number]
+
+/** Never changed in place: set*id and capset make a new object, so that tasks may share one. */
 export interface Credentials {
-  uid: number, euid: number, suid: number, fsuid: number
-  gid: number, egid: number, sgid: number, fsgid: number
-  groups: number[]
+  readonly uid: number, readonly euid: number, readonly suid: number, readonly fsuid: number
+  readonly gid: number, readonly egid: number, readonly sgid: number, readonly fsgid: number
+  readonly groups: readonly number[]
+  readonly effective: CapabilitySet
+  readonly permitted: CapabilitySet
+  readonly inheritable: CapabilitySet
+  readonly bounding: CapabilitySet
+  readonly ambient: CapabilitySet
+  /** PR_SET_SECUREBITS, with PR_SET_KEEPCAPS as its bit 4. */
+  readonly secureBits: number
+}
+
+/** How a call that was interrupted by a signal without a handler goes on: restart_syscall(2) finds it here. */
+export interface RestartBlock {
+  readonly number: number
+  /** What the call must remember: plain data, its own. */
+  readonly memory: unknown
+}
+
+/** Counters for getrusage(2) and /proc. */
+export interface Usage {
+  userCycles: number
+  systemCycles: number
+  minorFaults: number
+  majorFaults: number
+  voluntarySwitches: number
+  involuntarySwitches: number
+  /** Most resident pages. */
+  residentPeak: number
 }
 
 /** The system call that a task is in, kept while it is blocked. */
@@ -34,7 +65,7 @@ export interface Task {
   group: ThreadGroup
   state: TaskState
   /** The CPU block (layout.CPU_STATE_SIZE bytes) while the task is not loaded. */
-  readonly context: Uint8Array
+  readonly context: Uint8Array<ArrayBuffer>
   /** Virtual CPU on which it last ran, and those it may run on (bit mask as a number, 0xffffffff…: all). */
   cpu: number
   affinity: number
@@ -44,15 +75,22 @@ export interface Task {
   actions: SignalActions
   credentials: Credentials
   /** Blocked signals: low and high 32 bits, bit (n − 1) & 31. */
-  signalMask: [number, number]
+  signalMask: SignalSet
   /** The mask to restore after the handler that ends sigsuspend, ppoll, pselect …; undefined if none. */
-  savedMask: [number, number] | undefined
+  savedMask: SignalSet | undefined
   pending: PendingSignals
   signalStack: SignalStack
+  /** rt_sigtimedwait: the signals that it waits for. */
+  waitSet: SignalSet | undefined
   syscall: SyscallInProgress | undefined
-  blockedOn: WaitQueue[]
-  /** Cycle at which a blocked task wakes by itself; Infinity: never. */
-  deadline: number
+  restart: RestartBlock | undefined
+  readonly blockedOn: WaitQueue[]
+  /** Wakes a blocked task at its deadline. */
+  readonly sleep: Timer
+  /** Blocked so that only a fatal signal wakes it (vfork). */
+  uninterruptible: boolean
+  /** Cycle at which it became runnable. */
+  readyAt: number
   /** Why it woke: set by wake-up, read by the handler's next try. */
   wokenBy: 'event' | 'timeout' | 'signal' | undefined
   /** CLONE_CHILD_CLEARTID, set_robust_list, rseq: guest addresses, 0 if none. */
@@ -62,10 +100,28 @@ export interface Task {
   rseq: number
   name: string
   exitStatus: number
-  /** Cycles executed in user mode. */
-  userCycles: number
+  readonly usage: Usage
+  startCycle: number
   /** vfork: the tid of the parent that waits until this task execs or exits; 0 if none. */
   vforkParent: number
+  /** The vfork parent sleeps here. */
+  readonly vforkDone: WaitQueue
+  /** PR_SET_PDEATHSIG. */
+  parentDeathSignal: number
+  noNewPrivileges: boolean
+  /** PR_SET_TIMERSLACK, nanoseconds. */
+  timerSlack: number
+  /** sched_setscheduler(2): SCHED_*, real-time priority; nice(2). */
+  policy: number
+  priority: number
+  nice: number
+  personality: number
+  /** What the last fault was, for ucontext's trapno, err, cr2. */
+  faultVector: number
+  faultError: number
+  faultAddress: number
+  /** A host-side reason to look at signals before the task runs on: set when one may be due. */
+  signalDue: boolean
 }
 
 export interface ThreadGroup {
@@ -76,29 +132,65 @@ export interface ThreadGroup {
   children: number[]
   processGroup: number
   session: number
-  /** wait4 of the parent sleeps here. */
-  childExit: WaitQueue
+  /** wait4 sleeps here until a child of this group changes state. */
+  readonly childChange: WaitQueue
   pending: PendingSignals
   /** Signal to the parent on exit (CLONE's low byte), SIGCHLD mostly. */
   exitSignal: number
+  /** exit_group or a fatal signal: all its tasks go. */
   exiting: boolean
+  /** Wait status. */
   exitStatus: number
-  stopped: boolean
-  /** Job-control changes that wait4 has not told yet. */
+  /** A task of it is in execve and waits for the others to go; its tid, 0 if none. */
+  execing: number
+  /** All tasks are gone; stays in `groups` until waited for. */
+  zombie: boolean
+  /** The signal by which it is stopped, 0 if it is not. */
+  stopSignal: number
+  /** Job-control changes that wait4 has not told yet: the stop signal, or 0. */
   stopReport: number
   continueReport: boolean
+  /** It called execve since it was forked: setpgid by its parent fails. */
+  didExec: boolean
   /** Resource limits by RLIMIT_* number: [soft, hard]; Infinity is RLIM_INFINITY. */
   limits: [number, number][]
-  executable: string
-  /** argv and environment areas for /proc/PID/cmdline and environ: [start, end). */
-  argumentArea: [number, number]
-  environmentArea: [number, number]
-  /** ITIMER_REAL, VIRTUAL, PROF as [next deadline in cycles, interval in cycles]; Infinity: off. */
-  intervalTimers: [number, number][]
+  /** ITIMER_REAL and its interval in cycles, 0 for once. */
+  readonly realTimer: Timer
+  realInterval: number
+  /** ITIMER_VIRTUAL, ITIMER_PROF: the group's CPU cycles at which they expire (Infinity: off), and intervals. */
+  readonly cpuTimers: { virtual: number, virtualInterval: number, profile: number, profileInterval: number }
+  readonly posixTimers: Map<number, PosixTimer>
+  nextPosixTimer: number
   startCycle: number
-  /** Cycles of waited-for children. */
-  childCycles: number
+  /** Of its tasks that are gone. */
+  readonly usage: Usage
+  /** Of waited-for children. */
+  readonly childUsage: Usage
   dumpable: number
-  noNewPrivileges: boolean
   childSubreaper: boolean
+  /** Device number of the controlling terminal, 0 if none: kept by the terminal's code. */
+  controllingTerminal: number
+  /** /proc/PID/oom_score_adj. */
+  oomScoreAdjust: number
+}
+
+/** timer_create(2). */
+export interface PosixTimer {
+  readonly id: number
+  readonly clock: number
+  /** SIGEV_SIGNAL 0, SIGEV_NONE 1, SIGEV_THREAD_ID 4. */
+  readonly notify: number
+  readonly signal: number
+  readonly valueLow: number
+  readonly valueHigh: number
+  /** SIGEV_THREAD_ID's tid. */
+  readonly tid: number
+  readonly timer: Timer
+  /** Cycles; 0 for once. For clocks of CPU time `expiry` is in cycles of that clock, Infinity if off. */
+  interval: number
+  expiry: number
+  overrun: number
+  lastOverrun: number
+  /** Its signal is pending: expiries count as overruns. */
+  queued: boolean
 }

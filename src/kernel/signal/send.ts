@@ -1,0 +1,139 @@
+/**
+ * Sending signals (Linux's send_signal_locked and complete_signal).
+ *
+ * Invariant: a task for which `isSignalDue` holds has `signalDue` set, and is not blocked interruptibly.
+ */
+import { EAGAIN } from '../abi/errno.ts'
+import { RLIMIT_SIGPENDING } from '../abi/resources.ts'
+import { SI_KERNEL, SI_USER, SIG_DFL, SIG_IGN, SIGCHLD, SIGCONT, SIGKILL, SIGRTMIN, SIGURG, SIGWINCH } from '../abi/signals.ts'
+import type { Kernel } from '../kernel.ts'
+import type { Task, ThreadGroup } from '../task/task.ts'
+import { setHas, setRemove, type SignalInfo } from './signal.ts'
+import { discardContinue, discardStops, enqueue, isSignalDue, STOP_SIGNALS } from './pending.ts'
+import { continueGroup } from './job-control.ts'
+
+export const kernelInfo = (signal: number): SignalInfo => ({ signal, errno: 0, code: SI_KERNEL, detail: { kind: 'kill', pid: 0, uid: 0 } })
+export const userInfo = (signal: number, sender: Task): SignalInfo =>
+  ({ signal, errno: 0, code: SI_USER, detail: { kind: 'kill', pid: sender.group.tgid, uid: sender.credentials.uid } })
+
+const isTask = (target: Task | ThreadGroup): target is Task => 'tid' in target
+
+/** Signals whose default action is to do nothing. */
+const IGNORED_BY_DEFAULT: readonly number[] = [SIGCHLD, SIGCONT, SIGURG, SIGWINCH]
+export const isIgnoredByDefault = (signal: number): boolean => IGNORED_BY_DEFAULT.includes(signal)
+
+/** The signal would do nothing: it is dropped when sent, unless blocked (sigtimedwait may want it). */
+export const isIgnored = (task: Task, signal: number): boolean => {
+  const { handler } = task.actions.table[signal]
+  return handler === SIG_IGN || (handler === SIG_DFL && isIgnoredByDefault(signal))
+}
+const isBlocked = (task: Task, signal: number): boolean =>
+  setHas(task.signalMask, signal) || (task.waitSet !== undefined && !setHas(task.waitSet, signal))
+
+const groupTasks = (kernel: Kernel, group: ThreadGroup): Task[] =>
+  group.threads.flatMap((tid) => {
+    const task = kernel.state.tasks.get(tid)
+    return task === undefined || task.state === 'dead' || task.state === 'zombie' ? [] : [task]
+  })
+
+/** SIGCONT continues and SIGSTOP forgets SIGCONT when sent, whether or not they are blocked or ignored. */
+const prepare = (kernel: Kernel, group: ThreadGroup, signal: number): void => {
+  const tasks = groupTasks(kernel, group)
+  if (STOP_SIGNALS.includes(signal)) {
+    discardContinue(group.pending)
+    for (const task of tasks) discardContinue(task.pending)
+  } else if (signal === SIGCONT) {
+    discardStops(group.pending)
+    for (const task of tasks) discardStops(task.pending)
+    continueGroup(kernel, group)
+  }
+}
+
+/** Makes the task look at its signals: wakes it if it sleeps interruptibly, or in any case for SIGKILL. */
+export const notice = (kernel: Kernel, task: Task, isFatal: boolean): void => {
+  task.signalDue = true
+  if (task.state === 'blocked' && (isFatal || (!task.uninterruptible && isSignalDue(task)))) kernel.wakeTask(task, 'signal')
+  else if (task.state === 'stopped' && isFatal) kernel.makeRunnable(task)
+}
+
+/** SIGKILL for every task of the group: the way in which a process dies as a whole. */
+export const killGroup = (kernel: Kernel, group: ThreadGroup): void => {
+  for (const task of groupTasks(kernel, group)) killTask(kernel, task)
+}
+
+export const killTask = (kernel: Kernel, task: Task): void => {
+  task.pending.set[0] = (task.pending.set[0] | (1 << (SIGKILL - 1))) >>> 0
+  notice(kernel, task, true)
+}
+
+const takesSignal = (task: Task, signal: number): boolean =>
+  !setHas(task.signalMask, signal) && (signal === SIGKILL || task.state !== 'stopped')
+
+/** The task that will act on a signal for the group: the leader if it wants it, else the first that does. */
+const chooseTask = (kernel: Kernel, group: ThreadGroup, preferred: Task | undefined, signal: number): Task | undefined => {
+  const tasks = groupTasks(kernel, group)
+  if (preferred !== undefined && tasks.includes(preferred) && takesSignal(preferred, signal)) return preferred
+  return tasks.find((task) => takesSignal(task, signal) && !isSignalDue(task)) ?? tasks.find((task) => takesSignal(task, signal))
+}
+
+/** How many signals are queued for processes of the user: RLIMIT_SIGPENDING bounds it. Approximated by the group's own. */
+const queuedSignals = (kernel: Kernel, group: ThreadGroup): number =>
+  groupTasks(kernel, group).reduce((sum, task) => sum + task.pending.queue.length, group.pending.queue.length)
+
+/**
+ * Sends a signal to a thread or a process, without asking for permission (see `mayKill`).
+ * @returns 0, or −EAGAIN if a real-time signal can't be queued
+ */
+export const sendSignal = (kernel: Kernel, target: Task | ThreadGroup, signal: number, info: SignalInfo = kernelInfo(signal)): number => {
+  const group = isTask(target) ? target.group : target
+  const task = isTask(target) ? target : kernel.state.tasks.get(group.tgid)
+  if (task === undefined || group.zombie || group.exiting && signal !== SIGKILL) return 0
+  prepare(kernel, group, signal)
+  if (signal !== SIGKILL && isIgnored(task, signal) && !isBlocked(task, signal)) return 0
+  const pending = isTask(target) ? target.pending : group.pending
+  if (signal >= SIGRTMIN && info.code !== SI_USER && info.code < 0 &&
+      queuedSignals(kernel, group) >= group.limits[RLIMIT_SIGPENDING][0]) return -EAGAIN
+  if (!enqueue(pending, info)) return 0
+  // A task in sigtimedwait for it takes it, though it blocks it otherwise.
+  for (const waiter of isTask(target) ? [target] : groupTasks(kernel, group)) {
+    if (waiter.state === 'blocked' && waiter.waitSet !== undefined && setHas(waiter.waitSet, signal)) {
+      kernel.wakeTask(waiter, 'signal')
+      return 0
+    }
+  }
+  const chosen = isTask(target)
+    ? takesSignal(target, signal) ? target : undefined
+    : chooseTask(kernel, group, task, signal)
+  if (signal === SIGKILL) {
+    killGroup(kernel, group)
+    return 0
+  }
+  if (chosen === undefined) return 0
+  // Others of the group may end up taking a shared signal: they all look.
+  if (!isTask(target)) for (const other of groupTasks(kernel, group)) other.signalDue = true
+  notice(kernel, chosen, false)
+  return 0
+}
+
+export const processGroupMembers = (kernel: Kernel, processGroup: number): ThreadGroup[] =>
+  [...kernel.state.groups.values()].filter((group) => group.processGroup === processGroup)
+
+/** Sends to each process of a process group; returns how many there are. */
+export const sendToProcessGroup = (kernel: Kernel, processGroup: number, signal: number, info?: SignalInfo): number => {
+  const members = processGroupMembers(kernel, processGroup)
+  for (const group of members) sendSignal(kernel, group, signal, info)
+  return members.length
+}
+
+/**
+ * A signal that the task can't escape: one caused by its own instruction. Blocked or ignored, it kills.
+ */
+export const forceSignal = (kernel: Kernel, task: Task, info: SignalInfo): void => {
+  const action = task.actions.table[info.signal]
+  if (setHas(task.signalMask, info.signal) || action.handler === SIG_IGN) {
+    action.handler = SIG_DFL
+    setRemove(task.signalMask, info.signal)
+  }
+  enqueue(task.pending, info)
+  task.signalDue = true
+}

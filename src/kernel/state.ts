@@ -1,0 +1,46 @@
+/** The root of a world's state: plain data only (see kernel.ts). */
+import type { FsState } from './fs/fs-state.ts'
+import type { FutexTable } from './task/futex-table.ts'
+import type { Task, ThreadGroup } from './task/task.ts'
+import type { TimerQueue } from './time/timer-queue.ts'
+import type { WaitQueue } from './wait-queue.ts'
+
+/** A virtual CPU: its own cycle clock and the task that it runs. */
+export interface VirtualCpu {
+  readonly index: number
+  /** Cycles. Clocks of idle CPUs lag behind; they catch up when a task is taken. */
+  clock: number
+  /** The task being run, 0 if idle. */
+  tid: number
+  /** Cycle at which the slice ends; Infinity while no other task could run. */
+  sliceEnd: number
+}
+
+export interface KernelState {
+  /** The global monotone virtual clock in cycles: at least what any CPU's clock was when it last entered the kernel. */
+  now: number
+  /** The clock of the CPU that is in the kernel now, behind `now` by at most a slice. */
+  cycle: number
+  readonly tasks: Map<number, Task>
+  /** Thread groups by tgid, until reaped. */
+  readonly groups: Map<number, ThreadGroup>
+  /** Runnable tasks that no CPU runs, in the order in which they became so. */
+  readonly runqueue: number[]
+  readonly cpus: VirtualCpu[]
+  /** The last pid given out; numbers are reused only after the whole range was. */
+  lastPid: number
+  /** The last address space's id. */
+  lastSpaceId: number
+  readonly timers: TimerQueue
+  readonly futexes: FutexTable
+  /** System call numbers that were reported as unknown. */
+  readonly unknownSyscalls: Set<number>
+  /** Tasks that wait for input from outside (a read or poll of the console): the world loop asks for it when all wait. */
+  readonly consoleInput: WaitQueue
+  /** The program that the world was made for, and its wait status once it has ended. */
+  mainPid: number
+  mainStatus: number | undefined
+  hostname: string
+  domainname: string
+  readonly fs: FsState
+}

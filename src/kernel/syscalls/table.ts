@@ -1,0 +1,15 @@
+/** Every system call that is known, by number. Lists come from the files beside this one; a number may be listed once only. */
+import type { SyscallEntry } from './entry.ts'
+
+const LISTS: readonly (readonly SyscallEntry[])[] = [
+]
+
+const byNumber: (SyscallEntry | undefined)[] = []
+for (const list of LISTS) {
+  for (const entry of list) {
+    if (byNumber[entry.number] !== undefined) throw new Error(`system call ${entry.number} is listed as ${entry.name} and ${byNumber[entry.number]?.name}`)
+    byNumber[entry.number] = entry
+  }
+}
+
+export const SYSCALLS: readonly (SyscallEntry | undefined)[] = byNumber

@@ -1,0 +1,21 @@
+/** Futex waiters as data (futex(2)); the calls are in `../syscalls/futex.ts`. */
+import type { WaitQueue } from '../wait-queue.ts'
+
+export interface FutexWaiter {
+  readonly tid: number
+  /** FUTEX_WAIT_BITSET's mask, as an unsigned number. */
+  readonly mask: number
+  /** The key that it waits on now: FUTEX_REQUEUE changes it. */
+  key: string
+  /** Its own queue: waiters are woken one by one. */
+  readonly queue: WaitQueue
+  woken: boolean
+  /** Waits to own a priority-inheriting futex. */
+  readonly lock: boolean
+}
+
+/** By key (`p:space:address` private, `s:…` shared): waiters, the longest waiting first. */
+export interface FutexTable {
+  readonly waiters: Map<string, FutexWaiter[]>
+}
+export const futexTable = (): FutexTable => ({ waiters: new Map() })
