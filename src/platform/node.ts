@@ -1,0 +1,165 @@
+/** `Platform` on Node ≥ 24. */
+import { createHash } from 'node:crypto'
+import * as fs from 'node:fs'
+import { constants as osConstants } from 'node:os'
+import * as zlib from 'node:zlib'
+import type { AppendFile, Platform, PlatformError, PlatformStat } from './platform.ts'
+
+const failure = (error: unknown): PlatformError => {
+  const code = (error as NodeJS.ErrnoException).code
+  if (code === undefined || !(code in osConstants.errno)) throw error
+  return { error: code }
+}
+
+const attempt = <T>(operation: () => T): T | PlatformError => {
+  try {
+    return operation()
+  } catch (error) {
+    return failure(error)
+  }
+}
+
+/** Host paths travel as latin1 so that any byte string survives. */
+const toHost = (path: string): Buffer => Buffer.from(path, 'latin1')
+
+const timestamp = (ns: bigint): readonly [number, number] => {
+  const seconds = ns >= 0n ? ns / 1_000_000_000n : -((-ns + 999_999_999n) / 1_000_000_000n)
+  return [Number(seconds), Number(ns - seconds * 1_000_000_000n)]
+}
+
+const DIRENT_TYPES = [
+  ['isFile', 8], ['isDirectory', 4], ['isSymbolicLink', 10], ['isCharacterDevice', 2],
+  ['isBlockDevice', 6], ['isFIFO', 1], ['isSocket', 12],
+] as const
+
+/** A short wait without spinning. */
+const sleeper = new Int32Array(new SharedArrayBuffer(4))
+const pause = (ms: number): void => { Atomics.wait(sleeper, 0, 0, ms) }
+
+export class NodePlatform implements Platform {
+  #raw = false
+
+  lstat(path: string): PlatformStat | PlatformError {
+    return attempt(() => {
+      const stat = fs.lstatSync(toHost(path), { bigint: true })
+      return {
+        dev: Number(stat.dev), ino: Number(stat.ino), mode: Number(stat.mode), nlink: Number(stat.nlink),
+        uid: Number(stat.uid), gid: Number(stat.gid), rdev: Number(stat.rdev), size: Number(stat.size),
+        blocks: Number(stat.blocks), atime: timestamp(stat.atimeNs), mtime: timestamp(stat.mtimeNs), ctime: timestamp(stat.ctimeNs),
+      }
+    })
+  }
+
+  readdir(path: string): { name: string, type: number }[] | PlatformError {
+    return attempt(() => fs.readdirSync(toHost(path), { withFileTypes: true, encoding: 'buffer' }).map((entry) => ({
+      name: entry.name.toString('latin1'),
+      type: DIRENT_TYPES.find(([method]) => entry[method]())?.[1] ?? 0,
+    })))
+  }
+
+  readlink(path: string): string | PlatformError {
+    return attempt(() => fs.readlinkSync(toHost(path), { encoding: 'buffer' }).toString('latin1'))
+  }
+
+  readFile(path: string): Uint8Array | PlatformError {
+    return attempt(() => {
+      const bytes = fs.readFileSync(toHost(path))
+      return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    })
+  }
+
+  writeFile(path: string, bytes: Uint8Array, mode = 0o644): PlatformError | undefined {
+    const result = attempt(() => { fs.writeFileSync(toHost(path), bytes, { mode }) })
+    return result as PlatformError | undefined
+  }
+
+  createAppendFile(path: string): AppendFile | PlatformError {
+    return attempt((): AppendFile => {
+      const fd = fs.openSync(toHost(path), 'w', 0o644)
+      return {
+        append: (bytes) => {
+          let done = 0
+          while (done < bytes.length) done += fs.writeSync(fd, bytes, done)
+        },
+        sync: () => { fs.fdatasyncSync(fd) },
+        close: () => { fs.closeSync(fd) },
+      }
+    })
+  }
+
+  zstdCompress(bytes: Uint8Array, level: number): Uint8Array {
+    return zlib.zstdCompressSync(bytes, { params: { [zlib.constants.ZSTD_c_compressionLevel]: level } })
+  }
+
+  zstdDecompress(bytes: Uint8Array, limit: number): Uint8Array {
+    return zlib.zstdDecompressSync(bytes, { maxOutputLength: limit })
+  }
+
+  sha256(bytes: Uint8Array): string {
+    return createHash('sha256').update(bytes).digest('hex')
+  }
+
+  write(fd: 1 | 2, bytes: Uint8Array): PlatformError | undefined {
+    let done = 0
+    while (done < bytes.length) {
+      try {
+        done += fs.writeSync(fd, bytes, done)
+      } catch (error) {
+        const problem = failure(error)
+        if (problem.error !== 'EAGAIN') return problem
+        pause(1)
+      }
+    }
+    return undefined
+  }
+
+  isTerminal(fd: 0 | 1 | 2): boolean {
+    return this.#stream(fd).isTTY === true
+  }
+
+  #stream(fd: 0 | 1 | 2): { readonly isTTY?: boolean } {
+    return fd === 0 ? process.stdin : fd === 1 ? process.stdout : process.stderr
+  }
+
+  terminalSize(): { rows: number, columns: number } {
+    const [columns, rows] = process.stdout.isTTY ? process.stdout.getWindowSize() : [80, 24]
+    return { rows, columns }
+  }
+
+  stdioKind(fd: 0 | 1 | 2): 'tty' | 'pipe' | 'file' | 'null' {
+    const stat = attempt(() => fs.fstatSync(fd))
+    if ('error' in stat) return 'null'
+    if (stat.isCharacterDevice()) {
+      // A character device that is no terminal is /dev/null for all that matters to a guest.
+      return this.isTerminal(fd) ? 'tty' : 'null'
+    }
+    return stat.isFile() ? 'file' : 'pipe'
+  }
+
+  setRaw(raw: boolean): void {
+    if (!process.stdin.isTTY || raw === this.#raw) return
+    if (!this.#raw) process.once('exit', () => { if (this.#raw) process.stdin.setRawMode(false) })
+    process.stdin.setRawMode(raw)
+    this.#raw = raw
+  }
+
+  readInput(max: number, timeoutMs: number): Uint8Array | undefined {
+    const buffer = new Uint8Array(max)
+    const deadline = performance.now() + timeoutMs
+    for (;;) {
+      try {
+        const count = fs.readSync(0, buffer, 0, max, null)
+        return buffer.subarray(0, count)
+      } catch (error) {
+        const problem = failure(error)
+        if (problem.error === 'EOF') return buffer.subarray(0, 0)
+        if (problem.error !== 'EAGAIN') return buffer.subarray(0, 0)
+        const left = deadline - performance.now()
+        if (left <= 0) return undefined
+        pause(Math.min(left, 5))
+      }
+    }
+  }
+
+  wallTimeMs(): number { return performance.now() }
+}
