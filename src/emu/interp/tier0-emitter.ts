@@ -93,14 +93,23 @@ export class Tier0Emitter extends Emitter {
     return this.load(this.address(at), 8)
   }
   writeMmx(at: number, value: Expr): void {
-    if (this.operands[at].kind === 'q') this.f.i64Store(this.#storage(at), 0, value)
-    else this.store(this.address(at), 8, value)
+    if (this.operands[at].kind !== 'q') {
+      this.store(this.address(at), 8, value)
+      return
+    }
+    const storage = this.f.let(this.#storage(at))
+    this.f.i64Store(storage, 0, value)
+    // Sign and exponent become ones (Intel SDM volume 3, 12.2).
+    this.f.i32Store16(storage, 8, i32.const(0xffff))
   }
   stackIndex(at: number): Expr { return this.#storage(at) }
 
-  stringSource(address32: boolean): Expr {
+  stringSource(address32: boolean): Expr { return this.#implicitAddress(layout.RSI, address32) }
+  maskedDestination(address32: boolean): Expr { return this.#implicitAddress(layout.RDI, address32) }
+
+  #implicitAddress(register: number, address32: boolean): Expr {
     const segment = i64.load(i32.load16U(this.#record, record.RECORD_BASE))
-    return this.f.let(i64.add(segment, this.gpr(layout.RSI, address32 ? 4 : 8)))
+    return this.f.let(i64.add(segment, this.gpr(register, address32 ? 4 : 8)))
   }
 
   gpr(register: number, size = 8): Expr { return this.f.let(loadHost(ZERO_ADDRESS, size, layout.GPR + register * 8)) }

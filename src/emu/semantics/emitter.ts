@@ -187,6 +187,8 @@ export abstract class Emitter {
   }
   /** Address of a string instruction's source: rsi (or esi) plus the segment base that a prefix named, bound. */
   abstract stringSource(address32: boolean): Expr
+  /** As `stringSource` with rdi: MASKMOVDQU and MASKMOVQ, whose segment is DS, unlike that of the string instructions. */
+  abstract maskedDestination(address32: boolean): Expr
   /** Calls a function of the runtime (src/emu/interp/runtime.ts, src/emu/float) that can't fault; and one of the host's that works on the CPU block. */
   call(name: string, ...args: readonly Expr[]): Expr { return this.f.call(name, ...args) }
   callVoid(name: string, ...args: readonly Expr[]): void { this.f.callVoid(name, ...args) }
