@@ -1,7 +1,7 @@
 /** Tier 0: operands come from the decoded record, registers live in memory, each handler tail-calls the next record's. */
 import * as layout from '../cpu/layout.ts'
 import { Emitter, type OperandForm } from '../semantics/emitter.ts'
-import { type Expr, f64, i32, i64, v } from '../wasm/expression.ts'
+import { type Expr, f64, i32, i64, select, v } from '../wasm/expression.ts'
 import type { FunctionBuilder } from '../wasm/function.ts'
 import { signature } from '../wasm/types.ts'
 import * as record from './records.ts'
@@ -244,6 +244,23 @@ export class Tier0Emitter extends Emitter {
       f.i32Store(ZERO_ADDRESS, layout.BUDGET, i32.sub(budget, i32.const(1)))
       return i32.const(1)
     }, () => i32.const(0))
+  }
+
+  takeCycles(wanted: Expr): Expr {
+    const { f } = this
+    const budget = f.let(i32.load(ZERO_ADDRESS, layout.BUDGET))
+    const most = f.let(select(i32.gtS(budget, i32.const(0)), budget, i32.const(0)))
+    const taken = f.let(select(i32.ltU(wanted, most), wanted, most))
+    f.i32Store(ZERO_ADDRESS, layout.BUDGET, i32.sub(budget, taken))
+    return taken
+  }
+
+  hostIfCached(address: Expr, write: boolean): Expr {
+    const { f } = this
+    const result = f.local('i32')
+    lookupTlb(f, write ? layout.TLB_WRITE : layout.TLB_READ, address, 1,
+      (host) => { f.set(result, host) }, () => { f.set(result, i32.const(0)) })
+    return result
   }
 
   exitIncomplete(): void {

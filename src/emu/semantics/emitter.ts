@@ -19,7 +19,7 @@
 import { AF, CF, EXIT_ERROR, EXIT_VECTOR, FLAG_AUX, FLAG_OTHER, FLAG_RESULT, OF, PF, SF } from '../cpu/layout.ts'
 import { EXIT_FAULT as EXIT_FAULT_REASON } from '../processor.ts'
 import { type Expr, i32, i64, select } from '../wasm/expression.ts'
-import type { FunctionBuilder } from '../wasm/function.ts'
+import type { FunctionBuilder, Local } from '../wasm/function.ts'
 
 /** Kinds of operands in a form: see `OperandKind` of the decoder; 'n' is memory with an index register. */
 export type FormKind = 'r' | 'm' | 'n' | 'i' | 'x' | 'q' | 'f' | 'g' | 's' | 'j'
@@ -39,6 +39,7 @@ export abstract class Emitter {
   readonly operands: readonly OperandForm[]
   /** True once control was passed on: nothing may be emitted after that. */
   protected ended = false
+  #scratch: Local | undefined
 
   constructor(f: FunctionBuilder, operands: readonly OperandForm[]) {
     this.f = f
@@ -194,10 +195,28 @@ export abstract class Emitter {
   callVoid(name: string, ...args: readonly Expr[]): void { this.f.callVoid(name, ...args) }
   /** REP: cycles left beyond this iteration; takes one and returns 1, or returns 0 if there is none (i32). */
   abstract takeCycle(): Expr
+  /** REP: as `takeCycle`, for up to `wanted` (i32 ≥ 0) cycles at once: how many were taken (i32). */
+  abstract takeCycles(wanted: Expr): Expr
+  /** Host address (i32) of a byte if the soft TLB has its page for this access, else 0; never faults. Good to the end of the page. */
+  abstract hostIfCached(address: Expr, write: boolean): Expr
   /** Leaves before the instruction is complete: rip stays on it, as when REP is interrupted. */
   abstract exitIncomplete(): void
   /** The cycle counter, i64, exact only in instructions that end a block. */
   abstract cycle(): Expr
+
+  /** An i32 local for a semantics function's own use. */
+  get scratch(): Local {
+    this.#scratch ??= this.f.local('i32')
+    return this.#scratch
+  }
+
+  /** Stores the low `size` bytes at a host address that `hostIfCached` gave. */
+  storeHost(host: Expr, value: Expr): void {
+    if (this.size === 1) this.f.i64Store8(host, 0, value)
+    else if (this.size === 2) this.f.i64Store16(host, 0, value)
+    else if (this.size === 4) this.f.i64Store32(host, 0, value)
+    else this.f.i64Store(host, 0, value)
+  }
 
   get hasEnded(): boolean { return this.ended }
 
