@@ -25,6 +25,12 @@ export class Kernel {
   readonly outside: Outside
   readonly state: KernelState
   readonly #mmus = new WeakMap<AddressSpace, ProcessMmu>()
+  /** The address space that the processor has now. Not state: the world loop sets it anew when it differs. */
+  loadedSpace: AddressSpace | undefined
+  /** The task on whose behalf the kernel acts, or that the processor runs. Not state. */
+  current: Task | undefined
+  /** A page fault of the guest failed for lack of memory. Not state: handled before the guest goes on. */
+  outOfFrames = false
 
   constructor(config: WorldConfig, memory: PhysicalMemory, processor: Processor, outside: Outside, state: KernelState) {
     this.config = config
@@ -49,6 +55,16 @@ export class Kernel {
 
   /** Guest memory of a task. */
   user(task: Task): UserMemory { return this.mmu(task.mm).user }
+
+  /** A page of the space changed: the processor must not use what it remembers of it. */
+  flushPage(space: AddressSpace, page: number): void {
+    if (this.loadedSpace === space) this.processor.flushPage(page)
+  }
+
+  /** Many pages of the space changed. */
+  flushSpace(space: AddressSpace): void {
+    if (this.loadedSpace === space) this.processor.flushTlb()
+  }
 
   /** A signal that would act on the task waits: what blocks must come back with EINTR or one of the ERESTART codes. */
   interrupted(task: Task): boolean { return task.signalDue && isSignalDue(task) }

@@ -29,8 +29,10 @@ export interface KernelState {
   readonly cpus: VirtualCpu[]
   /** The last pid given out; numbers are reused only after the whole range was. */
   lastPid: number
-  /** The last address space's id. */
+  /** The last id given to an address space or to shared memory. */
   lastSpaceId: number
+  /** The frame of zeros behind private pages that were only read so far. */
+  zeroFrame: number
   readonly timers: TimerQueue
   readonly futexes: FutexTable
   /** System call numbers that were reported as unknown. */

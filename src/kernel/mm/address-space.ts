@@ -39,7 +39,7 @@ export interface Vma {
 /**
  * Page-table entries: 0 (nothing there), or a frame number (below 2^20) with flags above it.
  * READ is set in every entry that the guest can reach; one without it keeps the page of a PROT_NONE area.
- * PRIVATE: a write needs a copy while the frame has other references. PLACEHOLDER: the frame is the zero page.
+ * PRIVATE: a write needs a copy while the frame has other references. ZERO: the frame is the zero page.
  */
 export const PTE_FRAME = 0xf_ffff, PTE_READ = 1 << 24, PTE_WRITE = 1 << 25, PTE_EXEC = 1 << 26, PTE_PRIVATE = 1 << 27,
   PTE_ZERO = 1 << 28
