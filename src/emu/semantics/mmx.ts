@@ -10,7 +10,7 @@ import { type Expr, i32, i64, v } from '../wasm/expression.ts'
 import { type Emitter, type Semantics, isMemory } from './emitter.ts'
 import { LANE_OPERATIONS, SHIFT_OPERATIONS, fromLow, interleaving, lowHalf } from './packed.ts'
 import type { Family } from './registry.ts'
-import { storeMasked } from './sse-move.ts'
+import { maskedBytes } from './sse-move.ts'
 import { PACKS, extractWord, shuffleWords } from './sse-shuffle.ts'
 
 const TOP_MASK = 0x3800
@@ -85,9 +85,10 @@ const toGeneral = (value: (e: Emitter) => Expr): Semantics => mmx((e) => {
 })
 
 const maskmovq = (address32: boolean): Semantics => mmx((e) => {
-  const value = e.readMmx(0)
-  const mask = e.f.let(v.i8x16Bitmask(fromLow(e.readMmx(1))))
-  storeMasked(e, mask, 8, (_, i) => i64.shrU(value, i64.extendI32U(i32.shl(i, i32.const(3)))), address32)
+  const address = e.maskedDestination(address32)
+  e.probeWrite(address, 8)
+  const old = fromLow(e.load(address, 8))
+  e.store(address, 8, lowHalf(maskedBytes(fromLow(e.readMmx(0)), old, fromLow(e.readMmx(1)))))
   enterMmx(e)
 })
 

@@ -1,8 +1,7 @@
 /** SSE and SSE2: moves between registers, memory and each other; MXCSR; fences and hints (Intel SDM volume 2). */
 import { MXCSR } from '../cpu/layout.ts'
 import { type Expr, i32, i64, v } from '../wasm/expression.ts'
-import type { FunctionBuilder } from '../wasm/function.ts'
-import { type Emitter, type Semantics, isMemory } from './emitter.ts'
+import { type Semantics, isMemory } from './emitter.ts'
 import { fromLow, highHalf, lowHalf } from './packed.ts'
 import type { Family } from './registry.ts'
 
@@ -19,32 +18,14 @@ const scalar = (size: 4 | 8): Semantics => (e) => {
   else e.writeLow(0, size, value)
 }
 
-/**
- * MASKMOVDQU, MASKMOVQ: the bytes whose mask has its sign bit set go to [rdi]. Only pages with such a byte can fault
- * (which volume 2 leaves to the implementation).
- * @param mask i32, a bit a byte, bound; @param byteAt byte number i (i32) as i64
- */
-export const storeMasked = (e: Emitter, mask: Expr, bytes: number, byteAt: (f: FunctionBuilder, i: Expr) => Expr, address32: boolean): void => {
-  const { f } = e
-  const address = e.maskedDestination(address32)
-  f.if(mask, () => {
-    const at = (bit: Expr): Expr => f.let(i64.add(address, i64.extendI32U(bit)))
-    e.probeWrite(at(i32.ctz(mask)), 1)
-    e.probeWrite(at(i32.sub(i32.const(31), i32.clz(mask))), 1)
-    const i = f.local('i32')
-    f.set(i, i32.const(0))
-    f.loop((again) => {
-      f.if(i32.and(i32.shrU(mask, i), i32.const(1)), () => { e.store(at(i), 1, byteAt(f, i)) })
-      f.set(i, i32.add(i, i32.const(1)))
-      f.brIf(again, i32.ltU(i, i32.const(bytes)))
-    })
-  })
-}
+/** Bytes of `value` where the mask has its sign bit set, else of `old`. */
+export const maskedBytes = (value: Expr, old: Expr, mask: Expr): Expr => v.v128Bitselect(value, old, v.i8x16ShrS(mask, i32.const(7)))
 
+/** All 16 bytes must be writable, whatever the mask: volume 2 leaves that to the processor, and ours does as AMD's do. */
 const maskmovdqu = (address32: boolean): Semantics => (e) => {
-  const value = e.readVector(0)
-  const mask = e.f.let(v.i8x16Bitmask(e.readVector(1)))
-  storeMasked(e, mask, 16, (_, i) => i64.extendI32U(v.i8x16ExtractLaneU(v.i8x16Swizzle(value, v.i8x16Splat(i)), 0)), address32)
+  const address = e.maskedDestination(address32)
+  e.probeWrite(address, 16)
+  e.store128(address, maskedBytes(e.readVector(0), e.load128(address), e.readVector(1)))
 }
 
 export const SSE_MOVE: Family = {

@@ -31,8 +31,8 @@ const control: Row[] = [
   row('np 0f ae /2 mem', 'ldmxcsr', 'Md'), row('np 0f ae /3 mem', 'stmxcsr', 'Md'),
   row('np 0f ae /5 reg', 'fence'), row('np 0f ae /6 reg', 'fence'), row('np 0f ae /7 reg', 'fence'),
   row('np 0f ae /7 mem', 'clflush', 'Mb'),
-  // PREFETCHh; the rest of the group is reserved to be hints. 0F 0D is PREFETCHW.
-  row('0f 18', 'nop', 'Ev'), row('0f 0d', 'nop', 'Ev'),
+  // PREFETCHh; the rest of the group is reserved to be hints. 0F 0D is PREFETCHW, of registers #UD on AMD processors.
+  row('0f 18', 'nop', 'Ev'), row('0f 0d mem', 'nop', 'Ev'),
 ]
 
 export const SSE_MOVE_ROWS: readonly Row[] = [...full, ...parts, ...control]
