@@ -9,7 +9,6 @@
  *   sse_add_… sse_sub_… sse_mul_… sse_div_… (a: i64, b: i64, mxcsr: i32) → i64
  *   sse_min_… sse_max_…                     (a: i64, b: i64, mxcsr: i32) → i64      b for NaNs and equal operands
  *   sse_sqrt_…                              (a: i64, mxcsr: i32) → i64
- *   sse_fma_…                               (a: i64, b: i64, c: i64, mxcsr: i32) → i64      a × b + c
  *   sse_compare_…    (a: i64, b: i64, signaling: i32, mxcsr: i32) → i32      ZF PF CF in their places in RFLAGS: less 1, equal
  *                    0x40, greater 0, unordered 0x45. signaling 1: COMIS (quiet NaNs are invalid too), 0: UCOMIS
  *   sse_cmp_…        (a: i64, b: i64, predicate: i32, mxcsr: i32) → i64      CMPSS's predicates 0–7; all ones (of the lane) or 0
@@ -23,15 +22,16 @@
  *   sse_packed_f32_to_f64 (CVTPS2PD), sse_packed_f64_to_f32 (CVTPD2PS, upper half zero), sse_packed_i32_to_f32 (CVTDQ2PS)
  *                                           (a: v128, mxcsr: i32) → v128;   CVTDQ2PD is exact: f64x2.convert_low_i32x4_s
  *   sse_packed_…_to_i32                     (a: v128, truncate: i32, mxcsr: i32) → v128      f64: upper half zero
+ *   sse_packed_round_…                      (a: v128, mode: i32, mxcsr: i32) → v128
  *
  * The functions OR the exceptions that they raise into the word at FLOAT_FLAGS (IE 1, DE 2, ZE 4, OE 8, UE 16, PE 32) and never
  * write MXCSR. With an exception unmasked the result is meaningless: whoever calls clears FLOAT_FLAGS before, and
  * afterwards adds it to MXCSR and raises #XM if one of them is unmasked, before writing the result.
  *
  * **Semantics don't call these directly**: `sse-emit.ts` has a helper for each kind (`arithmetic`, `squareRoot`, `minMax`,
- * `compare`, `compareMask`, `convert…`, each scalar and packed) which emits the fast path inline, the call otherwise,
- * and settles MXCSR and #XM. They return the result, bound; nothing but writing it is left to do. Call them after
- * all operands were read and before anything is written.
+ * `compare`, `compareMask`, `roundIntegral`, `f32ToF64`, `f64ToF32`, `intToFloat`, `floatToInt`, and `packed…` of each) which
+ * emits the fast path inline, the call otherwise, and settles MXCSR and #XM. They return the result, bound; nothing but
+ * writing it is left to do. Call them after all operands were read and before anything is written.
  *
  * The fast path: MXCSR rounds to nearest, has neither DAZ nor FTZ, masks all exceptions and has PE set already; no operand
  * is denormal; the result is finite and larger than the smallest normal number in magnitude. Then the Wasm operation gives
@@ -58,7 +58,19 @@
  *   f80_to_bcd               (a, control) → i32      result at FLOAT_RESULT (10 bytes)
  */
 import type { ModuleBuilder } from '../wasm/module.ts'
+import { defineSseArithmetic } from './sse-arithmetic.ts'
+import { defineSseCompare } from './sse-compare.ts'
+import { defineSseConvert } from './sse-convert.ts'
+import { defineFormats } from './sse-format.ts'
+import { defineSsePacked } from './sse-packed.ts'
+import { defineWide } from './wide.ts'
 
 /** Defines all functions above. They need nothing but the memory. */
-export const defineFloatRuntime = (_module: ModuleBuilder): void => {
+export const defineFloatRuntime = (module: ModuleBuilder): void => {
+  defineWide(module)
+  defineFormats(module)
+  defineSseArithmetic(module)
+  defineSseCompare(module)
+  defineSseConvert(module)
+  defineSsePacked(module)
 }

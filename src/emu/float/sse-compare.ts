@@ -1,0 +1,76 @@
+/** Comparisons, minimum and maximum in f32 and f64. */
+import { type Expr, f32, f64, i32, i64, select } from '../wasm/expression.ts'
+import type { ModuleBuilder } from '../wasm/module.ts'
+import { signature } from '../wasm/types.ts'
+import { IE } from './constants.ts'
+import { FORMATS, type Format, absolute, checkDenormals, denormalsAreZero, isNan, isSignaling, raise, raiseIf } from './sse-format.ts'
+
+/** Wasm's own comparisons are exact; they get no NaNs here. */
+const compareOps = (format: Format): { lessThan: (a: Expr, b: Expr) => Expr, equal: (a: Expr, b: Expr) => Expr } => {
+  if (format.name === 'f64') {
+    return { lessThan: (a, b) => f64.lt(f64.reinterpretI64(a), f64.reinterpretI64(b)), equal: (a, b) => f64.eq(f64.reinterpretI64(a), f64.reinterpretI64(b)) }
+  }
+  const value = (bits: Expr): Expr => f32.reinterpretI32(i32.wrap(bits))
+  return { lessThan: (a, b) => f32.lt(value(a), value(b)), equal: (a, b) => f32.eq(value(a), value(b)) }
+}
+
+const UNORDERED = 0x45
+
+const defineMinMax = (module: ModuleBuilder, format: Format, maximum: boolean): void => {
+  module.function(`sse_${maximum ? 'max' : 'min'}_${format.name}`, signature(['i64', 'i64', 'i32'], ['i64']), (f) => {
+    const [first, second, mxcsr] = f.params
+    f.if(i32.or(isNan(format, absolute(format, first)), isNan(format, absolute(format, second))), () => {
+      // Any NaN is invalid, and the second operand comes back as it is (volume 2, MINSD).
+      raise(f, i32.const(IE))
+      f.return(second)
+    })
+    const a = denormalsAreZero(f, format, first, mxcsr)
+    const b = denormalsAreZero(f, format, second, mxcsr)
+    checkDenormals(f, format, [absolute(format, a), absolute(format, b)], mxcsr)
+    const { lessThan } = compareOps(format)
+    f.return(select(maximum ? lessThan(b, a) : lessThan(a, b), a, b))
+  })
+}
+
+const defineCompare = (module: ModuleBuilder, format: Format): void => {
+  module.function(`sse_compare_${format.name}`, signature(['i64', 'i64', 'i32', 'i32'], ['i32']), (f) => {
+    const [first, second, signaling, mxcsr] = f.params
+    const firstMagnitude = f.let(absolute(format, first))
+    const secondMagnitude = f.let(absolute(format, second))
+    f.if(i32.or(isNan(format, firstMagnitude), isNan(format, secondMagnitude)), () => {
+      raiseIf(f, i32.or(signaling, i32.or(isSignaling(format, firstMagnitude), isSignaling(format, secondMagnitude))), IE)
+      f.return(i32.const(UNORDERED))
+    })
+    const a = denormalsAreZero(f, format, first, mxcsr)
+    const b = denormalsAreZero(f, format, second, mxcsr)
+    checkDenormals(f, format, [absolute(format, a), absolute(format, b)], mxcsr, i32.const(0))
+    const { lessThan, equal } = compareOps(format)
+    f.return(i32.or(lessThan(a, b), i32.shl(equal(a, b), i32.const(6))))
+  })
+}
+
+/** CMPSS and its family: bit 2 of the predicate negates EQ, LT, LE and UNORD; LT and LE don't take quiet NaNs. */
+const defineCompareMask = (module: ModuleBuilder, format: Format): void => {
+  module.function(`sse_cmp_${format.name}`, signature(['i64', 'i64', 'i32', 'i32'], ['i64']), (f) => {
+    const [a, b, predicate, mxcsr] = f.params
+    const kind = f.let(i32.and(predicate, i32.const(3)))
+    const signaling = i32.and(i32.xor(kind, i32.shrU(kind, i32.const(1))), i32.const(1))
+    const relation = f.let(f.call(`sse_compare_${format.name}`, a, b, signaling, mxcsr))
+    const unordered = i32.eq(relation, i32.const(UNORDERED))
+    const isEqual = i32.eq(relation, i32.const(0x40))
+    const isLess = i32.eq(relation, i32.const(1))
+    const table = [isEqual, isLess, i32.or(isLess, isEqual), unordered]
+    const holds = select(i32.and(kind, i32.const(2)), select(i32.and(kind, i32.const(1)), table[3], table[2]), select(kind, table[1], table[0]))
+    const result = f.let(i32.xor(holds, i32.and(i32.shrU(predicate, i32.const(2)), i32.const(1))))
+    f.return(select(result, i64.const((1n << BigInt(format.bits)) - 1n), i64.const(0)))
+  })
+}
+
+export const defineSseCompare = (module: ModuleBuilder): void => {
+  for (const format of FORMATS) {
+    defineMinMax(module, format, false)
+    defineMinMax(module, format, true)
+    defineCompare(module, format)
+    defineCompareMask(module, format)
+  }
+}
