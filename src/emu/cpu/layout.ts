@@ -72,7 +72,7 @@ export const TLB_WRITE = 0x8000
 /** Jump cache: 4096 entries of 16 bytes: i64 rip (−1: empty), i32 record. */
 export const JUMP_CACHE = 0x10000
 export const JUMP_CACHE_ENTRIES = 4096
-/** Constant tables for semantics (filled once by `src/emu/interp/constants.ts`). */
+/** Constant tables for semantics: data segments of the tier-0 module. */
 export const CONSTANTS = 0x20000
 /** Decoded records grow from here to FRAMES. */
 export const RECORD_ARENA = 0x100000

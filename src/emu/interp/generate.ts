@@ -5,6 +5,7 @@
 import { ALL_ROWS } from '../decode/tables/index.ts'
 import type { OperandForm } from '../semantics/emitter.ts'
 import { SEMANTICS } from '../semantics/registry.ts'
+import { defineReciprocals } from '../semantics/reciprocal.ts'
 import { defineWideArithmetic } from '../semantics/wide.ts'
 import { ModuleBuilder } from '../wasm/module.ts'
 import { signature } from '../wasm/types.ts'
@@ -24,6 +25,7 @@ export const generateTier0 = (): { wasm: Uint8Array<ArrayBuffer>, manifest: Tier
   for (const [name, type] of Object.entries(HOST_FUNCTIONS)) module.importFunction('host', name, type)
   defineRuntime(module)
   defineWideArithmetic(module)
+  defineReciprocals(module)
 
   const handlers: string[] = []
   for (const [name, body] of Object.entries(ENGINE_HANDLERS)) {

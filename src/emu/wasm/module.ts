@@ -15,6 +15,7 @@ export class ModuleBuilder {
   readonly #signatures = new Map<string, Signature>()
   #memory: { minimumPages: number, maximumPages: number } | undefined
   #elements: readonly string[] = []
+  readonly #data: { address: number, bytes: Uint8Array }[] = []
   #tableSize = 0
 
   typeIndex(signature: Signature): number {
@@ -51,6 +52,9 @@ export class ModuleBuilder {
     this.#elements = names
     this.#tableSize = size
   }
+
+  /** Bytes that instantiating the module writes to the memory. */
+  data(address: number, bytes: Uint8Array): void { this.#data.push({ address, bytes }) }
 
   hasFunction(name: string): boolean { return this.#indices.has(name) }
 
@@ -151,6 +155,19 @@ export class ModuleBuilder {
         s.bytes(body)
       }
     })
+    if (this.#data.length > 0) {
+      section(11, (s) => {
+        s.unsigned(this.#data.length)
+        for (const { address, bytes } of this.#data) {
+          s.u8(0x00)
+          s.u8(0x41)
+          s.signed(address)
+          s.u8(0x0b)
+          s.unsigned(bytes.length)
+          s.bytes(bytes)
+        }
+      })
+    }
     return out.take()
   }
 }

@@ -61,14 +61,15 @@ export interface SyscallInProgress {
 }
 
 export interface Task {
-  readonly tid: number
+  /** Changes once at most: a thread that calls execve becomes the leader. */
+  tid: number
   group: ThreadGroup
   state: TaskState
   /** The CPU block (layout.CPU_STATE_SIZE bytes) while the task is not loaded. */
   readonly context: Uint8Array<ArrayBuffer>
-  /** Virtual CPU on which it last ran, and those it may run on (bit mask as a number, 0xffffffff…: all). */
+  /** Virtual CPU on which it last ran, and those it may run on: low and high 32 bits of a mask. */
   cpu: number
-  affinity: number
+  affinity: readonly [low: number, high: number]
   mm: AddressSpace
   files: DescriptorTable
   fs: PathContext
@@ -86,7 +87,7 @@ export interface Task {
   restart: RestartBlock | undefined
   readonly blockedOn: WaitQueue[]
   /** Wakes a blocked task at its deadline. */
-  readonly sleep: Timer
+  sleep: Timer
   /** Blocked so that only a fatal signal wakes it (vfork). */
   uninterruptible: boolean
   /** Cycle at which it became runnable. */
@@ -141,8 +142,6 @@ export interface ThreadGroup {
   exiting: boolean
   /** Wait status. */
   exitStatus: number
-  /** A task of it is in execve and waits for the others to go; its tid, 0 if none. */
-  execing: number
   /** All tasks are gone; stays in `groups` until waited for. */
   zombie: boolean
   /** The signal by which it is stopped, 0 if it is not. */

@@ -1,0 +1,55 @@
+/** The file systems' part of the kernel's state. */
+import type { WaitQueue } from '../wait-queue.ts'
+import type { DirectoryInode, Inode } from './inode.ts'
+import type { FileLock } from './locks.ts'
+import type { Terminal } from './tty.ts'
+
+/** A mounted file system. Inode numbers are given out per superblock, so that they do not depend on the host. */
+export interface Superblock {
+  readonly kind: SuperblockKind
+  /** st_dev as a number (minor; major 0), unique. */
+  readonly dev: number
+  lastIno: number
+  /** Read-only mounts refuse writes with EROFS. */
+  readOnly: boolean
+  /** What /proc/mounts says. */
+  readonly source: string
+  readonly type: string
+  readonly options: string
+  /** statfs f_type. */
+  readonly magic: number
+}
+export type SuperblockKind = 'ramfs' | 'host' | 'proc' | 'dev' | 'anonymous'
+
+export interface Mount {
+  readonly path: string
+  readonly superblock: Superblock
+  readonly root: Inode
+}
+
+/** Input of the host's standard input that has arrived. */
+export interface HostInput {
+  /** Bytes not read yet, oldest first. */
+  pending: Uint8Array[]
+  ended: boolean
+}
+
+export interface FsState {
+  readonly superblocks: Superblock[]
+  readonly mounts: Mount[]
+  root: DirectoryInode
+  /** Anonymous inodes: pipes, eventfds, memfds. */
+  anonymous: Superblock
+  /** Terminals by number of /dev/pts, and the console at −1. */
+  readonly terminals: Map<number, Terminal>
+  lastPty: number
+  readonly hostInput: HostInput
+  /** Running hash of what was written to the host's descriptors 1 and 2 is kept by the session; the kernel counts bytes. */
+  readonly outputBytes: [number, number, number]
+  /** Contents of host files that were read, by HostContent.id. */
+  readonly hostContents: Uint8Array[]
+  /** Record locks (fcntl) and flock locks by inode. */
+  readonly locks: FileLock[]
+  readonly lockWaiters: WaitQueue
+  bootId: string
+}

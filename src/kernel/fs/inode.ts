@@ -1,0 +1,338 @@
+/**
+ * Inodes, and the pages of regular files.
+ *
+ * The content of a regular file is a sparse table of page frames: read, write and every mapping see the same bytes. A file
+ * of the host is asked for once, when first needed; its pages become frames one by one.
+ * Lifetime: an inode lives as long as something refers to it; frames are released when the last link, open file and
+ * mapping are gone (`users`, `nlink`).
+ */
+import { PAGE_SIZE } from '../../emu/cpu/layout.ts'
+import { NO_FRAME } from '../../emu/mmu/mmu.ts'
+import type { Kernel } from '../kernel.ts'
+import type { Superblock } from './fs-state.ts'
+import type { Pipe } from './pipe.ts'
+import type { ProcNode } from './proc/nodes.ts'
+import type { UnixSocket } from '../net/unix.ts'
+
+export type Timestamp = readonly [seconds: number, nanoseconds: number]
+
+/** Where an inode of a host mount comes from; what was not asked yet is asked when needed. */
+export interface HostOrigin {
+  readonly mount: number
+  readonly path: string
+  /** Attributes were asked for. */
+  stated: boolean
+}
+
+interface InodeBase {
+  readonly ino: number
+  readonly superblock: Superblock
+  /** Permission bits and set-id, sticky bits; the type is `kind`. */
+  mode: number
+  uid: number
+  gid: number
+  nlink: number
+  rdev: number
+  atime: Timestamp
+  mtime: Timestamp
+  ctime: Timestamp
+  host: HostOrigin | undefined
+  /** Open files and mappings that use it. */
+  users: number
+  xattrs?: Map<string, Uint8Array>
+}
+
+export interface FileInode extends InodeBase {
+  readonly kind: 'file'
+  size: number
+  /** Frames by page index; pages that are not there are zero, or those of the host's file. */
+  readonly pages: Map<number, number>
+  /** Index into FsState.hostContents once the host file was read; pages beyond `hostSize` never come from it. */
+  hostContent: number
+  hostSize: number
+  /** memfd seals; undefined: can't be sealed. */
+  seals?: number
+}
+
+export interface DirectoryInode extends InodeBase {
+  readonly kind: 'directory'
+  readonly entries: Map<string, Inode>
+  /** Parent directory and the name in it; a root is its own parent. */
+  parent: DirectoryInode
+  name: string
+  /** The directory that this root of a file system covers. */
+  covers: DirectoryInode | undefined
+  /** A file system is mounted here: its root. */
+  mounted: Inode | undefined
+  /** Of a host directory: all names are in `entries`. */
+  listed: boolean
+  /** Of a host directory: names that are not there (any more). */
+  readonly absent: Set<string>
+  /** Changes with each entry added or removed. */
+  version: number
+}
+
+export interface SymlinkInode extends InodeBase {
+  readonly kind: 'symlink'
+  target: string | undefined
+}
+
+/** Character and block devices; `rdev` tells the driver. */
+export interface DeviceInode extends InodeBase { readonly kind: 'character' | 'block' }
+export interface FifoInode extends InodeBase { readonly kind: 'fifo', pipe: Pipe | undefined }
+export interface SocketInode extends InodeBase { readonly kind: 'socket', socket: UnixSocket | undefined }
+/** A file, directory or link whose content is made when it is asked for. */
+export interface ProcInode extends InodeBase { readonly kind: 'proc', readonly node: ProcNode }
+
+export type Inode = FileInode | DirectoryInode | SymlinkInode | DeviceInode | FifoInode | SocketInode | ProcInode
+
+export const S_IFMT = 0o170000, S_IFSOCK = 0o140000, S_IFLNK = 0o120000, S_IFREG = 0o100000, S_IFBLK = 0o060000,
+  S_IFDIR = 0o040000, S_IFCHR = 0o020000, S_IFIFO = 0o010000, S_ISUID = 0o4000, S_ISGID = 0o2000, S_ISVTX = 0o1000
+
+const TYPE_BITS = {
+  file: S_IFREG, directory: S_IFDIR, symlink: S_IFLNK, character: S_IFCHR, block: S_IFBLK, fifo: S_IFIFO, socket: S_IFSOCK,
+} as const
+
+/** File type bits of st_mode. */
+export const typeBits = (inode: Inode): number => inode.kind === 'proc' ? inode.node.type : TYPE_BITS[inode.kind]
+/** d_type of getdents64. */
+export const directoryType = (inode: Inode): number => typeBits(inode) >> 12
+
+/** CLOCK_REALTIME as a timestamp. */
+export const now = (kernel: Kernel): Timestamp => {
+  const { cpuHz, epochSeconds } = kernel.config
+  const seconds = Math.floor(kernel.now / cpuHz)
+  return [epochSeconds + seconds, Math.floor((kernel.now - seconds * cpuHz) * (1e9 / cpuHz))]
+}
+
+const base = (kernel: Kernel, superblock: Superblock, mode: number, uid: number, gid: number): Omit<InodeBase, 'kind'> => {
+  const time = now(kernel)
+  return {
+    ino: ++superblock.lastIno, superblock, mode, uid, gid, nlink: 1, rdev: 0, atime: time, mtime: time, ctime: time,
+    host: undefined, users: 0,
+  }
+}
+
+export const makeFile = (kernel: Kernel, superblock: Superblock, mode: number, uid = 0, gid = 0): FileInode =>
+  ({ ...base(kernel, superblock, mode, uid, gid), kind: 'file', size: 0, pages: new Map(), hostContent: -1, hostSize: 0 })
+
+/** Without a parent: a root. */
+export const makeDirectory = (kernel: Kernel, superblock: Superblock, parent: DirectoryInode | undefined, name: string, mode: number, uid = 0, gid = 0): DirectoryInode => {
+  const directory = {
+    ...base(kernel, superblock, mode, uid, gid), nlink: 2, kind: 'directory' as const, entries: new Map(), name,
+    parent: parent as DirectoryInode, covers: undefined, mounted: undefined, listed: true, absent: new Set<string>(), version: 0,
+  }
+  if (parent === undefined) directory.parent = directory
+  return directory
+}
+
+export const makeSymlink = (kernel: Kernel, superblock: Superblock, target: string | undefined, uid = 0, gid = 0): SymlinkInode =>
+  ({ ...base(kernel, superblock, 0o777, uid, gid), kind: 'symlink', target })
+
+export const makeDevice = (kernel: Kernel, superblock: Superblock, kind: 'character' | 'block', mode: number, rdev: number, uid = 0, gid = 0): DeviceInode =>
+  ({ ...base(kernel, superblock, mode, uid, gid), kind, rdev })
+
+export const makeFifo = (kernel: Kernel, superblock: Superblock, mode: number, uid = 0, gid = 0): FifoInode =>
+  ({ ...base(kernel, superblock, mode, uid, gid), kind: 'fifo', pipe: undefined })
+
+export const makeSocketInode = (kernel: Kernel, superblock: Superblock, mode: number, uid = 0, gid = 0): SocketInode =>
+  ({ ...base(kernel, superblock, mode, uid, gid), kind: 'socket', socket: undefined })
+
+export const makeProc = (kernel: Kernel, superblock: Superblock, node: ProcNode, mode: number, uid = 0, gid = 0): ProcInode =>
+  ({ ...base(kernel, superblock, mode, uid, gid), kind: 'proc', node })
+
+// ——— Attributes that the host has ———
+
+/** Asks the host for attributes that have not been asked yet. */
+export const ensureAttributes = (kernel: Kernel, inode: Inode): void => {
+  const { host } = inode
+  if (host === undefined || host.stated) return
+  host.stated = true
+  const stat = kernel.outside.files.lstat(host.mount, host.path)
+  if (typeof stat === 'number') return
+  inode.mode = stat.mode & 0o7777
+  inode.uid = stat.uid
+  inode.gid = stat.gid
+  inode.nlink = stat.nlink
+  inode.rdev = stat.rdev
+  inode.atime = stat.atime
+  inode.mtime = stat.mtime
+  inode.ctime = stat.ctime
+  if (inode.kind === 'file') {
+    inode.size = stat.size
+    inode.hostSize = stat.size
+  }
+}
+
+/** An inode for a thing of a host mount, by its type (d_type); attributes come later. */
+export const makeHostInode = (kernel: Kernel, superblock: Superblock, mount: number, path: string, type: number, parent: DirectoryInode | undefined, name: string): Inode => {
+  const inode = ((): Inode => {
+    switch (type) {
+      case 4: {
+        const directory = makeDirectory(kernel, superblock, parent, name, 0o755)
+        directory.listed = false
+        return directory
+      }
+      case 10: return makeSymlink(kernel, superblock, undefined)
+      case 8: return makeFile(kernel, superblock, 0o644)
+      case 1: return makeFifo(kernel, superblock, 0o644)
+      case 12: return makeSocketInode(kernel, superblock, 0o755)
+      default: return makeDevice(kernel, superblock, type === 6 ? 'block' : 'character', 0o600, 0)
+    }
+  })()
+  inode.host = { mount, path, stated: false }
+  return inode
+}
+
+/** The target of a symbolic link; host links are asked for once. */
+export const linkTarget = (kernel: Kernel, inode: SymlinkInode): string => {
+  if (inode.target === undefined) {
+    const target = inode.host === undefined ? '' : kernel.outside.files.readlink(inode.host.mount, inode.host.path)
+    inode.target = typeof target === 'string' ? target : ''
+  }
+  return inode.target
+}
+
+// ——— Pages ———
+
+const loadHostContent = (kernel: Kernel, inode: FileInode): Uint8Array | undefined => {
+  if (inode.host === undefined || inode.hostSize === 0) return undefined
+  const contents = kernel.state.fs.hostContents
+  if (inode.hostContent < 0) {
+    const content = kernel.outside.files.readFile(inode.host.mount, inode.host.path)
+    if (typeof content === 'number') return undefined
+    inode.hostContent = contents.length
+    contents.push(content)
+  }
+  return contents[inode.hostContent]
+}
+
+/** The frame of a page within the file, NO_FRAME for a hole that is only read. */
+const pageFrame = (kernel: Kernel, inode: FileInode, index: number, create: boolean): number => {
+  let frame = inode.pages.get(index)
+  if (frame !== undefined) return frame
+  const offset = index * PAGE_SIZE
+  const content = offset < inode.hostSize ? loadHostContent(kernel, inode) : undefined
+  if (content === undefined && !create) return NO_FRAME
+  frame = kernel.memory.allocate()
+  if (content !== undefined) kernel.memory.u8.set(content.subarray(offset, Math.min(offset + PAGE_SIZE, inode.hostSize)), frame * PAGE_SIZE)
+  inode.pages.set(index, frame)
+  return frame
+}
+
+export const inodeSize = (kernel: Kernel, inode: Inode): number => {
+  ensureAttributes(kernel, inode)
+  if (inode.kind === 'file') return inode.size
+  if (inode.kind === 'symlink') return linkTarget(kernel, inode).length
+  return 0
+}
+
+/** Up to `length` bytes from `offset`; fewer at the end of the file. */
+export const readInode = (kernel: Kernel, inode: Inode, offset: number, length: number): Uint8Array => {
+  if (inode.kind !== 'file') return new Uint8Array(0)
+  ensureAttributes(kernel, inode)
+  const bytes = new Uint8Array(Math.max(0, Math.min(length, inode.size - offset)))
+  let done = 0
+  while (done < bytes.length) {
+    const at = offset + done
+    const within = at % PAGE_SIZE
+    const count = Math.min(bytes.length - done, PAGE_SIZE - within)
+    const frame = pageFrame(kernel, inode, Math.floor(at / PAGE_SIZE), false)
+    if (frame !== NO_FRAME) {
+      const host = frame * PAGE_SIZE + within
+      bytes.set(kernel.memory.u8.subarray(host, host + count), done)
+    }
+    done += count
+  }
+  return bytes
+}
+
+export const writeInode = (kernel: Kernel, inode: FileInode, offset: number, bytes: Uint8Array): void => {
+  ensureAttributes(kernel, inode)
+  let done = 0
+  while (done < bytes.length) {
+    const at = offset + done
+    const within = at % PAGE_SIZE
+    const count = Math.min(bytes.length - done, PAGE_SIZE - within)
+    const frame = pageFrame(kernel, inode, Math.floor(at / PAGE_SIZE), true)
+    kernel.memory.beforeWrite(frame)
+    kernel.memory.u8.set(bytes.subarray(done, done + count), frame * PAGE_SIZE + within)
+    done += count
+  }
+  if (offset + bytes.length > inode.size) inode.size = offset + bytes.length
+}
+
+/** Cuts or extends; what is beyond the new end reads as zero if the file grows again. */
+export const truncateInode = (kernel: Kernel, inode: FileInode, size: number): void => {
+  ensureAttributes(kernel, inode)
+  if (size < inode.size) {
+    // The host's bytes beyond must not come back.
+    if (size % PAGE_SIZE !== 0 && size < inode.hostSize) pageFrame(kernel, inode, Math.floor(size / PAGE_SIZE), true)
+    inode.hostSize = Math.min(inode.hostSize, size)
+    const last = Math.ceil(size / PAGE_SIZE)
+    for (const [index, frame] of inode.pages) {
+      if (index >= last) {
+        kernel.memory.release(frame)
+        inode.pages.delete(index)
+      }
+    }
+    const partial = size % PAGE_SIZE
+    const frame = partial === 0 ? undefined : inode.pages.get(Math.floor(size / PAGE_SIZE))
+    if (frame !== undefined) {
+      kernel.memory.beforeWrite(frame)
+      kernel.memory.u8.fill(0, frame * PAGE_SIZE + partial, (frame + 1) * PAGE_SIZE)
+    }
+  }
+  inode.size = size
+}
+
+/** Punches a hole: whole pages are given back, parts are zeroed. The size stays. */
+export const zeroRange = (kernel: Kernel, inode: FileInode, offset: number, length: number): void => {
+  const end = Math.min(offset + length, inode.size)
+  for (let at = offset; at < end;) {
+    const within = at % PAGE_SIZE
+    const count = Math.min(end - at, PAGE_SIZE - within)
+    const frame = pageFrame(kernel, inode, Math.floor(at / PAGE_SIZE), true)
+    kernel.memory.beforeWrite(frame)
+    kernel.memory.u8.fill(0, frame * PAGE_SIZE + within, frame * PAGE_SIZE + within + count)
+    at += count
+  }
+}
+
+/** Page-cache frame of a file for a mapping; NO_FRAME beyond the end. The caller retains it to keep it. */
+export const inodeFrame = (kernel: Kernel, inode: Inode, pageIndex: number, _forWrite: boolean): number => {
+  if (inode.kind !== 'file') return inode.kind === 'character' ? kernel.memory.allocate() : NO_FRAME
+  ensureAttributes(kernel, inode)
+  if (pageIndex * PAGE_SIZE >= inode.size) return NO_FRAME
+  return pageFrame(kernel, inode, pageIndex, true)
+}
+
+export const retainInode = (_kernel: Kernel, inode: Inode): void => { inode.users++ }
+
+/** Drops a use; a file that nobody uses or names gives its pages back. */
+export const releaseInode = (kernel: Kernel, inode: Inode): void => {
+  inode.users--
+  disposeIfUnused(kernel, inode)
+}
+
+export const disposeIfUnused = (kernel: Kernel, inode: Inode): void => {
+  if (inode.users > 0 || inode.nlink > 0 || inode.kind !== 'file') return
+  for (const frame of inode.pages.values()) kernel.memory.release(frame)
+  inode.pages.clear()
+  inode.size = 0
+}
+
+/** 512-byte blocks in use, as st_blocks counts them. */
+export const inodeBlocks = (inode: Inode): number => {
+  if (inode.kind !== 'file') return 0
+  const hostPages = inode.host === undefined ? 0 : Math.ceil(inode.hostSize / PAGE_SIZE)
+  let extra = 0
+  if (hostPages === 0) extra = inode.pages.size
+  else for (const index of inode.pages.keys()) if (index >= hostPages) extra++
+  return (hostPages + extra) * (PAGE_SIZE / 512)
+}
+
+export const touchModified = (kernel: Kernel, inode: Inode): void => {
+  inode.mtime = now(kernel)
+  inode.ctime = inode.mtime
+}

@@ -1,0 +1,79 @@
+/** Events to bytes and back, by the tables. */
+import { Context } from './context.ts'
+import { Malformed } from './errors.ts'
+import { EVENTS, type TraceEvent, type WireName } from './events.ts'
+import { encodeRegisters, encodeResult, FIELD_TYPES, type FieldType, type Partial } from './fields.ts'
+import type { Packer, Unpacker } from './msgpack.ts'
+
+interface Layout {
+  readonly name: WireName
+  readonly tag: number
+  readonly fields: readonly (readonly [name: string, type: FieldType])[]
+}
+
+const LAYOUTS: ReadonlyMap<WireName, Layout> = new Map((Object.keys(EVENTS) as WireName[]).map((name) =>
+  [name, { name, tag: EVENTS[name].tag, fields: Object.entries(EVENTS[name].fields) as [string, FieldType][] }]))
+const LAYOUTS_BY_TAG: readonly (Layout | undefined)[] = (() => {
+  const byTag: (Layout | undefined)[] = []
+  for (const layout of LAYOUTS.values()) byTag[layout.tag] = layout
+  return byTag
+})()
+
+type Loose = Record<string, unknown>
+interface LooseCoder {
+  encode(packer: Packer, context: Context, value: unknown, event: Partial): void
+  decode(unpacker: Unpacker, context: Context, event: Partial): unknown
+}
+/** The table's rows are typed one by one; walking it by name is not. */
+const coderOf = (type: FieldType): LooseCoder => FIELD_TYPES[type] as LooseCoder
+
+const layoutOf = (event: TraceEvent, context: Context): Layout => {
+  const name = event.type === 'syscall' && (event.tid !== context.task || event.started !== event.cycle) ? 'slowSyscall' : event.type
+  const layout = LAYOUTS.get(name)
+  if (layout === undefined) throw new Error(`no event is called ${name}`)
+  return layout
+}
+
+export const encodeEvent = (packer: Packer, context: Context, event: TraceEvent): void => {
+  const layout = layoutOf(event, context)
+  packer.array(layout.fields.length + 1)
+  packer.number(layout.tag)
+  for (const [name, type] of layout.fields) coderOf(type).encode(packer, context, (event as unknown as Loose)[name], event as unknown as Partial)
+}
+
+/** The same bytes as `encodeEvent` makes, without an event object: most events are system calls. */
+export const encodeSyscall = (packer: Packer, context: Context, cycle: number, tid: number, number: number,
+  args: ArrayLike<number>, argCount: number, result: number, started: number): void => {
+  const slow = tid !== context.task || started !== cycle
+  packer.array(slow ? 7 : 5)
+  packer.number(slow ? EVENTS.slowSyscall.tag : EVENTS.syscall.tag)
+  packer.number(cycle - context.cycle)
+  context.cycle = cycle
+  if (slow) {
+    packer.number(tid - context.task)
+    packer.number(cycle - started)
+  }
+  packer.number(number)
+  const memory = context.call(tid, number)
+  encodeRegisters(packer, memory, args, argCount)
+  encodeResult(packer, memory, result)
+}
+
+/** @throws Malformed */
+export const decodeEvent = (unpacker: Unpacker, context: Context): TraceEvent => {
+  const start = unpacker.at
+  const count = unpacker.array()
+  const tag = unpacker.unsigned()
+  const layout = LAYOUTS_BY_TAG[tag]
+  if (layout === undefined) throw new Malformed(start, `unknown event ${tag}`)
+  if (count !== layout.fields.length + 1) throw new Malformed(start, `event '${layout.name}' has ${count - 1} fields instead of ${layout.fields.length}`)
+  const event: Loose = { type: layout.name }
+  for (const [name, type] of layout.fields) event[name] = coderOf(type).decode(unpacker, context, event as unknown as Partial)
+  if (layout.name === 'syscall') {
+    event.tid = context.task
+    event.started = event.cycle
+  } else if (layout.name === 'slowSyscall') {
+    event.type = 'syscall'
+  }
+  return event as unknown as TraceEvent
+}

@@ -1,0 +1,54 @@
+/**
+ * What the fields of an event are written relative to (docs/trace-format.md, 'Differences'). Writer and reader keep the
+ * same context, and both start from an empty one at each chunk, so that a chunk can be read without those before it.
+ */
+
+/** Registers and result of a task's last call of one number: six arguments, then the result. */
+export type CallMemory = Float64Array
+
+export const RESULT = 6
+/** Above pid_max of any Linux, so that a number and a tid make one key. */
+const TID_LIMIT = 0x40_0000
+
+export class Context {
+  /** Cycle of the last event that has one. */
+  cycle = 0
+  /** Task of the last slice. */
+  task = 0
+  budget = 0
+  /** By CPU: the cycle at which its last slice ends if nothing cuts it short. */
+  readonly sliceEnds = new Map<number, number>()
+  readonly stat = new Float64Array(15)
+  /** Paths that directory listings named, by number; the writer finds numbers by `mount:path`. */
+  readonly paths: string[] = []
+  readonly pathNumbers = new Map<string, number>()
+  lastPath = -1
+  /** How many paths have a number (the writer does not fill `paths`). */
+  pathCount = 0
+  readonly #calls = new Map<number, CallMemory>()
+
+  reset(): void {
+    this.cycle = 0
+    this.task = 0
+    this.budget = 0
+    this.sliceEnds.clear()
+    this.stat.fill(0)
+    this.paths.length = 0
+    this.pathNumbers.clear()
+    this.lastPath = -1
+    this.pathCount = 0
+    this.#calls.clear()
+  }
+
+  call(tid: number, number: number): CallMemory {
+    const key = number * TID_LIMIT + tid
+    let memory = this.#calls.get(key)
+    if (memory === undefined) {
+      memory = new Float64Array(7)
+      this.#calls.set(key, memory)
+    }
+    return memory
+  }
+}
+
+export const joinPath = (directory: string, name: string): string => directory === '' ? name : `${directory}/${name}`

@@ -1,0 +1,51 @@
+/**
+ * The events of a trace: the one table. An event is written as a msgpack array of its tag and its fields in this order;
+ * docs/trace-format.md has the same table in words, and a test holds the two together.
+ */
+import type { FieldType, FieldValues } from './fields.ts'
+
+interface Row {
+  readonly tag: number
+  readonly fields: { readonly [name: string]: FieldType }
+}
+
+export const EVENTS = {
+  /** A virtual CPU takes a task; `draws` are the scheduler's decisions since the event before. */
+  slice: { tag: 1, fields: { cpu: 'uint', cycle: 'sliceCycle', tid: 'uint', draws: 'uints', budget: 'budget' } },
+  /** A system call of the running task that ended at the cycle at which it began. */
+  syscall: { tag: 2, fields: { cycle: 'cycle', number: 'int', args: 'registers', result: 'result' } },
+  /** Any other: of another task than the running one, or that took time. */
+  slowSyscall: { tag: 3, fields: { cycle: 'cycle', tid: 'task', started: 'started', number: 'int', args: 'registers', result: 'result' } },
+  /** Decisions that no slice followed. */
+  draw: { tag: 4, fields: { draws: 'uints' } },
+  random: { tag: 5, fields: { bytes: 'bytes' } },
+  lstat: { tag: 6, fields: { mount: 'uint', path: 'path', stat: 'stat' } },
+  readdir: { tag: 7, fields: { mount: 'uint', path: 'path', entries: 'listing' } },
+  readlink: { tag: 8, fields: { mount: 'uint', path: 'path', target: 'target' } },
+  /** `blob` is the number of a blob, or a negative errno. */
+  readFile: { tag: 9, fields: { mount: 'uint', path: 'path', blob: 'int' } },
+  /** Input taken; `missed` times before, since the last input, the world asked and there was none. undefined: the end of the input. */
+  input: { tag: 10, fields: { missed: 'uint', bytes: 'input' } },
+  /** `hash` is the CRC-32 of all that was written to this descriptor, up to here; `error` what the host answered. */
+  output: { tag: 11, fields: { fd: 'uint', length: 'uint', hash: 'uint', error: 'int' } },
+  signal: { tag: 12, fields: { cycle: 'cycle', tid: 'task', signal: 'uint', code: 'int', action: 'action' } },
+  taskStart: { tag: 13, fields: { cycle: 'cycle', tid: 'uint', parent: 'uint', tgid: 'uint' } },
+  taskExit: { tag: 14, fields: { cycle: 'cycle', tid: 'task', status: 'uint' } },
+  exec: { tag: 15, fields: { cycle: 'cycle', tid: 'task', path: 'name' } },
+  unknownSyscall: { tag: 16, fields: { cycle: 'cycle', tid: 'task', number: 'int' } },
+  /** `event` is this event's own number. */
+  checkpoint: { tag: 17, fields: { cycle: 'cycle', event: 'uint', hash: 'bytes' } },
+  /** How the world ended: `status` as wait4 gives it of the first process; `message` if Retrograde itself failed. */
+  end: { tag: 18, fields: { cycle: 'cycle', outcome: 'outcome', status: 'uint', hash: 'bytes', message: 'text' } },
+} as const satisfies { readonly [name: string]: Row }
+
+export type WireName = keyof typeof EVENTS
+type Fields<K extends WireName> = { readonly [F in keyof (typeof EVENTS)[K]['fields']]:
+  FieldValues[(typeof EVENTS)[K]['fields'][F] & FieldType] }
+
+/** The two forms of a system call on the wire are one event: the short form's `tid` is the running task, `started` its cycle. */
+export type EventName = Exclude<WireName, 'slowSyscall'>
+export type EventOf<K extends EventName> = { readonly type: K } & (K extends 'syscall' ? Fields<'slowSyscall'> : Fields<K>)
+export type TraceEvent = { [K in EventName]: EventOf<K> }[EventName]
+
+export const EVENT_NAMES = (Object.keys(EVENTS) as WireName[]).filter((name): name is EventName => name !== 'slowSyscall')

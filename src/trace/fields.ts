@@ -1,0 +1,281 @@
+/**
+ * How each type of field is written: one row a type. The names are those in docs/trace-format.md, 'Types of fields'.
+ */
+import { type Context, joinPath, RESULT } from './context.ts'
+import { Malformed } from './errors.ts'
+import type { Packer, Unpacker } from './msgpack.ts'
+
+/** An errno (negative) in place of what could not be had. */
+export type Errno = number
+export interface Entry { readonly name: string, readonly type: number }
+
+/** In the order in which a `stat` is written. */
+export const STAT_FIELDS = ['dev', 'ino', 'mode', 'nlink', 'uid', 'gid', 'rdev', 'size', 'blocks',
+  'mtime', 'mtimeNanoseconds', 'atime', 'atimeNanoseconds', 'ctime', 'ctimeNanoseconds'] as const
+const MTIME = STAT_FIELDS.indexOf('mtime')
+
+export const SIGNAL_ACTIONS = ['handler', 'ignore', 'terminate', 'core', 'stop', 'continue'] as const
+export const OUTCOMES = ['exited', 'deadlock', 'timeout', 'interrupted', 'failed'] as const
+
+/** What a field of each type is in a decoded event. */
+export interface FieldValues {
+  cycle: number
+  sliceCycle: number
+  budget: number
+  task: number
+  started: number
+  uint: number
+  int: number
+  uints: readonly number[]
+  registers: ArrayLike<number>
+  result: number
+  bytes: Uint8Array
+  name: string
+  text: string
+  path: string
+  stat: ArrayLike<number> | Errno
+  listing: readonly Entry[] | Errno
+  target: string | Errno
+  input: Uint8Array | undefined
+  action: (typeof SIGNAL_ACTIONS)[number]
+  outcome: (typeof OUTCOMES)[number]
+}
+export type FieldType = keyof FieldValues
+
+/** The event so far: fields may be written relative to those before them. */
+export interface Partial {
+  cycle: number
+  cpu: number
+  tid: number
+  number: number
+  draws: readonly number[]
+  mount: number
+  path: string
+}
+
+interface FieldCoder<T> {
+  encode(packer: Packer, context: Context, value: T, event: Readonly<Partial>): void
+  decode(unpacker: Unpacker, context: Context, event: Readonly<Partial>): T
+}
+
+/** The difference where it is exact, else the value itself as float64: the type tells which. */
+export const encodeDelta = (packer: Packer, value: number, previous: number): void => {
+  const delta = value - previous
+  if (Number.isSafeInteger(delta) && Number.isSafeInteger(value) && Number.isSafeInteger(previous)) packer.number(delta)
+  else packer.float(value)
+}
+
+const decodeDelta = (unpacker: Unpacker, previous: number): number =>
+  unpacker.isFloat() ? unpacker.float() : previous + unpacker.integer()
+
+const lastDraw = (event: Readonly<Partial>, context: Context): number =>
+  event.draws.length > 0 ? event.draws[event.draws.length - 1] : context.budget
+
+export const encodeRegisters = (packer: Packer, memory: Float64Array, registers: ArrayLike<number>, count: number): void => {
+  packer.array(count)
+  for (let i = 0; i < count; i++) {
+    encodeDelta(packer, registers[i], memory[i])
+    memory[i] = registers[i]
+  }
+}
+
+export const encodeResult = (packer: Packer, memory: Float64Array, result: number): void => {
+  encodeDelta(packer, result, memory[RESULT])
+  memory[RESULT] = result
+}
+
+const enumeration = <T extends string>(names: readonly T[], what: string): FieldCoder<T> => ({
+  encode: (packer, _context, value) => { packer.number(names.indexOf(value)) },
+  decode: (unpacker) => {
+    const at = unpacker.at
+    const name = names[unpacker.unsigned()]
+    if (name === undefined) throw new Malformed(at, `unknown ${what}`)
+    return name
+  },
+})
+
+const errnoOr = <T>(packer: Packer, value: T | Errno, write: (value: T) => void): void => {
+  if (typeof value === 'number') packer.number(value)
+  else write(value)
+}
+
+const pathKey = (mount: number, path: string): string => `${mount}:${path}`
+
+export const FIELD_TYPES: { readonly [T in FieldType]: FieldCoder<FieldValues[T]> } = {
+  cycle: {
+    encode: (packer, context, value) => {
+      packer.number(value - context.cycle)
+      context.cycle = value
+    },
+    decode: (unpacker, context) => context.cycle += unpacker.integer(),
+  },
+  sliceCycle: {
+    encode: (packer, context, value, event) => {
+      packer.number(value - (context.sliceEnds.get(event.cpu) ?? 0))
+      context.cycle = value
+    },
+    decode: (unpacker, context, event) =>
+      context.cycle = (context.sliceEnds.get(event.cpu) ?? 0) + unpacker.integer(),
+  },
+  budget: {
+    encode: (packer, context, value, event) => {
+      packer.number(value - lastDraw(event, context))
+      context.budget = value
+      context.task = event.tid
+      context.sliceEnds.set(event.cpu, event.cycle + value)
+    },
+    decode: (unpacker, context, event) => {
+      const value = lastDraw(event, context) + unpacker.integer()
+      context.budget = value
+      context.task = event.tid
+      context.sliceEnds.set(event.cpu, event.cycle + value)
+      return value
+    },
+  },
+  task: {
+    encode: (packer, context, value) => { packer.number(value - context.task) },
+    decode: (unpacker, context) => context.task + unpacker.integer(),
+  },
+  started: {
+    encode: (packer, _context, value, event) => { packer.number(event.cycle - value) },
+    decode: (unpacker, _context, event) => event.cycle - unpacker.integer(),
+  },
+  uint: {
+    encode: (packer, _context, value) => { packer.number(value) },
+    decode: (unpacker) => unpacker.unsigned(),
+  },
+  int: {
+    encode: (packer, _context, value) => { packer.number(value) },
+    decode: (unpacker) => unpacker.integer(),
+  },
+  uints: {
+    encode: (packer, _context, value) => {
+      packer.array(value.length)
+      for (const element of value) packer.number(element)
+    },
+    decode: (unpacker) => {
+      const value: number[] = []
+      for (let count = unpacker.array(); count > 0; count--) value.push(unpacker.unsigned())
+      return value
+    },
+  },
+  registers: {
+    encode: (packer, context, value, event) => {
+      encodeRegisters(packer, context.call(event.tid, event.number), value, value.length)
+    },
+    decode: (unpacker, context, event) => {
+      const memory = context.call(event.tid, event.number)
+      const at = unpacker.at
+      const count = unpacker.array()
+      if (count > 6) throw new Malformed(at, `a system call has at most 6 arguments, ${count} found`)
+      const value: number[] = []
+      for (let i = 0; i < count; i++) value.push(memory[i] = decodeDelta(unpacker, memory[i]))
+      return value
+    },
+  },
+  result: {
+    encode: (packer, context, value, event) => { encodeResult(packer, context.call(event.tid, event.number), value) },
+    decode: (unpacker, context, event) => {
+      const memory = context.call(event.tid, event.number)
+      return memory[RESULT] = decodeDelta(unpacker, memory[RESULT])
+    },
+  },
+  bytes: {
+    encode: (packer, _context, value) => { packer.bin(value) },
+    decode: (unpacker) => unpacker.bin(),
+  },
+  name: {
+    encode: (packer, _context, value) => { packer.byteString(value) },
+    decode: (unpacker) => unpacker.byteString(),
+  },
+  text: {
+    encode: (packer, _context, value) => { packer.text(value) },
+    decode: (unpacker) => unpacker.text(),
+  },
+  path: {
+    encode: (packer, context, value, event) => {
+      const number = context.pathNumbers.get(pathKey(event.mount, value))
+      if (number === undefined) {
+        packer.byteString(value)
+      } else {
+        packer.number(number - context.lastPath)
+        context.lastPath = number
+      }
+    },
+    decode: (unpacker, context) => {
+      if (!unpacker.isNumber()) return unpacker.byteString()
+      const at = unpacker.at
+      const number = context.lastPath + unpacker.integer()
+      const path = context.paths[number]
+      if (path === undefined) throw new Malformed(at, `no listing named path ${number}`)
+      context.lastPath = number
+      return path
+    },
+  },
+  stat: {
+    encode: (packer, context, value) => {
+      errnoOr(packer, value, (stat) => {
+        packer.array(STAT_FIELDS.length)
+        for (let i = 0; i < STAT_FIELDS.length; i++) {
+          // Access and change are mostly at the time of modification.
+          packer.number(stat[i] - (i > MTIME + 1 ? stat[MTIME + (i - MTIME) % 2] : context.stat[i]))
+          context.stat[i] = stat[i]
+        }
+      })
+    },
+    decode: (unpacker, context) => {
+      if (unpacker.isNumber()) return unpacker.integer()
+      const at = unpacker.at
+      const count = unpacker.array()
+      if (count !== STAT_FIELDS.length) throw new Malformed(at, `stat of ${count} fields`)
+      const stat: number[] = []
+      for (let i = 0; i < count; i++) {
+        stat.push(unpacker.integer() + (i > MTIME + 1 ? stat[MTIME + (i - MTIME) % 2] : context.stat[i]))
+        context.stat[i] = stat[i]
+      }
+      return stat
+    },
+  },
+  listing: {
+    encode: (packer, context, value, event) => {
+      errnoOr(packer, value, (entries) => {
+        packer.array(entries.length * 2)
+        for (const entry of entries) {
+          packer.byteString(entry.name)
+          packer.number(entry.type)
+          context.pathNumbers.set(pathKey(event.mount, joinPath(event.path, entry.name)), context.pathCount++)
+        }
+      })
+    },
+    decode: (unpacker, context, event) => {
+      if (unpacker.isNumber()) return unpacker.integer()
+      const at = unpacker.at
+      const count = unpacker.array()
+      if (count % 2 !== 0) throw new Malformed(at, 'a listing alternates names and types')
+      const entries: Entry[] = []
+      for (let i = 0; i < count; i += 2) {
+        const entry = { name: unpacker.byteString(), type: unpacker.unsigned() }
+        entries.push(entry)
+        context.paths.push(joinPath(event.path, entry.name))
+      }
+      return entries
+    },
+  },
+  target: {
+    encode: (packer, _context, value) => { errnoOr(packer, value, (target) => { packer.byteString(target) }) },
+    decode: (unpacker) => unpacker.isNumber() ? unpacker.integer() : unpacker.byteString(),
+  },
+  input: {
+    encode: (packer, _context, value) => {
+      if (value === undefined) packer.nil()
+      else packer.bin(value)
+    },
+    decode: (unpacker) => {
+      if (!unpacker.isNil()) return unpacker.bin()
+      unpacker.nil()
+      return undefined
+    },
+  },
+  action: enumeration(SIGNAL_ACTIONS, 'signal action'),
+  outcome: enumeration(OUTCOMES, 'outcome'),
+}
