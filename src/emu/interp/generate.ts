@@ -3,6 +3,7 @@
  * `node src/emu/interp/generate.ts` is not a command: scripts/build.ts calls `generateTier0` and writes dist/tier0.wasm and dist/tier0.json.
  */
 import { ALL_ROWS } from '../decode/tables/index.ts'
+import { defineFloatRuntime } from '../float/index.ts'
 import type { OperandForm } from '../semantics/emitter.ts'
 import { SEMANTICS } from '../semantics/registry.ts'
 import { defineReciprocals } from '../semantics/reciprocal.ts'
@@ -26,6 +27,7 @@ export const generateTier0 = (): { wasm: Uint8Array<ArrayBuffer>, manifest: Tier
   defineRuntime(module)
   defineWideArithmetic(module)
   defineReciprocals(module)
+  defineFloatRuntime(module)
 
   const handlers: string[] = []
   for (const [name, body] of Object.entries(ENGINE_HANDLERS)) {

@@ -4,9 +4,12 @@ import { ARITHMETIC } from './arithmetic.ts'
 import { BITS } from './bits.ts'
 import { CONTROL } from './control.ts'
 import { DATA } from './data.ts'
+import { EXCHANGE_WIDE } from './exchange-wide.ts'
 import { MMX } from './mmx.ts'
 import { MULTIPLY } from './multiply.ts'
 import { SHIFTS } from './shifts.ts'
+import { SSE_FLOAT } from './sse-float.ts'
+import { SSE_FLOAT_CONVERT } from './sse-float-convert.ts'
 import { SSE_INTEGER } from './sse-integer.ts'
 import { SSE_MOVE } from './sse-move.ts'
 import { SSE_SHUFFLE } from './sse-shuffle.ts'
@@ -16,7 +19,7 @@ import { SYSTEM } from './system.ts'
 /** A family of instructions: name → semantics. */
 export type Family = Readonly<Record<string, Semantics>>
 
-const FAMILIES: readonly Family[] = [ARITHMETIC, BITS, CONTROL, DATA, MULTIPLY, SHIFTS, STRINGS, SYSTEM,
-  SSE_MOVE, SSE_INTEGER, SSE_SHUFFLE, MMX]
+const FAMILIES: readonly Family[] = [ARITHMETIC, BITS, CONTROL, DATA, EXCHANGE_WIDE, MULTIPLY, SHIFTS, STRINGS, SYSTEM,
+  SSE_MOVE, SSE_INTEGER, SSE_SHUFFLE, SSE_FLOAT, SSE_FLOAT_CONVERT, MMX]
 
 export const SEMANTICS: ReadonlyMap<string, Semantics> = new Map(FAMILIES.flatMap((family) => Object.entries(family)))

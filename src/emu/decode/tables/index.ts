@@ -3,12 +3,13 @@ import type { Row } from '../rows.ts'
 import { INTEGER_ROWS } from './integer.ts'
 import { CONTROL_ROWS } from './control.ts'
 import { MMX_ROWS } from './mmx.ts'
+import { SSE_FLOAT_ROWS } from './sse-float.ts'
 import { SSE_INTEGER_ROWS } from './sse-integer.ts'
 import { SSE_MOVE_ROWS } from './sse-move.ts'
 
 export const ALL_ROWS: readonly Row[] = [
   ...INTEGER_ROWS, ...CONTROL_ROWS,
-  ...SSE_MOVE_ROWS, ...SSE_INTEGER_ROWS, ...MMX_ROWS,
+  ...SSE_MOVE_ROWS, ...SSE_INTEGER_ROWS, ...SSE_FLOAT_ROWS, ...MMX_ROWS,
 ]
 
 const build = (): (readonly Row[] | undefined)[][] => {
