@@ -88,6 +88,7 @@ export class Kernel {
   /** Wakes up to `count` tasks of the queue, the longest waiting first; returns how many. */
   wake(queue: WaitQueue, count = Infinity): number {
     let woken = 0
+    queue.wakes++
     while (woken < count && queue.tids.length > 0) {
       const task = this.state.tasks.get(queue.tids[0])
       if (task === undefined) throw new Error(`wait queue lists task ${queue.tids[0]}, which is gone`)

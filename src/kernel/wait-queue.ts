@@ -9,8 +9,10 @@
 export interface WaitQueue {
   /** Tasks in the order in which they came. */
   readonly tids: number[]
+  /** How often it was woken, whether or not somebody waited: edge-triggered epoll looks for changes of it. */
+  wakes: number
 }
-export const waitQueue = (): WaitQueue => ({ tids: [] })
+export const waitQueue = (): WaitQueue => ({ tids: [], wakes: 0 })
 
 /** What a handler returns after `kernel.block`: not a result yet. */
 export const BLOCKED = Number.MIN_SAFE_INTEGER

@@ -1,0 +1,260 @@
+/**
+ * Pipes and FIFOs (pipe(7), fifo(7)): a ring of page-sized buffers, as in Linux's fs/pipe.c.
+ *
+ * A write of at most PIPE_BUF bytes goes into one buffer (or onto the end of the last one), which is what makes it atomic;
+ * with O_DIRECT each write is a packet of its own, that one read takes.
+ * Invariant: no buffer is empty, and there are at most `slots`.
+ */
+import { EAGAIN, EBUSY, EINVAL, ENOTTY, ENXIO, EPERM, EPIPE, ERESTARTSYS } from '../abi/errno.ts'
+import { O_ACCMODE, O_DIRECT, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } from '../abi/fcntl.ts'
+import { SIGPIPE } from '../abi/signals.ts'
+import { CAP_SYS_RESOURCE } from '../abi/capabilities.ts'
+import type { Kernel } from '../kernel.ts'
+import { sendSignal, userInfo } from '../signal/send.ts'
+import { hasCapability } from '../task/credentials.ts'
+import type { Task } from '../task/task.ts'
+import { waitQueue, type WaitQueue } from '../wait-queue.ts'
+import { makeOpenFile } from './descriptor.ts'
+import {
+  type FileOperations, type OpenFile, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM,
+} from './file.ts'
+import { type FifoInode, makeFifo, touchModified } from './inode.ts'
+import { endWrite, rememberWritten, writtenSoFar } from './progress.ts'
+
+const PAGE = 4096
+/** Writes up to this size are not mixed with others'. */
+export const PIPE_BUF = 4096
+export const DEFAULT_SLOTS = 16
+/** /proc/sys/fs/pipe-max-size: F_SETPIPE_SZ of unprivileged tasks. */
+export const PIPE_MAX_SIZE = 1 << 20
+
+export interface PipeBuffer {
+  /** A page, or a piece that splice put in whole. */
+  readonly bytes: Uint8Array
+  /** What is still to be read: [start, end). */
+  start: number
+  end: number
+  readonly packet: boolean
+}
+
+export interface Pipe {
+  readonly kind: 'pipe'
+  readonly buffers: PipeBuffer[]
+  /** Capacity in buffers. */
+  slots: number
+  /** Open descriptions that can read, and that can write. */
+  readers: number
+  writers: number
+  /** How often it was opened for reading, for writing: opening a FIFO waits for the other to move. */
+  readerOpens: number
+  writerOpens: number
+  readonly readable: WaitQueue
+  readonly writable: WaitQueue
+  readonly opening: WaitQueue
+}
+
+export interface PipeData {
+  readonly pipe: Pipe
+  /** No POLLHUP for want of writers while `writerOpens` is this: a FIFO that was opened before its first writer came. */
+  readonly quietUntil: number
+}
+
+export const makePipe = (): Pipe => ({
+  kind: 'pipe', buffers: [], slots: DEFAULT_SLOTS, readers: 0, writers: 0, readerOpens: 0, writerOpens: 0,
+  readable: waitQueue(), writable: waitQueue(), opening: waitQueue(),
+})
+
+export const pipeOf = (file: OpenFile): Pipe => (file.data as PipeData).pipe
+const canRead = (file: OpenFile): boolean => (file.flags & O_ACCMODE) !== O_WRONLY
+const canWrite = (file: OpenFile): boolean => (file.flags & O_ACCMODE) !== O_RDONLY
+export const isFull = (pipe: Pipe): boolean => pipe.buffers.length >= pipe.slots
+export const bytesIn = (pipe: Pipe): number => pipe.buffers.reduce((sum, buffer) => sum + buffer.end - buffer.start, 0)
+
+/** Takes up to `length` bytes; a packet is taken whole, and what does not fit is lost. */
+export const takeBytes = (kernel: Kernel, pipe: Pipe, length: number): Uint8Array => {
+  const wasFull = isFull(pipe)
+  const result = new Uint8Array(Math.min(length, bytesIn(pipe)))
+  let done = 0
+  while (done < result.length) {
+    const buffer = pipe.buffers[0]
+    const count = Math.min(buffer.end - buffer.start, result.length - done)
+    result.set(buffer.bytes.subarray(buffer.start, buffer.start + count), done)
+    done += count
+    buffer.start += count
+    if (buffer.packet || buffer.start === buffer.end) pipe.buffers.shift()
+    if (buffer.packet) break
+  }
+  if (wasFull && !isFull(pipe)) kernel.wake(pipe.writable)
+  return result.subarray(0, done)
+}
+
+/** Puts as many bytes as fit; returns how many. */
+export const putBytes = (kernel: Kernel, pipe: Pipe, bytes: Uint8Array, packet: boolean): number => {
+  let done = 0
+  const last = pipe.buffers.at(-1)
+  const rest = bytes.length % PAGE
+  if (last !== undefined && rest > 0 && !packet && !last.packet && last.bytes.length === PAGE && last.end + rest <= PAGE) {
+    last.bytes.set(bytes.subarray(0, rest), last.end)
+    last.end += rest
+    done = rest
+  }
+  while (done < bytes.length && !isFull(pipe)) {
+    const count = Math.min(PAGE, bytes.length - done)
+    const page = new Uint8Array(PAGE)
+    page.set(bytes.subarray(done, done + count))
+    pipe.buffers.push({ bytes: page, start: 0, end: count, packet })
+    done += count
+  }
+  if (done > 0) kernel.wake(pipe.readable)
+  return done
+}
+
+const read = (kernel: Kernel, task: Task, file: OpenFile, length: number): Uint8Array | number => {
+  if (length === 0) return new Uint8Array(0)
+  const pipe = pipeOf(file)
+  if (pipe.buffers.length > 0) return takeBytes(kernel, pipe, length)
+  if (pipe.writers === 0) return new Uint8Array(0)
+  if ((file.flags & O_NONBLOCK) !== 0) return -EAGAIN
+  if (kernel.interrupted(task)) return -ERESTARTSYS
+  return kernel.block(task, [pipe.readable])
+}
+
+/** Nobody will read: SIGPIPE and EPIPE. */
+export const brokenPipe = (kernel: Kernel, task: Task): number => {
+  sendSignal(kernel, task, SIGPIPE, userInfo(SIGPIPE, task))
+  return -EPIPE
+}
+
+const write = (kernel: Kernel, task: Task, file: OpenFile, bytes: Uint8Array): number => {
+  if (bytes.length === 0) return 0
+  const pipe = pipeOf(file)
+  let done = writtenSoFar(task)
+  if (pipe.readers === 0) return endWrite(task, done, brokenPipe(kernel, task))
+  const taken = putBytes(kernel, pipe, bytes.subarray(done), (file.flags & O_DIRECT) !== 0)
+  if (taken > 0) touchModified(kernel, file.inode)
+  done += taken
+  if (done === bytes.length) return endWrite(task, done, 0)
+  if ((file.flags & O_NONBLOCK) !== 0) return endWrite(task, done, -EAGAIN)
+  if (kernel.interrupted(task)) return endWrite(task, done, -ERESTARTSYS)
+  rememberWritten(task, done)
+  return kernel.block(task, [pipe.writable])
+}
+
+const poll = (_kernel: Kernel, file: OpenFile): number => {
+  const { pipe, quietUntil } = file.data as PipeData
+  let events = 0
+  if (canRead(file)) {
+    if (pipe.buffers.length > 0) events |= POLLIN | POLLRDNORM
+    if (pipe.writers === 0 && quietUntil !== pipe.writerOpens) events |= POLLHUP
+  }
+  if (canWrite(file)) {
+    if (!isFull(pipe)) events |= POLLOUT | POLLWRNORM
+    if (pipe.readers === 0) events |= POLLERR
+  }
+  return events
+}
+
+const FIONREAD = 0x541b
+
+export const pipeOperations: FileOperations = {
+  read, write, poll,
+  queues: (_kernel, file) => {
+    const { readable, writable } = pipeOf(file)
+    return canRead(file) ? canWrite(file) ? [readable, writable] : [readable] : [writable]
+  },
+  ioctl: (kernel, task, file, command, argument) => {
+    if (command !== FIONREAD) return -ENOTTY
+    kernel.user(task).setU32(argument, bytesIn(pipeOf(file)))
+    return 0
+  },
+  release: (kernel, file) => {
+    const pipe = pipeOf(file)
+    if (canRead(file)) pipe.readers--
+    if (canWrite(file)) pipe.writers--
+    if ((pipe.readers === 0) !== (pipe.writers === 0)) {
+      kernel.wake(pipe.readable)
+      kernel.wake(pipe.writable)
+    }
+    if (pipe.readers === 0 && pipe.writers === 0) {
+      pipe.buffers.length = 0
+      if (file.inode.kind === 'fifo') file.inode.pipe = undefined
+    }
+  },
+}
+
+/** F_GETPIPE_SZ. */
+export const pipeSize = (pipe: Pipe): number => pipe.slots * PAGE
+
+/** F_SETPIPE_SZ: rounded up to a power of two of pages; the new size or a negative errno. */
+export const setPipeSize = (kernel: Kernel, task: Task, pipe: Pipe, size: number): number => {
+  if (size < 0 || size > 2 ** 31) return -EINVAL
+  let slots = 1
+  while (slots * PAGE < size) slots *= 2
+  if (slots * PAGE > PIPE_MAX_SIZE && slots > pipe.slots && !hasCapability(task, CAP_SYS_RESOURCE)) return -EPERM
+  if (slots < pipe.buffers.length) return -EBUSY
+  const wasFull = isFull(pipe)
+  pipe.slots = slots
+  if (wasFull && !isFull(pipe)) kernel.wake(pipe.writable)
+  return slots * PAGE
+}
+
+const openEnd = (kernel: Kernel, inode: FifoInode, pipe: Pipe, path: string, flags: number, quietUntil: number): OpenFile =>
+  makeOpenFile(kernel, 'pipe', inode, path, flags, { pipe, quietUntil } satisfies PipeData)
+
+/** pipe2(2): the reading end and the writing end. */
+export const makePipeFiles = (kernel: Kernel, task: Task, flags: number): [OpenFile, OpenFile] => {
+  const { fsuid, fsgid } = task.credentials
+  const inode = makeFifo(kernel, kernel.state.fs.anonymous, 0o600, fsuid, fsgid)
+  const pipe = makePipe()
+  inode.pipe = pipe
+  pipe.readers = pipe.writers = pipe.readerOpens = pipe.writerOpens = 1
+  const path = `pipe:[${inode.ino}]`
+  return [openEnd(kernel, inode, pipe, path, O_RDONLY | flags, -1), openEnd(kernel, inode, pipe, path, O_WRONLY | flags, -1)]
+}
+
+/** What opening a FIFO remembers while it waits for the other side. */
+interface Opening { fifo?: { readonly pipe: Pipe, readonly opens: number } }
+
+/** Opens a FIFO (fifo(7)), waiting for its other side: the description, a negative errno or BLOCKED. */
+export const openFifo = (kernel: Kernel, task: Task, inode: FifoInode, path: string, flags: number): OpenFile | number => {
+  const pipe = inode.pipe ??= makePipe()
+  const access = flags & O_ACCMODE
+  const { syscall } = task
+  const waiting = (syscall?.memory as Opening | undefined)?.fifo
+  const reads = access !== O_WRONLY
+  const writes = access !== O_RDONLY
+  if (waiting === undefined) {
+    // Pipes that are opened again through /proc/PID/fd wait for nobody.
+    const waits = access !== O_RDWR && inode.superblock.kind !== 'anonymous'
+    if (waits && writes && (flags & O_NONBLOCK) !== 0 && pipe.readers === 0) {
+      if (pipe.writers === 0) inode.pipe = undefined
+      return -ENXIO
+    }
+    if (reads) {
+      pipe.readers++
+      pipe.readerOpens++
+    }
+    if (writes) {
+      pipe.writers++
+      pipe.writerOpens++
+    }
+    kernel.wake(pipe.opening)
+    if (!waits || (reads ? pipe.writers : pipe.readers) > 0) return openEnd(kernel, inode, pipe, path, flags, -1)
+    if ((flags & O_NONBLOCK) !== 0) return openEnd(kernel, inode, pipe, path, flags, pipe.writerOpens)
+  } else if ((reads ? waiting.pipe.writerOpens : waiting.pipe.readerOpens) !== waiting.opens) {
+    if (syscall !== undefined) syscall.memory = undefined
+    return openEnd(kernel, inode, waiting.pipe, path, flags, -1)
+  }
+  if (kernel.interrupted(task)) {
+    if (reads) pipe.readers--
+    else pipe.writers--
+    if (syscall !== undefined) syscall.memory = undefined
+    kernel.wake(reads ? pipe.writable : pipe.readable)
+    if (pipe.readers === 0 && pipe.writers === 0) inode.pipe = undefined
+    return -ERESTARTSYS
+  }
+  if (waiting === undefined && syscall !== undefined) {
+    syscall.memory = { fifo: { pipe, opens: reads ? pipe.writerOpens : pipe.readerOpens } } satisfies Opening
+  }
+  return kernel.block(task, [pipe.opening])
+}
