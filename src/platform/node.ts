@@ -1,5 +1,5 @@
 /** `Platform` on Node ≥ 24. */
-import { createHash } from 'node:crypto'
+import { createHash, randomInt } from 'node:crypto'
 import * as fs from 'node:fs'
 import { constants as osConstants } from 'node:os'
 import * as zlib from 'node:zlib'
@@ -38,6 +38,7 @@ const pause = (ms: number): void => { Atomics.wait(sleeper, 0, 0, ms) }
 
 export class NodePlatform implements Platform {
   #raw = false
+  #input: number | undefined
 
   lstat(path: string): PlatformStat | PlatformError {
     return attempt(() => {
@@ -95,6 +96,14 @@ export class NodePlatform implements Platform {
     return zlib.zstdDecompressSync(bytes, { maxOutputLength: limit })
   }
 
+  decompress(bytes: Uint8Array): Uint8Array {
+    if (bytes[0] === 0x1f && bytes[1] === 0x8b) return zlib.gunzipSync(bytes)
+    if (bytes[0] === 0x28 && bytes[1] === 0xb5 && bytes[2] === 0x2f && bytes[3] === 0xfd) return zlib.zstdDecompressSync(bytes)
+    return bytes
+  }
+
+  freshSeed(): string { return String(randomInt(1, 2 ** 32)) }
+
   sha256(bytes: Uint8Array): string {
     return createHash('sha256').update(bytes).digest('hex')
   }
@@ -143,21 +152,40 @@ export class NodePlatform implements Platform {
     this.#raw = raw
   }
 
+  currentDirectory(): string { return Buffer.from(process.cwd(), 'utf8').toString('latin1') }
+
+  realPath(path: string): string | undefined {
+    const real = attempt(() => fs.realpathSync.native(toHost(path), { encoding: 'buffer' }).toString('latin1'))
+    return typeof real === 'string' ? real : undefined
+  }
+
+  userId(): number { return process.getuid?.() ?? 0 }
+  groupId(): number { return process.getgid?.() ?? 0 }
+
+  /**
+   * Standard input as a description of our own that does not block: descriptor 0 is shared with whoever started us, and
+   * Node leaves it blocking. Where it can't be opened anew (a socket, a host without /proc) reads wait.
+   */
+  #inputDescriptor(): number {
+    if (this.#input === undefined) {
+      const opened = attempt(() => fs.openSync('/proc/self/fd/0', fs.constants.O_RDONLY | fs.constants.O_NONBLOCK | fs.constants.O_NOCTTY))
+      // A file's offset is where descriptor 0 left it.
+      this.#input = typeof opened === 'number' && this.stdioKind(0) !== 'file' ? opened : 0
+    }
+    return this.#input
+  }
+
   readInput(max: number, timeoutMs: number): Uint8Array | undefined {
     const buffer = new Uint8Array(max)
     const deadline = performance.now() + timeoutMs
     for (;;) {
-      try {
-        const count = fs.readSync(0, buffer, 0, max, null)
-        return buffer.subarray(0, count)
-      } catch (error) {
-        const problem = failure(error)
-        if (problem.error === 'EOF') return buffer.subarray(0, 0)
-        if (problem.error !== 'EAGAIN') return buffer.subarray(0, 0)
-        const left = deadline - performance.now()
-        if (left <= 0) return undefined
-        pause(Math.min(left, 5))
-      }
+      const count = attempt(() => fs.readSync(this.#inputDescriptor(), buffer, 0, max, null))
+      if (typeof count === 'number') return buffer.subarray(0, count)
+      // EIO is a terminal that hung up; anything else that isn't 'not yet' ends the input too.
+      if (count.error !== 'EAGAIN') return buffer.subarray(0, 0)
+      const left = deadline - performance.now()
+      if (left <= 0) return undefined
+      pause(Math.min(left, 5))
     }
   }
 

@@ -44,6 +44,10 @@ export interface Platform {
   zstdCompress(bytes: Uint8Array, level: number): Uint8Array
   /** @throws Error if the data is bad or would be longer than `limit` bytes */
   zstdDecompress(bytes: Uint8Array, limit: number): Uint8Array
+  /** What a .tar.gz or .tar.zst holds; other bytes as they are. @throws Error */
+  decompress(bytes: Uint8Array): Uint8Array
+  /** A seed that nobody has used before, short enough to type. */
+  freshSeed(): string
   /** Hex digest. */
   sha256(bytes: Uint8Array): string
 
@@ -55,6 +59,13 @@ export interface Platform {
   stdioKind(fd: 0 | 1 | 2): 'tty' | 'pipe' | 'file' | 'null'
   /** Raw mode of the terminal on stdin; `restoreTerminal` undoes it however the process ends. */
   setRaw(raw: boolean): void
+  /** Absolute path of the current directory. */
+  currentDirectory(): string
+  /** All links followed; undefined if it is not there. */
+  realPath(path: string): string | undefined
+  userId(): number
+  groupId(): number
+
   /** Reads what is there, waiting at most `timeoutMs` (Infinity: until there is something): bytes, an empty array at the end, undefined on time-out. */
   readInput(max: number, timeoutMs: number): Uint8Array | undefined
 

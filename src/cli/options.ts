@@ -1,0 +1,141 @@
+/** Options that say how the world is made, shared by run, record and demo. */
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { WorldConfig } from '../kernel/config.ts'
+import type { Platform } from '../platform/platform.ts'
+import { type HostSurroundings, makeWorldConfig, type WorldOptions } from '../replay/default-world.ts'
+import { makeHostFiles } from '../replay/host-files.ts'
+import { readTar, type TarTree } from '../replay/tar-tree.ts'
+import type { HostFiles } from '../kernel/outside.ts'
+import { UsageError } from './errors.ts'
+
+/** 2026-01-01 00:00:00 UTC: the clock of a world whose seed was given, so that the seed alone decides what it does. */
+const SEEDED_EPOCH = 1_767_225_600
+const GIB = 1 << 30
+
+export interface WorldFlags {
+  readonly seed: string | undefined
+  readonly cpus: number
+  readonly strategy: WorldConfig['strategy']
+  readonly cpuHz: number
+  readonly epoch: number | undefined
+  readonly memory: number
+  readonly timeout: number
+  readonly rootfs: string | undefined
+  readonly mount: readonly string[]
+  readonly env: readonly string[]
+  readonly clearEnv: boolean
+  readonly cwd: string | undefined
+  readonly uid: number | undefined
+  readonly gid: number | undefined
+  readonly stdin: string | undefined
+}
+
+/** What the shell gives as UTF-8 travels as latin1, one code unit a byte. */
+export const toByteString = (text: string): string => Buffer.from(text, 'utf8').toString('latin1')
+
+const integer = (lowest: number, highest: number) => (text: string): number => {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < lowest || value > highest) throw new InvalidArgumentError(`It must be an integer from ${lowest} to ${highest}.`)
+  return value
+}
+
+const SUFFIXES: Readonly<Record<string, number>> = { '': 1, k: 1e3, M: 1e6, G: 1e9, T: 1e12, Ki: 1024, Mi: 1024 ** 2, Gi: 1024 ** 3 }
+/** A number with a suffix: 500M, 2Gi. */
+const quantity = (lowest: number, highest: number) => (text: string): number => {
+  const match = /^(\d+(?:\.\d+)?)(k|M|G|T|Ki|Mi|Gi|)$/.exec(text)
+  const value = match === null ? NaN : Math.round(Number(match[1]) * SUFFIXES[match[2]])
+  if (!(value >= lowest && value <= highest)) throw new InvalidArgumentError(`It must be a number from ${lowest} to ${highest}; suffixes k M G T Ki Mi Gi are understood.`)
+  return value
+}
+
+const collect = (value: string, previous: readonly string[]): string[] => [...previous, value]
+
+const epoch = (text: string): number => {
+  if (text === 'now') return Math.floor(Date.now() / 1000)
+  const value = /^\d+$/.test(text) ? Number(text) : Date.parse(text) / 1000
+  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError(`It must be 'now', seconds since 1970, or a date such as 2026-01-31T12:00:00Z.`)
+  return value
+}
+
+/** Adds the options and the program's own arguments, which are taken as they are. */
+export const withWorldOptions = (command: Command): Command => command
+  .argument('<program>', 'program to run, looked up in PATH')
+  .argument('[arguments...]', 'its arguments, as they are')
+  .passThroughOptions()
+  .option('--seed <seed>', 'what all choices are drawn from (default: a new one each time)')
+  .option('--cpus <n>', 'virtual CPUs', integer(1, 64), 1)
+  .addOption(new Option('--strategy <name>', 'who runs next, and for how long').choices(['random', 'round-robin']).default('random'))
+  .option('--cpu-hz <hz>', 'cycles in a virtual second', quantity(1e6, 1e12), 1e9)
+  .option('--epoch <time>', `the clock at the start: 'now', seconds or a date (default: now, or 2026-01-01 where a seed is given)`, epoch)
+  .option('--memory <bytes>', 'memory of the guest', quantity(16 << 20, 4 * GIB - (64 << 20)), 2 * GIB)
+  .option('--timeout <cycles>', 'stop after so many cycles', quantity(1, Number.MAX_SAFE_INTEGER), Infinity)
+  .option('--rootfs <dir|tar>', 'all that the guest sees, in place of the host\'s programs and libraries')
+  .option('--mount <host:guest[:rw]>', 'show a file or directory of the host; what is written stays in memory unless it ends in :rw', collect, [])
+  .option('--env <NAME=value>', 'set an environment variable (NAME alone takes it out)', collect, [])
+  .option('--clear-env', 'start from an empty environment', false)
+  .option('--cwd <dir>', 'the guest\'s current directory')
+  .option('--uid <n>', 'user id of the guest (default: yours)', integer(0, 0xffff_fffe))
+  .option('--gid <n>', 'group id of the guest (default: yours)', integer(0, 0xffff_fffe))
+  .option('--stdin <file>', 'read standard input from a file')
+
+const environment = (flags: WorldFlags): string[] => {
+  const variables = new Map<string, string>(flags.clearEnv ? [] : Object.entries(process.env).map(([name, value]) => [name, value ?? '']))
+  for (const setting of flags.env) {
+    const at = setting.indexOf('=')
+    if (at < 0) variables.delete(setting)
+    else variables.set(setting.slice(0, at), setting.slice(at + 1))
+  }
+  return [...variables].map(([name, value]) => toByteString(`${name}=${value}`))
+}
+
+const parseMount = (text: string): WorldOptions['mounts'][number] => {
+  const parts = text.split(':')
+  const writable = parts.length === 3 && parts[2] === 'rw'
+  if (parts.length < 2 || parts.length > 3 || (parts.length === 3 && !writable && parts[2] !== 'ro') || parts[0] === '' || !parts[1].startsWith('/')) {
+    throw new UsageError(`--mount ${text}: it must be HOST:GUEST or HOST:GUEST:rw with an absolute GUEST path`)
+  }
+  return { host: toByteString(parts[0]), guest: toByteString(parts[1]), writable }
+}
+
+export interface PreparedWorld {
+  readonly config: WorldConfig
+  readonly files: HostFiles
+  readonly seedWasGiven: boolean
+}
+
+const loadRootfs = async (platform: Platform, path: string): Promise<{ host: string, tar: TarTree | undefined }> => {
+  const real = platform.realPath(toByteString(path))
+  if (real === undefined) throw new UsageError(`--rootfs ${path}: there is no such directory or file`)
+  const stat = platform.lstat(real)
+  if ('error' in stat) throw new UsageError(`--rootfs ${path}: ${stat.error}`)
+  if ((stat.mode & 0o170000) === 0o040000) return { host: real, tar: undefined }
+  const bytes = platform.readFile(real)
+  if (!(bytes instanceof Uint8Array)) throw new UsageError(`--rootfs ${path}: ${bytes.error}`)
+  try {
+    return { host: real, tar: await readTar(platform.decompress(bytes)) }
+  } catch (error) {
+    throw new UsageError(`--rootfs ${path}: neither a directory nor a tar file (${(error as Error).message})`)
+  }
+}
+
+export const prepareWorld = async (platform: Platform & HostSurroundings, command: readonly string[], flags: WorldFlags): Promise<PreparedWorld> => {
+  const rootfs = flags.rootfs === undefined ? undefined : await loadRootfs(platform, flags.rootfs)
+  const seed = flags.seed ?? platform.freshSeed()
+  const kind = platform.stdioKind
+  const uid = flags.uid ?? platform.userId()
+  const options: WorldOptions = {
+    command: command.map(toByteString), env: environment(flags), cwd: flags.cwd === undefined ? undefined : toByteString(flags.cwd),
+    rootfs: rootfs?.host, mounts: flags.mount.map(parseMount), seed, cpus: flags.cpus, strategy: flags.strategy, cpuHz: flags.cpuHz,
+    epochSeconds: flags.epoch ?? (flags.seed === undefined ? Math.floor(Date.now() / 1000) : SEEDED_EPOCH),
+    memoryLimit: flags.memory, cycleLimit: flags.timeout, uid, gid: flags.gid ?? (flags.uid === undefined ? platform.groupId() : uid),
+    stdio: [flags.stdin === undefined ? kind.call(platform, 0) : 'file', kind.call(platform, 1), kind.call(platform, 2)],
+    terminal: platform.terminalSize(),
+  }
+  const tars = new Map<string, TarTree>(rootfs?.tar === undefined ? [] : [[rootfs.host, rootfs.tar]])
+  const inRootfs = rootfs === undefined ? undefined : (path: string): boolean => {
+    const files = makeHostFiles(platform, [{ guest: '/', source: { kind: 'host', host: rootfs.host } }], tars)
+    return typeof files.lstat(0, path) !== 'number'
+  }
+  const config = makeWorldConfig(platform, options, inRootfs)
+  return { config, files: makeHostFiles(platform, config.mounts, tars), seedWasGiven: flags.seed !== undefined }
+}
