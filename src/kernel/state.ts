@@ -1,8 +1,11 @@
 /** The root of a world's state: plain data only (see kernel.ts). */
 import type { FsState } from './fs/fs-state.ts'
+import type { IpcState } from './ipc/ipc-state.ts'
 import type { FutexTable } from './task/futex-table.ts'
 import type { Task, ThreadGroup } from './task/task.ts'
+import type { ClockState } from './time/clock.ts'
 import type { TimerQueue } from './time/timer-queue.ts'
+import type { VdsoState } from './vdso/vdso-state.ts'
 import type { WaitQueue } from './wait-queue.ts'
 
 /** A virtual CPU: its own cycle clock and the task that it runs. */
@@ -45,4 +48,10 @@ export interface KernelState {
   hostname: string
   domainname: string
   readonly fs: FsState
+  /** makeClocks(config.epochSeconds). */
+  readonly clocks: ClockState
+  /** makeIpc(). */
+  readonly ipc: IpcState
+  /** makeVdso(). */
+  readonly vdso: VdsoState
 }

@@ -156,6 +156,8 @@ export interface ThreadGroup {
   /** ITIMER_REAL and its interval in cycles, 0 for once. */
   readonly realTimer: Timer
   realInterval: number
+  /** The cycle at which a periodic ITIMER_REAL expired whose signal waits: it goes on when that is taken. 0: none. */
+  realExpired: number
   /** ITIMER_VIRTUAL, ITIMER_PROF: the group's CPU cycles at which they expire (Infinity: off), and intervals. */
   readonly cpuTimers: { virtual: number, virtualInterval: number, profile: number, profileInterval: number }
   readonly posixTimers: Map<number, PosixTimer>
@@ -184,6 +186,8 @@ export interface PosixTimer {
   readonly valueHigh: number
   /** SIGEV_THREAD_ID's tid. */
   readonly tid: number
+  /** The task that made it: CLOCK_THREAD_CPUTIME_ID is its time. */
+  readonly clockTid: number
   readonly timer: Timer
   /** Cycles; 0 for once. For clocks of CPU time `expiry` is in cycles of that clock, Infinity if off. */
   interval: number

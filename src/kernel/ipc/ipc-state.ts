@@ -1,0 +1,115 @@
+/** System V and POSIX IPC as state (sysvipc(7), mq_overview(7)). What is done with it is in the files beside this one. */
+import type { SharedMemory } from '../mm/address-space.ts'
+import type { WaitQueue } from '../wait-queue.ts'
+
+/** Owner, creator and mode: struct ipc_perm. */
+export interface IpcPermission {
+  readonly key: number
+  uid: number
+  gid: number
+  readonly cuid: number
+  readonly cgid: number
+  /** The nine permission bits. */
+  mode: number
+}
+
+/** Objects by slot; an identifier is slot + sequence · 32768, so that a removed one is known to be gone. */
+export interface IpcTable<T extends IpcObject> {
+  readonly slots: (T | undefined)[]
+  /** Sequence numbers of the slots, raised when one is freed. */
+  readonly sequences: number[]
+}
+export interface IpcObject {
+  readonly id: number
+  readonly permission: IpcPermission
+}
+
+export interface SharedSegment extends IpcObject {
+  readonly kind: 'shm'
+  readonly memory: SharedMemory
+  readonly size: number
+  /** IPC_RMID was called, or SHM_LOCKED. */
+  destroyed: boolean
+  locked: boolean
+  /** Areas that map it. */
+  attachments: number
+  attachTime: number
+  detachTime: number
+  changeTime: number
+  readonly creatorPid: number
+  lastPid: number
+}
+
+export interface Semaphore {
+  value: number
+  /** The process that changed it last. */
+  pid: number
+}
+/** A task that waits in semop: what it wants to do. */
+export interface SemaphoreWaiter {
+  readonly tid: number
+  readonly operations: readonly SemaphoreOperation[]
+  /** The operation that can't be done. */
+  blocking: number
+  readonly queue: WaitQueue
+  /** 0 when it was done for the task, a negative errno when it can't be, undefined while it waits. */
+  result: number | undefined
+}
+export interface SemaphoreOperation { readonly number: number, readonly change: number, readonly flags: number }
+export interface SemaphoreSet extends IpcObject {
+  readonly kind: 'sem'
+  readonly semaphores: Semaphore[]
+  readonly waiters: SemaphoreWaiter[]
+  operationTime: number
+  changeTime: number
+  /** SEM_UNDO adjustments by undo list (a process, or what shares CLONE_SYSVSEM), then by semaphore. */
+  readonly undo: Map<number, number[]>
+}
+
+export interface Message { readonly type: number, readonly bytes: Uint8Array }
+export interface MessageQueue extends IpcObject {
+  readonly kind: 'msg'
+  readonly messages: Message[]
+  bytes: number
+  limit: number
+  sendTime: number
+  receiveTime: number
+  changeTime: number
+  lastSender: number
+  lastReceiver: number
+  readonly senders: WaitQueue
+  readonly receivers: WaitQueue
+  removed: boolean
+}
+
+export interface PosixMessage { readonly priority: number, readonly bytes: Uint8Array }
+export interface PosixMessageQueue {
+  readonly kind: 'mqueue'
+  readonly name: string
+  readonly maxMessages: number
+  readonly messageSize: number
+  mode: number
+  readonly uid: number
+  readonly gid: number
+  /** By falling priority, then by age. */
+  readonly messages: PosixMessage[]
+  readonly senders: WaitQueue
+  readonly receivers: WaitQueue
+  /** mq_notify: who is told of the next message to the empty queue. */
+  notify: { readonly tgid: number, readonly method: number, readonly signal: number, readonly valueLow: number, readonly valueHigh: number } | undefined
+}
+
+export interface IpcState {
+  readonly kind: 'ipc'
+  readonly shm: IpcTable<SharedSegment>
+  readonly sem: IpcTable<SemaphoreSet>
+  readonly msg: IpcTable<MessageQueue>
+  /** POSIX message queues by name without the slash. */
+  readonly queues: Map<string, PosixMessageQueue>
+}
+
+export const makeIpc = (): IpcState => ({
+  kind: 'ipc',
+  shm: { slots: [], sequences: [] }, sem: { slots: [], sequences: [] }, msg: { slots: [], sequences: [] },
+  queues: new Map(),
+})
