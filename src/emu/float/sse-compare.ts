@@ -20,9 +20,9 @@ const defineMinMax = (module: ModuleBuilder, format: Format, maximum: boolean): 
   module.function(`sse_${maximum ? 'max' : 'min'}_${format.name}`, signature(['i64', 'i64', 'i32'], ['i64']), (f) => {
     const [first, second, mxcsr] = f.params
     f.if(i32.or(isNan(format, absolute(format, first)), isNan(format, absolute(format, second))), () => {
-      // Any NaN is invalid, and the second operand comes back as it is (volume 2, MINSD).
+      // Any NaN is invalid, and the second operand comes back as it is but for DAZ (volume 2, MINSD).
       raise(f, i32.const(IE))
-      f.return(second)
+      f.return(denormalsAreZero(f, format, second, mxcsr))
     })
     const a = denormalsAreZero(f, format, first, mxcsr)
     const b = denormalsAreZero(f, format, second, mxcsr)

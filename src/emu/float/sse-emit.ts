@@ -138,7 +138,17 @@ export const compare = (e: Emitter, name: FloatName, signaling: boolean, a: Expr
 /** CMPSS, CMPSD: `predicate` is an i32, 0–7. All ones of the lane or zero. */
 export const compareMask = (e: Emitter, name: FloatName, predicate: Expr, a: Expr, b: Expr): Expr => {
   const mxcsr = readMxcsr(e)
-  return exactly(e, mxcsr, e.f.call(`sse_cmp_${name}`, a, b, predicate, mxcsr))
+  const { value } = SCALAR[name]
+  const x = e.f.let(a)
+  const y = e.f.let(b)
+  const { lt, eq } = NATIVE[name]
+  // `truth`: bit p says whether predicate p holds for operands that are equal, less, greater.
+  const holding = i32.add(i32.shl(eq(value(x), value(y)), i32.const(1)), lt(value(x), value(y)))
+  const truth = (row: number): Expr => i32.and(i32.shrU(i32.const(row), predicate), i32.const(1))
+  const holds = select(i32.and(holding, i32.const(2)), truth(0b1010_0101), select(holding, truth(0b1001_0110), truth(0b1111_0000)))
+  return fastOrExact(e, mxcsr, select(holds, i64.const(name === 'f32' ? 0xffffffff : -1), i64.const(0)),
+    () => i32.and(isPlain(name, x), isPlain(name, y)),
+    e.f.call(`sse_cmp_${name}`, x, y, predicate, mxcsr))
 }
 
 /** ROUNDSS, ROUNDSD with their immediate as an i32. */
@@ -276,7 +286,16 @@ export const packedMinMax = (e: Emitter, operation: 'min' | 'max', name: FloatNa
 
 export const packedCompareMask = (e: Emitter, name: FloatName, predicate: Expr, a: Expr, b: Expr): Expr => {
   const mxcsr = readMxcsr(e)
-  return exactly(e, mxcsr, e.f.call(`sse_packed_cmp_${name}`, a, b, predicate, mxcsr))
+  const x = e.f.let(a)
+  const y = e.f.let(b)
+  const { lt, eq, all } = PACKED[name]
+  // All ones if the predicate is one of those in `rows`.
+  const among = (rows: number): Expr => v.i64x2Splat(i64.sub(i64.const(0), i64.extendI32U(i32.and(i32.shrU(i32.const(rows), predicate), i32.const(1)))))
+  const less = v.v128And(lt(x, y), among(0b0110_0110))
+  const equal = v.v128And(eq(x, y), among(0b0101_0101))
+  return fastOrExact(e, mxcsr, v.v128Xor(v.v128Or(less, equal), among(0b1111_0000)),
+    () => all(v.v128And(packedPlain(name, x), packedPlain(name, y))),
+    e.f.call(`sse_packed_cmp_${name}`, x, y, predicate, mxcsr))
 }
 
 /** ROUNDPS, ROUNDPD. */

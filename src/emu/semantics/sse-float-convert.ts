@@ -1,8 +1,8 @@
 /** SSE and SSE2 conversions between integers and floats, and between the two sizes of floats (Intel SDM volume 2). */
 import { type FloatName, f32ToF64, f64ToF32, floatToInt, intToFloat, packedF32ToF64, packedF64ToF32, packedFloatToI32, packedI32ToF32,
   packedI32ToF64 } from '../float/sse-emit.ts'
-import type { Semantics } from './emitter.ts'
-import { isMemory } from './emitter.ts'
+import type { Expr } from '../wasm/expression.ts'
+import { type Emitter, type Semantics, isMemory } from './emitter.ts'
 import { enterMmx, mmx, writeMmx } from './mmx.ts'
 import { fromLow, lowHalf } from './packed.ts'
 import type { Family } from './registry.ts'
@@ -15,13 +15,32 @@ const toInteger = (name: FloatName, size: 4 | 8, truncate: boolean): Semantics =
   e.write(0, floatToInt(e, name, e.size, truncate, e.readLow(1, size)))
 }
 
-/** The unused upper lanes are zeros, which convert exactly. */
+/** MMX state is entered when the operand is there, before #XM: as the oracle does. The unused upper lanes are zeros, which convert exactly. */
 const singlesToMmx = (truncate: boolean): Semantics => mmx((e) => {
-  writeMmx(e, lowHalf(packedFloatToI32(e, 'f32', truncate, e.f.let(fromLow(e.readLow(1, 8))))))
+  const a = e.f.let(fromLow(e.readLow(1, 8)))
+  enterMmx(e)
+  writeMmx(e, lowHalf(packedFloatToI32(e, 'f32', truncate, a)))
 })
 const doublesToMmx = (truncate: boolean): Semantics => mmx((e) => {
-  writeMmx(e, lowHalf(packedFloatToI32(e, 'f64', truncate, e.readVector(1))))
+  const a = e.readVector(1)
+  enterMmx(e)
+  writeMmx(e, lowHalf(packedFloatToI32(e, 'f64', truncate, a)))
 })
+
+/**
+ * From an operand in memory the x87 state is neither looked at nor changed. So volume 2 says of CVTPI2PD only, but the oracle
+ * does the same with CVTPI2PS.
+ */
+const fromMmx = (convert: (e: Emitter, a: Expr) => void): Semantics => (e) => {
+  if (isMemory(e.operands[1])) convert(e, e.f.let(fromLow(e.readMmx(1))))
+  else {
+    mmx(() => {
+      const a = e.f.let(fromLow(e.readMmx(1)))
+      enterMmx(e)
+      convert(e, a)
+    })(e)
+  }
+}
 
 export const SSE_FLOAT_CONVERT: Family = {
   cvtsi2ss: fromInteger('f32', 4), cvtsi2sd: fromInteger('f64', 8),
@@ -42,21 +61,6 @@ export const SSE_FLOAT_CONVERT: Family = {
 
   cvtps2pi: singlesToMmx(false), cvttps2pi: singlesToMmx(true),
   cvtpd2pi: doublesToMmx(false), cvttpd2pi: doublesToMmx(true),
-  cvtpi2ps: mmx((e) => {
-    const result = packedI32ToF32(e, e.f.let(fromLow(e.readMmx(1))))
-    enterMmx(e)
-    e.writeLow(0, 8, e.f.let(lowHalf(result)))
-  }),
-  /** With an operand in memory the x87 state is neither looked at nor changed. */
-  cvtpi2pd: (e) => {
-    if (isMemory(e.operands[1])) {
-      e.writeVector(0, packedI32ToF64(e, fromLow(e.readMmx(1))))
-      return
-    }
-    mmx(() => {
-      const result = packedI32ToF64(e, fromLow(e.readMmx(1)))
-      enterMmx(e)
-      e.writeVector(0, result)
-    })(e)
-  },
+  cvtpi2ps: fromMmx((e, a) => { e.writeLow(0, 8, e.f.let(lowHalf(packedI32ToF32(e, a)))) }),
+  cvtpi2pd: fromMmx((e, a) => { e.writeVector(0, packedI32ToF64(e, a)) }),
 }
