@@ -1,8 +1,8 @@
 /** Events to bytes and back, by the tables. */
-import { Context } from './context.ts'
+import type { Context } from './context.ts'
 import { Malformed } from './errors.ts'
 import { EVENTS, type TraceEvent, type WireName } from './events.ts'
-import { encodeRegisters, encodeResult, FIELD_TYPES, type FieldType, type Partial } from './fields.ts'
+import { encodeRegisters, encodeResult, encodeStrings, FIELD_TYPES, type FieldType, type Partial } from './fields.ts'
 import type { Packer, Unpacker } from './msgpack.ts'
 
 interface Layout {
@@ -19,6 +19,8 @@ const LAYOUTS_BY_TAG: readonly (Layout | undefined)[] = (() => {
   return byTag
 })()
 
+export const NO_STRINGS: readonly (string | undefined)[] = []
+
 type Loose = Record<string, unknown>
 interface LooseCoder {
   encode(packer: Packer, context: Context, value: unknown, event: Partial): void
@@ -28,7 +30,8 @@ interface LooseCoder {
 const coderOf = (type: FieldType): LooseCoder => FIELD_TYPES[type] as LooseCoder
 
 const layoutOf = (event: TraceEvent, context: Context): Layout => {
-  const name = event.type === 'syscall' && (event.tid !== context.task || event.started !== event.cycle) ? 'slowSyscall' : event.type
+  const name = event.type !== 'syscall' ? event.type : event.strings.length > 0 ? 'namedSyscall'
+    : event.tid !== context.task || event.started !== event.cycle ? 'slowSyscall' : 'syscall'
   const layout = LAYOUTS.get(name)
   if (layout === undefined) throw new Error(`no event is called ${name}`)
   return layout
@@ -43,10 +46,11 @@ export const encodeEvent = (packer: Packer, context: Context, event: TraceEvent)
 
 /** The same bytes as `encodeEvent` makes, without an event object: most events are system calls. */
 export const encodeSyscall = (packer: Packer, context: Context, cycle: number, tid: number, number: number,
-  args: ArrayLike<number>, argCount: number, result: number, started: number): void => {
-  const slow = tid !== context.task || started !== cycle
-  packer.array(slow ? 7 : 5)
-  packer.number(slow ? EVENTS.slowSyscall.tag : EVENTS.syscall.tag)
+  args: ArrayLike<number>, argCount: number, strings: readonly (string | undefined)[], result: number, started: number): void => {
+  const named = strings.length > 0
+  const slow = named || tid !== context.task || started !== cycle
+  packer.array(named ? 8 : slow ? 7 : 5)
+  packer.number(named ? EVENTS.namedSyscall.tag : slow ? EVENTS.slowSyscall.tag : EVENTS.syscall.tag)
   packer.number(cycle - context.cycle)
   context.cycle = cycle
   if (slow) {
@@ -56,6 +60,7 @@ export const encodeSyscall = (packer: Packer, context: Context, cycle: number, t
   packer.number(number)
   const memory = context.call(tid, number)
   encodeRegisters(packer, memory, args, argCount)
+  if (named) encodeStrings(packer, context, strings)
   encodeResult(packer, memory, result)
 }
 
@@ -72,7 +77,11 @@ export const decodeEvent = (unpacker: Unpacker, context: Context): TraceEvent =>
   if (layout.name === 'syscall') {
     event.tid = context.task
     event.started = event.cycle
+    event.strings = NO_STRINGS
   } else if (layout.name === 'slowSyscall') {
+    event.type = 'syscall'
+    event.strings = NO_STRINGS
+  } else if (layout.name === 'namedSyscall') {
     event.type = 'syscall'
   }
   return event as unknown as TraceEvent

@@ -25,6 +25,9 @@ export class Context {
   lastPath = -1
   /** How many paths have a number (the writer does not fill `paths`). */
   pathCount = 0
+  /** Strings of system calls in the order in which they first came; the writer finds their numbers in the map. */
+  readonly strings: string[] = []
+  readonly stringNumbers = new Map<string, number>()
   readonly #calls = new Map<number, CallMemory>()
 
   reset(): void {
@@ -37,6 +40,8 @@ export class Context {
     this.pathNumbers.clear()
     this.lastPath = -1
     this.pathCount = 0
+    this.strings.length = 0
+    this.stringNumbers.clear()
     this.#calls.clear()
   }
 

@@ -33,19 +33,25 @@ export const EVENTS = {
   taskExit: { tag: 14, fields: { cycle: 'cycle', tid: 'task', status: 'uint' } },
   exec: { tag: 15, fields: { cycle: 'cycle', tid: 'task', path: 'name' } },
   unknownSyscall: { tag: 16, fields: { cycle: 'cycle', tid: 'task', number: 'int' } },
-  /** `event` is this event's own number. */
-  checkpoint: { tag: 17, fields: { cycle: 'cycle', event: 'uint', hash: 'bytes' } },
-  /** How the world ended: `status` as wait4 gives it of the first process; `message` if Retrograde itself failed. */
-  end: { tag: 18, fields: { cycle: 'cycle', outcome: 'outcome', status: 'uint', hash: 'bytes', message: 'text' } },
+  /** The hash of the world's state after `turn` turns; `event` is this event's own number. */
+  checkpoint: { tag: 17, fields: { cycle: 'cycle', turn: 'uint', event: 'uint', hash: 'bytes' } },
+  /** How the world ended: `status` as wait4 gives it of the first process, −1 if that has not ended; `message` if Retrograde itself failed. */
+  end: { tag: 18, fields: { cycle: 'cycle', turn: 'uint', outcome: 'outcome', status: 'int', hash: 'bytes', message: 'text' } },
+  /** A system call with strings in the guest's memory: `strings` are its arguments of type path and string, in their order, as they were when it ended. */
+  namedSyscall: { tag: 19, fields: { cycle: 'cycle', tid: 'task', started: 'started', number: 'int', args: 'registers', strings: 'strings', result: 'result' } },
 } as const satisfies { readonly [name: string]: Row }
 
 export type WireName = keyof typeof EVENTS
 type Fields<K extends WireName> = { readonly [F in keyof (typeof EVENTS)[K]['fields']]:
   FieldValues[(typeof EVENTS)[K]['fields'][F] & FieldType] }
 
-/** The two forms of a system call on the wire are one event: the short form's `tid` is the running task, `started` its cycle. */
-export type EventName = Exclude<WireName, 'slowSyscall'>
-export type EventOf<K extends EventName> = { readonly type: K } & (K extends 'syscall' ? Fields<'slowSyscall'> : Fields<K>)
+/**
+ * The three forms of a system call on the wire are one event: the shortest form's `tid` is the running task and `started`
+ * its cycle; only the longest has strings.
+ */
+export type EventName = Exclude<WireName, 'slowSyscall' | 'namedSyscall'>
+export type EventOf<K extends EventName> = { readonly type: K } & (K extends 'syscall' ? Fields<'namedSyscall'> : Fields<K>)
 export type TraceEvent = { [K in EventName]: EventOf<K> }[EventName]
 
-export const EVENT_NAMES = (Object.keys(EVENTS) as WireName[]).filter((name): name is EventName => name !== 'slowSyscall')
+export const EVENT_NAMES = (Object.keys(EVENTS) as WireName[])
+  .filter((name): name is EventName => name !== 'slowSyscall' && name !== 'namedSyscall')

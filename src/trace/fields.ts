@@ -29,6 +29,8 @@ export interface FieldValues {
   uints: readonly number[]
   registers: ArrayLike<number>
   result: number
+  /** undefined: could not be read where the register points. */
+  strings: readonly (string | undefined)[]
   bytes: Uint8Array
   name: string
   text: string
@@ -82,6 +84,21 @@ export const encodeRegisters = (packer: Packer, memory: Float64Array, registers:
 export const encodeResult = (packer: Packer, memory: Float64Array, result: number): void => {
   encodeDelta(packer, result, memory[RESULT])
   memory[RESULT] = result
+}
+
+export const encodeStrings = (packer: Packer, context: Context, strings: readonly (string | undefined)[]): void => {
+  packer.array(strings.length)
+  for (const text of strings) {
+    const number = text === undefined ? undefined : context.stringNumbers.get(text)
+    if (text === undefined) {
+      packer.nil()
+    } else if (number === undefined) {
+      packer.byteString(text)
+      context.stringNumbers.set(text, context.stringNumbers.size)
+    } else {
+      packer.number(number)
+    }
+  }
 }
 
 const enumeration = <T extends string>(names: readonly T[], what: string): FieldCoder<T> => ({
@@ -178,6 +195,31 @@ export const FIELD_TYPES: { readonly [T in FieldType]: FieldCoder<FieldValues[T]
     decode: (unpacker, context, event) => {
       const memory = context.call(event.tid, event.number)
       return memory[RESULT] = decodeDelta(unpacker, memory[RESULT])
+    },
+  },
+  strings: {
+    encode: encodeStrings,
+    decode: (unpacker, context) => {
+      const at = unpacker.at
+      const count = unpacker.array()
+      if (count > 6) throw new Malformed(at, `a system call has at most 6 strings, ${count} found`)
+      const strings: (string | undefined)[] = []
+      for (let i = 0; i < count; i++) {
+        if (unpacker.isNil()) {
+          unpacker.nil()
+          strings.push(undefined)
+        } else if (unpacker.isNumber()) {
+          const numberAt = unpacker.at
+          const text = context.strings[unpacker.unsigned()]
+          if (text === undefined) throw new Malformed(numberAt, 'no string has this number yet')
+          strings.push(text)
+        } else {
+          const text = unpacker.byteString()
+          context.strings.push(text)
+          strings.push(text)
+        }
+      }
+      return strings
     },
   },
   bytes: {

@@ -1,0 +1,84 @@
+/** Traces on the host's disk, and the codecs that they need, on Node ≥ 24. */
+import { createHash } from 'node:crypto'
+import * as fs from 'node:fs'
+import * as zlib from 'node:zlib'
+import { TraceError } from '../trace/errors.ts'
+import type { TraceCodecs, TraceSink, TraceSource } from '../trace/format.ts'
+
+const compressionLevel = zlib.constants.ZSTD_c_compressionLevel
+
+export const traceCodecs: TraceCodecs = {
+  zstdCompress: (bytes, level) => zlib.zstdCompressSync(bytes, { params: { [compressionLevel]: level } }),
+  // Node refuses a limit of 0.
+  zstdDecompress: (bytes, maxLength) => zlib.zstdDecompressSync(bytes, { maxOutputLength: Math.max(maxLength, 1) }),
+  crc32: (bytes, previous = 0) => zlib.crc32(bytes, previous),
+  sha256: (bytes) => createHash('sha256').update(bytes).digest(),
+}
+
+const reasonOf = (error: unknown): string => {
+  const { code } = error as NodeJS.ErrnoException
+  switch (code) {
+    case 'ENOENT': return 'no such file'
+    case 'EACCES': case 'EPERM': return 'permission denied'
+    case 'EISDIR': return 'is a directory'
+    default: return (error as Error).message
+  }
+}
+
+/** @throws TraceError, also from `read` */
+export const openTraceFile = (path: string): TraceSource & { close(): void } => {
+  let fd: number
+  let size: number
+  try {
+    fd = fs.openSync(path, 'r')
+    const stat = fs.fstatSync(fd)
+    if (!stat.isFile()) {
+      fs.closeSync(fd)
+      throw new TraceError(path, undefined, stat.isDirectory() ? 'is a directory' : 'is not a regular file')
+    }
+    size = stat.size
+  } catch (error) {
+    if (error instanceof TraceError) throw error
+    throw new TraceError(path, undefined, `can't be opened: ${reasonOf(error)}`)
+  }
+  return {
+    name: path,
+    size,
+    read: (offset, length) => {
+      const bytes = new Uint8Array(Math.max(0, Math.min(length, size - offset)))
+      let done = 0
+      try {
+        while (done < bytes.length) {
+          const count = fs.readSync(fd, bytes, done, bytes.length - done, offset + done)
+          if (count === 0) break
+          done += count
+        }
+      } catch (error) {
+        throw new TraceError(path, offset, `can't be read: ${reasonOf(error)}`)
+      }
+      return bytes.subarray(0, done)
+    },
+    close: () => { fs.closeSync(fd) },
+  }
+}
+
+/** @throws TraceError if the file can't be made or written */
+export const createTraceFile = (path: string): TraceSink => {
+  const attempt = <T>(what: string, action: () => T): T => {
+    try {
+      return action()
+    } catch (error) {
+      throw new TraceError(path, undefined, `can't be ${what}: ${reasonOf(error)}`)
+    }
+  }
+  const fd = attempt('made', () => fs.openSync(path, 'w', 0o644))
+  return {
+    append: (bytes) => {
+      attempt('written', () => {
+        let done = 0
+        while (done < bytes.length) done += fs.writeSync(fd, bytes, done)
+      })
+    },
+    close: () => { attempt('closed', () => { fs.closeSync(fd) }) },
+  }
+}
