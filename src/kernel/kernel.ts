@@ -31,6 +31,10 @@ export class Kernel {
   current: Task | undefined
   /** A page fault of the guest failed for lack of memory. Not state: handled before the guest goes on. */
   outOfFrames = false
+  /** The task whose registers are in the processor; its `context` is out of date. Not state: `save` brings it up to date. */
+  loadedTask: Task | undefined
+  /** The task gave up the rest of its slice (sched_yield). Not state: handled at the end of the system call. */
+  yielded = false
 
   constructor(config: WorldConfig, memory: PhysicalMemory, processor: Processor, outside: Outside, state: KernelState) {
     this.config = config
@@ -56,6 +60,33 @@ export class Kernel {
   /** Guest memory of a task. */
   user(task: Task): UserMemory { return this.mmu(task.mm).user }
 
+  /** Makes the address space the processor's. */
+  loadSpace(space: AddressSpace): void {
+    if (this.loadedSpace === space) return
+    this.loadedSpace = space
+    this.processor.setMmu(this.mmu(space))
+  }
+
+  /** Puts the task's registers and address space into the processor. Registers of the one before are saved first. */
+  load(task: Task): void {
+    if (this.loadedTask !== task) {
+      this.save()
+      this.processor.cpu.load(task.context)
+      this.loadedTask = task
+    }
+    this.loadSpace(task.mm)
+  }
+
+  /** Brings the `context` of the loaded task up to date: before state is looked at from outside, or another task is loaded. */
+  save(): void {
+    if (this.loadedTask !== undefined) this.processor.cpu.saveInto(this.loadedTask.context)
+  }
+
+  /** The task is gone: its registers are not worth saving. */
+  forget(task: Task): void {
+    if (this.loadedTask === task) this.loadedTask = undefined
+  }
+
   /** A page of the space changed: the processor must not use what it remembers of it. */
   flushPage(space: AddressSpace, page: number): void {
     if (this.loadedSpace === space) this.processor.flushPage(page)
@@ -67,7 +98,7 @@ export class Kernel {
   }
 
   /** A signal that would act on the task waits: what blocks must come back with EINTR or one of the ERESTART codes. */
-  interrupted(task: Task): boolean { return task.signalDue && isSignalDue(task) }
+  interrupted(task: Task): boolean { return task.signalDue && (isSignalDue(task) || task.group.stopSignal !== 0) }
 
   /**
    * Puts the task to sleep on the queues until one is woken, `deadline` (a cycle) comes, or a signal is due.

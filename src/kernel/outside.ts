@@ -69,7 +69,7 @@ export interface HostConsole {
 export interface Observer {
   /** A virtual CPU starts to run a task for at most `budget` cycles. */
   onSlice(cycle: number, cpu: number, tid: number, budget: number): void
-  /** A system call ended; `args` are its six registers as signed numbers (valid during the call only), `result` what rax holds afterwards. Calls that do not return (exit, exit_group, rt_sigreturn) are told with result 0 when they take effect. `started` is the cycle at which it was entered. */
+  /** A system call ended; `args` are its six registers as signed numbers (valid during the call only), `result` what rax holds afterwards. Calls that do not return (exit, exit_group, rt_sigreturn) are told with result 0 when they take effect; interrupted ones with −ERESTART* (512 …), as strace shows them. `started` is the cycle at which it was entered. */
   onSyscall(cycle: number, tid: number, number: number, args: ArrayLike<number>, result: number, started: number): void
   /** A signal acts on a task: by a handler, its default action, or not at all. */
   onSignal(cycle: number, tid: number, signal: number, code: number, action: 'handler' | 'ignore' | 'terminate' | 'core' | 'stop' | 'continue'): void

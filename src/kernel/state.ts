@@ -45,6 +45,10 @@ export interface KernelState {
   /** The program that the world was made for, and its wait status once it has ended. */
   mainPid: number
   mainStatus: number | undefined
+  /** Cycle at which it ended. */
+  mainExitCycle: number
+  /** Cycle from which on the world loop asks a terminal for input again. */
+  nextConsolePoll: number
   hostname: string
   domainname: string
   readonly fs: FsState

@@ -27,10 +27,10 @@ export const isIgnored = (task: Task, signal: number): boolean => {
   const { handler } = task.actions.table[signal]
   return handler === SIG_IGN || (handler === SIG_DFL && isIgnoredByDefault(signal))
 }
-const isBlocked = (task: Task, signal: number): boolean =>
-  setHas(task.signalMask, signal) || (task.waitSet !== undefined && !setHas(task.waitSet, signal))
+const isBlocked = (task: Task, signal: number): boolean => setHas(task.signalMask, signal)
 
-const groupTasks = (kernel: Kernel, group: ThreadGroup): Task[] =>
+/** The tasks of the group that have not ended. */
+export const groupTasks = (kernel: Kernel, group: ThreadGroup): Task[] =>
   group.threads.flatMap((tid) => {
     const task = kernel.state.tasks.get(tid)
     return task === undefined || task.state === 'dead' || task.state === 'zombie' ? [] : [task]
@@ -136,4 +136,11 @@ export const forceSignal = (kernel: Kernel, task: Task, info: SignalInfo): void 
   }
   enqueue(task.pending, info)
   task.signalDue = true
+}
+
+/** Kills the task's group with the signal, whatever its actions and mask say. */
+export const forceFatal = (kernel: Kernel, task: Task, signal: number): void => {
+  task.actions.table[signal].handler = SIG_DFL
+  setRemove(task.signalMask, signal)
+  forceSignal(kernel, task, kernelInfo(signal))
 }

@@ -85,6 +85,11 @@ export interface Task {
   waitSet: SignalSet | undefined
   syscall: SyscallInProgress | undefined
   restart: RestartBlock | undefined
+  /**
+   * The ERESTART code with which a system call was interrupted, 0 if none. Registers are set to make the call again;
+   * a handler that runs before that may turn it into EINTR (signal/deliver.ts).
+   */
+  restartCode: number
   readonly blockedOn: WaitQueue[]
   /** Wakes a blocked task at its deadline. */
   sleep: Timer
@@ -140,6 +145,10 @@ export interface ThreadGroup {
   exitSignal: number
   /** exit_group or a fatal signal: all its tasks go. */
   exiting: boolean
+  /** The task that calls execve and waits for the others to go, 0 if none. */
+  execTid: number
+  /** Woken whenever one of its tasks is gone. */
+  readonly threadExit: WaitQueue
   /** Wait status. */
   exitStatus: number
   /** All tasks are gone; stays in `groups` until waited for. */

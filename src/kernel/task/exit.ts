@@ -1,0 +1,166 @@
+/**
+ * Ends of tasks and processes (Linux's kernel/exit.c).
+ *
+ * A thread that ends is gone; a group's leader stays as a zombie until all its threads have ended and the parent has waited.
+ */
+import { CLD_DUMPED, CLD_EXITED, CLD_KILLED, SA_NOCLDWAIT, SIG_IGN, SIGCHLD } from '../abi/signals.ts'
+import { leaveDescriptors } from '../fs/descriptor.ts'
+import { leavePathContext } from '../fs/path.ts'
+import type { Kernel } from '../kernel.ts'
+import { releaseSpace } from '../mm/space.ts'
+import { BadAddress } from '../mm/user-memory.ts'
+import { afterTaskLeft, killOrphaned } from '../signal/job-control.ts'
+import { groupTasks, killTask, sendSignal } from '../signal/send.ts'
+import { childInfo } from '../signal/siginfo.ts'
+import { disarm } from '../time/timer-queue.ts'
+import { deletePosixTimers } from '../time/posix-timers.ts'
+import { addUsage, noUsage } from './create.ts'
+import { removeWaiter, wakeFutexWord } from './futex.ts'
+import { exitRobustList } from './robust-list.ts'
+import type { Task, ThreadGroup } from './task.ts'
+
+/** Orphans are the children of a process that is not in the world: it reaps at once. */
+export const INIT_PID = 1
+
+/** Wait statuses (wait(2)). */
+export const exitStatus = (code: number): number => (code & 0xff) << 8
+export const signalStatus = (signal: number): number => signal & 0x7f
+
+/** The task leaves its address space, to end or to run another program: what others wait for there is settled first. */
+export const leaveSpace = (kernel: Kernel, task: Task): void => {
+  exitRobustList(kernel, task)
+  const { mm } = task
+  const { clearChildTid } = task
+  task.clearChildTid = 0
+  if (clearChildTid !== 0 && mm.users > 1) {
+    try {
+      kernel.user(task).setU32(clearChildTid, 0)
+    } catch (error) {
+      if (!(error instanceof BadAddress)) throw error
+    }
+    wakeFutexWord(kernel, mm, clearChildTid, 1)
+  }
+  if (task.vforkParent !== 0) {
+    task.vforkParent = 0
+    kernel.wake(task.vforkDone)
+  }
+  task.group.usage.residentPeak = Math.max(task.group.usage.residentPeak, mm.residentPeak)
+  releaseSpace(kernel, mm)
+}
+
+/** Takes a zombie off the world's books; its number may be used again. */
+export const reapGroup = (kernel: Kernel, group: ThreadGroup): void => {
+  const { groups, tasks } = kernel.state
+  const parent = groups.get(group.parent)
+  if (parent !== undefined) parent.children.splice(parent.children.indexOf(group.tgid), 1)
+  groups.delete(group.tgid)
+  const leader = tasks.get(group.tgid)
+  if (leader !== undefined) {
+    leader.state = 'dead'
+    tasks.delete(group.tgid)
+  }
+}
+
+/** Children of a group that ends go to the nearest subreaper above it, or to init. */
+const reparentChildren = (kernel: Kernel, group: ThreadGroup): void => {
+  const { groups, tasks } = kernel.state
+  let reaper = groups.get(group.parent)
+  while (reaper !== undefined && (!reaper.childSubreaper || reaper.zombie)) reaper = groups.get(reaper.parent)
+  for (const pid of group.children.splice(0)) {
+    const child = groups.get(pid)
+    if (child === undefined) continue
+    child.parent = reaper?.tgid ?? INIT_PID
+    reaper?.children.push(pid)
+    for (const tid of child.threads) {
+      const task = tasks.get(tid)
+      if (task !== undefined && task.parentDeathSignal !== 0 && !child.zombie) {
+        sendSignal(kernel, task, task.parentDeathSignal)
+      }
+    }
+    if (child.zombie) tellOfExit(kernel, child)
+    killOrphaned(kernel, child, group)
+  }
+}
+
+/** Tells the parent, or reaps at once if nobody will wait (do_notify_parent). */
+const tellOfExit = (kernel: Kernel, group: ThreadGroup): void => {
+  const parent = kernel.state.groups.get(group.parent)
+  if (parent === undefined) {
+    reapGroup(kernel, group)
+    return
+  }
+  const status = group.exitStatus
+  const signal = status & 0x7f
+  const code = signal === 0 ? CLD_EXITED : (status & 0x80) !== 0 ? CLD_DUMPED : CLD_KILLED
+  const action = kernel.state.tasks.get(parent.tgid)?.actions.table[SIGCHLD]
+  const isIgnored = group.exitSignal === SIGCHLD && action !== undefined &&
+    (action.handler === SIG_IGN || (action.flags & SA_NOCLDWAIT) !== 0)
+  if (group.exitSignal !== 0 && !(isIgnored && action.handler === SIG_IGN)) {
+    sendSignal(kernel, parent, group.exitSignal, childInfo(kernel, group, code, signal === 0 ? status >> 8 : signal, group.exitSignal))
+  }
+  if (isIgnored) reapGroup(kernel, group)
+  kernel.wake(parent.childChange)
+}
+
+const endGroup = (kernel: Kernel, group: ThreadGroup, leader: Task): void => {
+  const { state } = kernel
+  group.exitStatus = group.exiting ? group.exitStatus : leader.exitStatus
+  group.zombie = true
+  disarm(state.timers, group.realTimer)
+  deletePosixTimers(kernel, group)
+  if (group.tgid === state.mainPid) {
+    state.mainStatus = group.exitStatus
+    state.mainExitCycle = state.now
+  }
+  killOrphaned(kernel, group, state.groups.get(group.parent), group)
+  reparentChildren(kernel, group)
+  tellOfExit(kernel, group)
+}
+
+/** Ends the task that is running. `status` is a wait status. */
+export const exitTask = (kernel: Kernel, task: Task, status: number): void => {
+  const { group, tid } = task
+  const { state } = kernel
+  const memory = task.syscall?.memory
+  if (isFutexWaiter(memory)) removeWaiter(kernel, memory)
+  task.syscall = undefined
+  task.restart = undefined
+  task.exitStatus = status
+  disarm(state.timers, task.sleep)
+  kernel.outside.observer.onTaskExit(state.cycle, tid, status)
+  leaveSpace(kernel, task)
+  leaveDescriptors(kernel, task)
+  leavePathContext(kernel, task)
+  addUsage(group.usage, task.usage)
+  Object.assign(task.usage, noUsage())
+  const isLeader = tid === group.tgid
+  task.state = isLeader ? 'zombie' : 'dead'
+  kernel.forget(task)
+  if (!isLeader) {
+    group.threads.splice(group.threads.indexOf(tid), 1)
+    state.tasks.delete(tid)
+  }
+  kernel.wake(group.threadExit)
+  if (groupTasks(kernel, group).length > 0) {
+    afterTaskLeft(kernel, group)
+    return
+  }
+  const leader = state.tasks.get(group.tgid)
+  if (leader === undefined) throw new Error(`thread group ${group.tgid} has no leader`)
+  endGroup(kernel, group, leader)
+}
+
+const isFutexWaiter = (memory: unknown): memory is Parameters<typeof removeWaiter>[1] =>
+  typeof memory === 'object' && memory !== null && 'key' in memory && 'woken' in memory && 'lock' in memory
+
+/** exit_group(2), or a fatal signal: the running task ends, the others of its group as soon as they run. */
+export const exitGroup = (kernel: Kernel, task: Task, status: number): void => {
+  const { group } = task
+  if (!group.exiting) {
+    group.exiting = true
+    group.exitStatus = status
+    group.stopSignal = 0
+    for (const other of groupTasks(kernel, group)) if (other !== task) killTask(kernel, other)
+  }
+  exitTask(kernel, task, group.exitStatus)
+}

@@ -1,0 +1,75 @@
+/**
+ * Futexes (futex(2)): keys, waiters, waking. The system call is in `../syscalls/futex.ts`; exit wakes through here too.
+ *
+ * A futex is found by the memory behind it: private ones by address space and address, shared ones by file or shared
+ * memory and offset, so that processes that map it at different addresses meet.
+ */
+import type { Kernel } from '../kernel.ts'
+import type { AddressSpace } from '../mm/address-space.ts'
+import { VMA_SHARED } from '../mm/address-space.ts'
+import { findVma } from '../mm/vma.ts'
+import type { FutexWaiter } from './futex-table.ts'
+
+export const FUTEX_WAITERS = 0x8000_0000, FUTEX_OWNER_DIED = 0x4000_0000, FUTEX_TID_MASK = 0x3fff_ffff
+export const MATCH_ANY = 0xffff_ffff
+
+/** The key of a futex word; the address must be good (the caller has read it, or a shared one is looked up here). */
+export const futexKey = (space: AddressSpace, address: number, isPrivate: boolean): string => {
+  if (!isPrivate) {
+    const vma = findVma(space, address)
+    if (vma?.backing !== undefined && (vma.flags & VMA_SHARED) !== 0) {
+      const offset = vma.offset + address - vma.start
+      return vma.backing.kind === 'shared-memory' ? `m:${vma.backing.id}:${offset}`
+        : `f:${vma.backing.superblock.dev}:${vma.backing.ino}:${offset}`
+    }
+  }
+  return `p:${space.id}:${address}`
+}
+
+export const addWaiter = (kernel: Kernel, waiter: FutexWaiter): void => {
+  const { waiters } = kernel.state.futexes
+  const list = waiters.get(waiter.key)
+  if (list === undefined) waiters.set(waiter.key, [waiter])
+  else list.push(waiter)
+}
+
+/** Takes a waiter off its futex, if it is still there. */
+export const removeWaiter = (kernel: Kernel, waiter: FutexWaiter): void => {
+  const { waiters } = kernel.state.futexes
+  const list = waiters.get(waiter.key)
+  const at = list === undefined ? -1 : list.indexOf(waiter)
+  if (list === undefined || at < 0) return
+  list.splice(at, 1)
+  if (list.length === 0) waiters.delete(waiter.key)
+}
+
+/** Wakes one waiter, which it takes off the list. */
+export const wakeWaiter = (kernel: Kernel, waiter: FutexWaiter): void => {
+  removeWaiter(kernel, waiter)
+  waiter.woken = true
+  kernel.wake(waiter.queue)
+}
+
+/** Wakes up to `count` waiters whose mask meets `mask`; returns how many. */
+export const wakeFutex = (kernel: Kernel, key: string, count: number, mask = MATCH_ANY): number => {
+  const list = kernel.state.futexes.waiters.get(key)
+  if (list === undefined) return 0
+  let woken = 0
+  for (let i = 0; i < list.length && woken < count;) {
+    const waiter = list[i]
+    // Waiters for the lock of a PI futex are handed it by FUTEX_UNLOCK_PI only.
+    if (waiter.lock || (waiter.mask & mask) === 0) { i++; continue }
+    wakeWaiter(kernel, waiter)
+    woken++
+  }
+  return woken
+}
+
+/** Wakes a futex for the kernel's own purposes (exit): both ways in which it may be waited for. */
+export const wakeFutexWord = (kernel: Kernel, space: AddressSpace, address: number, count: number): void => {
+  if (kernel.state.futexes.waiters.size === 0) return
+  const shared = futexKey(space, address, false)
+  const woken = wakeFutex(kernel, shared, count)
+  const own = futexKey(space, address, true)
+  if (woken < count && own !== shared) wakeFutex(kernel, own, count - woken)
+}
