@@ -1,6 +1,6 @@
 /** Mapping, unmapping, protecting and moving ranges of an address space. Arguments are checked by the system calls. */
 import { PAGE_SIZE } from '../../emu/cpu/layout.ts'
-import { PROT_NONE, PROT_WRITE } from '../abi/mman.ts'
+import { PROT_WRITE } from '../abi/mman.ts'
 import { RLIMIT_AS, RLIMIT_DATA } from '../abi/resources.ts'
 import type { Kernel } from '../kernel.ts'
 import type { ThreadGroup } from '../task/task.ts'
@@ -92,10 +92,19 @@ const dataBytes = (space: AddressSpace): number => {
   return sum
 }
 
-/** Whether limits let the space grow by `bytes` (Linux's may_expand_vm, and its overcommit heuristic). */
-export const mayExpand = (kernel: Kernel, group: ThreadGroup, space: AddressSpace, bytes: number, prot: number, flags: number): boolean => {
-  if (mappedBytes(space) + bytes > group.limits[RLIMIT_AS][0]) return false
-  const data = isData(prot, flags)
-  if (data && dataBytes(space) + bytes > group.limits[RLIMIT_DATA][0]) return false
-  return !data || (flags & VMA_NORESERVE) !== 0 || prot === PROT_NONE || bytes <= kernel.memory.frameLimit * PAGE_SIZE
+/** Linux's overcommit heuristic: a single request for more than there is of memory is refused. */
+export const mayCommit = (kernel: Kernel, bytes: number): boolean => bytes <= kernel.memory.frameLimit * PAGE_SIZE
+
+/**
+ * Whether limits let the space grow by `bytes` (may_expand_vm), and the heuristic lets it be written.
+ * @param isMapped the bytes are mapped already, and become data
+ */
+export const mayExpand = (
+  kernel: Kernel, group: ThreadGroup, space: AddressSpace, bytes: number, prot: number, flags: number, isMapped = false,
+): boolean => {
+  if (!isMapped && mappedBytes(space) + bytes > group.limits[RLIMIT_AS][0]) return false
+  if (!isData(prot, flags)) return true
+  const limit = group.limits[RLIMIT_DATA][0]
+  if (limit !== Infinity && dataBytes(space) + bytes > limit) return false
+  return (flags & VMA_NORESERVE) !== 0 || mayCommit(kernel, bytes)
 }
