@@ -1,0 +1,147 @@
+/**
+ * The three host descriptors. If one is a terminal outside there is a Terminal with the number −1 in the world, /dev/pts/0
+ * and /dev/console, which has a line discipline of its own (the session keeps the host's terminal raw). Pipes and files
+ * outside are plain streams here.
+ */
+import { EAGAIN, EINVAL, ENOTTY, EPIPE, ERESTARTSYS } from '../abi/errno.ts'
+import { O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } from '../abi/fcntl.ts'
+import { FIONREAD, IUTF8 } from '../abi/termios.ts'
+import type { Kernel } from '../kernel.ts'
+import type { Task, ThreadGroup } from '../task/task.ts'
+import { makeOpenFile } from './descriptor.ts'
+import { deviceNumber, PTS_MAJOR } from './devices.ts'
+import { type FileOperations, type OpenFile, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from './file.ts'
+import { makeDevice, makeFifo } from './inode.ts'
+import { brokenPipe } from './pipe.ts'
+import { terminalInode } from './pty.ts'
+import { makeTerminal, type Terminal, type TerminalData } from './tty.ts'
+import { receive } from './tty-input.ts'
+import { setControllingTerminal } from './tty-jobs.ts'
+
+/** Where the host's terminal is below /dev/pts. */
+export const CONSOLE_NAME = '0'
+const READ_SIZE = 4096
+
+/** What a description of a stream outside is of. */
+interface StreamData { readonly fd: 0 | 1 | 2 }
+
+/** The host's terminal, made when first asked for; undefined if none of the three descriptors is one. */
+export const consoleTerminal = (kernel: Kernel): Terminal | undefined => {
+  const { stdio, terminal: size } = kernel.config
+  const { terminals } = kernel.state.fs
+  const existing = terminals.get(-1)
+  if (existing !== undefined || !stdio.includes('tty')) return existing
+  const terminal = makeTerminal(-1, deviceNumber(PTS_MAJOR, 0))
+  terminal.termios.iflag |= IUTF8
+  terminal.window = { rows: size.rows, columns: size.columns, width: 0, height: 0 }
+  terminal.locked = false
+  terminals.set(-1, terminal)
+  if (stdio[0] === 'tty') kernel.outside.console.setRaw(true)
+  return terminal
+}
+
+/** The first process of the world controls the host's terminal. */
+export const adoptConsole = (kernel: Kernel, group: ThreadGroup): void => {
+  const terminal = consoleTerminal(kernel)
+  if (terminal !== undefined) setControllingTerminal(terminal, group)
+}
+
+const send = (kernel: Kernel, fd: 1 | 2, bytes: Uint8Array): number => {
+  kernel.state.fs.outputBytes[fd] += bytes.length
+  return kernel.outside.console.write(fd, bytes)
+}
+
+/** Terminal output goes to the descriptor that is one. @returns 0 or a negative errno */
+export const writeConsole = (kernel: Kernel, bytes: Uint8Array): number => {
+  const { stdio } = kernel.config
+  if (stdio[1] === 'tty') return send(kernel, 1, bytes)
+  return stdio[2] === 'tty' ? send(kernel, 2, bytes) : 0
+}
+
+/** What came in outside; empty: the end of input. */
+export const deliverInput = (kernel: Kernel, bytes: Uint8Array): void => {
+  const { hostInput } = kernel.state.fs
+  if (hostInput.ended) return
+  if (bytes.length === 0) hostInput.ended = true
+  if (kernel.config.stdio[0] === 'tty') {
+    const terminal = consoleTerminal(kernel)
+    if (terminal !== undefined) {
+      if (hostInput.ended) {
+        terminal.inputEnded = true
+        kernel.wake(terminal.readable)
+      } else receive(kernel, terminal, bytes)
+    }
+  } else if (bytes.length > 0) hostInput.pending.push(bytes.slice())
+  kernel.wake(kernel.state.consoleInput)
+}
+
+/** Asks the outside for input; whether something came (the end of it, too). */
+const pull = (kernel: Kernel): boolean => {
+  if (kernel.state.fs.hostInput.ended) return false
+  const bytes = kernel.outside.console.read(READ_SIZE)
+  if (bytes === undefined) return false
+  deliverInput(kernel, bytes)
+  return true
+}
+
+/** The same for the terminal. */
+export const pullTerminalInput = (kernel: Kernel): boolean => kernel.config.stdio[0] === 'tty' && pull(kernel)
+
+const read = (kernel: Kernel, task: Task, file: OpenFile, length: number): Uint8Array | number => {
+  if ((file.data as StreamData).fd !== 0) return -EINVAL
+  if (length === 0) return new Uint8Array(0)
+  const { hostInput } = kernel.state.fs
+  if (hostInput.pending.length === 0) pull(kernel)
+  if (hostInput.pending.length > 0) {
+    const chunk = hostInput.pending[0]
+    if (chunk.length <= length) hostInput.pending.shift()
+    else hostInput.pending[0] = chunk.subarray(length)
+    return chunk.subarray(0, length)
+  }
+  if (hostInput.ended) return new Uint8Array(0)
+  if ((file.flags & O_NONBLOCK) !== 0) return -EAGAIN
+  if (kernel.interrupted(task)) return -ERESTARTSYS
+  return kernel.block(task, [kernel.state.consoleInput])
+}
+
+const write = (kernel: Kernel, task: Task, file: OpenFile, bytes: Uint8Array): number => {
+  const { fd } = file.data as StreamData
+  if (fd === 0) return -EINVAL
+  if (bytes.length === 0) return 0
+  const error = send(kernel, fd, bytes)
+  if (error >= 0) return bytes.length
+  return error === -EPIPE ? brokenPipe(kernel, task) : error
+}
+
+/** Descriptors that are pipes or files outside. */
+export const streamOperations: FileOperations = {
+  read, write,
+  poll: (kernel, file) => {
+    if ((file.data as StreamData).fd !== 0) return POLLOUT | POLLWRNORM
+    const { hostInput } = kernel.state.fs
+    if (hostInput.pending.length === 0) pull(kernel)
+    return hostInput.pending.length > 0 || hostInput.ended ? POLLIN | POLLRDNORM : 0
+  },
+  queues: (kernel, file) => (file.data as StreamData).fd === 0 ? [kernel.state.consoleInput] : [],
+  ioctl: (kernel, task, file, command, argument) => {
+    if (command !== FIONREAD) return -ENOTTY
+    const { pending } = kernel.state.fs.hostInput
+    kernel.user(task).setU32(argument, (file.data as StreamData).fd === 0 ? pending.reduce((sum, chunk) => sum + chunk.length, 0) : 0)
+    return 0
+  },
+}
+
+/** The description behind a standard descriptor that is not /dev/null. */
+export const openConsole = (kernel: Kernel, fd: 0 | 1 | 2): OpenFile => {
+  const { anonymous } = kernel.state.fs
+  const terminal = kernel.config.stdio[fd] === 'tty' ? consoleTerminal(kernel) : undefined
+  if (terminal !== undefined) {
+    const inode = terminalInode(kernel, terminal) ?? makeDevice(kernel, anonymous, 'character', 0o620, terminal.rdev)
+    terminal.slaves++
+    return makeOpenFile(kernel, 'terminal', inode, `/dev/pts/${CONSOLE_NAME}`, O_RDWR,
+      { terminal, side: 'slave', hangups: terminal.hangups } satisfies TerminalData)
+  }
+  const { uid, gid } = kernel.config
+  const inode = makeFifo(kernel, anonymous, 0o600, uid, gid)
+  return makeOpenFile(kernel, 'stream', inode, `pipe:[${inode.ino}]`, fd === 0 ? O_RDONLY : O_WRONLY, { fd } satisfies StreamData)
+}
