@@ -44,6 +44,9 @@ export const FPU_REGISTERS = 0x1100
 export const VECTOR = 0x1200
 export const VECTOR_STRIDE = 32
 
+/** Not architectural: images of FXSAVE, FNSAVE and FNSTENV are put together here, 512 bytes. */
+export const FPU_IMAGE = 0x1400
+
 /** Not architectural: the engine's own words. */
 export const BUDGET = 0x1800
 export const EXIT_REASON = 0x1804

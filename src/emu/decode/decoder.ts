@@ -188,6 +188,8 @@ export class Decoder {
     insn.rexW = rexW
     const operandSize = rexW ? 8 : size66 && row.prefix !== 0x66 && !row.options.has('ignore66') ? 2 : 4
     insn.operandSize = operandSize
+    // x87 instructions have no immediate: theirs is the opcode that FNSTENV shows (volume 1, 8.1.9).
+    if (map === 0 && (opcode & 0xf8) === 0xd8) insn.immLow = ((opcode & 7) << 8) | modrm
 
     let mod = 3
     let reg = 0

@@ -53,6 +53,8 @@
  *   f80_compare              (a, b, quiet: i32, control) → i32      C0 C2 C3; quiet 1: FUCOM
  *   f80_from_f32 f80_from_f64 (dst: i32, bits: i64, control) → i32      f80_from_int (dst, value: i64) → nothing, exact
  *   f80_from_bcd             (dst: i32, low: i64, high: i64) → nothing
+ *   f80_widen_f32 f80_widen_f64 (dst: i32, bits: i64) → i32      as they are, raising nothing; the answer is to be ORed into the
+ *                            `control` of the operation, which then knows of an operand that was denormal
  *   f80_to_f32 f80_to_f64    (a, control) → i32      result at FLOAT_RESULT (8 bytes)
  *   f80_to_i16 f80_to_i32 f80_to_i64   (a, truncate: i32, control) → i32      result at FLOAT_RESULT
  *   f80_to_bcd               (a, control) → i32      result at FLOAT_RESULT (10 bytes)
@@ -64,6 +66,10 @@ import { defineSseConvert } from './sse-convert.ts'
 import { defineFormats } from './sse-format.ts'
 import { defineSsePacked } from './sse-packed.ts'
 import { defineWide } from './wide.ts'
+import { defineX87Arithmetic } from './x87-arithmetic.ts'
+import { defineX87Convert } from './x87-convert.ts'
+import { defineX87Format } from './x87-format.ts'
+import { defineX87Remainder } from './x87-remainder.ts'
 
 /** Defines all functions above. They need nothing but the memory. */
 export const defineFloatRuntime = (module: ModuleBuilder): void => {
@@ -73,4 +79,8 @@ export const defineFloatRuntime = (module: ModuleBuilder): void => {
   defineSseCompare(module)
   defineSseConvert(module)
   defineSsePacked(module)
+  defineX87Format(module)
+  defineX87Convert(module)
+  defineX87Arithmetic(module)
+  defineX87Remainder(module)
 }

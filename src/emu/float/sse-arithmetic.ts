@@ -4,7 +4,7 @@ import type { FunctionBuilder } from '../wasm/function.ts'
 import type { ModuleBuilder } from '../wasm/module.ts'
 import { signature } from '../wasm/types.ts'
 import { DOWN, FLOAT_REMAINDER, MXCSR_ROUNDING_SHIFT, ZE } from './constants.ts'
-import { FORMATS, type Format, absolute, checkDenormals, denormalsAreZero, invalid, isInfinite, isNan, isNegative, isUnmasked, raise, signBit, unpack } from './sse-format.ts'
+import { FORMATS, type Format, absolute, checkDenormals, denormalsAreZero, invalid, isInfinite, isNan, isNegative, raise, signBit, unpack } from './sse-format.ts'
 import { ZERO_ADDRESS, bool64, isNonZero, multiply64, shiftRightJam, shl } from './wide.ts'
 
 const BINARY = signature(['i64', 'i64', 'i32'], ['i64'])

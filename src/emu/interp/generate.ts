@@ -8,6 +8,8 @@ import type { OperandForm } from '../semantics/emitter.ts'
 import { SEMANTICS } from '../semantics/registry.ts'
 import { defineReciprocals } from '../semantics/reciprocal.ts'
 import { defineWideArithmetic } from '../semantics/wide.ts'
+import { defineX87Control } from '../semantics/x87-control.ts'
+import { defineX87Stack } from '../semantics/x87-stack.ts'
 import { ModuleBuilder } from '../wasm/module.ts'
 import { signature } from '../wasm/types.ts'
 import { ENGINE_HANDLERS } from './engine-handlers.ts'
@@ -28,6 +30,8 @@ export const generateTier0 = (): { wasm: Uint8Array<ArrayBuffer>, manifest: Tier
   defineWideArithmetic(module)
   defineReciprocals(module)
   defineFloatRuntime(module)
+  defineX87Stack(module)
+  defineX87Control(module)
 
   const handlers: string[] = []
   for (const [name, body] of Object.entries(ENGINE_HANDLERS)) {

@@ -15,11 +15,15 @@ import { SSE_MOVE } from './sse-move.ts'
 import { SSE_SHUFFLE } from './sse-shuffle.ts'
 import { STRINGS } from './strings.ts'
 import { SYSTEM } from './system.ts'
+import { X87 } from './x87.ts'
+import { X87_CONTROL } from './x87-control.ts'
+import { X87_MEMORY } from './x87-memory.ts'
 
 /** A family of instructions: name → semantics. */
 export type Family = Readonly<Record<string, Semantics>>
 
 const FAMILIES: readonly Family[] = [ARITHMETIC, BITS, CONTROL, DATA, EXCHANGE_WIDE, MULTIPLY, SHIFTS, STRINGS, SYSTEM,
-  SSE_MOVE, SSE_INTEGER, SSE_SHUFFLE, SSE_FLOAT, SSE_FLOAT_CONVERT, MMX]
+  SSE_MOVE, SSE_INTEGER, SSE_SHUFFLE, SSE_FLOAT, SSE_FLOAT_CONVERT, MMX,
+  X87, X87_MEMORY, X87_CONTROL]
 
 export const SEMANTICS: ReadonlyMap<string, Semantics> = new Map(FAMILIES.flatMap((family) => Object.entries(family)))

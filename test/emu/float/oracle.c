@@ -2,6 +2,7 @@
  * Runs floating-point instructions on the host's processor.
  *
  * stdin: records of 256 bytes; stdout: one of 256 bytes for each, with the state after the instruction.
+ * An argument says how many bytes follow each record: they continue the 64 bytes of memory.
  *
  *      in                                   out
  *   0  machine code, up to 15 bytes,        u32 signal (0, SIGFPE …), u32 RFLAGS, u64 RAX
@@ -16,6 +17,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
@@ -59,21 +61,22 @@ static void restore(void) {
   __asm__ volatile("fninit; ldmxcsr %0" : : "m"(mxcsr));
 }
 
-int main(void) {
+int main(int argc, char **argv) {
   static struct record record;
-  static uint8_t memory[64] __attribute__((aligned(64)));
+  static uint8_t memory[64 + 1024] __attribute__((aligned(64)));
+  size_t extra = argc > 1 ? strtoul(argv[1], 0, 0) : 0;
   uint64_t flags[2];
   uint8_t *code = mmap(0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   uint8_t last[16] = {0};
   struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_NODEFER};
-  if (code == MAP_FAILED || sizeof record != 256) return 1;
+  if (code == MAP_FAILED || sizeof record != 256 || extra > 1024) return 1;
   sigaction(SIGFPE, &action, 0);
   sigaction(SIGILL, &action, 0);
   sigaction(SIGSEGV, &action, 0);
   __asm__ volatile("fxsave %0" : "=m"(before));
   setvbuf(stdout, 0, _IOFBF, 1 << 18);
   setvbuf(stdin, 0, _IOFBF, 1 << 18);
-  while (fread(&record, sizeof record, 1, stdin) == 1) {
+  while (fread(&record, sizeof record, 1, stdin) == 1 && fread(memory + 64, 1, extra, stdin) == extra) {
     if (memcmp(last, &record.in, 16) != 0) {
       static const uint8_t prologue[] = {0x0f, 0xae, 0x0e};                      /* fxrstor [rsi] */
       static const uint8_t epilogue[] = {0x0f, 0xae, 0x02,                       /* fxsave [rdx] */
@@ -109,6 +112,7 @@ int main(void) {
     memcpy(record.st, after.st, 128);
     memcpy(record.memory, memory, 64);
     fwrite(&record, sizeof record, 1, stdout);
+    fwrite(memory + 64, 1, extra, stdout);
   }
   return 0;
 }

@@ -6,10 +6,12 @@ import { MMX_ROWS } from './mmx.ts'
 import { SSE_FLOAT_ROWS } from './sse-float.ts'
 import { SSE_INTEGER_ROWS } from './sse-integer.ts'
 import { SSE_MOVE_ROWS } from './sse-move.ts'
+import { X87_ROWS } from './x87.ts'
 
 export const ALL_ROWS: readonly Row[] = [
   ...INTEGER_ROWS, ...CONTROL_ROWS,
   ...SSE_MOVE_ROWS, ...SSE_INTEGER_ROWS, ...SSE_FLOAT_ROWS, ...MMX_ROWS,
+  ...X87_ROWS,
 ]
 
 const build = (): (readonly Row[] | undefined)[][] => {
