@@ -9,7 +9,7 @@ import type { Task } from '../task/task.ts'
 import type { WaitQueue } from '../wait-queue.ts'
 import type { Inode } from './inode.ts'
 
-export type FileKind = 'regular' | 'directory' | 'path' | 'pipe' | 'device' | 'terminal' | 'proc' | 'event' | 'epoll' | 'timer'
+export type FileKind = 'regular' | 'directory' | 'path' | 'pipe' | 'stream' | 'device' | 'terminal' | 'proc' | 'event' | 'epoll' | 'timer'
   | 'signal' | 'socket' | 'pid' | 'inotify'
 
 export interface OpenFile {
@@ -48,6 +48,12 @@ export interface FileOperations {
   read?(kernel: Kernel, task: Task, file: OpenFile, length: number, offset: number | undefined): Uint8Array | number
   /** How many bytes were taken, a negative errno, or BLOCKED. */
   write?(kernel: Kernel, task: Task, file: OpenFile, bytes: Uint8Array, offset: number | undefined): number
+  /**
+   * Fast paths, if there are any: straight between the file and the guest's memory at `address`. They find out themselves how much of it
+   * can be accessed, and return how many bytes were moved, −EFAULT if none could be for that reason, another negative errno, or BLOCKED.
+   */
+  readTo?(kernel: Kernel, task: Task, file: OpenFile, address: number, length: number, offset: number | undefined): number
+  writeFrom?(kernel: Kernel, task: Task, file: OpenFile, address: number, length: number, offset: number | undefined): number
   /** POLL* bits that hold now. */
   poll?(kernel: Kernel, file: OpenFile): number
   /** Woken whenever `poll` may have changed. */

@@ -15,7 +15,9 @@ export interface Superblock {
   /** What /proc/mounts says. */
   readonly source: string
   readonly type: string
-  readonly options: string
+  options: string
+  /** MS_NOSUID, MS_NODEV, MS_NOEXEC … as mount(2) was given them. */
+  flags: number
   /** statfs f_type. */
   readonly magic: number
 }
@@ -25,6 +27,9 @@ export interface Mount {
   readonly path: string
   readonly superblock: Superblock
   readonly root: Inode
+  /** The directory below, or the directory and the file that a single file hides (undefined: there was none). */
+  readonly on: DirectoryInode
+  readonly hidden: Inode | undefined
 }
 
 /** Input of the host's standard input that has arrived. */

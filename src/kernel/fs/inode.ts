@@ -7,8 +7,10 @@
  * mapping are gone (`users`, `nlink`).
  */
 import { PAGE_SIZE } from '../../emu/cpu/layout.ts'
+import { OutOfFrames } from '../../emu/memory.ts'
 import { NO_FRAME } from '../../emu/mmu/mmu.ts'
 import type { Kernel } from '../kernel.ts'
+import type { HostStat } from '../outside.ts'
 import type { Superblock } from './fs-state.ts'
 import type { Pipe } from './pipe.ts'
 import type { ProcNode } from './proc/nodes.ts'
@@ -22,6 +24,9 @@ export interface HostOrigin {
   readonly path: string
   /** Attributes were asked for. */
   stated: boolean
+  /** st_size and st_blocks outside, for directories and unchanged files. */
+  size: number
+  blocks: number
 }
 
 interface InodeBase {
@@ -52,6 +57,10 @@ export interface FileInode extends InodeBase {
   hostSize: number
   /** memfd seals; undefined: can't be sealed. */
   seals?: number
+  /** Made by O_TMPFILE without O_EXCL: linkat may give it a name though it has none. */
+  linkable?: boolean
+  /** Open descriptions that can write: execve fails with ETXTBSY while there are any. */
+  writers: number
 }
 
 export interface DirectoryInode extends InodeBase {
@@ -70,6 +79,8 @@ export interface DirectoryInode extends InodeBase {
   readonly absent: Set<string>
   /** Changes with each entry added or removed. */
   version: number
+  /** Of /proc: what it shows. `refreshProc` brings `entries` up to date before they are used. */
+  node: ProcNode | undefined
 }
 
 export interface SymlinkInode extends InodeBase {
@@ -114,13 +125,13 @@ const base = (kernel: Kernel, superblock: Superblock, mode: number, uid: number,
 }
 
 export const makeFile = (kernel: Kernel, superblock: Superblock, mode: number, uid = 0, gid = 0): FileInode =>
-  ({ ...base(kernel, superblock, mode, uid, gid), kind: 'file', size: 0, pages: new Map(), hostContent: -1, hostSize: 0 })
+  ({ ...base(kernel, superblock, mode, uid, gid), kind: 'file', size: 0, pages: new Map(), hostContent: -1, hostSize: 0, writers: 0 })
 
 /** Without a parent: a root. */
 export const makeDirectory = (kernel: Kernel, superblock: Superblock, parent: DirectoryInode | undefined, name: string, mode: number, uid = 0, gid = 0): DirectoryInode => {
   const directory = {
     ...base(kernel, superblock, mode, uid, gid), nlink: 2, kind: 'directory' as const, entries: new Map(), name,
-    parent: parent as DirectoryInode, covers: undefined, mounted: undefined, listed: true, absent: new Set<string>(), version: 0,
+    parent: parent as DirectoryInode, covers: undefined, mounted: undefined, listed: true, absent: new Set<string>(), version: 0, node: undefined,
   }
   if (parent === undefined) directory.parent = directory
   return directory
@@ -150,6 +161,15 @@ export const ensureAttributes = (kernel: Kernel, inode: Inode): void => {
   host.stated = true
   const stat = kernel.outside.files.lstat(host.mount, host.path)
   if (typeof stat === 'number') return
+  applyHostStat(inode, stat)
+}
+
+export const applyHostStat = (inode: Inode, stat: HostStat): void => {
+  const { host } = inode
+  if (host === undefined) return
+  host.stated = true
+  host.size = stat.size
+  host.blocks = stat.blocks
   inode.mode = stat.mode & 0o7777
   inode.uid = stat.uid
   inode.gid = stat.gid
@@ -180,7 +200,7 @@ export const makeHostInode = (kernel: Kernel, superblock: Superblock, mount: num
       default: return makeDevice(kernel, superblock, type === 6 ? 'block' : 'character', 0o600, 0)
     }
   })()
-  inode.host = { mount, path, stated: false }
+  inode.host = { mount, path, stated: false, size: 0, blocks: 0 }
   return inode
 }
 
@@ -208,7 +228,7 @@ const loadHostContent = (kernel: Kernel, inode: FileInode): Uint8Array | undefin
 }
 
 /** The frame of a page within the file, NO_FRAME for a hole that is only read. */
-const pageFrame = (kernel: Kernel, inode: FileInode, index: number, create: boolean): number => {
+export const pageFrame = (kernel: Kernel, inode: FileInode, index: number, create: boolean): number => {
   let frame = inode.pages.get(index)
   if (frame !== undefined) return frame
   const offset = index * PAGE_SIZE
@@ -224,7 +244,15 @@ export const inodeSize = (kernel: Kernel, inode: Inode): number => {
   ensureAttributes(kernel, inode)
   if (inode.kind === 'file') return inode.size
   if (inode.kind === 'symlink') return linkTarget(kernel, inode).length
+  if (inode.kind === 'directory') return directorySize(inode)
   return 0
+}
+
+/** Linux's tmpfs counts so much for each name (BOGO_DIRENT_SIZE). */
+const NAME_SIZE = 20
+const directorySize = (inode: DirectoryInode): number => {
+  if (inode.host !== undefined) return inode.host.size
+  return inode.node !== undefined ? 0 : (inode.entries.size + 2) * NAME_SIZE
 }
 
 /** Up to `length` bytes from `offset`; fewer at the end of the file. */
@@ -247,19 +275,25 @@ export const readInode = (kernel: Kernel, inode: Inode, offset: number, length: 
   return bytes
 }
 
-export const writeInode = (kernel: Kernel, inode: FileInode, offset: number, bytes: Uint8Array): void => {
+/** Returns how many bytes were written: fewer than all when memory is full. @throws OutOfFrames if none could be */
+export const writeInode = (kernel: Kernel, inode: FileInode, offset: number, bytes: Uint8Array): number => {
   ensureAttributes(kernel, inode)
   let done = 0
-  while (done < bytes.length) {
-    const at = offset + done
-    const within = at % PAGE_SIZE
-    const count = Math.min(bytes.length - done, PAGE_SIZE - within)
-    const frame = pageFrame(kernel, inode, Math.floor(at / PAGE_SIZE), true)
-    kernel.memory.beforeWrite(frame)
-    kernel.memory.u8.set(bytes.subarray(done, done + count), frame * PAGE_SIZE + within)
-    done += count
+  try {
+    while (done < bytes.length) {
+      const at = offset + done
+      const within = at % PAGE_SIZE
+      const count = Math.min(bytes.length - done, PAGE_SIZE - within)
+      const frame = pageFrame(kernel, inode, Math.floor(at / PAGE_SIZE), true)
+      kernel.memory.beforeWrite(frame)
+      kernel.memory.u8.set(bytes.subarray(done, done + count), frame * PAGE_SIZE + within)
+      done += count
+    }
+  } catch (error) {
+    if (!(error instanceof OutOfFrames) || done === 0) throw error
   }
-  if (offset + bytes.length > inode.size) inode.size = offset + bytes.length
+  if (offset + done > inode.size) inode.size = offset + done
+  return done
 }
 
 /** Cuts or extends; what is beyond the new end reads as zero if the file grows again. */
@@ -286,15 +320,26 @@ export const truncateInode = (kernel: Kernel, inode: FileInode, size: number): v
   inode.size = size
 }
 
-/** Punches a hole: whole pages are given back, parts are zeroed. The size stays. */
+/** Makes a range read as zeros: whole pages are given back, parts are zeroed. The size stays. */
 export const zeroRange = (kernel: Kernel, inode: FileInode, offset: number, length: number): void => {
   const end = Math.min(offset + length, inode.size)
+  // The host's bytes must not come back: pages that it has are made, then zeroed.
   for (let at = offset; at < end;) {
     const within = at % PAGE_SIZE
     const count = Math.min(end - at, PAGE_SIZE - within)
-    const frame = pageFrame(kernel, inode, Math.floor(at / PAGE_SIZE), true)
-    kernel.memory.beforeWrite(frame)
-    kernel.memory.u8.fill(0, frame * PAGE_SIZE + within, frame * PAGE_SIZE + within + count)
+    const index = Math.floor(at / PAGE_SIZE)
+    const isWhole = count === PAGE_SIZE || at + count === inode.size && within === 0
+    if (isWhole && index * PAGE_SIZE >= inode.hostSize) {
+      const frame = inode.pages.get(index)
+      if (frame !== undefined) {
+        kernel.memory.release(frame)
+        inode.pages.delete(index)
+      }
+    } else if (inode.pages.has(index) || index * PAGE_SIZE < inode.hostSize) {
+      const frame = pageFrame(kernel, inode, index, true)
+      kernel.memory.beforeWrite(frame)
+      kernel.memory.u8.fill(0, frame * PAGE_SIZE + within, frame * PAGE_SIZE + within + count)
+    }
     at += count
   }
 }
@@ -324,15 +369,31 @@ export const disposeIfUnused = (kernel: Kernel, inode: Inode): void => {
 
 /** 512-byte blocks in use, as st_blocks counts them. */
 export const inodeBlocks = (inode: Inode): number => {
-  if (inode.kind !== 'file') return 0
-  const hostPages = inode.host === undefined ? 0 : Math.ceil(inode.hostSize / PAGE_SIZE)
-  let extra = 0
-  if (hostPages === 0) extra = inode.pages.size
-  else for (const index of inode.pages.keys()) if (index >= hostPages) extra++
-  return (hostPages + extra) * (PAGE_SIZE / 512)
+  const { host } = inode
+  if (inode.kind !== 'file') return host === undefined ? 0 : host.blocks
+  const hostPages = host === undefined ? 0 : Math.ceil(inode.hostSize / PAGE_SIZE)
+  let pages = 0
+  if (hostPages === 0) pages = inode.pages.size
+  else for (const index of inode.pages.keys()) if (index >= hostPages) pages++
+  if (pages === 0 && host !== undefined && inode.hostSize === host.size) return host.blocks
+  return (hostPages + pages) * (PAGE_SIZE / 512)
 }
 
 export const touchModified = (kernel: Kernel, inode: Inode): void => {
   inode.mtime = now(kernel)
   inode.ctime = inode.mtime
+}
+
+const DAY_SECONDS = 86_400
+const isBefore = (a: Timestamp, b: Timestamp): boolean => a[0] < b[0] || (a[0] === b[0] && a[1] <= b[1])
+
+/** What reading does to st_atime on a file system mounted relatime, as all are (mount(8)). */
+export const touchAccessed = (kernel: Kernel, inode: Inode): void => {
+  ensureAttributes(kernel, inode)
+  const { atime } = inode
+  if (!isBefore(atime, inode.mtime) && !isBefore(atime, inode.ctime)) {
+    const seconds = kernel.config.epochSeconds + Math.floor(kernel.now / kernel.config.cpuHz)
+    if (seconds - atime[0] < DAY_SECONDS) return
+  }
+  inode.atime = now(kernel)
 }

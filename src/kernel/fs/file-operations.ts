@@ -1,0 +1,33 @@
+/** What each kind of open file can do: the table from kind to operations. */
+import { streamOperations } from './console.ts'
+import { deviceOperations } from './devices.ts'
+import { directoryOperations } from './directory.ts'
+import type { FileKind, FileOperations, OpenFile } from './file.ts'
+import { pipeOperations } from './pipe.ts'
+import { regularOperations } from './regular.ts'
+import { terminalOperations } from './tty.ts'
+
+/** Kinds without a row of their own can be polled and closed only. */
+const NOTHING: FileOperations = {}
+
+/** Made when first used: the kinds' modules import this one, too. */
+const makeTable = (): Record<FileKind, FileOperations> => ({
+  regular: regularOperations,
+  directory: directoryOperations,
+  path: NOTHING,
+  pipe: pipeOperations,
+  stream: streamOperations,
+  device: deviceOperations,
+  terminal: terminalOperations,
+  proc: NOTHING,
+  event: NOTHING,
+  epoll: NOTHING,
+  timer: NOTHING,
+  signal: NOTHING,
+  socket: NOTHING,
+  pid: NOTHING,
+  inotify: NOTHING,
+})
+let table: Record<FileKind, FileOperations> | undefined
+
+export const operationsOf = (file: OpenFile): FileOperations => (table ??= makeTable())[file.kind]

@@ -1,0 +1,272 @@
+/** Making, linking, renaming and removing names (fs/namei.c: may_create, may_delete, do_linkat, do_renameat2 …). */
+import {
+  EACCES, EBUSY, EEXIST, EINVAL, EISDIR, EMLINK, ENOENT, ENOTDIR, ENOTEMPTY, EPERM, EROFS, EXDEV,
+} from '../abi/errno.ts'
+import { CAP_FOWNER, CAP_FSETID } from '../abi/capabilities.ts'
+import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from '../abi/fcntl.ts'
+import type { Kernel } from '../kernel.ts'
+import type { Task } from '../task/task.ts'
+import { addEntry, isEmptyDirectory, removeEntry } from './directory.ts'
+import {
+  type DirectoryInode, disposeIfUnused, ensureAttributes, type Inode, makeDevice, makeDirectory, now, S_ISGID,
+  S_ISUID, touchModified,
+} from './inode.ts'
+import { LOOKUP_PARENT, type Place, resolve } from './path.ts'
+import { capable, checkAccess, checkSticky, isInGroup, MAY_EXEC, MAY_READ, MAY_WRITE, ownsInode } from './permissions.ts'
+
+/** Owner and group of what is made in the directory: a set-group-id directory hands on its group. */
+export const ownershipFor = (kernel: Kernel, task: Task, parent: DirectoryInode): { uid: number, gid: number } => {
+  ensureAttributes(kernel, parent)
+  const { fsuid, fsgid } = task.credentials
+  return { uid: fsuid, gid: (parent.mode & S_ISGID) !== 0 ? parent.gid : fsgid }
+}
+
+/** A file gets no set-group-id bit for a group that its maker is not in (mode_strip_sgid). */
+export const withoutForeignSetGid = (task: Task, parent: DirectoryInode, mode: number): number => {
+  if ((mode & (S_ISGID | 0o010)) !== (S_ISGID | 0o010) || (parent.mode & S_ISGID) === 0) return mode
+  return isInGroup(task.credentials, parent.gid) || capable(task.credentials, CAP_FSETID) ? mode : mode & ~S_ISGID
+}
+
+/** Whether something is mounted on the entry. */
+const isMountPoint = (kernel: Kernel, parent: DirectoryInode, inode: Inode): boolean =>
+  inode.kind === 'directory' ? inode.mounted !== undefined
+    : inode.superblock !== parent.superblock && kernel.state.fs.mounts.some((mount) => mount.root === inode)
+
+/** The place for a new name: EEXIST if it is taken, ENOENT for `name/` unless a directory is made (filename_create). */
+export const placeForNew = (kernel: Kernel, task: Task, dirfd: number, path: string, isDirectory: boolean): Place | number => {
+  const place = resolve(kernel, task, dirfd, path, LOOKUP_PARENT)
+  if (typeof place === 'number') return place
+  if (place.last !== 'name') return -EEXIST
+  if (place.inode !== undefined) return -EEXIST
+  if (place.slash && !isDirectory) return -ENOENT
+  if (place.parent.superblock.readOnly) return -EROFS
+  return place
+}
+
+/** Whether the task may add a name (may_create). */
+export const checkCreate = (kernel: Kernel, task: Task, parent: DirectoryInode): number => {
+  if (parent.nlink === 0) return -ENOENT
+  const denied = checkAccess(kernel, task.credentials, parent, MAY_WRITE | MAY_EXEC)
+  if (denied !== 0) return denied
+  // /proc makes its own.
+  return parent.node !== undefined ? -EPERM : 0
+}
+
+/** Adds a new inode under a free name; counts the links of directories. */
+const place = (kernel: Kernel, parent: DirectoryInode, name: string, inode: Inode): void => {
+  addEntry(kernel, parent, name, inode)
+  if (inode.kind !== 'directory') return
+  parent.nlink++
+  inode.parent = parent
+  inode.name = name
+}
+
+/**
+ * Makes a node of any kind but a directory; `make` gets mode-independent facts: where, and for whom.
+ * For mknod, symlink, and binding a socket.
+ */
+export const createNode = (
+  kernel: Kernel, task: Task, dirfd: number, path: string, make: (parent: DirectoryInode, uid: number, gid: number) => Inode,
+): Inode | number => {
+  const at = placeForNew(kernel, task, dirfd, path, false)
+  if (typeof at === 'number') return at
+  const denied = checkCreate(kernel, task, at.parent)
+  if (denied !== 0) return denied
+  const { uid, gid } = ownershipFor(kernel, task, at.parent)
+  const inode = make(at.parent, uid, gid)
+  place(kernel, at.parent, at.name, inode)
+  return inode
+}
+
+export const createDirectory = (kernel: Kernel, task: Task, dirfd: number, path: string, mode: number): number => {
+  const at = placeForNew(kernel, task, dirfd, path, true)
+  if (typeof at === 'number') return at
+  const { parent } = at
+  const denied = checkCreate(kernel, task, parent)
+  if (denied !== 0) return denied
+  const { uid, gid } = ownershipFor(kernel, task, parent)
+  const inherited = parent.mode & S_ISGID
+  place(kernel, parent, at.name, makeDirectory(kernel, parent.superblock, parent, at.name, (mode & 0o1777 & ~task.fs.umask) | inherited, uid, gid))
+  return 0
+}
+
+/** Whether the task may take the name away (may_delete). */
+const checkDelete = (kernel: Kernel, task: Task, parent: DirectoryInode, victim: Inode, wantsDirectory: boolean): number => {
+  const denied = checkAccess(kernel, task.credentials, parent, MAY_WRITE | MAY_EXEC)
+  if (denied !== 0) return denied
+  const sticky = checkSticky(kernel, task.credentials, parent, victim)
+  if (sticky !== 0) return sticky
+  if (wantsDirectory !== (victim.kind === 'directory')) return wantsDirectory ? -ENOTDIR : -EISDIR
+  if (parent.nlink === 0) return -ENOENT
+  return 0
+}
+
+/** The inode lost a name. */
+const dropLink = (kernel: Kernel, inode: Inode): void => {
+  ensureAttributes(kernel, inode)
+  inode.nlink = inode.kind === 'directory' ? 0 : Math.max(inode.nlink - 1, 0)
+  inode.ctime = now(kernel)
+  disposeIfUnused(kernel, inode)
+}
+
+export const removeName = (kernel: Kernel, task: Task, dirfd: number, path: string): number => {
+  const at = resolve(kernel, task, dirfd, path, LOOKUP_PARENT)
+  if (typeof at === 'number') return at
+  if (at.last !== 'name') return -EISDIR
+  const { parent, name, inode } = at
+  if (inode === undefined) return -ENOENT
+  if (at.slash) return inode.kind === 'directory' ? -EISDIR : -ENOTDIR
+  if (parent.superblock.readOnly) return -EROFS
+  const denied = checkDelete(kernel, task, parent, inode, false)
+  if (denied !== 0) return denied
+  if (parent.node !== undefined) return -EPERM
+  if (isMountPoint(kernel, parent, inode)) return -EBUSY
+  removeEntry(kernel, parent, name)
+  dropLink(kernel, inode)
+  return 0
+}
+
+export const removeDirectory = (kernel: Kernel, task: Task, dirfd: number, path: string): number => {
+  const at = resolve(kernel, task, dirfd, path, LOOKUP_PARENT)
+  if (typeof at === 'number') return at
+  if (at.last !== 'name') return at.last === 'dotdot' ? -ENOTEMPTY : at.last === 'dot' ? -EINVAL : -EBUSY
+  const { parent, name, inode } = at
+  if (inode === undefined) return -ENOENT
+  if (parent.superblock.readOnly) return -EROFS
+  const denied = checkDelete(kernel, task, parent, inode, true)
+  if (denied !== 0) return denied
+  if (parent.node !== undefined) return -EPERM
+  if (inode.kind !== 'directory') return -ENOTDIR
+  if (isMountPoint(kernel, parent, inode)) return -EBUSY
+  if (!isEmptyDirectory(kernel, task, inode)) return -ENOTEMPTY
+  removeEntry(kernel, parent, name)
+  parent.nlink--
+  dropLink(kernel, inode)
+  return 0
+}
+
+/** fs.protected_hardlinks = 1, as distributions set it: others' files only if they are plain and may be read and written (may_linkat). */
+const checkLinkSource = (kernel: Kernel, task: Task, inode: Inode): number => {
+  if (ownsInode(kernel, task.credentials, inode) || capable(task.credentials, CAP_FOWNER)) return 0
+  ensureAttributes(kernel, inode)
+  const isSafe = inode.kind === 'file' && (inode.mode & S_ISUID) === 0 && (inode.mode & (S_ISGID | 0o010)) !== (S_ISGID | 0o010) &&
+    checkAccess(kernel, task.credentials, inode, MAY_READ | MAY_WRITE) === 0
+  return isSafe ? 0 : -EPERM
+}
+
+const LINK_MAX = 65_000
+
+export const linkInode = (kernel: Kernel, task: Task, inode: Inode, dirfd: number, path: string): number => {
+  const at = placeForNew(kernel, task, dirfd, path, false)
+  if (typeof at === 'number') return at
+  if (inode.superblock !== at.parent.superblock) return -EXDEV
+  const protectedSource = checkLinkSource(kernel, task, inode)
+  if (protectedSource !== 0) return protectedSource
+  const denied = checkCreate(kernel, task, at.parent)
+  if (denied !== 0) return denied
+  if (inode.kind === 'directory') return -EPERM
+  ensureAttributes(kernel, inode)
+  if (inode.nlink === 0 && !(inode.kind === 'file' && inode.linkable === true)) return -ENOENT
+  if (inode.nlink >= LINK_MAX) return -EMLINK
+  if (inode.kind === 'file') delete inode.linkable
+  inode.nlink++
+  inode.ctime = now(kernel)
+  addEntry(kernel, at.parent, at.name, inode)
+  return 0
+}
+
+/** Whether `directory` is `ancestor` or below it. */
+const isWithin = (directory: DirectoryInode, ancestor: DirectoryInode): boolean => {
+  for (let at = directory; ; at = at.parent) {
+    if (at === ancestor) return true
+    if (at.parent === at) return false
+  }
+}
+
+const putRenamed = (kernel: Kernel, parent: DirectoryInode, name: string, inode: Inode): void => {
+  addEntry(kernel, parent, name, inode)
+  inode.ctime = now(kernel)
+  if (inode.kind !== 'directory') return
+  inode.parent = parent
+  inode.name = name
+}
+
+const WHITEOUT_DEVICE = 0
+
+export const rename = (
+  kernel: Kernel, task: Task, oldDirfd: number, oldPath: string, newDirfd: number, newPath: string, flags: number,
+): number => {
+  if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT)) !== 0) return -EINVAL
+  const isExchange = (flags & RENAME_EXCHANGE) !== 0
+  if (isExchange && (flags & (RENAME_NOREPLACE | RENAME_WHITEOUT)) !== 0) return -EINVAL
+  const from = resolve(kernel, task, oldDirfd, oldPath, LOOKUP_PARENT)
+  if (typeof from === 'number') return from
+  const to = resolve(kernel, task, newDirfd, newPath, LOOKUP_PARENT)
+  if (typeof to === 'number') return to
+  if (from.parent.superblock !== to.parent.superblock) return -EXDEV
+  if (from.last !== 'name') return -EBUSY
+  if (to.last !== 'name') return (flags & RENAME_NOREPLACE) !== 0 ? -EEXIST : -EBUSY
+  if (from.parent.superblock.readOnly) return -EROFS
+  const source = from.inode
+  const target = to.inode
+  if (source === undefined) return -ENOENT
+  // The rules of lock_rename and what is checked under it, in Linux's order.
+  if ((flags & RENAME_NOREPLACE) !== 0 && target !== undefined) return -EEXIST
+  if (isExchange) {
+    if (target === undefined) return -ENOENT
+    if (target.kind !== 'directory' && to.slash) return -ENOTDIR
+  }
+  if (source.kind !== 'directory' && (from.slash || (!isExchange && to.slash))) return -ENOTDIR
+  if (source.kind === 'directory' && isWithin(to.parent, source)) return -EINVAL
+  if (target?.kind === 'directory' && isWithin(from.parent, target)) return isExchange ? -EINVAL : -ENOTEMPTY
+  if (source === target) return 0
+
+  const isDirectory = source.kind === 'directory'
+  const denied = checkDelete(kernel, task, from.parent, source, isDirectory)
+  if (denied !== 0) return denied
+  const deniedTo = target === undefined ? checkCreate(kernel, task, to.parent)
+    : checkDelete(kernel, task, to.parent, target, isExchange ? target.kind === 'directory' : isDirectory)
+  if (deniedTo !== 0) return deniedTo
+  if (from.parent.node !== undefined || to.parent.node !== undefined) return -EPERM
+  // A directory's '..' changes when it moves.
+  if (from.parent !== to.parent) {
+    if (isDirectory && checkAccess(kernel, task.credentials, source, MAY_WRITE) !== 0) return -EACCES
+    if (isExchange && target?.kind === 'directory' && checkAccess(kernel, task.credentials, target, MAY_WRITE) !== 0) return -EACCES
+  }
+  if (isMountPoint(kernel, from.parent, source) || (target !== undefined && isMountPoint(kernel, to.parent, target))) return -EBUSY
+  if (!isExchange && target?.kind === 'directory' && !isEmptyDirectory(kernel, task, target)) return -ENOTEMPTY
+
+  if (isExchange && target !== undefined) {
+    exchange(kernel, from, source, to, target)
+    return 0
+  }
+  removeEntry(kernel, from.parent, from.name)
+  if (isDirectory) from.parent.nlink--
+  if (target !== undefined) {
+    removeEntry(kernel, to.parent, to.name)
+    if (target.kind === 'directory') to.parent.nlink--
+    dropLink(kernel, target)
+  }
+  putRenamed(kernel, to.parent, to.name, source)
+  if (isDirectory) to.parent.nlink++
+  if ((flags & RENAME_WHITEOUT) !== 0) {
+    addEntry(kernel, from.parent, from.name,
+      makeDevice(kernel, from.parent.superblock, 'character', 0, WHITEOUT_DEVICE, task.credentials.fsuid, task.credentials.fsgid))
+  }
+  return 0
+}
+
+const exchange = (kernel: Kernel, from: Place, source: Inode, to: Place, target: Inode): void => {
+  if (source.kind === 'directory') {
+    from.parent.nlink--
+    to.parent.nlink++
+  }
+  if (target.kind === 'directory') {
+    to.parent.nlink--
+    from.parent.nlink++
+  }
+  // Both names stay where they are in the order of their directories.
+  putRenamed(kernel, to.parent, to.name, source)
+  putRenamed(kernel, from.parent, from.name, target)
+  touchModified(kernel, from.parent)
+}

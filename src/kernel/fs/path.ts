@@ -1,0 +1,283 @@
+/**
+ * From a path to a file (path_resolution(7); fs/namei.c).
+ *
+ * A file system is mounted on a directory by `mounted`, and its root leads back by `covers`: a walk crosses down when it
+ * comes to the directory, and up on '..'.
+ */
+import {
+  EACCES, EBADF, ELOOP, EINVAL, ENAMETOOLONG, ENOENT, ENOTDIR, ETXTBSY, EXDEV,
+} from '../abi/errno.ts'
+import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, MS_NOEXEC, NAME_MAX, PATH_MAX } from '../abi/fcntl.ts'
+import type { Kernel } from '../kernel.ts'
+import type { Credentials, Task } from '../task/task.ts'
+import { getAnyFile } from './descriptor.ts'
+import { lookupChild } from './directory.ts'
+import { type DirectoryInode, type Inode, linkTarget, S_IFLNK, touchAccessed } from './inode.ts'
+import { checkAccess, MAY_EXEC, maySearch } from './permissions.ts'
+import { procJump, procLink } from './proc/lookup.ts'
+
+/** What CLONE_FS shares. */
+export interface PathContext {
+  readonly kind: 'path-context'
+  /** Tasks that share it. */
+  users: number
+  root: DirectoryInode
+  cwd: DirectoryInode
+  umask: number
+}
+
+export const copyPathContext = (_kernel: Kernel, context: PathContext): PathContext => ({ ...context, users: 1 })
+export const leavePathContext = (_kernel: Kernel, task: Task): void => { task.fs.users-- }
+
+/** How the last component is treated. */
+export const
+  /** A symbolic link in the last place is followed. */
+  LOOKUP_FOLLOW = 1,
+  /** The result must be a directory. */
+  LOOKUP_DIRECTORY = 2,
+  /** The last name need not exist: `inode` is undefined then. */
+  LOOKUP_CREATE = 4,
+  /** The name itself is wanted (to remove or rename it): it need not exist, is not followed, and what is mounted on it not entered. */
+  LOOKUP_PARENT = 8,
+  /** An empty path is the file of `dirfd` itself. */
+  LOOKUP_EMPTY = 16,
+  /** RESOLVE_* of openat2(2). */
+  LOOKUP_NO_XDEV = 32, LOOKUP_NO_MAGICLINKS = 64, LOOKUP_NO_SYMLINKS = 128, LOOKUP_BENEATH = 256, LOOKUP_IN_ROOT = 512
+
+/** What the path ended in: calls that make or remove names refuse all but a name. */
+export type LastComponent = 'name' | 'dot' | 'dotdot' | 'root' | 'magic'
+
+export interface Place {
+  /** The directory in which the last component was found. */
+  readonly parent: DirectoryInode
+  readonly name: string
+  readonly inode: Inode | undefined
+  readonly last: LastComponent
+  /** There were slashes behind the last component. */
+  readonly slash: boolean
+  /** Known already: of files reached by a link of /proc or by descriptor. */
+  readonly path: string | undefined
+}
+
+/** A place where something is. */
+export interface FoundPlace extends Place { readonly inode: Inode }
+
+const SLASH = 0x2f, DOT = 0x2e
+const LINK_LIMIT = 40
+
+export const isLink = (inode: Inode): boolean =>
+  inode.kind === 'symlink' || (inode.kind === 'proc' && inode.node.type === S_IFLNK)
+
+/** Enters what is mounted on a directory. */
+export const enterMounts = (directory: DirectoryInode): DirectoryInode => {
+  let at = directory
+  while (at.mounted?.kind === 'directory') at = at.mounted
+  return at
+}
+
+/** '..': not above `root`, through the roots of mounts. */
+export const parentDirectory = (directory: DirectoryInode, root: DirectoryInode): DirectoryInode => {
+  let at = directory
+  while (at !== root && at.parent === at && at.covers !== undefined) at = at.covers
+  return at === root ? root : enterMounts(at.parent)
+}
+
+/** Absolute path of a directory as seen from `root`; '' if it is not below it. */
+export const directoryPath = (directory: DirectoryInode, root: DirectoryInode): string => {
+  let path = ''
+  let at = directory
+  while (at !== root) {
+    if (at.parent === at) {
+      if (at.covers === undefined) return ''
+      at = at.covers
+      continue
+    }
+    path = `/${at.name}${path}`
+    at = at.parent
+  }
+  return path === '' ? '/' : path
+}
+
+const UNREACHABLE = '(unreachable)'
+
+/** Path of a directory for getcwd(2) and /proc: '(unreachable)…' if it is outside of the root. */
+export const pathOf = (kernel: Kernel, directory: DirectoryInode, root: DirectoryInode): string => {
+  const path = directoryPath(directory, root)
+  if (path !== '') return path
+  const absolute = directoryPath(directory, kernel.state.fs.root)
+  return `${UNREACHABLE}${absolute === '' ? '/' : absolute}`
+}
+
+/** Absolute path of a name in a directory, for OpenFile.path. */
+export const childPath = (kernel: Kernel, parent: DirectoryInode, name: string): string => {
+  const path = directoryPath(parent, kernel.state.fs.root)
+  return path.length > 1 ? `${path}/${name}` : `/${name}`
+}
+
+/** Absolute path of what a place holds. */
+export const placePath = (kernel: Kernel, place: Place): string => {
+  if (place.path !== undefined) return place.path
+  if (place.inode?.kind === 'directory') return pathOf(kernel, place.inode, kernel.state.fs.root)
+  return childPath(kernel, place.parent, place.name)
+}
+
+const place = (parent: DirectoryInode, name: string, inode: Inode | undefined, last: LastComponent, slash: boolean): Place =>
+  ({ parent, name, inode, last, slash, path: undefined })
+
+/**
+ * Walks a path that is not empty.
+ * @param task whose /proc/self it is; undefined while the world is made
+ */
+export const walk = (
+  kernel: Kernel, task: Task | undefined, credentials: Credentials, contextRoot: DirectoryInode, start: DirectoryInode, path: string, flags: number,
+): Place | number => {
+  const root = (flags & LOOKUP_IN_ROOT) !== 0 ? start : contextRoot
+  const isScoped = (flags & (LOOKUP_BENEATH | LOOKUP_NO_XDEV)) !== 0
+  let directory = start
+  let rest = path
+  let at = 0
+  let links = 0
+  if (rest.charCodeAt(0) === SLASH) {
+    if ((flags & LOOKUP_BENEATH) !== 0) return -EXDEV
+    if ((flags & LOOKUP_NO_XDEV) !== 0 && root.superblock !== start.superblock) return -EXDEV
+    directory = root
+  }
+  while (rest.charCodeAt(at) === SLASH) at++
+  if (at === rest.length) return place(directory, '', directory, 'root', false)
+  for (;;) {
+    if (!maySearch(kernel, credentials, directory)) return -EACCES
+    let end = rest.indexOf('/', at)
+    if (end < 0) end = rest.length
+    let next = end
+    while (rest.charCodeAt(next) === SLASH) next++
+    const isLast = next === rest.length
+    const slash = isLast && next > end
+    const length = end - at
+    if (rest.charCodeAt(at) === DOT && (length === 1 || (length === 2 && rest.charCodeAt(at + 1) === DOT))) {
+      if (length === 2 && !(isLast && (flags & LOOKUP_PARENT) !== 0)) {
+        if ((flags & LOOKUP_BENEATH) !== 0 && directory === start) return -EXDEV
+        const parent = parentDirectory(directory, root)
+        if ((flags & LOOKUP_NO_XDEV) !== 0 && parent.superblock !== directory.superblock) return -EXDEV
+        directory = parent
+      }
+      if (isLast) return place(directory, '', directory, length === 1 ? 'dot' : 'dotdot', slash)
+      at = next
+      continue
+    }
+    if (length > NAME_MAX) return -ENAMETOOLONG
+    const name = rest.slice(at, end)
+    const inode = lookupChild(kernel, task, directory, name)
+    if (isLast) {
+      if ((flags & LOOKUP_PARENT) !== 0) return place(directory, name, inode, 'name', slash)
+      if (inode === undefined) return (flags & LOOKUP_CREATE) !== 0 ? place(directory, name, undefined, 'name', slash) : -ENOENT
+    }
+    if (inode === undefined) return -ENOENT
+    if (inode.kind === 'directory') {
+      const entered = enterMounts(inode)
+      if (isScoped && (flags & LOOKUP_NO_XDEV) !== 0 && entered !== inode) return -EXDEV
+      if (isLast) return place(directory, name, entered, 'name', slash)
+      directory = entered
+      at = next
+      continue
+    }
+    if (!isLink(inode)) {
+      if (!isLast || slash || (flags & LOOKUP_DIRECTORY) !== 0) return -ENOTDIR
+      return place(directory, name, inode, 'name', slash)
+    }
+    if (isLast && (flags & LOOKUP_FOLLOW) === 0 && !slash) {
+      return (flags & LOOKUP_DIRECTORY) !== 0 ? -ENOTDIR : place(directory, name, inode, 'name', slash)
+    }
+    if ((flags & LOOKUP_NO_SYMLINKS) !== 0 || ++links > LINK_LIMIT) return -ELOOP
+    let target: string | number
+    if (inode.kind === 'proc') {
+      const jump = procJump(kernel, task, inode)
+      if (typeof jump === 'number') return jump
+      if (jump !== undefined) {
+        if ((flags & LOOKUP_NO_MAGICLINKS) !== 0) return -ELOOP
+        if (isScoped || (flags & LOOKUP_IN_ROOT) !== 0) return -EXDEV
+        if (jump.inode.kind === 'directory' && !isLast) {
+          directory = jump.inode
+          at = next
+          continue
+        }
+        if (jump.inode.kind !== 'directory' && (!isLast || slash || (flags & LOOKUP_DIRECTORY) !== 0)) return -ENOTDIR
+        return { parent: directory, name, inode: jump.inode, last: 'magic', slash, path: jump.path }
+      }
+      target = procLink(kernel, task, inode)
+    } else {
+      target = inode.kind === 'symlink' ? linkTarget(kernel, inode) : -EINVAL
+      if (inode.host === undefined) touchAccessed(kernel, inode)
+    }
+    if (typeof target === 'number') return target
+    if (target === '') return -ENOENT
+    rest = end === rest.length ? target : target + rest.slice(end)
+    at = 0
+    if (rest.charCodeAt(0) !== SLASH) continue
+    if ((flags & LOOKUP_BENEATH) !== 0) return -EXDEV
+    if ((flags & LOOKUP_NO_XDEV) !== 0 && root.superblock !== directory.superblock) return -EXDEV
+    directory = root
+    while (rest.charCodeAt(at) === SLASH) at++
+    if (at === rest.length) return place(directory, '', directory, 'root', false)
+  }
+}
+
+/** Where a relative path starts: a directory or a negative errno. */
+const startDirectory = (task: Task, dirfd: number): DirectoryInode | number => {
+  if (dirfd === AT_FDCWD) return task.fs.cwd
+  const file = getAnyFile(task, dirfd)
+  if (file === undefined) return -EBADF
+  return file.inode.kind === 'directory' ? file.inode : -ENOTDIR
+}
+
+const emptyPath = (task: Task, dirfd: number): Place | number => {
+  const { cwd } = task.fs
+  if (dirfd === AT_FDCWD) return place(cwd, '', cwd, 'dot', false)
+  const file = getAnyFile(task, dirfd)
+  if (file === undefined) return -EBADF
+  return { parent: cwd, name: '', inode: file.inode, last: 'magic', slash: false, path: file.path }
+}
+
+/** Resolves a path as the system calls do: a place, or a negative errno. Without CREATE or PARENT among the flags its inode is there. */
+export const resolve = (
+  kernel: Kernel, task: Task, dirfd: number, path: string, flags: number, credentials = task.credentials,
+): Place | number => {
+  if (path === '') return (flags & LOOKUP_EMPTY) !== 0 ? emptyPath(task, dirfd) : -ENOENT
+  const { root } = task.fs
+  const isAbsolute = path.charCodeAt(0) === SLASH && (flags & (LOOKUP_IN_ROOT | LOOKUP_BENEATH)) === 0
+  const start = isAbsolute ? (flags & LOOKUP_NO_XDEV) !== 0 && dirfd === AT_FDCWD ? task.fs.cwd : root : startDirectory(task, dirfd)
+  if (typeof start === 'number') return start
+  return walk(kernel, task, credentials, root, start, path, flags)
+}
+
+/** The inode that a path leads to, or a negative errno. */
+export const resolveInode = (
+  kernel: Kernel, task: Task, dirfd: number, path: string, flags: number, credentials = task.credentials,
+): Inode | number => {
+  const found = resolve(kernel, task, dirfd, path, flags, credentials)
+  if (typeof found === 'number') return found
+  return found.inode ?? -ENOENT
+}
+
+/** A path argument: ENAMETOOLONG without a NUL in 4096 bytes. @throws BadAddress */
+export const readPath = (kernel: Kernel, task: Task, address: number): string | number =>
+  kernel.user(task).string(address, PATH_MAX) ?? -ENAMETOOLONG
+
+/**
+ * The file that execve will run.
+ * @param flags AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW
+ */
+export const openForExec = (
+  kernel: Kernel, task: Task, dirfd: number, path: string, flags: number,
+): { readonly inode: Inode, readonly path: string } | number => {
+  const found = resolve(kernel, task, dirfd, path,
+    ((flags & AT_SYMLINK_NOFOLLOW) === 0 ? LOOKUP_FOLLOW : 0) | ((flags & AT_EMPTY_PATH) !== 0 ? LOOKUP_EMPTY : 0))
+  if (typeof found === 'number') return found
+  const { inode } = found
+  if (inode === undefined) return -ENOENT
+  if (isLink(inode)) return -ELOOP
+  if (inode.kind !== 'file' || (inode.superblock.flags & MS_NOEXEC) !== 0) return -EACCES
+  const denied = checkAccess(kernel, task.credentials, inode, MAY_EXEC)
+  if (denied !== 0) return denied
+  if (inode.writers > 0) return -ETXTBSY
+  return { inode, path: placePath(kernel, found) }
+}
