@@ -1,0 +1,57 @@
+/**
+ * npm run soak:cpu: a long campaign of the differential test of the processor against the host's.
+ *
+ *   npm run soak:cpu -- [--cases N] [--seed N] [--row text] [--per-row N] [--stop]
+ *
+ * Goes round the rows of the decoder's tables until N cases (default 1,000,000) were compared. Every mismatch is shrunk and
+ * printed, one a row and round; at the end comes the coverage by row. Exit status 1 if anything differed.
+ */
+import { parseArgs } from 'node:util'
+import { Campaign } from '../test/support/oracle/campaign.ts'
+import { ROWS } from '../test/support/oracle/generate.ts'
+import { whyNoOracle } from '../test/support/oracle/native.ts'
+
+const { values } = parseArgs({
+  options: {
+    cases: { type: 'string', default: '1000000' }, seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
+    row: { type: 'string' }, 'per-row': { type: 'string', default: '50' }, quiet: { type: 'boolean', default: false },
+    'max-reports': { type: 'string', default: '1000' },
+  },
+})
+
+const missing = whyNoOracle()
+if (missing !== undefined) {
+  console.error(`no oracle here: ${missing}`)
+  process.exit(2)
+}
+
+const wanted = Number(values.cases)
+const perRow = Number(values['per-row'])
+const rows = ROWS.map((_, i) => i).filter((i) => values.row === undefined || `${ROWS[i].text} ${ROWS[i].name}`.includes(values.row))
+const campaign = await Campaign.start()
+const started = performance.now()
+let seed = Number(values.seed)
+let compared = 0
+let mismatches = 0
+const broken = new Map<number, number>()
+console.log(`seed ${seed}, ${rows.length} rows`)
+while (compared < wanted) {
+  for (const row of rows) {
+    const mismatch = await campaign.row(row, seed, perRow)
+    if (mismatch !== undefined) {
+      mismatches++
+      broken.set(row, (broken.get(row) ?? 0) + 1)
+      if (mismatches <= Number(values['max-reports'])) console.log(`\n${mismatch.report}`)
+    }
+  }
+  compared = campaign.coverage.compared.reduce((sum, count) => sum + count, 0)
+  seed++
+  if (!values.quiet) console.error(`${compared} cases compared, ${mismatches} mismatches in ${broken.size} rows, ${Math.round(compared / (performance.now() - started) * 1000)} a second`)
+}
+await campaign.stop()
+console.log(`\n${compared} cases, ${mismatches} mismatches`)
+for (const [reason, count] of campaign.coverage.skipped) console.log(`  not compared: ${count}, ${reason}`)
+const never = rows.filter((row) => campaign.coverage.completed[row] === 0 && !['privileged', 'ud', 'int3', 'int'].includes(ROWS[row].name))
+console.log(`rows reached: ${rows.filter((row) => campaign.coverage.compared[row] > 0).length} of ${rows.length}; never completed: ${never.map((row) => `'${ROWS[row].text} ${ROWS[row].name}'`).join(', ') || 'none'}`)
+if (broken.size > 0) console.log(`rows that differ:\n${[...broken].map(([row, count]) => `  ${count} × ${ROWS[row].text} ${ROWS[row].name}`).join('\n')}`)
+process.exitCode = mismatches > 0 ? 1 : 0

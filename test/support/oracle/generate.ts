@@ -1,0 +1,179 @@
+/** Cases of the differential test: what fast-check draws, and the case that is made from it. */
+import fc from 'fast-check'
+import type { Row } from '../../../src/emu/decode/rows.ts'
+import { ALL_ROWS } from '../../../src/emu/decode/tables/index.ts'
+import { type Encoded, IMMEDIATE, INSTRUCTION_WORDS, MEMORY, MODRM, MORE, TARGET, encode, type Registers } from './encode.ts'
+import { CODE, CODE_END, type Case, DATA, PAGE, type Patch, STATE_FS, STATE_FX, STATE_GS, STATE_RFLAGS, STATE_RIP, STATE_SIZE } from './machine.ts'
+import { EXCLUDED_ROWS } from './exclusions.ts'
+import { FX_RECIPES, integer, mxcsr, putFxsave, putInteger, putVector, rflags, target } from './values.ts'
+
+/** Numbers that stand for a case: each, taken smaller, makes it simpler. */
+export interface Recipe {
+  /** Where the code is. */
+  readonly place: number
+  /** 16 general registers, flags, segment bases, FXSAVE image. */
+  readonly state: Uint32Array
+  readonly instructions: readonly { readonly row: number, readonly words: Uint32Array }[]
+}
+
+const STATE_RECIPES = 16 + 2 + FX_RECIPES
+
+const words = (count: number): fc.Arbitrary<Uint32Array> => fc.uint32Array({ minLength: count, maxLength: count })
+
+/** Rows that the oracle can be asked about. */
+export const ROWS: readonly Row[] = ALL_ROWS.filter((row) => !EXCLUDED_ROWS.has(row.name))
+
+/** Cases whose first instruction is of the given row; any may follow. */
+export const recipes = (row: number): fc.Arbitrary<Recipe> => {
+  const any = fc.record({ row: fc.nat(ROWS.length - 1), words: words(INSTRUCTION_WORDS) })
+  const rest = fc.oneof({ withCrossShrink: true },
+    { weight: 9, arbitrary: fc.constant<{ row: number, words: Uint32Array }[]>([]) },
+    { weight: 4, arbitrary: fc.array(any, { maxLength: 4 }) },
+    { weight: 1, arbitrary: fc.array(any, { maxLength: 19, size: 'max' }) })
+  return fc.noBias(fc.record({
+    place: fc.integer({ min: 0, max: 0xffffffff }), state: words(STATE_RECIPES), first: words(INSTRUCTION_WORDS), rest,
+  }).map(({ place, state, first, rest }) => ({ place, state, instructions: [{ row, words: first }, ...rest] }),
+  // The way back lets fast-check shrink what it did not generate itself.
+  (value) => {
+    const { place, state, instructions } = value as Recipe
+    return { place, state, first: instructions[0].words, rest: [...instructions.slice(1)] }
+  }))
+}
+
+const RSP = 4, RCX = 1, RBX = 3, RBP = 5, RSI = 6, RDI = 7, RDX = 2
+
+const isString = (row: Row): boolean => /(movs|cmps|stos|lods|scas)(_a32)?$/.test(row.name) && row.map === 0
+const isShift = (row: Row): boolean => row.operands.some(({ letter }) => letter === 'C')
+
+const initialRegisters = (recipe: Recipe, rows: readonly Row[]): Registers => {
+  const gpr = Array.from({ length: 16 }, (_, i) => integer(recipe.state[i]))
+  const claimed = gpr.map(() => false)
+  const put = (register: number, value: bigint): void => { gpr[register] = BigInt.asUintN(64, value); claimed[register] = true }
+  const pick = (register: number): number => recipe.state[register]
+  // The stack is somewhere in data, often at the edge of a page.
+  put(RSP, (pick(RSP) & 7) < 4 ? BigInt(DATA + 0x800 + (pick(RSP) >>> 8) % 0x100 * 8) : BigInt(target(pick(RSP) >>> 3)))
+  if (rows.some(isString)) {
+    for (const register of [RSI, RDI]) if ((pick(register) & 15) !== 15) put(register, BigInt(target(pick(register) >>> 4)))
+    const kind = pick(RCX) & 15
+    put(RCX, kind < 8 ? BigInt((pick(RCX) >>> 4) & 7) : kind < 14 ? BigInt((pick(RCX) >>> 4) & 0x3ff) : integer(pick(RCX) >>> 4))
+  } else if (rows.some(isShift)) {
+    if ((pick(RCX) & 3) !== 0) put(RCX, (gpr[RCX] & ~0xffn) | BigInt((pick(RCX) >>> 4) & 0x7f))
+    claimed[RCX] = true
+  }
+  for (const row of rows) {
+    if (row.name.startsWith('xlat')) put(RBX, BigInt(target(pick(RBX))))
+    if (row.name.startsWith('maskmov')) put(RDI, BigInt(target(pick(RDI))))
+    if ((row.name === 'leave' || row.name === 'enter') && (pick(RBP) & 7) !== 0) put(RBP, BigInt(target(pick(RBP) >>> 3)))
+    if (row.name === 'div' || row.name === 'idiv') {
+      // Quotients that fit.
+      if ((pick(RDX) & 3) < 2) put(RDX, (pick(RDX) & 3) === 0 ? 0n : gpr[0] >> 63n === 0n && (gpr[0] >> 31n & 1n) === 0n ? 0n : (1n << 64n) - 1n)
+      if ((pick(RDX) & 3) === 2) put(RDX, gpr[RDX] & 0xffffn)
+    }
+  }
+  const bases = [0n, BigInt(DATA), BigInt(DATA - 0x5000), 0x7000_0000_0000n, 0x1234n]
+  return { gpr, claimed, fs: bases[recipe.state[17] % bases.length], gs: bases[(recipe.state[17] >>> 8) % bases.length] }
+}
+
+/** Offset of the first instruction in the code pages: anywhere, at a page's end, at the start. */
+const placement = (place: number, length: number): number => {
+  const r = place >>> 4
+  switch (place & 15) {
+    case 0: case 1: return r & 0xfff
+    case 2: return PAGE - 1 - (r % Math.max(1, length))
+    case 3: return 2 * PAGE - 1 - (r % Math.max(1, length + 2))
+    case 4: return PAGE + (r & 0xfff)
+    case 5: return PAGE - 1 - (r & 15)
+    default: return 0x100 + (r & 0xff)
+  }
+}
+
+/** What a memory operand holds, where the row has a say in it. */
+const memoryContent = (row: Row, recipe: Uint32Array, addresses: readonly number[]): Uint8Array | undefined => {
+  const memory = recipe[MEMORY]
+  if ((memory & 15) === 15) return undefined
+  const bytes = new Uint8Array(row.name.includes('fxrstor') ? 512 : row.name.includes('frstor') || row.name.includes('fldenv') ? 108 : 16)
+  const view = new DataView(bytes.buffer)
+  const kinds = row.operands.map(({ letter }) => letter).join('')
+  if (row.name.endsWith('_indirect') && (memory & 15) < 13) view.setUint32(0, addresses[(memory >>> 4) % addresses.length], true)
+  else if (row.name === 'ldmxcsr' && (memory & 15) < 14) view.setUint32(0, mxcsr(memory >>> 4), true)
+  else if (row.name.includes('fxrstor')) {
+    putFxsave(view, 0, Array.from({ length: FX_RECIPES }, (_, i) => Math.imul(memory, 0x9e3779b1 + i * 2) >>> 0), 0)
+  } else if (row.operands.length > 0 && kinds !== 'M' && !/[VPU]/.test(kinds) && row.operands.every(({ size }) => size !== 't')) {
+    putInteger(view, 0, memory >>> 4)
+    putInteger(view, 8, recipe[MORE])
+  } else {
+    putVector(view, 0, memory >>> 4)
+    // As an 80-bit number: exponents in the middle are of more interest.
+    if ((memory & 0x300) === 0) view.setUint16(8, 0x3fff + ((memory >>> 10) & 63) - 32 | (memory >>> 31) << 15, true)
+  }
+  return bytes
+}
+
+export interface Built extends Case {
+  readonly code: Uint8Array
+  readonly start: number
+  readonly rows: readonly Row[]
+}
+
+/** The case that a recipe stands for. */
+export const build = (recipe: Recipe): Built => {
+  const rows = recipe.instructions.map(({ row }) => ROWS[row % ROWS.length])
+  const registers = initialRegisters(recipe, rows)
+  // Lengths do not depend on where the code is, but for what reaches which target: encode once to know them, and again.
+  const attempt = (start: number): { list: Encoded[], at: number[] } => {
+    let at = start
+    const starts: number[] = []
+    const list = recipe.instructions.map(({ words }, i) => {
+      starts.push(at)
+      const encoded = encode(rows[i], words, BigInt(at), registers, BigInt(Math.floor(target(words[TARGET]))))
+      at += encoded.bytes.length
+      return encoded
+    })
+    return { list, at: [...starts, at] }
+  }
+  const saved = { gpr: [...registers.gpr], claimed: [...registers.claimed] }
+  const first = attempt(CODE)
+  const start = CODE + placement(recipe.place, first.list[0].bytes.length)
+  registers.gpr.splice(0, 16, ...saved.gpr)
+  registers.claimed.splice(0, 16, ...saved.claimed)
+  const { list, at: addresses } = attempt(start)
+
+  const patches: Patch[] = []
+  list.forEach((encoded, i) => {
+    const row = rows[i]
+    const { words } = recipe.instructions[i]
+    const content = memoryContent(row, words, addresses)
+    let where = encoded.memory
+    if (row.name === 'pop' || row.name === 'popf' || row.name.startsWith('ret')) {
+      where = registers.gpr[RSP]
+      if (row.name.startsWith('ret') && content !== undefined) new DataView(content.buffer).setBigUint64(0, BigInt(addresses[(words[MEMORY] >>> 4) % addresses.length]), true)
+      // AC would make unaligned accesses fault, which we leave out.
+      if (row.name === 'popf' && content !== undefined) content[2] &= ~4
+    } else if (row.name.endsWith('_indirect') && encoded.register !== undefined && (words[MODRM] >>> 12 & 7) !== 0 && !registers.claimed[encoded.register]) {
+      registers.gpr[encoded.register] = BigInt(addresses[(words[IMMEDIATE] >>> 4) % addresses.length])
+      registers.claimed[encoded.register] = true
+    }
+    if (content !== undefined && where !== undefined && where < 0x8000_0000n) patches.push({ address: Number(where), bytes: content })
+    if (encoded.branch !== undefined) {
+      const { at, size } = encoded.branch
+      const r = words[IMMEDIATE] >>> 6
+      const kind = words[IMMEDIATE] & 63
+      const goal = kind === 0 ? addresses[r % addresses.length] : kind < 4 ? CODE + r % (CODE_END - CODE) : kind < 6 ? CODE_END - 8 + (r & 15) : addresses[i + 1 + r % (addresses.length - i - 1)]
+      const displacement = goal - addresses[i + 1]
+      for (let k = 0; k < size; k++) encoded.bytes[at + k] = (displacement >> (k * 8)) & 0xff
+    }
+  })
+  const code = new Uint8Array(list.flatMap(({ bytes }) => bytes))
+  const room = CODE_END - start
+  patches.push({ address: start, bytes: code.subarray(0, room) })
+
+  const state = new Uint8Array(STATE_SIZE)
+  const view = new DataView(state.buffer)
+  registers.gpr.forEach((value, i) => { view.setBigUint64(i * 8, value, true) })
+  view.setUint32(STATE_RIP, start, true)
+  view.setUint32(STATE_RFLAGS, rflags(recipe.state[16]), true)
+  view.setBigUint64(STATE_FS, registers.fs, true)
+  view.setBigUint64(STATE_GS, registers.gs, true)
+  putFxsave(view, STATE_FX, recipe.state, 18)
+  return { state, patches, code, start, rows }
+}
