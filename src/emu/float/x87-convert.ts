@@ -47,7 +47,8 @@ const defineFromFormat = (module: ModuleBuilder, format: Format): void => {
       f.return(signaling)
     })
     f.if(isDenormalFormat(format, magnitude), () => {
-      f.if(i32.and(control, i32.const(DE)), () => { f.callVoid(`f80_widen_${format.name}`, dst, bits) })
+      // It is loaded even if the exception is unmasked.
+      f.callVoid(`f80_widen_${format.name}`, dst, bits)
       f.return(i32.const(DE))
     })
     f.return(f.call(`f80_widen_${format.name}`, dst, bits))
@@ -239,7 +240,8 @@ const defineCompare = (module: ModuleBuilder): void => {
       const allowed = i32.and(quiet, i32.and(quietNan(a), quietNan(b)))
       f.return(select(allowed, i32.const(C0 | C2 | C3), i32.const(C0 | C2 | C3 | IE)))
     })
-    const flags = checkDenormals(f, control, a, b)
+    // An unmasked denormal exception does not keep the processor from telling how they compare.
+    const flags = checkDenormals(f, i32.or(control, i32.const(DE)), a, b)
     f.if(i32.and(isZero(a), isZero(b)), () => { f.return(i32.or(flags, i32.const(C3))) })
     const x = exponentForOrder(f, a)
     const y = exponentForOrder(f, b)

@@ -214,10 +214,11 @@ const definePack = (module: ModuleBuilder): void => {
     f.if(i32.geS(exponent, i32.const(MAX_EXPONENT)), () => {
       signal(i32.const(OE))
       f.if(isUnmasked(control, OE), () => { f.set(exponent, i32.sub(exponent, i32.const(WRAP))) })
-      // Beyond the wrapped range as well, which only FSCALE can do, and always when masked.
+      // Always when masked; beyond the wrapped range as well only FSCALE can come: infinity, however it rounds.
       f.if(i32.geS(exponent, i32.const(MAX_EXPONENT)), () => {
         const rounding = f.let(roundingOf(control))
-        const toInfinity = f.let(i32.or(i32.eq(rounding, i32.const(NEAREST)), i32.eq(rounding, select(sign, i32.const(DOWN), i32.const(UP)))))
+        const away = i32.or(i32.eq(rounding, i32.const(NEAREST)), i32.eq(rounding, select(sign, i32.const(DOWN), i32.const(UP))))
+        const toInfinity = f.let(i32.or(away, isUnmasked(control, OE)))
         f.if(toInfinity, () => {
           store(f, dst, TOP_BIT, i32.or(head, i32.const(MAX_EXPONENT)))
           signal(i32.const(C1))

@@ -82,6 +82,9 @@ const defineExtract = (module: ModuleBuilder): void => {
   })
 }
 
+/** In the answer of FPREM and FPREM1: the operands were numbers, so that C0 and C3 are told. Otherwise they stay. */
+export const HAS_QUOTIENT = 0x10000
+
 /** Bits 0 to 2 of the quotient in C1, C3 and C0. */
 const quotientBits = (quotient: Expr): Expr => {
   const q = i32.wrap(quotient)
@@ -101,11 +104,11 @@ const defineRemainder = (module: ModuleBuilder, nearest: boolean): void => {
     const { a, b } = operands(f)
     f.if(i32.or(isInfinite(a), isZero(b)), () => { invalid(f, control, dst) })
     const flags = checkDenormals(f, control, a, b)
-    f.if(isZero(a), () => { copy(f, dst, a); f.return(flags) })
+    f.if(isZero(a), () => { copy(f, dst, a); f.return(i32.or(flags, i32.const(HAS_QUOTIENT))) })
     const x = unpack(f, a)
     const packed = (exponent: Expr, significand: Expr, sign: Expr, conditions: Expr): void => {
       const value = f.let(significand)
-      const bits = f.let(i32.or(flags, conditions))
+      const bits = f.let(i32.or(i32.or(flags, conditions), i32.const(HAS_QUOTIENT)))
       f.if(i64.eqz(value), () => {
         store(f, dst, i64.const(0), signBits(a.head))
         f.return(bits)

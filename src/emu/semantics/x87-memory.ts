@@ -1,5 +1,5 @@
 /** x87 loads and stores: floats, integers, packed decimals (Intel SDM volume 2). */
-import { FLOAT_RESULT, IE, OE, UE } from '../float/constants.ts'
+import { DE, FLOAT_RESULT, IE, OE, UE } from '../float/constants.ts'
 import { type Expr, i32, i64 } from '../wasm/expression.ts'
 import type { Emitter, Semantics } from './emitter.ts'
 import type { Family } from './registry.ts'
@@ -8,12 +8,13 @@ import { INDEFINITE, OPERAND_SLOT, ST0, ST7, STACK_FAULT, controlWord, isEmpty, 
 const none = i32.const(0)
 const RESULT = i32.const(FLOAT_RESULT)
 
-/** Pushes what `fill` puts into OPERAND_SLOT unless its flags block that. */
-const push = (e: Emitter, fill: () => Expr): void => {
+/** Pushes what `fill` puts into OPERAND_SLOT unless its flags block that, those beside `harmless`. */
+const push = (e: Emitter, fill: () => Expr, harmless = 0): void => {
   const { f } = e
   f.if(isEmpty(e, ST7), () => {
     const flags = f.let(fill())
-    f.if(i32.eqz(e.call('x87_settle', flags, none)), () => { e.callVoid('x87_push', OPERAND_SLOT) })
+    const blocked = f.let(e.call('x87_settle', flags, none))
+    f.if(i32.eqz(i32.and(blocked, i32.const(~harmless))), () => { e.callVoid('x87_push', OPERAND_SLOT) })
   }, () => { e.callVoid('x87_overflow') })
 }
 
@@ -69,7 +70,8 @@ export const X87_MEMORY: Family = {
   fld_float: waiting((e) => {
     const bits = e.read(0)
     remember(e, e.address(0))
-    push(e, () => e.call(e.size === 4 ? 'f80_from_f32' : 'f80_from_f64', OPERAND_SLOT, bits, controlWord(e)))
+    // A denormal is loaded even if that exception is unmasked.
+    push(e, () => e.call(e.size === 4 ? 'f80_from_f32' : 'f80_from_f64', OPERAND_SLOT, bits, controlWord(e)), DE)
   }),
   fld_extended: waiting((e) => {
     const { low, high } = load80(e)

@@ -1,6 +1,7 @@
 /** x87 arithmetic, comparisons and functions on the register stack; moves between registers (Intel SDM volume 2). */
 import { FPU_STATUS } from '../cpu/layout.ts'
 import { C0, C1, C2, C3, CONTROL_ROUNDING_SHIFT, DOWN, IE, NEAREST, TOWARD_ZERO, UP } from '../float/constants.ts'
+import { HAS_QUOTIENT } from '../float/x87-remainder.ts'
 import { type Expr, i32, i64, select } from '../wasm/expression.ts'
 import type { Emitter, Semantics } from './emitter.ts'
 import type { Family } from './registry.ts'
@@ -88,19 +89,23 @@ const compareMemory = (integer: boolean, pops: number): Semantics => waiting((e)
   finishCompare(e, flags, pops)
 })
 
-/** FCOMI and its family: ZF, PF, CF; the condition codes but C1 stay. */
+/** FCOMI and its family: ZF, PF, CF, even with an exception unmasked; the condition codes stay. */
 const compareFlags = (quiet: boolean, pops: number): Semantics => waiting((e) => {
   const { f } = e
   remember(e)
   const i = f.let(e.stackIndex(0))
   const flags = f.let(compareOrUnderflow(e, i32.or(isEmpty(e, ST0), isEmpty(e, i)),
     () => e.call('f80_compare', register(e, ST0), register(e, i), i32.const(quiet ? 1 : 0), controlWord(e))))
-  f.if(i32.eqz(e.call('x87_settle', i32.and(flags, i32.const(~UNORDERED)), none)), () => {
-    const bit = (mask: number): Expr => i32.ne(i32.and(flags, i32.const(mask)), none)
-    e.setAllFlags({ cf: bit(C0), pf: bit(C2), zf: bit(C3), af: none, sf: none, of: none })
-    e.callVoid('x87_pop', i32.const(pops))
-  })
+  const bit = (mask: number): Expr => i32.ne(i32.and(flags, i32.const(mask)), none)
+  e.setAllFlags({ cf: bit(C0), pf: bit(C2), zf: bit(C3), af: none, sf: none, of: none })
+  f.if(i32.and(flags, i32.const(STACK_FAULT)), () => { clearC1(e) })
+  f.if(i32.eqz(settleKeepingC1(e, i32.and(flags, i32.const(~UNORDERED)))), () => { e.callVoid('x87_pop', i32.const(pops)) })
 })
+
+const clearC1 = (e: Emitter): void => { e.setState32(FPU_STATUS, i32.and(e.state32(FPU_STATUS), i32.const(~C1))) }
+/** FCOMI and FCMOV leave C1 as it is, on AMD's processors. */
+const settleKeepingC1 = (e: Emitter, flags: Expr): Expr =>
+  e.call('x87_settle', i32.or(flags, e.f.let(i32.and(e.state32(FPU_STATUS), i32.const(C1)))), none)
 
 const zeroSlot = (e: Emitter): Expr => {
   e.callVoid('f80_from_int', OPERAND_SLOT, i64.const(0))
@@ -168,6 +173,21 @@ const binary = (name: string, clear: number): Semantics => waiting((e) => {
   })
 })
 
+/** FPREM, FPREM1: C2 is told always, C0 and C3 if the operands were numbers. */
+const remainder = (name: string): Semantics => waiting((e) => {
+  const { f } = e
+  remember(e)
+  f.if(i32.or(isEmpty(e, ST0), isEmpty(e, ST1)), () => {
+    e.setState32(FPU_STATUS, i32.and(e.state32(FPU_STATUS), i32.const(~C2)))
+    e.callVoid('x87_underflow', ST0, none)
+  }, () => {
+    const a = register(e, ST0)
+    const flags = f.let(e.call(name, a, a, register(e, ST1), controlWord(e)))
+    const clear = select(i32.and(flags, i32.const(HAS_QUOTIENT)), i32.const(CONDITIONS), i32.const(C2))
+    e.callVoid('x87_finish', i32.and(flags, i32.const(~HAS_QUOTIENT)), clear, none)
+  })
+})
+
 /**
  * FXTRACT, FPTAN, FSINCOS: ST(0) becomes the first result and the second is pushed. With the stack full or ST(0) empty
  * both are indefinite; C2 and nothing else if the operand is out of range.
@@ -209,7 +229,7 @@ const functions: Family = {
   fchs: changeSign((head) => i32.xor(head, i32.const(0x8000))),
   fabs: changeSign((head) => i32.and(head, i32.const(0x7fff))),
   fsqrt: unary('f80_sqrt'), frndint: unary('f80_round'),
-  fscale: binary('f80_scale', 0), fprem: binary('f80_rem', CONDITIONS), fprem1: binary('f80_rem1', CONDITIONS),
+  fscale: binary('f80_scale', 0), fprem: remainder('f80_rem'), fprem1: remainder('f80_rem1'),
   fxtract: pushing('f80_extract', 0),
 }
 
@@ -258,7 +278,6 @@ const conditionalMove = (condition: number): Semantics => waiting((e) => {
   const i = f.let(e.stackIndex(0))
   f.if(i32.or(isEmpty(e, ST0), isEmpty(e, i)), () => { e.callVoid('x87_underflow', ST0, none) }, () => {
     f.if(e.condition(condition), () => { e.callVoid('x87_copy', register(e, ST0), register(e, i)) })
-    e.callVoid('x87_finish', none, none, none)
   })
 })
 
@@ -279,21 +298,31 @@ const moves: Family = {
     const { f } = e
     remember(e)
     const i = f.let(e.stackIndex(0))
-    f.if(isEmpty(e, ST7), () => {
-      f.if(isEmpty(e, i), () => {
-        f.if(i32.eqz(e.call('x87_settle', i32.const(IE | STACK_FAULT), none)), () => {
-          indefinite(e, OPERAND_SLOT)
-          e.callVoid('x87_push', OPERAND_SLOT)
-        })
-      }, () => {
-        e.callVoid('x87_push', register(e, i))
-        e.callVoid('x87_finish', none, none, none)
+    // Both an empty source and a full stack: the source counts.
+    f.if(isEmpty(e, i), () => {
+      f.if(i32.eqz(e.call('x87_settle', i32.const(IE | STACK_FAULT), none)), () => {
+        indefinite(e, OPERAND_SLOT)
+        e.callVoid('x87_push', OPERAND_SLOT)
       })
-    }, () => { e.callVoid('x87_overflow') })
+    }, () => {
+      f.if(isEmpty(e, ST7), () => {
+        e.callVoid('x87_push', register(e, i))
+        clearC1(e)
+      }, () => { e.callVoid('x87_overflow') })
+    })
   }),
   fst: storeStack(0), fstp: storeStack(1),
-  /** Undocumented D9 D8+i: as FSTP, but an empty ST(0) raises nothing. */
-  fstpnce: storeStack(1),
+  /** Undocumented D9 D8+i: as FSTP, but an empty ST(0) is just popped. */
+  fstpnce: waiting((e) => {
+    remember(e)
+    clearC1(e)
+    e.f.if(i32.eqz(isEmpty(e, ST0)), () => {
+      const i = e.f.let(e.stackIndex(0))
+      e.callVoid('x87_copy', register(e, i), register(e, ST0))
+      e.callVoid('x87_set_full', i)
+    })
+    e.callVoid('x87_pop', i32.const(1))
+  }),
   fxch: waiting((e) => {
     const { f } = e
     remember(e)
@@ -320,17 +349,19 @@ const moves: Family = {
 const turn = (by: number): Semantics => waiting((e) => {
   remember(e)
   e.callVoid('x87_turn', i32.const(by))
-  e.setState32(FPU_STATUS, i32.and(e.state32(FPU_STATUS), i32.const(~C1)))
+  clearC1(e)
 })
 
 const stack: Family = {
   fdecstp: turn(-1), fincstp: turn(1),
   ffree: waiting((e) => {
     remember(e)
+    clearC1(e)
     e.callVoid('x87_set_empty', e.stackIndex(0))
   }),
   ffreep: waiting((e) => {
     remember(e)
+    clearC1(e)
     e.callVoid('x87_set_empty', e.stackIndex(0))
     e.callVoid('x87_pop', i32.const(1))
   }),
