@@ -2,9 +2,13 @@
 import { streamOperations } from './console.ts'
 import { deviceOperations } from './devices.ts'
 import { directoryOperations } from './directory.ts'
+import { epollOperations } from './epoll.ts'
+import { eventOperations } from './eventfd.ts'
 import type { FileKind, FileOperations, OpenFile } from './file.ts'
 import { pipeOperations } from './pipe.ts'
 import { regularOperations } from './regular.ts'
+import { signalOperations } from './signalfd.ts'
+import { timerOperations } from './timerfd.ts'
 import { terminalOperations } from './tty.ts'
 
 /** Kinds without a row of their own can be polled and closed only. */
@@ -20,10 +24,10 @@ const makeTable = (): Record<FileKind, FileOperations> => ({
   device: deviceOperations,
   terminal: terminalOperations,
   proc: NOTHING,
-  event: NOTHING,
-  epoll: NOTHING,
-  timer: NOTHING,
-  signal: NOTHING,
+  event: eventOperations,
+  epoll: epollOperations,
+  timer: timerOperations,
+  signal: signalOperations,
   socket: NOTHING,
   pid: NOTHING,
   inotify: NOTHING,

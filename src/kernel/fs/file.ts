@@ -7,6 +7,7 @@
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
 import type { WaitQueue } from '../wait-queue.ts'
+import type { Epoll } from './epoll.ts'
 import type { Inode } from './inode.ts'
 
 export type FileKind = 'regular' | 'directory' | 'path' | 'pipe' | 'stream' | 'device' | 'terminal' | 'proc' | 'event' | 'epoll' | 'timer'
@@ -27,6 +28,8 @@ export interface OpenFile {
   /** F_SETOWN (negative: process group) and F_SETSIG. */
   owner: number
   ownerSignal: number
+  /** epoll sets that it is in, one entry for each item. */
+  watchers: Epoll[] | undefined
   /** What the kind needs beyond that: plain data, its own. */
   readonly data: unknown
 }
@@ -56,7 +59,7 @@ export interface FileOperations {
   writeFrom?(kernel: Kernel, task: Task, file: OpenFile, address: number, length: number, offset: number | undefined): number
   /** POLL* bits that hold now. */
   poll?(kernel: Kernel, file: OpenFile): number
-  /** Woken whenever `poll` may have changed. */
+  /** Woken whenever `poll` may have changed. Two queues are that of the reading and that of the writing side, in this order. */
   queues?(kernel: Kernel, file: OpenFile): readonly WaitQueue[]
   ioctl?(kernel: Kernel, task: Task, file: OpenFile, command: number, argument: number): number
   /** lseek: the new position or a negative errno. */

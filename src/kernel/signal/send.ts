@@ -94,6 +94,7 @@ export const sendSignal = (kernel: Kernel, target: Task | ThreadGroup, signal: n
   if (signal >= SIGRTMIN && info.code !== SI_USER && info.code < 0 &&
       queuedSignals(kernel, group) >= group.limits[RLIMIT_SIGPENDING][0]) return -EAGAIN
   if (!enqueue(pending, info)) return 0
+  kernel.wake(group.signalWait)
   // A task in sigtimedwait for it takes it, though it blocks it otherwise.
   for (const waiter of isTask(target) ? [target] : groupTasks(kernel, group)) {
     if (waiter.state === 'blocked' && waiter.waitSet !== undefined && setHas(waiter.waitSet, signal)) {

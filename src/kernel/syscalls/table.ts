@@ -1,7 +1,17 @@
 /** Every system call that is known, by number. Lists come from the files beside this one; a number may be listed once only. */
+import { pollCalls } from './poll.ts'
+import { epollCalls } from './epoll.ts'
+import { eventFileCalls } from './event-files.ts'
+import { ioctlCalls } from './ioctl.ts'
+import { pipeCalls } from './pipes.ts'
 import type { SyscallEntry } from './entry.ts'
 
 const LISTS: readonly (readonly SyscallEntry[])[] = [
+  pollCalls,
+  epollCalls,
+  eventFileCalls,
+  ioctlCalls,
+  pipeCalls,
 ]
 
 const byNumber: (SyscallEntry | undefined)[] = []

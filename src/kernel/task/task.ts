@@ -104,6 +104,7 @@ export interface Task {
   robustList: number
   robustListLength: number
   rseq: number
+  rseqSignature: number
   name: string
   exitStatus: number
   readonly usage: Usage
@@ -140,6 +141,8 @@ export interface ThreadGroup {
   session: number
   /** wait4 sleeps here until a child of this group changes state. */
   readonly childChange: WaitQueue
+  /** Woken when a signal is sent to one of its tasks or to all of it: for signalfd. */
+  readonly signalWait: WaitQueue
   pending: PendingSignals
   /** Signal to the parent on exit (CLONE's low byte), SIGCHLD mostly. */
   exitSignal: number
@@ -155,7 +158,7 @@ export interface ThreadGroup {
   zombie: boolean
   /** The signal by which it is stopped, 0 if it is not. */
   stopSignal: number
-  /** Job-control changes that wait4 has not told yet: the stop signal, or 0. */
+  /** Its tasks are all stopped: the signal while wait4 has not told of it yet, then the signal's negative; else 0. */
   stopReport: number
   continueReport: boolean
   /** It called execve since it was forked: setpgid by its parent fails. */
@@ -201,6 +204,8 @@ export interface PosixTimer {
   /** Cycles; 0 for once. For clocks of CPU time `expiry` is in cycles of that clock, Infinity if off. */
   interval: number
   expiry: number
+  /** TIMER_ABSTIME: the time as given, for when the clock is set. */
+  absolute: readonly [seconds: number, nanoseconds: number] | undefined
   overrun: number
   lastOverrun: number
   /** Its signal is pending: expiries count as overruns. */

@@ -1,0 +1,117 @@
+/** signalfd(2): signals as data. What can be read depends on who reads: its own signals and those of its process. */
+import { EAGAIN, EINVAL, ERESTARTSYS } from '../abi/errno.ts'
+import { O_NONBLOCK } from '../abi/fcntl.ts'
+import { dequeue } from '../signal/pending.ts'
+import type { SignalInfo, SignalSet } from '../signal/signal.ts'
+import type { Task } from '../task/task.ts'
+import { type FileOperations, type OpenFile, POLLIN } from './file.ts'
+
+export interface SignalSource {
+  readonly kind: 'signalfd'
+  /** Signals that it takes. */
+  mask: SignalSet
+}
+
+export const sourceOf = (file: OpenFile): SignalSource => file.data as SignalSource
+
+/** sizeof(struct signalfd_siginfo). */
+const INFO_SIZE = 128
+
+const encode = (info: SignalInfo, bytes: Uint8Array, at: number): void => {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at, INFO_SIZE)
+  const put = (offset: number, value: number): void => { view.setUint32(offset, value, true) }
+  const putLong = (offset: number, value: number): void => {
+    put(offset, value)
+    put(offset + 4, Math.floor(value / 0x1_0000_0000))
+  }
+  put(0, info.signal)
+  put(4, info.errno)
+  put(8, info.code)
+  const { detail } = info
+  switch (detail.kind) {
+    case 'kill':
+      put(12, detail.pid)
+      put(16, detail.uid)
+      break
+    case 'queue':
+      put(12, detail.pid)
+      put(16, detail.uid)
+      put(44, detail.valueLow)
+      put(48, detail.valueLow)
+      put(52, detail.valueHigh)
+      break
+    case 'timer':
+      put(24, detail.timer)
+      put(32, detail.overrun)
+      put(44, detail.valueLow)
+      put(48, detail.valueLow)
+      put(52, detail.valueHigh)
+      break
+    case 'child':
+      put(12, detail.pid)
+      put(16, detail.uid)
+      put(40, detail.status)
+      putLong(56, detail.userTicks)
+      putLong(64, detail.systemTicks)
+      break
+    case 'fault':
+      putLong(72, detail.address)
+      break
+    case 'poll':
+      put(20, detail.fd)
+      put(28, detail.band)
+      break
+    case 'system-call':
+      putLong(72, detail.address)
+      break
+    case 'raw': {
+      // As rt_sigqueueinfo has it: pid and uid, then the value.
+      const raw = new DataView(detail.bytes.buffer, detail.bytes.byteOffset, detail.bytes.byteLength)
+      if (detail.bytes.byteLength < 20) break
+      put(12, raw.getUint32(4, true))
+      put(16, raw.getUint32(8, true))
+      put(44, raw.getUint32(12, true))
+      put(48, raw.getUint32(12, true))
+      put(52, raw.getUint32(16, true))
+    }
+  }
+}
+
+/** What `dequeue` is to leave: all but the source's signals. */
+const others = (source: SignalSource): SignalSet => [~source.mask[0] >>> 0, ~source.mask[1] >>> 0]
+
+const take = (task: Task, source: SignalSource): SignalInfo | undefined => {
+  const held = others(source)
+  return dequeue(task.pending, held) ?? dequeue(task.group.pending, held)
+}
+
+export const signalOperations: FileOperations = {
+  read: (kernel, task, file, length) => {
+    const count = Math.floor(length / INFO_SIZE)
+    if (count === 0) return -EINVAL
+    const source = sourceOf(file)
+    const infos: SignalInfo[] = []
+    while (infos.length < count) {
+      const info = take(task, source)
+      if (info === undefined) break
+      infos.push(info)
+    }
+    if (infos.length === 0) {
+      if ((file.flags & O_NONBLOCK) !== 0) return -EAGAIN
+      if (kernel.interrupted(task)) return -ERESTARTSYS
+      return kernel.block(task, [task.group.signalWait])
+    }
+    const bytes = new Uint8Array(infos.length * INFO_SIZE)
+    infos.forEach((info, index) => { encode(info, bytes, index * INFO_SIZE) })
+    return bytes
+  },
+  poll: (kernel, file) => {
+    const { mask } = sourceOf(file)
+    const task = kernel.current
+    if (task === undefined) return 0
+    const own = task.pending.set
+    const shared = task.group.pending.set
+    return ((own[0] | shared[0]) & mask[0]) !== 0 || ((own[1] | shared[1]) & mask[1]) !== 0 ? POLLIN : 0
+  },
+  queues: (kernel) => kernel.current === undefined ? [] : [kernel.current.group.signalWait],
+}

@@ -1,0 +1,98 @@
+/**
+ * timerfd_create(2): timers that are read. A periodic one is not armed again until it is looked at, as in Linux: what it
+ * missed is counted then.
+ */
+import { EAGAIN, EINVAL, ENOTTY, ERESTARTSYS } from '../abi/errno.ts'
+import { O_NONBLOCK } from '../abi/fcntl.ts'
+import type { Kernel } from '../kernel.ts'
+import { cyclesToTimespec, type Time, timeUntil } from '../time/clock.ts'
+import { arm, disarm, makeTimer, type Timer } from '../time/timer-queue.ts'
+import { waitQueue, type WaitQueue } from '../wait-queue.ts'
+import { type FileOperations, type OpenFile, POLLIN } from './file.ts'
+
+/** The timer in the queue is the description's data itself, so that it is found when it fires. */
+export interface FileTimer extends Timer {
+  readonly clock: number
+  /** Cycles; 0: once. */
+  interval: number
+  /** Cycle of the expiry that was not forwarded yet; −1: none. */
+  expired: number
+  /** Expiries not read yet, without those that `expired` adds. */
+  ticks: number
+  readonly readable: WaitQueue
+}
+
+export const makeFileTimer = (clock: number): FileTimer =>
+  ({ ...makeTimer('file', 0), clock, interval: 0, expired: -1, ticks: 0, readable: waitQueue() })
+
+export const fileTimerOf = (file: OpenFile): FileTimer => file.data as FileTimer
+
+export const fireFileTimer = (kernel: Kernel, timer: Timer, expired = kernel.now): void => {
+  const fileTimer = timer as FileTimer
+  fileTimer.expired = expired
+  fileTimer.ticks++
+  kernel.wake(fileTimer.readable)
+}
+
+/** Arms a periodic timer that has fired for its next expiry, counting those that passed meanwhile. */
+const forward = (kernel: Kernel, timer: FileTimer): void => {
+  const { expired, interval } = timer
+  if (expired < 0 || interval === 0) return
+  const missed = Math.floor((kernel.now - expired) / interval)
+  timer.ticks += missed
+  timer.expired = -1
+  arm(kernel.state.timers, timer, expired + (missed + 1) * interval)
+}
+
+export interface TimerSetting { readonly value: Time, readonly interval: Time }
+
+export const getFileTimer = (kernel: Kernel, timer: FileTimer): TimerSetting => {
+  forward(kernel, timer)
+  return {
+    value: timer.place < 0 ? [0, 0] : timeUntil(kernel, timer.deadline),
+    interval: cyclesToTimespec(kernel, timer.interval),
+  }
+}
+
+/** Sets it: `deadline` is a cycle, Infinity for off. */
+export const setFileTimer = (kernel: Kernel, timer: FileTimer, deadline: number, interval: number): void => {
+  timer.expired = -1
+  timer.ticks = 0
+  timer.interval = interval
+  arm(kernel.state.timers, timer, deadline)
+}
+
+const SIZE = 8
+const TFD_IOC_SET_TICKS = 0x4008_5400
+
+export const timerOperations: FileOperations = {
+  read: (kernel, task, file, length) => {
+    if (length < SIZE) return -EINVAL
+    const timer = fileTimerOf(file)
+    if (timer.ticks === 0) {
+      if ((file.flags & O_NONBLOCK) !== 0) return -EAGAIN
+      if (kernel.interrupted(task)) return -ERESTARTSYS
+      return kernel.block(task, [timer.readable])
+    }
+    forward(kernel, timer)
+    const bytes = new Uint8Array(SIZE)
+    const view = new DataView(bytes.buffer)
+    view.setUint32(0, timer.ticks, true)
+    view.setUint32(4, Math.floor(timer.ticks / 0x1_0000_0000), true)
+    timer.ticks = 0
+    timer.expired = -1
+    return bytes
+  },
+  poll: (_kernel, file) => fileTimerOf(file).ticks > 0 ? POLLIN : 0,
+  queues: (_kernel, file) => [fileTimerOf(file).readable],
+  ioctl: (kernel, task, file, command, argument) => {
+    if (command !== TFD_IOC_SET_TICKS) return -ENOTTY
+    const ticks = kernel.user(task).i64(argument)
+    if (ticks === 0) return -EINVAL
+    const timer = fileTimerOf(file)
+    timer.ticks = ticks
+    kernel.wake(timer.readable)
+    return 0
+  },
+  release: (kernel, file) => { disarm(kernel.state.timers, fileTimerOf(file)) },
+}

@@ -1,0 +1,46 @@
+/** ioctl(2): the requests that every file takes; the rest is the file's own. */
+import { EBADF, ENOTTY } from '../abi/errno.ts'
+import { O_ASYNC, O_NONBLOCK } from '../abi/fcntl.ts'
+import { int32, uint32 } from '../abi/numbers.ts'
+import { FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD, FIOQSIZE } from '../abi/termios.ts'
+import { getFile } from '../fs/descriptor.ts'
+import { operationsOf } from '../fs/file-operations.ts'
+import { inodeSize } from '../fs/inode.ts'
+import type { Kernel } from '../kernel.ts'
+import type { Task } from '../task/task.ts'
+import type { Args, SyscallEntry } from './entry.ts'
+
+const ioctl = (kernel: Kernel, task: Task, args: Args): number => {
+  const fd = int32(args[0])
+  const file = getFile(task, fd)
+  if (file === undefined) return -EBADF
+  const command = uint32(args[1])
+  const argument = args[2]
+  const user = kernel.user(task)
+  switch (command) {
+    case FIOCLEX: case FIONCLEX: {
+      const descriptor = task.files.slots[fd]
+      if (descriptor !== undefined) descriptor.closeOnExec = command === FIOCLEX
+      return 0
+    }
+    case FIONBIO: case FIOASYNC: {
+      const flag = command === FIONBIO ? O_NONBLOCK : O_ASYNC
+      file.flags = user.u32(argument) !== 0 ? file.flags | flag : file.flags & ~flag
+      return 0
+    }
+    case FIOQSIZE:
+      if (file.kind !== 'regular' && file.kind !== 'directory') return -ENOTTY
+      user.setI64(argument, inodeSize(kernel, file.inode))
+      return 0
+    case FIONREAD:
+      if (file.kind !== 'regular') break
+      user.setU32(argument, Math.max(inodeSize(kernel, file.inode) - file.position, 0))
+      return 0
+    default:
+  }
+  return operationsOf(file).ioctl?.(kernel, task, file, command, argument) ?? -ENOTTY
+}
+
+export const ioctlCalls: readonly SyscallEntry[] = [
+  { number: 16, name: 'ioctl', args: ['fd:fd', 'cmd:cmd', 'arg:address'], handler: ioctl, status: 'full' },
+]
