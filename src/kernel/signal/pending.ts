@@ -21,6 +21,12 @@ export const isSignalDue = (task: Task): boolean => {
   return ((own[0] | shared[0]) & ~mask[0]) !== 0 || ((own[1] | shared[1]) & ~mask[1]) !== 0
 }
 
+/** Blocks other signals than before: some may be due now. */
+export const setSignalMask = (task: Task, mask: SignalSet): void => {
+  task.signalMask = mask
+  task.signalDue = isSignalDue(task) || task.group.stopSignal !== 0
+}
+
 /** SIGKILL waits: even what no other signal wakes must come back. */
 export const isKilled = (task: Task): boolean => setHas(task.pending.set, SIGKILL)
 

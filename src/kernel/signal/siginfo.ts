@@ -23,7 +23,7 @@ export const groupUsage = (kernel: Kernel, group: ThreadGroup): Pick<Usage, 'use
 }
 
 /** SIGCHLD (or the exit signal) for a child that changed state; `code` is CLD_*. */
-export const childInfo = (kernel: Kernel, group: ThreadGroup, code: number, status: number, signal = SIGCHLD): SignalInfo => {
+export const childInfo = (kernel: Kernel, group: ThreadGroup, code: number, status: number, signal: number = SIGCHLD): SignalInfo => {
   const usage = groupUsage(kernel, group)
   const ticks = (cycles: number): number => Math.floor(cycles * CLOCK_TICKS / kernel.config.cpuHz)
   return {

@@ -4,9 +4,19 @@ import { epollCalls } from './epoll.ts'
 import { eventFileCalls } from './event-files.ts'
 import { ioctlCalls } from './ioctl.ts'
 import { pipeCalls } from './pipes.ts'
+import { futexCalls } from './futex.ts'
+import { identityCalls } from './identity.ts'
+import { processCalls } from './process.ts'
+import { signalCalls } from './signals.ts'
+import { threadCalls } from './threads.ts'
 import type { SyscallEntry } from './entry.ts'
 
 const LISTS: readonly (readonly SyscallEntry[])[] = [
+  threadCalls,
+  signalCalls,
+  processCalls,
+  identityCalls,
+  futexCalls,
   pollCalls,
   epollCalls,
   eventFileCalls,

@@ -6,6 +6,7 @@
 import { CLD_DUMPED, CLD_EXITED, CLD_KILLED, SA_NOCLDWAIT, SIG_IGN, SIGCHLD } from '../abi/signals.ts'
 import { leaveDescriptors } from '../fs/descriptor.ts'
 import { leavePathContext } from '../fs/path.ts'
+import { leaveTerminal } from '../fs/tty-jobs.ts'
 import type { Kernel } from '../kernel.ts'
 import { releaseSpace } from '../mm/space.ts'
 import { BadAddress } from '../mm/user-memory.ts'
@@ -112,6 +113,7 @@ const endGroup = (kernel: Kernel, group: ThreadGroup, leader: Task): void => {
     state.mainStatus = group.exitStatus
     state.mainExitCycle = state.now
   }
+  if (group.session === group.tgid) leaveTerminal(kernel, group, true)
   killOrphaned(kernel, group, state.groups.get(group.parent), group)
   reparentChildren(kernel, group)
   tellOfExit(kernel, group)

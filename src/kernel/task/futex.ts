@@ -7,6 +7,7 @@
 import type { Kernel } from '../kernel.ts'
 import type { AddressSpace } from '../mm/address-space.ts'
 import { VMA_SHARED } from '../mm/address-space.ts'
+import type { UserMemory } from '../mm/user-memory.ts'
 import { findVma } from '../mm/vma.ts'
 import type { FutexWaiter } from './futex-table.ts'
 
@@ -72,4 +73,17 @@ export const wakeFutexWord = (kernel: Kernel, space: AddressSpace, address: numb
   const woken = wakeFutex(kernel, shared, count)
   const own = futexKey(space, address, true)
   if (woken < count && own !== shared) wakeFutex(kernel, own, count - woken)
+}
+
+/** A priority-inheriting lock goes to the task that has waited longest. @returns false if none waits */
+export const handOverLock = (kernel: Kernel, user: UserMemory, space: AddressSpace, address: number, flags: number): boolean => {
+  for (const isPrivate of [true, false]) {
+    const waiter = kernel.state.futexes.waiters.get(futexKey(space, address, isPrivate))?.find((w) => w.lock)
+    if (waiter === undefined) continue
+    wakeWaiter(kernel, waiter)
+    const others = kernel.state.futexes.waiters.get(waiter.key)?.some((w) => w.lock) === true
+    user.setU32(address, (waiter.tid | flags | (others ? FUTEX_WAITERS : 0)) >>> 0)
+    return true
+  }
+  return false
 }

@@ -1,7 +1,7 @@
 /** Robust mutexes (set_robust_list(2), Documentation/locking/robust-futex-ABI.rst): what a dying task held is marked so. */
 import type { Kernel } from '../kernel.ts'
 import { BadAddress, type UserMemory } from '../mm/user-memory.ts'
-import { FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, futexKey, wakeFutexWord, wakeWaiter } from './futex.ts'
+import { FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, handOverLock, wakeFutexWord } from './futex.ts'
 import type { Task } from './task.ts'
 
 /** ROBUST_LIST_LIMIT: lists may be circular. */
@@ -20,11 +20,8 @@ const markDead = (kernel: Kernel, task: Task, user: UserMemory, address: number,
   }
   if ((value & FUTEX_TID_MASK) !== task.tid) return
   user.setU32(address, ((value & FUTEX_WAITERS) | FUTEX_OWNER_DIED) >>> 0)
-  if (!isPi && (value & FUTEX_WAITERS) !== 0) wakeFutexWord(kernel, task.mm, address, 1)
-  if (isPi) for (const isPrivate of [true, false]) {
-    const waiter = kernel.state.futexes.waiters.get(futexKey(task.mm, address, isPrivate))?.find((w) => w.lock)
-    if (waiter !== undefined) { wakeWaiter(kernel, waiter); break }
-  }
+  if (isPi) handOverLock(kernel, user, task.mm, address, FUTEX_OWNER_DIED)
+  else if ((value & FUTEX_WAITERS) !== 0) wakeFutexWord(kernel, task.mm, address, 1)
 }
 
 export const exitRobustList = (kernel: Kernel, task: Task): void => {

@@ -1,0 +1,98 @@
+/** One slice of one task on one virtual CPU: user code, system calls, faults and signals until it ends, blocks or is gone. */
+import { EXIT_FAULT, EXIT_SYSCALL } from '../../emu/processor.ts'
+import type { Kernel } from '../kernel.ts'
+import { deliverSignals } from '../signal/deliver.ts'
+import { signalFault } from '../signal/faults.ts'
+import { killForMemory } from '../signal/out-of-memory.ts'
+import type { VirtualCpu } from '../state.ts'
+import { dispatch, SYSCALL_CYCLES } from '../syscalls/dispatch.ts'
+import { updateRseq } from '../task/rseq.ts'
+import type { Task } from '../task/task.ts'
+import { checkCpuTimers, cyclesToCpuTimer } from '../time/itimers.ts'
+import { nextDeadline } from '../time/timer-queue.ts'
+import { isAlone } from './schedule.ts'
+
+/** Virtual cost of an exception. */
+const FAULT_CYCLES = 200
+/** `Processor.run` takes less than 2^31. */
+const LONGEST_RUN = 2 ** 30
+
+/** The CPU's clock moved on: the world's follows. */
+const advance = (kernel: Kernel, cpu: VirtualCpu, cycles: number): void => {
+  const { state } = kernel
+  cpu.clock += cycles
+  state.cycle = cpu.clock
+  if (cpu.clock > state.now) state.now = cpu.clock
+}
+
+const handleFault = (kernel: Kernel, task: Task): void => {
+  if (kernel.outOfFrames) {
+    // The instruction runs again when there is room.
+    kernel.outOfFrames = false
+    kernel.yielded = true
+    killForMemory(kernel)
+  } else {
+    signalFault(kernel, task)
+  }
+}
+
+/**
+ * Runs the task for at most `budget` cycles.
+ * @param isNew the CPU did not have the task in its last slice
+ * @param alone no other task could run when the slice began: it ends when that changes
+ */
+export const runSlice = (kernel: Kernel, cpu: VirtualCpu, task: Task, budget: number, isNew: boolean, alone: boolean): void => {
+  const { state, processor } = kernel
+  state.cycle = cpu.clock
+  if (cpu.clock > state.now) state.now = cpu.clock
+  const end = cpu.clock + budget
+  cpu.sliceEnd = end
+  kernel.current = task
+  kernel.yielded = false
+  kernel.load(task)
+  if (isNew) updateRseq(kernel, task)
+  kernel.outside.observer.onSlice(cpu.clock, cpu.index, task.tid, budget)
+  let joined = false
+  for (;;) {
+    if (task.syscall !== undefined) {
+      advance(kernel, cpu, SYSCALL_CYCLES)
+      dispatch(kernel, task)
+    }
+    if (task.state === 'running' && task.signalDue && task.syscall === undefined) deliverSignals(kernel, task)
+    if (task.state !== 'running') break
+    if (kernel.yielded) {
+      kernel.yielded = false
+      if (!isAlone(state, cpu)) break
+    }
+    if (alone && state.runqueue.length > 0) {
+      joined = true
+      break
+    }
+    const limit = Math.min(end, nextDeadline(state.timers))
+    const left = Math.min(limit - cpu.clock, cyclesToCpuTimer(kernel, task), LONGEST_RUN)
+    if (left <= 0) break
+    const reason = processor.run(left, cpu.clock)
+    const { executed } = processor
+    task.usage.userCycles += executed
+    advance(kernel, cpu, executed)
+    if (reason === EXIT_SYSCALL) {
+      advance(kernel, cpu, SYSCALL_CYCLES)
+      dispatch(kernel, task)
+    } else if (reason === EXIT_FAULT) {
+      advance(kernel, cpu, FAULT_CYCLES)
+      task.usage.systemCycles += FAULT_CYCLES
+      handleFault(kernel, task)
+    } else {
+      checkCpuTimers(kernel, task)
+    }
+  }
+  kernel.current = undefined
+  if (task.state === 'running') {
+    checkCpuTimers(kernel, task)
+    // What ended early may be preempted too; but one that is not alone any more goes on for a slice of the usual length.
+    cpu.sliceEnd = joined ? cpu.clock + 1 : cpu.clock
+  } else {
+    cpu.tid = 0
+    task.usage.voluntarySwitches++
+  }
+}

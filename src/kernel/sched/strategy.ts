@@ -1,0 +1,41 @@
+/**
+ * Scheduling strategies: which runnable task a virtual CPU takes, and for how long. To add one: a file-local object here and a row
+ * in STRATEGIES; its draws go through `entropy.decide` only, so that a trace can drive them.
+ */
+import type { WorldConfig } from '../config.ts'
+import type { Entropy } from '../outside.ts'
+
+export interface SchedulingStrategy {
+  /** Which of `count` ≥ 1 candidates, the longest waiting first. */
+  pick(entropy: Entropy, count: number): number
+  /** Cycles until the scheduler looks again, at least 1. */
+  slice(entropy: Entropy): number
+}
+
+/** Long enough that switches cost little; short enough that programs that wait for each other get on. */
+const ROUND_ROBIN_CYCLES = 50_000
+
+const ROUND_ROBIN: SchedulingStrategy = {
+  pick: () => 0,
+  slice: () => ROUND_ROBIN_CYCLES,
+}
+
+/**
+ * Slices are spread evenly over orders of magnitude, from 2^3 to 2^18 cycles: half of them are shorter than 1,500, which is
+ * what makes rare interleavings come up, and the mean is 26,000, which keeps the cost of switching small.
+ */
+const FIRST_OCTAVE = 3
+const OCTAVES = 15
+const STEPS_SHIFT = 10
+const STEPS = 1 << STEPS_SHIFT
+
+const RANDOM: SchedulingStrategy = {
+  pick: (entropy, count) => count === 1 ? 0 : entropy.decide('pick', count),
+  slice: (entropy) => {
+    const drawn = entropy.decide('slice', OCTAVES * STEPS)
+    const base = 1 << (FIRST_OCTAVE + (drawn >> STEPS_SHIFT))
+    return base + ((base * (drawn & (STEPS - 1))) >> STEPS_SHIFT)
+  },
+}
+
+export const STRATEGIES: Readonly<Record<WorldConfig['strategy'], SchedulingStrategy>> = { 'round-robin': ROUND_ROBIN, random: RANDOM }

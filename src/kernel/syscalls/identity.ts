@@ -1,0 +1,57 @@
+/** Numbers of tasks, process groups and sessions (getpid(2), setpgid(2), setsid(2)). */
+import { EACCES, EINVAL, EPERM, ESRCH } from '../abi/errno.ts'
+import { int32 } from '../abi/numbers.ts'
+import type { Kernel } from '../kernel.ts'
+import { processGroupMembers } from '../signal/send.ts'
+import { INIT_PID } from '../task/exit.ts'
+import type { Task, ThreadGroup } from '../task/task.ts'
+import type { Args, SyscallEntry } from './entry.ts'
+
+/** The process of a pid, also by a thread's number; the caller's for 0. */
+const find = (kernel: Kernel, task: Task, pid: number): ThreadGroup | undefined =>
+  pid === 0 ? task.group : kernel.state.groups.get(pid) ?? kernel.state.tasks.get(pid)?.group
+
+const setpgid = (kernel: Kernel, task: Task, args: Args): number => {
+  const pid = int32(args[0]) || task.group.tgid
+  const wanted = int32(args[1]) || pid
+  if (wanted < 0) return -EINVAL
+  const group = kernel.state.groups.get(pid)
+  if (group === undefined) return kernel.state.tasks.has(pid) ? -EINVAL : -ESRCH
+  const own = task.group
+  if (group.parent === own.tgid) {
+    if (group.session !== own.session) return -EPERM
+    if (group.didExec) return -EACCES
+  } else if (group !== own) {
+    return -ESRCH
+  }
+  if (group.session === group.tgid) return -EPERM
+  if (wanted !== pid && !processGroupMembers(kernel, wanted).some((member) => member.session === own.session)) return -EPERM
+  group.processGroup = wanted
+  return 0
+}
+
+const setsid = (kernel: Kernel, task: Task): number => {
+  const { group } = task
+  if (group.session === group.tgid || processGroupMembers(kernel, group.tgid).length > 0) return -EPERM
+  group.session = group.tgid
+  group.processGroup = group.tgid
+  group.controllingTerminal = 0
+  return group.session
+}
+
+const getppid = (kernel: Kernel, task: Task): number => {
+  // The virtual init is told as such only where Linux would have it: the first process has no parent in its world.
+  const { parent } = task.group
+  return parent === INIT_PID || kernel.state.groups.has(parent) ? parent : 0
+}
+
+export const identityCalls: readonly SyscallEntry[] = [
+  { number: 39, name: 'getpid', args: [], handler: (_kernel, task) => task.group.tgid, status: 'full' },
+  { number: 109, name: 'setpgid', args: ['pid:pid', 'pgid:pid'], handler: setpgid, status: 'full' },
+  { number: 110, name: 'getppid', args: [], handler: getppid, status: 'full' },
+  { number: 111, name: 'getpgrp', args: [], handler: (_kernel, task) => task.group.processGroup, status: 'full' },
+  { number: 112, name: 'setsid', args: [], handler: setsid, status: 'full' },
+  { number: 121, name: 'getpgid', args: ['pid:pid'], handler: (kernel, task, args) => find(kernel, task, int32(args[0]))?.processGroup ?? -ESRCH, status: 'full' },
+  { number: 124, name: 'getsid', args: ['pid:pid'], handler: (kernel, task, args) => find(kernel, task, int32(args[0]))?.session ?? -ESRCH, status: 'full' },
+  { number: 186, name: 'gettid', args: [], handler: (_kernel, task) => task.tid, status: 'full' },
+]

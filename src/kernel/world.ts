@@ -1,0 +1,221 @@
+/**
+ * A world from its first instruction to its end: makes the state from the configuration, runs slices, jumps over time in
+ * which every task waits.
+ */
+import type { PhysicalMemory } from '../emu/memory.ts'
+import type { Processor } from '../emu/processor.ts'
+import { ENOENT, ERRNO_NAMES } from './abi/errno.ts'
+import type { WorldConfig } from './config.ts'
+import { AT_FDCWD, type Image, readImage } from './exec/image.ts'
+import { execProgram } from './exec/exec.ts'
+import { deliverInput } from './fs/console.ts'
+import { LOOKUP_DIRECTORY, LOOKUP_FOLLOW, resolveInode } from './fs/path.ts'
+import { openStandardFiles, setUpFileSystems } from './fs/setup.ts'
+import { makeDescriptorTable } from './fs/descriptor.ts'
+import type { FsState } from './fs/fs-state.ts'
+import { makeIpc } from './ipc/ipc-state.ts'
+import { Kernel } from './kernel.ts'
+import { createSpace } from './mm/space.ts'
+import type { Outside } from './outside.ts'
+import { choose, isAlone, nextCpu } from './sched/schedule.ts'
+import { runSlice } from './sched/slice.ts'
+import { STRATEGIES } from './sched/strategy.ts'
+import { signalActions } from './signal/signal.ts'
+import type { KernelState, VirtualCpu } from './state.ts'
+import { initialCredentials, makeGroup, makeTask } from './task/create.ts'
+import { INIT_PID } from './task/exit.ts'
+import { futexTable } from './task/futex-table.ts'
+import { allocatePid } from './task/pids.ts'
+import type { Task } from './task/task.ts'
+import { makeClocks } from './time/clock.ts'
+import { fireTimers } from './time/timer-actions.ts'
+import { nextDeadline, timerQueue } from './time/timer-queue.ts'
+import { makeVdso } from './vdso/vdso-state.ts'
+import { waitQueue } from './wait-queue.ts'
+
+export type WorldStop =
+  /** The slices that were asked for have run. */
+  | { readonly reason: 'running' }
+  /** The world has ended; the main program's wait status. */
+  | { readonly reason: 'exited', readonly status: number }
+  /** Every task waits, one at least for console input; the next timer is due at the deadline (a cycle; Infinity: none). */
+  | { readonly reason: 'input', readonly deadline: number }
+  /** Every task waits, and nothing can wake one. */
+  | { readonly reason: 'deadlock' }
+  /** config.cycleLimit was reached. */
+  | { readonly reason: 'timeout' }
+
+const RUNNING: WorldStop = { reason: 'running' }
+
+/** The program can't be run. */
+export class WorldError extends Error {
+  readonly errno: number
+
+  constructor(message: string, errno: number) {
+    super(message)
+    this.name = 'WorldError'
+    this.errno = errno
+  }
+}
+
+/** Number of the first process, below which none is given: programs treat 1 and 2 specially. */
+const FIRST_PID = 100
+/** A terminal is asked for input (^C) this often while programs run, in virtual seconds. */
+const CONSOLE_POLL_SECONDS = 0.01
+const CONSOLE_POLL_BYTES = 4096
+/** A task that nobody competes with runs this long, in virtual seconds. */
+const ALONE_SECONDS = 0.01
+/** How long other processes may outlive the main one, in virtual seconds. */
+const LINGER_SECONDS = 10
+
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+const makeState = (config: WorldConfig): KernelState => ({
+  now: 0, cycle: 0,
+  tasks: new Map(), groups: new Map(), runqueue: [],
+  cpus: Array.from({ length: config.cpus }, (_, index): VirtualCpu => ({ index, clock: 0, tid: 0, sliceEnd: 0 })),
+  lastPid: FIRST_PID - 1, lastSpaceId: 0, zeroFrame: 0,
+  timers: timerQueue(), futexes: futexTable(),
+  unknownSyscalls: new Set(), consoleInput: waitQueue(),
+  mainPid: 0, mainStatus: undefined, mainExitCycle: 0, nextConsolePoll: 0,
+  hostname: config.hostname, domainname: '(none)',
+  // Set up next: it needs a kernel to work with.
+  fs: undefined as unknown as FsState,
+  clocks: makeClocks(config.epochSeconds), ipc: makeIpc(), vdso: makeVdso(),
+})
+
+/** The first task: leader of its group, session and process group, child of nobody in the world. */
+const makeFirstTask = (kernel: Kernel): Task => {
+  const { config, state } = kernel
+  const pid = allocatePid(kernel)
+  const group = makeGroup(kernel, { tgid: pid, parent: INIT_PID, processGroup: pid, session: pid })
+  const { fs } = state
+  const task = makeTask(kernel, {
+    tid: pid, group, mm: createSpace(kernel), files: makeDescriptorTable(),
+    fs: { kind: 'path-context', users: 1, root: fs.root, cwd: fs.root, umask: 0o022 },
+    actions: signalActions(), credentials: initialCredentials(config.uid, config.gid), name: 'init',
+  })
+  state.tasks.set(pid, task)
+  state.groups.set(pid, group)
+  state.mainPid = pid
+  return task
+}
+
+/** As execvp does: a name without a slash is looked for in PATH. */
+const findProgram = (kernel: Kernel, task: Task): Image => {
+  const { program, argv, env } = kernel.config
+  const tryPath = (path: string): Image | number => readImage(kernel, task, AT_FDCWD, path, 0, path, argv, env)
+  let failure = -ENOENT
+  if (program.includes('/') || program === '') {
+    const image = tryPath(program)
+    if (typeof image !== 'number') return image
+    failure = image
+  } else {
+    const path = env.find((variable) => variable.startsWith('PATH='))?.slice(5) ?? DEFAULT_PATH
+    for (const directory of path.split(':')) {
+      const image = tryPath(directory === '' ? program : `${directory}/${program}`)
+      if (typeof image !== 'number') return image
+      if (image !== -ENOENT) failure = image
+    }
+  }
+  throw new WorldError(`can't run ${program}: ${ERRNO_NAMES.get(-failure) ?? String(-failure)}`, -failure)
+}
+
+/** @throws WorldError if the program can't be run */
+export const createWorld = (config: WorldConfig, memory: PhysicalMemory, processor: Processor, outside: Outside): Kernel => {
+  const kernel = new Kernel(config, memory, processor, outside, makeState(config))
+  const { state } = kernel
+  processor.randomWord = () => {
+    const bytes = outside.entropy.randomBytes(4)
+    return bytes[0] | (bytes[1] << 8) | (bytes[2] << 16) | (bytes[3] << 24)
+  }
+  state.zeroFrame = memory.allocate()
+  Object.assign(state, { fs: setUpFileSystems(kernel) })
+  const task = makeFirstTask(kernel)
+  kernel.current = task
+  const cwd = resolveInode(kernel, task, AT_FDCWD, config.cwd, LOOKUP_FOLLOW | LOOKUP_DIRECTORY)
+  if (typeof cwd === 'number') throw new WorldError(`can't start in ${config.cwd}: ${ERRNO_NAMES.get(-cwd) ?? String(-cwd)}`, -cwd)
+  if (cwd.kind === 'directory') task.fs.cwd = cwd
+  openStandardFiles(kernel, task)
+  const image = findProgram(kernel, task)
+  outside.observer.onTaskStart(0, task.tid, INIT_PID, task.tid)
+  kernel.load(task)
+  execProgram(kernel, task, image)
+  kernel.current = undefined
+  kernel.makeRunnable(task)
+  return kernel
+}
+
+/** Input from outside: what a terminal's user typed, or what a pipe delivers; empty at its end. */
+export const provideInput = (kernel: Kernel, bytes: Uint8Array): void => {
+  kernel.state.cycle = kernel.state.now
+  deliverInput(kernel, bytes)
+}
+
+/** Every task waits: time jumps to the next deadline, and what is due happens. */
+export const skipToDeadline = (kernel: Kernel): void => { jumpTo(kernel, nextDeadline(kernel.state.timers)) }
+
+const jumpTo = (kernel: Kernel, cycle: number): void => {
+  const { state } = kernel
+  if (cycle === Infinity) return
+  if (cycle > state.now) state.now = cycle
+  state.cycle = state.now
+  fireTimers(kernel)
+}
+
+/** Nothing can run. */
+const idle = (kernel: Kernel): WorldStop | undefined => {
+  const { state, config } = kernel
+  const deadline = nextDeadline(state.timers)
+  if (state.mainStatus !== undefined) {
+    if (deadline > state.mainExitCycle + LINGER_SECONDS * config.cpuHz) return { reason: 'exited', status: state.mainStatus }
+  } else if (state.consoleInput.tids.length > 0) {
+    return { reason: 'input', deadline }
+  } else if (deadline === Infinity) {
+    return { reason: 'deadlock' }
+  }
+  jumpTo(kernel, Math.min(deadline, config.cycleLimit))
+  return undefined
+}
+
+const pollConsole = (kernel: Kernel): void => {
+  const { state, config } = kernel
+  state.nextConsolePoll = state.now + CONSOLE_POLL_SECONDS * config.cpuHz
+  const bytes = kernel.outside.console.read(CONSOLE_POLL_BYTES)
+  if (bytes !== undefined) provideInput(kernel, bytes)
+}
+
+/** One slice, or one jump in time. */
+const step = (kernel: Kernel): WorldStop | undefined => {
+  const { state, config } = kernel
+  if (state.mainStatus !== undefined &&
+      (state.tasks.size === 0 || state.now > state.mainExitCycle + LINGER_SECONDS * config.cpuHz)) {
+    return { reason: 'exited', status: state.mainStatus }
+  }
+  if (state.now >= config.cycleLimit) return { reason: 'timeout' }
+  if (nextDeadline(state.timers) <= state.now) {
+    state.cycle = state.now
+    fireTimers(kernel)
+  }
+  if (config.stdio[0] === 'tty' && state.now >= state.nextConsolePoll) pollConsole(kernel)
+  const cpu = nextCpu(state)
+  if (cpu === undefined) return idle(kernel)
+  const strategy = STRATEGIES[config.strategy]
+  const before = cpu.tid
+  const task = choose(kernel, cpu, strategy)
+  // A CPU can be without its task only if affinity sent that elsewhere.
+  if (cpu.tid === 0) return undefined
+  const alone = isAlone(state, cpu)
+  const length = alone ? Math.floor(ALONE_SECONDS * config.cpuHz) : strategy.slice(kernel.outside.entropy)
+  runSlice(kernel, cpu, task, Math.max(1, Math.min(length, nextDeadline(state.timers) - cpu.clock, config.cycleLimit - cpu.clock)), cpu.tid !== before, alone)
+  return undefined
+}
+
+/** Runs at most `slices` slices. */
+export const runWorld = (kernel: Kernel, slices: number): WorldStop => {
+  for (let done = 0; done < slices; done++) {
+    const stop = step(kernel)
+    if (stop !== undefined) return stop
+  }
+  return RUNNING
+}
