@@ -133,7 +133,8 @@ export interface Progress {
 }
 
 export interface Session<R extends SessionResult = SessionResult> {
-  readonly kernel: Kernel
+  /** undefined if a replay went astray before the program was loaded. */
+  readonly kernel: Kernel | undefined
   /** Runs for some milliseconds; the result once the world has ended. Never throws for what the guest does. */
   advance(): R | undefined
   /** Ends the session at the next opportunity, keeping what it has: outcome 'interrupted'. */

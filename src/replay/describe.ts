@@ -1,0 +1,138 @@
+/** Events as text for people: system calls in the manner of strace, the others in a few words. */
+import { ERRNO_NAMES } from '../kernel/abi/errno.ts'
+import { SYSCALLS } from '../kernel/syscalls/table.ts'
+import type { EventOf, TraceEvent } from '../trace/events.ts'
+import { enumName, flagNames, signalName } from './names.ts'
+import { hexOf } from './state-hash.ts'
+
+const TWO_32 = 0x1_0000_0000
+const AT_FDCWD = -100
+/** No address, and no result that is not an errno, is in here. */
+const MAX_ERRNO = 4095
+/** Strings are cut after so many characters. */
+const SHOWN = 256
+
+/** A byte string as C writes it. */
+export const quote = (bytes: string): string => {
+  let text = ''
+  for (const char of bytes.length > SHOWN ? bytes.slice(0, SHOWN) : bytes) {
+    const code = char.charCodeAt(0)
+    if (char === '"' || char === '\\') text += `\\${char}`
+    else if (code === 10) text += '\\n'
+    else if (code === 13) text += '\\r'
+    else if (code === 9) text += '\\t'
+    else text += code >= 32 && code < 127 ? char : `\\x${code.toString(16).padStart(2, '0')}`
+  }
+  return `"${text}"${bytes.length > SHOWN ? '...' : ''}`
+}
+
+const quoteBytes = (bytes: Uint8Array): string => quote(String.fromCharCode(...bytes.subarray(0, SHOWN + 1)))
+
+const int32 = (value: number): number => value | 0
+const address = (value: number): string => value === 0 ? 'NULL' : value < 0 ? `0x${BigInt.asUintN(64, BigInt(value)).toString(16)}` : `0x${value.toString(16)}`
+
+export const errnoText = (value: number): string => {
+  const name = ERRNO_NAMES.get(-value)
+  return name === undefined ? String(value) : `-1 ${name}`
+}
+
+const argumentText = (type: string, value: number, string: string | undefined): string => {
+  const match = /^(\w+)(?:[([](\w+)[)\]])?\*?$/.exec(type)
+  const kind = match?.[1] ?? type
+  const name = match?.[2] ?? ''
+  switch (kind) {
+    case 'path': case 'string': return value === 0 ? 'NULL' : string === undefined ? address(value) : quote(string)
+    case 'fd': case 'int': case 'pid': return String(int32(value))
+    case 'dirfd': return int32(value) === AT_FDCWD ? 'AT_FDCWD' : String(int32(value))
+    case 'uint': case 'uid': case 'gid': return value === 0xffff_ffff || value === -1 ? '-1' : String(value >>> 0)
+    case 'mode': return value === 0 ? '0' : `0${(value >>> 0).toString(8)}`
+    case 'signal': return int32(value) === 0 ? '0' : signalName(int32(value))
+    case 'flags': return flagNames(name, value >= TWO_32 || value < -TWO_32 ? value : value >>> 0)
+    case 'enum': return enumName(name, int32(value))
+    case 'cmd': return value >= 0 && value < 4096 ? String(value) : address(value)
+    case 'size': case 'offset': case 'long': return String(value)
+    default: return address(value)
+  }
+}
+
+const RETURNS_ADDRESS = new Set(['mmap', 'mremap', 'brk', 'shmat'])
+
+const resultText = (name: string, result: number): string =>
+  result < 0 && result >= -MAX_ERRNO ? errnoText(result) : RETURNS_ADDRESS.has(name) ? address(result) : String(result)
+
+export interface Call {
+  readonly number: number
+  readonly args: ArrayLike<number>
+  readonly strings: readonly (string | undefined)[]
+}
+
+/** `openat(AT_FDCWD, "/etc/passwd", O_RDONLY)`. */
+export const callText = ({ number, args, strings }: Call): string => {
+  const entry = SYSCALLS[number]
+  if (entry === undefined) return `syscall_${number}(${Array.from(args, address).join(', ')})`
+  let used = 0
+  const texts = entry.args.map((spec, i) => {
+    const type = spec.slice(spec.indexOf(':') + 1)
+    const string = type === 'path' || type === 'string' ? strings[used++] : undefined
+    return argumentText(type, args[i] ?? 0, string)
+  })
+  // A mode means something only when a file may be made (O_CREAT, __O_TMPFILE).
+  const flags = entry.args.findIndex((spec) => spec.endsWith(':flags(O)'))
+  if (flags >= 0 && entry.args[flags + 1]?.endsWith(':mode') === true && (args[flags] & 0o2000_0100) === 0) texts.length = flags + 1
+  return `${entry.name}(${texts.join(', ')})`
+}
+
+const syscallText = (event: EventOf<'syscall'>): string => {
+  const name = SYSCALLS[event.number]?.name ?? ''
+  const waited = event.cycle - event.started
+  return `${callText(event)} = ${resultText(name, event.result)}${waited > 0 ? ` <${waited} cycles>` : ''}`
+}
+
+/** As wait4 gives it. */
+export const statusText = (status: number): string => {
+  const signal = status & 0x7f
+  if (signal === 0) return `exit ${(status >> 8) & 0xff}`
+  return `killed by ${signalName(signal)}${(status & 0x80) !== 0 ? ' (core)' : ''}`
+}
+
+const orErrno = <T>(value: T | number, text: (value: T) => string): string => typeof value === 'number' ? errnoText(value) : text(value)
+
+/** What happened, without when and to whom. */
+export const eventText = (event: TraceEvent): string => {
+  switch (event.type) {
+    case 'slice': return `slice of ${event.budget} cycles on CPU ${event.cpu}${event.draws.length > 0 ? `, drawn ${event.draws.join(' ')}` : ''}`
+    case 'syscall': return syscallText(event)
+    case 'draw': return `drawn ${event.draws.join(' ')}`
+    case 'random': return `${event.bytes.length} random bytes ${hexOf(event.bytes.subarray(0, 16))}${event.bytes.length > 16 ? '...' : ''}`
+    case 'lstat': return `host: lstat ${quote(event.path)} of mount ${event.mount}: ${orErrno(event.stat, (stat) => `mode ${stat[2].toString(8)}, ${stat[7]} bytes`)}`
+    case 'readdir': return `host: list ${quote(event.path)} of mount ${event.mount}: ${orErrno(event.entries, (entries) => `${entries.length} entries`)}`
+    case 'readlink': return `host: readlink ${quote(event.path)} of mount ${event.mount}: ${orErrno(event.target, quote)}`
+    case 'readFile': return `host: read ${quote(event.path)} of mount ${event.mount}: ${event.blob < 0 ? errnoText(event.blob) : `blob ${event.blob}`}`
+    case 'input': return event.bytes === undefined ? 'end of input' : `input ${quoteBytes(event.bytes)}`
+    case 'output': return `output of ${event.length} bytes to ${event.fd}${event.error < 0 ? `: ${errnoText(event.error)}` : ''}`
+    case 'signal': return `${signalName(event.signal)} (code ${event.code}): ${event.action}`
+    case 'taskStart': return `started by ${event.parent}${event.tgid === event.tid ? '' : `, a thread of ${event.tgid}`}`
+    case 'taskExit': return `gone: ${statusText(event.status)}`
+    case 'exec': return `runs ${quote(event.path)}`
+    case 'unknownSyscall': return `unknown system call ${event.number}`
+    case 'checkpoint': return `state hash ${hexOf(event.hash)}`
+    case 'end': return `end: ${event.outcome}${event.status >= 0 ? `, ${statusText(event.status)}` : ''}${event.message === '' ? '' : `: ${event.message}`}`
+  }
+}
+
+/** One line: number, virtual time in seconds, task, what happened. */
+export const eventLine = (event: TraceEvent, number: number, cpuHz: number): string => {
+  const time = 'cycle' in event ? (event.cycle / cpuHz).toFixed(9) : ''
+  const task = 'tid' in event ? String(event.tid) : ''
+  return `${String(number).padStart(8)} ${time.padStart(14)} ${task.padStart(6)}  ${eventText(event)}`
+}
+
+/** An event for machines: plain JSON, bytes in hexadecimal, byte strings as latin1. */
+export const eventJson = (event: TraceEvent, number: number): { readonly [key: string]: unknown } => {
+  const json: Record<string, unknown> = { event: number }
+  for (const [key, value] of Object.entries(event)) {
+    json[key] = value instanceof Uint8Array ? hexOf(value) : ArrayBuffer.isView(value) ? Array.from(value as unknown as ArrayLike<number>) : value ?? null
+  }
+  if (event.type === 'syscall') json.text = syscallText(event)
+  return json
+}

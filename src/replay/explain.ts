@@ -1,0 +1,48 @@
+/** How a world stands, in lines for people: who waits for what in a deadlock, what was going on when something failed. */
+import type { Kernel } from '../kernel/kernel.ts'
+import type { Task } from '../kernel/task/task.ts'
+import { callText } from './describe.ts'
+import { peekString } from './peek.ts'
+import { SYSCALLS } from '../kernel/syscalls/table.ts'
+import type { Divergence, Outcome } from './session.ts'
+import { eventText } from './describe.ts'
+
+/** No list is longer. */
+const MOST_TASKS = 50
+
+const what = (kernel: Kernel, task: Task): string => {
+  const { syscall } = task
+  if (syscall === undefined) return task.state
+  const specs = SYSCALLS[syscall.number]?.args ?? []
+  const strings = specs.flatMap((spec, i) => /:(path|string)$/.test(spec) ? [peekString(kernel.memory, task.mm, syscall.args[i], 256)] : [])
+  const deadline = task.sleep.deadline === Infinity ? '' : `, until ${(task.sleep.deadline / kernel.config.cpuHz).toFixed(6)} s`
+  return `${task.state} in ${callText({ number: syscall.number, args: syscall.args, strings })} since ${(syscall.started / kernel.config.cpuHz).toFixed(6)} s${deadline}`
+}
+
+export const explain = (kernel: Kernel, outcome: Outcome): string[] => {
+  const { state } = kernel
+  const living = [...state.tasks.values()].filter((task) => task.state !== 'zombie' && task.state !== 'dead')
+  const lines: string[] = []
+  if (outcome === 'deadlock') lines.push('every task waits, and nothing can wake one:')
+  else if (outcome === 'failed' && kernel.current !== undefined) lines.push(`task ${kernel.current.tid} (${kernel.current.name}) was acting, rip ${hexRip(kernel)}`)
+  for (const task of living.slice(0, MOST_TASKS)) {
+    const thread = task.group.tgid === task.tid ? '' : `, thread of ${task.group.tgid}`
+    lines.push(`  task ${task.tid} (${task.name}${thread}): ${what(kernel, task)}`)
+  }
+  if (living.length > MOST_TASKS) lines.push(`  … and ${living.length - MOST_TASKS} more`)
+  return lines
+}
+
+const hexRip = (kernel: Kernel): string => `0x${kernel.processor.cpu.rip.toString(16)}`
+
+/** What differs, and where, in lines. */
+export const explainDivergence = (divergence: Divergence): string[] => {
+  const { event, cycle, task, rip, expected, actual, lastCheckpoint } = divergence
+  return [
+    `event ${event}: ${divergence.what}`,
+    `  at cycle ${cycle}${task === 0 ? '' : `, task ${task}`}${rip === undefined ? '' : `, rip 0x${rip.toString(16)}`}`,
+    `  in the trace: ${expected === undefined ? 'nothing more' : eventText(expected)}`,
+    `  in the replay: ${actual === undefined ? 'a question that the trace does not answer' : eventText(actual)}`,
+    lastCheckpoint < 0 ? '  no checkpoint was reached before' : `  the states were equal at event ${lastCheckpoint}`,
+  ]
+}

@@ -1,0 +1,13 @@
+/** Answers from the host and the seed: for worlds that are run or recorded. */
+import type { WorldConfig } from '../kernel/config.ts'
+import { SeededEntropy } from './entropy.ts'
+import type { SessionHost } from './session.ts'
+import type { Sources } from './tap.ts'
+
+export const hostSources = (config: WorldConfig, host: SessionHost): Sources => ({
+  entropy: new SeededEntropy(config.seed),
+  files: host.files,
+  readInput: (max) => host.console.readInput(max, 0),
+  write: (fd, bytes) => host.console.write(fd, bytes),
+  setRaw: (raw) => { host.console.setRaw(raw) },
+})

@@ -1,0 +1,324 @@
+/**
+ * A hash of all that makes up a world: the kernel's state as plain data, registers, and guest memory by content.
+ *
+ * Objects are numbered in the order in which they are first seen, and written in that order with references as numbers:
+ * two states have one hash exactly if they have the same shape and values, shared references and cycles included. Frames
+ * of guest memory are numbered in the same way, so that which frame a page happens to be in does not matter.
+ *
+ * A checkpoint costs what changed: the hash of a frame is kept until the frame is written (FRAME_DIRTY). After flags were
+ * cleared the processor must forget the frames that it may write to directly, so that it sets them again.
+ */
+import createXXHash, { type XXHash } from 'xxhash-wasm'
+import { FRAMES, PAGE_SHIFT, PAGE_SIZE } from '../emu/cpu/layout.ts'
+import { FRAME_DIRTY, type PhysicalMemory } from '../emu/memory.ts'
+import type { Kernel } from '../kernel/kernel.ts'
+import { PTE_FRAME } from '../kernel/mm/address-space.ts'
+
+const xxhash = await createXXHash()
+
+const FIRST_FRAME = FRAMES >>> PAGE_SHIFT
+const BUFFER_BYTES = 1 << 16
+/** The second half of the hash starts from another seed: 'Retrogra'. */
+const SECOND_SEED = 0x52657472_6f677261n
+
+/** What comes next in the stream that is hashed. */
+const UNDEFINED = 0, NULL = 1, TRUE = 2, FALSE = 3, NUMBER = 4, NARROW = 5, WIDE = 6, REFERENCE = 7, OBJECT = 8, ARRAY = 9, MAP = 10,
+  SET = 11, BYTES = 12, FRAME = 13, TABLE = 14, CONSTANT = 15
+
+/** Maps whose values are frames: the `kind` of the object that has them, and the key. */
+const FRAME_MAPS: { readonly [kind: string]: string } = { file: 'pages', 'shared-memory': 'frames' }
+/** Of the root: fields that are frames. */
+const FRAME_FIELDS: ReadonlySet<string> = new Set(['zeroFrame'])
+/** Contents of host files: they never change. */
+const CONSTANT_FIELDS: ReadonlySet<string> = new Set(['hostContents'])
+
+const TYPED_ARRAYS = [Uint8Array, Int8Array, Uint16Array, Int16Array, Uint32Array, Int32Array, Float32Array, Float64Array] as const
+
+const nameOf = (value: object): string => (Object.getPrototypeOf(value) as { constructor?: { name?: string } } | null)?.constructor?.name ?? 'an object without a prototype'
+
+export class StateHasher {
+  readonly #memory: PhysicalMemory
+  #low!: XXHash<bigint>
+  #high!: XXHash<bigint>
+  readonly #bytes = new Uint8Array(BUFFER_BYTES)
+  readonly #view = new DataView(this.#bytes.buffer)
+  #at = 0
+  readonly #numbers = new Map<object, number>()
+  readonly #queue: object[] = []
+  readonly #keys = new Map<string, number>()
+  /** By frame from FIRST_FRAME on: its hash in two words, whether that is known, and its number in the hash being made. */
+  #frameHashes = new Uint32Array(0)
+  #frameKnown = new Uint8Array(0)
+  #frameNumbers = new Int32Array(0)
+  #frames = 0
+  readonly #constants = new WeakMap<Uint8Array, readonly [number, number]>()
+  /** What the last hash took: objects that were written, frames that had to be hashed, frames in all. */
+  readonly cost = { objects: 0, dirtyFrames: 0, frames: 0 }
+
+  constructor(memory: PhysicalMemory) {
+    this.#memory = memory
+  }
+
+  /** 16 bytes: the state of the whole world. */
+  hashWorld(kernel: Kernel): Uint8Array {
+    kernel.save()
+    const hash = this.hash(kernel.state)
+    if (this.cost.dirtyFrames > 0) kernel.processor.flushTlb()
+    return hash
+  }
+
+  /** 16 bytes: whatever can be reached from `state`. If `cost.dirtyFrames` is not 0 afterwards, the processor's TLB must be flushed. */
+  hash(state: object): Uint8Array {
+    this.#begin()
+    this.#reference(state)
+    for (let i = 0; i < this.#queue.length; i++) this.#content(this.#queue[i])
+    this.cost.objects = this.#queue.length
+    this.cost.frames = this.#frames
+    this.#flush()
+    // Nothing of the world is kept alive.
+    this.#numbers.clear()
+    this.#queue.length = 0
+    const result = new Uint8Array(16)
+    const view = new DataView(result.buffer)
+    view.setBigUint64(0, this.#low.digest())
+    view.setBigUint64(8, this.#high.digest())
+    return result
+  }
+
+  #begin(): void {
+    this.#low = xxhash.create64(0n)
+    this.#high = xxhash.create64(SECOND_SEED)
+    this.#at = 0
+    this.#numbers.clear()
+    this.#queue.length = 0
+    this.#keys.clear()
+    this.#frames = 0
+    this.cost.dirtyFrames = 0
+    const frames = (this.#memory.u8.length >>> PAGE_SHIFT) - FIRST_FRAME
+    if (frames > this.#frameKnown.length) {
+      const hashes = new Uint32Array(frames * 2)
+      hashes.set(this.#frameHashes)
+      this.#frameHashes = hashes
+      const known = new Uint8Array(frames)
+      known.set(this.#frameKnown)
+      this.#frameKnown = known
+      this.#frameNumbers = new Int32Array(frames)
+    } else {
+      this.#frameNumbers.fill(0)
+    }
+  }
+
+  // ——— The stream ———
+
+  #flush(): void {
+    const bytes = this.#bytes.subarray(0, this.#at)
+    this.#low.update(bytes)
+    this.#high.update(bytes)
+    this.#at = 0
+  }
+
+  /** A place for `count` bytes. */
+  #room(count: number): number {
+    if (this.#at + count > BUFFER_BYTES) this.#flush()
+    const at = this.#at
+    this.#at = at + count
+    return at
+  }
+
+  #tag(tag: number): void { this.#bytes[this.#room(1)] = tag }
+
+  #tagged(tag: number, word: number): void {
+    const at = this.#room(5)
+    this.#bytes[at] = tag
+    this.#view.setUint32(at + 1, word, true)
+  }
+
+  #text(text: string): void {
+    let wide = false
+    for (let i = 0; i < text.length && !wide; i++) wide = text.charCodeAt(i) > 0xff
+    this.#tagged(wide ? WIDE : NARROW, text.length)
+    if (wide) {
+      for (let i = 0; i < text.length; i++) this.#view.setUint16(this.#room(2), text.charCodeAt(i), true)
+    } else {
+      for (let i = 0; i < text.length; i++) this.#bytes[this.#room(1)] = text.charCodeAt(i)
+    }
+  }
+
+  #raw(bytes: Uint8Array): void {
+    if (bytes.length > BUFFER_BYTES) {
+      this.#flush()
+      this.#low.update(bytes)
+      this.#high.update(bytes)
+    } else {
+      this.#bytes.set(bytes, this.#room(bytes.length))
+    }
+  }
+
+  // ——— Values ———
+
+  #value(value: unknown): void {
+    switch (typeof value) {
+      case 'number': {
+        const at = this.#room(9)
+        this.#bytes[at] = NUMBER
+        this.#view.setFloat64(at + 1, value, true)
+        return
+      }
+      case 'string': this.#text(value); return
+      case 'boolean': this.#tag(value ? TRUE : FALSE); return
+      case 'undefined': this.#tag(UNDEFINED); return
+      case 'object':
+        if (value === null) this.#tag(NULL)
+        else this.#reference(value)
+        return
+      default: throw new TypeError(`a ${typeof value} is not plain data: it has no place in the state of a world`)
+    }
+  }
+
+  /** The object's number; its content is written when its turn comes. */
+  #reference(object: object): void {
+    let number = this.#numbers.get(object)
+    if (number === undefined) {
+      number = this.#queue.length
+      this.#numbers.set(object, number)
+      this.#queue.push(object)
+    }
+    this.#tagged(REFERENCE, number)
+  }
+
+  /** Names of fields come again and again: their text is written once. */
+  #key(key: string): void {
+    let number = this.#keys.get(key)
+    if (number === undefined) {
+      number = this.#keys.size
+      this.#keys.set(key, number)
+      this.#text(key)
+    }
+    this.#view.setUint32(this.#room(4), number, true)
+  }
+
+  #content(object: object): void {
+    if (Array.isArray(object)) {
+      this.#tagged(ARRAY, object.length)
+      for (let i = 0; i < object.length; i++) this.#value(object[i])
+    } else if (object instanceof Map) {
+      this.#tagged(MAP, object.size)
+      for (const [key, value] of object) {
+        this.#value(key)
+        this.#value(value)
+      }
+    } else if (object instanceof Set) {
+      this.#tagged(SET, object.size)
+      for (const value of object) this.#value(value)
+    } else if (ArrayBuffer.isView(object)) {
+      this.#typedArray(object)
+    } else {
+      this.#fields(object as { readonly [key: string]: unknown })
+    }
+  }
+
+  #typedArray(array: ArrayBufferView): void {
+    const type = TYPED_ARRAYS.findIndex((constructor) => array instanceof constructor)
+    if (type < 0) throw new TypeError(`a ${nameOf(array)} has no place in the state of a world`)
+    this.#tagged(BYTES, type)
+    this.#tagged(BYTES, array.byteLength)
+    this.#raw(new Uint8Array(array.buffer, array.byteOffset, array.byteLength))
+  }
+
+  #fields(object: { readonly [key: string]: unknown }): void {
+    const prototype: unknown = Object.getPrototypeOf(object)
+    if (prototype !== Object.prototype && prototype !== null) throw new TypeError(`${nameOf(object)} is not plain data: it has no place in the state of a world`)
+    const keys = Object.keys(object)
+    const { kind } = object
+    const frameMap = typeof kind === 'string' && Object.hasOwn(FRAME_MAPS, kind) ? FRAME_MAPS[kind] : ''
+    this.#tagged(OBJECT, keys.length)
+    for (const key of keys) {
+      const value = object[key]
+      this.#key(key)
+      if (key === frameMap && value instanceof Map) this.#frameMap(value as ReadonlyMap<number, number>)
+      else if (key === 'tables' && kind === 'address-space') this.#pageTables(value as ReadonlyMap<number, Int32Array>)
+      else if (CONSTANT_FIELDS.has(key) && Array.isArray(value)) this.#constantContents(value as readonly Uint8Array[])
+      else if (FRAME_FIELDS.has(key) && typeof value === 'number') this.#frame(value)
+      else this.#value(value)
+    }
+  }
+
+  // ——— Memory ———
+
+  #frameMap(map: ReadonlyMap<number, number>): void {
+    this.#tagged(MAP, map.size)
+    for (const [page, frame] of map) {
+      this.#value(page)
+      this.#frame(frame)
+    }
+  }
+
+  #pageTables(tables: ReadonlyMap<number, Int32Array>): void {
+    this.#tagged(MAP, tables.size)
+    for (const [index, table] of tables) {
+      this.#value(index)
+      this.#tag(TABLE)
+      for (let slot = 0; slot < table.length; slot++) {
+        const entry = table[slot]
+        if (entry === 0) continue
+        const at = this.#room(6)
+        this.#view.setUint16(at, slot, true)
+        this.#view.setUint32(at + 2, entry & ~PTE_FRAME, true)
+        this.#frame(entry & PTE_FRAME)
+      }
+      this.#view.setUint16(this.#room(2), 0xffff, true)
+    }
+  }
+
+  #frame(frame: number): void {
+    const index = frame - FIRST_FRAME
+    // 0 stands for no frame.
+    if (index < 0) {
+      this.#value(frame)
+      return
+    }
+    const known = this.#frameNumbers[index]
+    if (known !== 0) {
+      this.#tagged(FRAME, known)
+      return
+    }
+    this.#frameNumbers[index] = ++this.#frames
+    if (this.#frameKnown[index] === 0 || (this.#memory.flags(frame) & FRAME_DIRTY) !== 0) this.#hashFrame(frame, index)
+    this.#tagged(FRAME, this.#frames)
+    const at = this.#room(8)
+    this.#view.setUint32(at, this.#frameHashes[index * 2], true)
+    this.#view.setUint32(at + 4, this.#frameHashes[index * 2 + 1], true)
+  }
+
+  #hashFrame(frame: number, index: number): void {
+    const [high, low] = wordsOf(xxhash.h64Raw(this.#memory.u8.subarray(frame * PAGE_SIZE, (frame + 1) * PAGE_SIZE)))
+    this.#frameHashes[index * 2] = low
+    this.#frameHashes[index * 2 + 1] = high
+    this.#frameKnown[index] = 1
+    this.#memory.clearFlag(frame, FRAME_DIRTY)
+    this.cost.dirtyFrames++
+  }
+
+  #constantContents(contents: readonly Uint8Array[]): void {
+    this.#tagged(CONSTANT, contents.length)
+    for (const content of contents) {
+      let words = this.#constants.get(content)
+      if (words === undefined) {
+        words = wordsOf(xxhash.h64Raw(content))
+        this.#constants.set(content, words)
+      }
+      this.#tagged(CONSTANT, content.length)
+      const at = this.#room(8)
+      this.#view.setUint32(at, words[0], true)
+      this.#view.setUint32(at + 4, words[1], true)
+    }
+  }
+}
+
+const scratch = new DataView(new ArrayBuffer(8))
+const wordsOf = (hash: bigint): readonly [high: number, low: number] => {
+  scratch.setBigUint64(0, hash)
+  return [scratch.getUint32(0), scratch.getUint32(4)]
+}
+
+export const hexOf = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')

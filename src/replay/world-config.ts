@@ -1,0 +1,118 @@
+/** A world's configuration in the head of a trace: to plain data and back, checked, as a trace may come from anywhere. */
+import type { GeneratedFile, MountConfig, MountSource, StdioKind, WorldConfig } from '../kernel/config.ts'
+import { isMap, type Plain } from '../trace/msgpack.ts'
+
+type PlainMap = { readonly [key: string]: Plain }
+
+export const configToPlain = (config: WorldConfig): PlainMap => ({
+  ...config,
+  argv: [...config.argv],
+  env: [...config.env],
+  mounts: config.mounts.map(({ guest, source }) => ({ guest, source: { ...source } })),
+  files: config.files.map(({ path, mode, content, symlink }) => ({
+    path, mode, ...(content === undefined ? {} : { content }), ...(symlink === undefined ? {} : { symlink }),
+  })),
+  stdio: [...config.stdio],
+  terminal: { ...config.terminal },
+})
+
+/** The configuration can't be used; the message says which part. */
+export class ConfigError extends Error {}
+
+const fail = (what: string): never => { throw new ConfigError(`the configuration of its world has a bad '${what}'`) }
+
+class Fields {
+  readonly #map: PlainMap
+  readonly #where: string
+
+  constructor(value: Plain | undefined, where: string) {
+    this.#map = isMap(value) ? value : fail(where)
+    this.#where = where === '' ? '' : `${where}.`
+  }
+
+  get(name: string): Plain | undefined { return Object.hasOwn(this.#map, name) ? this.#map[name] : undefined }
+  has(name: string): boolean { return this.get(name) !== undefined }
+  fail(name: string): never { return fail(this.#where + name) }
+
+  /** A byte string: no code unit above 255, no NUL. */
+  text(name: string): string {
+    const value = this.get(name)
+    // eslint-disable-next-line no-control-regex -- NUL ends a guest's string
+    return typeof value === 'string' && /^[\x01-\xff]*$/.test(value) ? value : this.fail(name)
+  }
+
+  number(name: string, minimum: number, maximum: number): number {
+    const value = this.get(name)
+    return typeof value === 'number' && value >= minimum && value <= maximum ? value : this.fail(name)
+  }
+
+  integer(name: string, minimum: number, maximum: number): number {
+    const value = this.number(name, minimum, maximum)
+    return Number.isSafeInteger(value) ? value : this.fail(name)
+  }
+
+  choice<T extends string>(name: string, values: readonly T[]): T {
+    const value = this.get(name)
+    return values.find((known) => known === value) ?? this.fail(name)
+  }
+
+  list<T>(name: string, parse: (value: Plain, where: string) => T): T[] {
+    const value = this.get(name)
+    return Array.isArray(value) ? (value as readonly Plain[]).map((element, i) => parse(element, `${this.#where}${name}[${i}]`)) : this.fail(name)
+  }
+
+  texts(name: string): string[] { return this.list(name, (value, where) => new Fields({ value }, where).text('value')) }
+  inner(name: string): Fields { return new Fields(this.get(name), this.#where + name) }
+}
+
+const STDIO: readonly StdioKind[] = ['tty', 'pipe', 'file', 'null']
+const MAX_ID = 2 ** 32 - 2
+
+const parseSource = (fields: Fields): MountSource => {
+  const kind = fields.choice('kind', ['host', 'host-rw', 'tmpfs', 'proc', 'dev'])
+  return kind === 'host' || kind === 'host-rw' ? { kind, host: fields.text('host') } : { kind }
+}
+
+const parseMount = (value: Plain, where: string): MountConfig => {
+  const fields = new Fields(value, where)
+  return { guest: fields.text('guest'), source: parseSource(fields.inner('source')) }
+}
+
+const parseFile = (value: Plain, where: string): GeneratedFile => {
+  const fields = new Fields(value, where)
+  const content = fields.get('content')
+  if (content !== undefined && !(content instanceof Uint8Array)) fields.fail('content')
+  return {
+    path: fields.text('path'), mode: fields.integer('mode', 0, 0o7777),
+    ...(content instanceof Uint8Array ? { content } : {}), ...(fields.has('symlink') ? { symlink: fields.text('symlink') } : {}),
+  }
+}
+
+/** @throws ConfigError */
+export const configFromPlain = (plain: PlainMap): WorldConfig => {
+  const fields = new Fields(plain, '')
+  const terminal = fields.inner('terminal')
+  const stdio = fields.list('stdio', (value, where) => new Fields({ kind: value }, where).choice('kind', STDIO))
+  if (stdio.length !== 3) fields.fail('stdio')
+  const seed = fields.get('seed')
+  return {
+    program: fields.text('program'),
+    argv: fields.texts('argv'),
+    env: fields.texts('env'),
+    cwd: fields.text('cwd'),
+    mounts: fields.list('mounts', parseMount),
+    files: fields.list('files', parseFile),
+    hostname: fields.text('hostname'),
+    cpus: fields.integer('cpus', 1, 64),
+    seed: typeof seed === 'string' ? seed : fields.fail('seed'),
+    strategy: fields.choice('strategy', ['round-robin', 'random']),
+    cpuHz: fields.number('cpuHz', 1, 2 ** 53),
+    epochSeconds: fields.number('epochSeconds', -(2 ** 53), 2 ** 53),
+    uid: fields.integer('uid', 0, MAX_ID),
+    gid: fields.integer('gid', 0, MAX_ID),
+    stdio: [stdio[0], stdio[1], stdio[2]],
+    terminal: { rows: terminal.integer('rows', 0, 0xffff), columns: terminal.integer('columns', 0, 0xffff) },
+    memoryLimit: fields.number('memoryLimit', 0, Infinity),
+    cycleLimit: fields.number('cycleLimit', 0, Infinity),
+  }
+}
