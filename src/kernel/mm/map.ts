@@ -63,6 +63,14 @@ export const flagRange = (kernel: Kernel, space: AddressSpace, start: number, en
   mergeAround(kernel, space, start, end)
 }
 
+/** Names the areas of a range (PR_SET_VMA_ANON_NAME). */
+export const nameRange = (kernel: Kernel, space: AddressSpace, start: number, end: number, name: string): void => {
+  splitAt(kernel, space, start)
+  splitAt(kernel, space, end)
+  for (let index = vmaIndex(space, start); index < space.vmas.length && space.vmas[index].start < end; index++) space.vmas[index].name = name
+  mergeAround(kernel, space, start, end)
+}
+
 /** Moves the pages of one area's part to a new area elsewhere. */
 export const movePages = (kernel: Kernel, space: AddressSpace, from: number, length: number, to: number): void => {
   moveEntries(space, from / PAGE_SIZE, (from + length) / PAGE_SIZE, to / PAGE_SIZE)

@@ -9,9 +9,27 @@ import { identityCalls } from './identity.ts'
 import { processCalls } from './process.ts'
 import { signalCalls } from './signals.ts'
 import { threadCalls } from './threads.ts'
+import { MEMORY_SYSCALLS } from './memory.ts'
+import { MEMORY_ADVICE_SYSCALLS } from './memory-advice.ts'
+import { TIME_SYSCALLS } from './time.ts'
+import { CREDENTIAL_SYSCALLS } from './credentials.ts'
+import { PRCTL_SYSCALLS } from './prctl.ts'
+import { RESOURCE_SYSCALLS } from './resources.ts'
+import { SCHEDULING_SYSCALLS } from './scheduling.ts'
+import { SYSTEM_SYSCALLS } from './system.ts'
+import { OBSOLETE_SYSCALLS } from './obsolete.ts'
 import type { SyscallEntry } from './entry.ts'
 
 const LISTS: readonly (readonly SyscallEntry[])[] = [
+  MEMORY_SYSCALLS,
+  MEMORY_ADVICE_SYSCALLS,
+  TIME_SYSCALLS,
+  CREDENTIAL_SYSCALLS,
+  PRCTL_SYSCALLS,
+  RESOURCE_SYSCALLS,
+  SCHEDULING_SYSCALLS,
+  SYSTEM_SYSCALLS,
+  OBSOLETE_SYSCALLS,
   threadCalls,
   signalCalls,
   processCalls,

@@ -96,6 +96,8 @@ export const makeTask = (kernel: Kernel, parts: TaskParts): Task => ({
   policy: 0,
   priority: 0,
   nice: 0,
+  semaphoreUndo: 0,
+  ioPriority: 0,
   personality: 0,
   faultVector: 0,
   faultError: 0,

@@ -122,6 +122,10 @@ export interface Task {
   policy: number
   priority: number
   nice: number
+  /** Where semop's SEM_UNDO adjustments are kept: 0 none yet; shared by CLONE_SYSVSEM. */
+  semaphoreUndo: number
+  /** ioprio_set(2): class << 13 | level. */
+  ioPriority: number
   personality: number
   /** What the last fault was, for ucontext's trapno, err, cr2. */
   faultVector: number

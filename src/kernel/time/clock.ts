@@ -24,6 +24,8 @@ export interface ClockState {
   realtimeBase: Time
   /** TAI − UTC in seconds, as adjtimex sets it. */
   taiOffset: number
+  /** settimeofday's struct timezone: minutes west of Greenwich and a kind of summer time. Kept and shown. */
+  timezone: readonly [minutesWest: number, dstTime: number]
   /** adjtimex: kept and shown, without effect on the clocks. */
   adjustment: { offset: number, frequency: number, maxError: number, estimatedError: number, status: number, constant: number, tick: number }
 }
@@ -32,7 +34,7 @@ export interface ClockState {
 export const makeClocks = (epochSeconds: number): ClockState => {
   const seconds = Math.floor(epochSeconds)
   return {
-    kind: 'clocks', realtimeBase: [seconds, Math.floor((epochSeconds - seconds) * NANOSECONDS)], taiOffset: 0,
+    kind: 'clocks', realtimeBase: [seconds, Math.floor((epochSeconds - seconds) * NANOSECONDS)], taiOffset: 0, timezone: [0, 0],
     adjustment: { offset: 0, frequency: 0, maxError: 16_000_000, estimatedError: 16_000_000, status: 0x40, constant: 2, tick: 10_000 },
   }
 }

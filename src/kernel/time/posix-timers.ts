@@ -13,7 +13,8 @@ import { isIgnored, sendSignal } from '../signal/send.ts'
 import { setAdd, setHas, type SignalInfo } from '../signal/signal.ts'
 import type { PosixTimer, Task, ThreadGroup } from '../task/task.ts'
 import {
-  type CpuClock, cpuClock, cpuClockCycles, cyclesToTimespec, deadlineAfter, deadlineAt, isZeroTime, type Time, timeUntil, timespecToCycles,
+  type CpuClock, cpuClock, cpuClockCycles, cyclesToTimespec, deadlineAfter, deadlineAt, isRealtimeClock, isZeroTime, type Time,
+  timeUntil, timespecToCycles,
 } from './clock.ts'
 import { nextOnGrid } from './itimers.ts'
 import { arm, disarm, makeTimer, type Timer } from './timer-queue.ts'
@@ -45,7 +46,7 @@ export const createPosixTimer = (kernel: Kernel, task: Task, clock: number, even
   const timer: PosixTimer = {
     id, clock, notify: 0, signal: 14, valueLow: id, valueHigh: 0, tid: 0, ...event,
     timer: makeTimer('posix', group.tgid, id), clockTid: task.tid,
-    interval: 0, expiry: Infinity, overrun: 0, lastOverrun: 0, queued: false,
+    interval: 0, expiry: Infinity, absolute: undefined, overrun: 0, lastOverrun: 0, queued: false,
   }
   group.posixTimers.set(id, timer)
   return timer
@@ -73,6 +74,7 @@ export const setPosixTimer = (kernel: Kernel, task: Task, timer: PosixTimer, fla
   timer.interval = 0
   timer.expiry = Infinity
   const absolute = (flags & TIMER_ABSTIME) !== 0
+  timer.absolute = absolute ? value : undefined
   if (isZeroTime(value)) return 0
   const repeat = timespecToCycles(kernel, interval)
   timer.interval = repeat === Infinity ? 0 : repeat
@@ -86,6 +88,17 @@ export const setPosixTimer = (kernel: Kernel, task: Task, timer: PosixTimer, fla
   timer.expiry = absolute ? deadlineAt(kernel, timer.clock, value) : deadlineAfter(kernel, value)
   if (timer.notify !== SIGEV_NONE) arm(kernel.state.timers, timer.timer, timer.expiry)
   return 0
+}
+
+/** CLOCK_REALTIME was set: absolute timers of it expire when it shows their time, whenever that is now. */
+export const rearmAbsoluteTimers = (kernel: Kernel): void => {
+  for (const group of kernel.state.groups.values()) {
+    for (const timer of group.posixTimers.values()) {
+      if (timer.absolute === undefined || timer.expiry === Infinity || timer.queued || !isRealtimeClock(timer.clock)) continue
+      timer.expiry = deadlineAt(kernel, timer.clock, timer.absolute)
+      if (timer.timer.place >= 0) arm(kernel.state.timers, timer.timer, timer.expiry)
+    }
+  }
 }
 
 /** What timer_getoverrun gives: of the signal taken last. */
