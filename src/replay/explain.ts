@@ -1,11 +1,10 @@
 /** How a world stands, in lines for people: who waits for what in a deadlock, what was going on when something failed. */
 import type { Kernel } from '../kernel/kernel.ts'
 import type { Task } from '../kernel/task/task.ts'
-import { callText } from './describe.ts'
+import { callText, eventText } from './describe.ts'
 import { peekString } from './peek.ts'
 import { SYSCALLS } from '../kernel/syscalls/table.ts'
 import type { Divergence, Outcome } from './session.ts'
-import { eventText } from './describe.ts'
 
 /** No list is longer. */
 const MOST_TASKS = 50

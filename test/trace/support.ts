@@ -38,7 +38,7 @@ export const makeTrace = (events: readonly TraceEvent[], flushes: readonly numbe
 }
 
 const uint = fc.oneof(fc.nat(300), fc.nat(2 ** 31 - 1), fc.maxSafeNat().map((n) => Math.floor(n / 4)))
-const int = fc.oneof(fc.integer({ min: -200, max: 200 }), fc.maxSafeInteger().map((n) => Math.trunc(n / 4)))
+const int = fc.oneof(fc.integer({ min: -200, max: 200 }), fc.maxSafeInteger().map((n) => Math.trunc(n / 4) + 0))
 const register = fc.oneof(int, fc.constantFrom(2 ** 63, -(2 ** 63), 2 ** 53 + 2, -(2 ** 62)))
 /** A byte string; some names come again. */
 const name = fc.oneof(fc.constantFrom('a', 'b', 'etc', 'usr/lib'), fc.uint8Array({ maxLength: 40 }).map((bytes) => String.fromCharCode(...bytes)))
