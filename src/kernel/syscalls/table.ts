@@ -11,6 +11,7 @@ import { signalCalls } from './signals.ts'
 import { threadCalls } from './threads.ts'
 import { MEMORY_SYSCALLS } from './memory.ts'
 import { MEMORY_ADVICE_SYSCALLS } from './memory-advice.ts'
+import { MEMORY_REMOTE_SYSCALLS } from './memory-remote.ts'
 import { TIME_SYSCALLS } from './time.ts'
 import { CREDENTIAL_SYSCALLS } from './credentials.ts'
 import { PRCTL_SYSCALLS } from './prctl.ts'
@@ -23,6 +24,7 @@ import type { SyscallEntry } from './entry.ts'
 const LISTS: readonly (readonly SyscallEntry[])[] = [
   MEMORY_SYSCALLS,
   MEMORY_ADVICE_SYSCALLS,
+  MEMORY_REMOTE_SYSCALLS,
   TIME_SYSCALLS,
   CREDENTIAL_SYSCALLS,
   PRCTL_SYSCALLS,

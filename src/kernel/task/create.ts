@@ -99,6 +99,7 @@ export const makeTask = (kernel: Kernel, parts: TaskParts): Task => ({
   semaphoreUndo: 0,
   ioPriority: 0,
   personality: 0,
+  memoryPolicy: 0,
   faultVector: 0,
   faultError: 0,
   faultAddress: 0,

@@ -127,6 +127,8 @@ export interface Task {
   /** ioprio_set(2): class << 13 | level. */
   ioPriority: number
   personality: number
+  /** set_mempolicy(2). */
+  memoryPolicy: number
   /** What the last fault was, for ucontext's trapno, err, cr2. */
   faultVector: number
   faultError: number
