@@ -340,7 +340,7 @@ export class Decoder {
       low = this.#s32()
       operand.size = size === 'd' ? 4 : widen ? firstSize : operandSize
     }
-    if (row.operands.length > 1 && row.operands[0].letter === 'I' && operand !== insn.operands[0]) {
+    if (insn.operandCount > 1 && row.operands[insn.operandCount - 2].letter === 'I') {
       insn.imm2 = low & 0xff
       return
     }
@@ -361,7 +361,7 @@ const operandBytes = (size: string, operandSize: number, rexW: boolean, size66: 
     case 't': return 10
     case 'v': case 'z': return operandSize
     case 'y': return rexW ? 8 : 4
-    case 's': return size66 ? 2 : 8
+    case 's': return size66 && !rexW ? 2 : 8
     default: return 0
   }
 }

@@ -23,7 +23,7 @@
  *   Y segment register in ModRM.reg
  * Sizes: b 1, w 2, d 4, q 8, x 16 (vector), t 10 (x87), n none/opaque memory (address only),
  *   v 2/4/8 by operand size, y 4/8 by REX.W, z as v but an immediate of at most 4 bytes, sign-extended,
- *   s 2/8: 64-bit by default, 66 makes it 16 (push, pop, near branches)
+ *   s 2/8: 64-bit by default, 66 makes it 16 unless REX.W is there too (push, pop)
  *   Ib is sign-extended to the size of the first operand; Iv is a full immediate of up to 8 bytes.
  *
  * Options: 'lock' LOCK is allowed with a memory destination; 'end' ends a basic block; 'ignore66' operand size ignores 66.

@@ -16,8 +16,6 @@ const sizeVariants = (row: Row): Sizes[] => {
     { operandSize: 8, rexW: true, size66: false },
   ]
   if (row.prefix !== 0x66 && !row.options.has('ignore66')) all.push({ operandSize: 2, rexW: false, size66: true })
-  // 66 beside REX.W: only 's' sizes look at it.
-  if (row.operands.some(({ size }) => size === 's')) all.push({ operandSize: 8, rexW: true, size66: true })
   return row.rexW === undefined ? all : all.filter(({ rexW }) => rexW === row.rexW)
 }
 
@@ -25,7 +23,7 @@ const bytes = (size: string, { operandSize, rexW, size66 }: Sizes): number => {
   const fixed: Readonly<Record<string, number>> = { b: 1, w: 2, d: 4, q: 8, x: 16, t: 10 }
   if (size === 'v' || size === 'z') return operandSize
   if (size === 'y') return rexW ? 8 : 4
-  if (size === 's') return size66 ? 2 : 8
+  if (size === 's') return size66 && !rexW ? 2 : 8
   return fixed[size] ?? 0
 }
 

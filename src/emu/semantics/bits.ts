@@ -1,5 +1,5 @@
 /** BT family, BSF, BSR, BSWAP. */
-import { type Expr, i32, i64 } from '../wasm/expression.ts'
+import { type Expr, i32, i64, select } from '../wasm/expression.ts'
 import { type Emitter, type Semantics, isMemory } from './emitter.ts'
 import type { Family } from './registry.ts'
 
@@ -28,13 +28,17 @@ const setBit: BitChange = (_, value, mask) => i64.or(value, mask)
 const resetBit: BitChange = (_, value, mask) => i64.and(value, i64.xor(mask, i64.const(-1)))
 const complementBit: BitChange = (_, value, mask) => i64.xor(value, mask)
 
-/** With a zero source the destination stays as it is, upper half included, and ZF is set. */
+/**
+ * With a zero source the destination stays as it is, upper half included, and ZF is set. The other flags, undefined, are
+ * as on AMD processors: PF is the parity of the index (even for none), the rest are clear.
+ */
 const scan = (index: (e: Emitter, source: Expr) => Expr): Semantics => (e) => {
   const source = e.read(1)
   const zero = e.f.let(i64.eqz(source))
   const result = e.f.let(index(e, source))
   e.f.if(i32.eqz(zero), () => { e.write(0, result) })
-  e.setAllFlags({ cf: e.f.let(e.cf()), pf: e.f.let(e.pf()), af: e.f.let(e.af()), zf: zero, sf: e.f.let(e.sf()), of: e.f.let(e.of()) })
+  // An index of 0 must not look like a zero result.
+  e.setFlags(select(zero, i64.const(0), i64.or(result, i64.const(0x100))), i32.const(0), 8)
 }
 
 export const BITS: Family = {

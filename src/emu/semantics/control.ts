@@ -16,6 +16,7 @@ const pushReturn = (e: Emitter): void => {
 const ret = (e: Emitter, extra: Expr): void => {
   const rsp = e.gpr(RSP)
   const target = e.load(rsp, 8)
+  e.checkCanonical(target)
   e.setGpr(RSP, i64.add(i64.add(rsp, i64.const(8)), extra))
   e.jump(target)
 }
@@ -39,9 +40,14 @@ export const CONTROL: Family = {
     pushReturn(e)
     e.branchAlways()
   },
-  jmp_indirect: (e) => { e.jump(e.read(0)) },
+  jmp_indirect: (e) => {
+    const target = e.read(0)
+    e.checkCanonical(target)
+    e.jump(target)
+  },
   call_indirect: (e) => {
     const target = e.read(0)
+    e.checkCanonical(target)
     pushReturn(e)
     e.jump(target)
   },

@@ -1,5 +1,5 @@
 /** Moves, stack, exchange, conditional moves and sets, flag instructions. */
-import { AF, CF, FLAG_OTHER, PF, RAX, RBP, RBX, RCX, RDX, RSP, SF, ZF } from '../cpu/layout.ts'
+import { AF, CF, FLAG_OTHER, FS_BASE, GS_BASE, PF, RAX, RBP, RBX, RCX, RDX, RSP, SF, ZF } from '../cpu/layout.ts'
 import { type Expr, i32, i64 } from '../wasm/expression.ts'
 import type { Emitter, Semantics } from './emitter.ts'
 import { isMemory } from './emitter.ts'
@@ -12,6 +12,25 @@ const push = (e: Emitter, value: Expr, size: number): void => {
   const rsp = e.f.let(i64.sub(e.gpr(RSP), i64.const(size)))
   e.store(rsp, size, value)
   e.setGpr(RSP, rsp)
+}
+
+/** 2B, whatever the requested privilege level would be: Linux's user data segment, flat. */
+const isUserData = (selector: Expr): Expr => i64.eq(selector, i64.const(0x2b))
+/** Null, or one of the segments of Linux that user mode can load for data: 32-bit and 64-bit code (readable), data, the processor's number. */
+const isLoadable = (selector: Expr): Expr => {
+  const segment = i64.and(selector, i64.const(0xfffc))
+  return [0x20, 0x28, 0x30, 0x78].reduce((any, known) => i32.or(any, i64.eq(segment, i64.const(known))), i64.eqz(segment))
+}
+/** #GP with the selector if it can't be loaded. All bases that can be loaded are 0; selectors are not kept, nothing in 64-bit mode depends on them. */
+const checkSelector = (e: Emitter, selector: Expr, loadable: Expr): void => {
+  e.f.if(i32.eqz(loadable), () => { e.fault(13, i32.wrap(i64.and(selector, i64.const(0xfffc)))) })
+}
+const popSegment = (base: number): Semantics => (e) => {
+  const rsp = e.gpr(RSP)
+  const selector = e.load(rsp, 2)
+  checkSelector(e, selector, isLoadable(selector))
+  e.setGpr(RSP, i64.add(rsp, i64.const(e.size)))
+  e.setState64(base, i64.const(0))
 }
 
 const conditionals: Record<string, Semantics> = {}
@@ -66,6 +85,14 @@ export const DATA: Family = {
   cmpxchg: (e) => {
     const accumulator = e.gpr(RAX, e.size)
     const source = e.read(1)
+    if (!isMemory(e.operands[0])) {
+      // A register is written only if equal: with 32 bits its upper half stays otherwise.
+      const value = e.read(0)
+      const result = e.f.let(e.trunc(i64.sub(accumulator, value)))
+      e.f.if(i64.eqz(result), () => { e.write(0, source) }, () => { e.setGpr(RAX, value, e.size) })
+      e.setFlagsSub(accumulator, value, result)
+      return
+    }
     let old: Expr | undefined
     let equal: Expr | undefined
     e.modify(0, (value) => {
@@ -110,14 +137,8 @@ export const DATA: Family = {
       e.write(0, value)
     }
   },
-  pop_segment: (e) => {
-    const rsp = e.gpr(RSP)
-    const selector = e.load(rsp, 2)
-    e.f.if(i64.ne(i64.and(selector, i64.const(0xfffc)), i64.const(0)), () => {
-      e.f.if(i64.ne(selector, i64.const(0x2b)), () => { e.fault(13, i32.wrap(i64.and(selector, i64.const(0xfffc)))) })
-    })
-    e.setGpr(RSP, i64.add(rsp, i64.const(e.size)))
-  },
+  pop_fs: popSegment(FS_BASE),
+  pop_gs: popSegment(GS_BASE),
   mov_from_segment: (e) => {
     const number = e.f.let(e.stackIndex(1))
     let value: Expr = i64.const(0)
@@ -131,10 +152,11 @@ export const DATA: Family = {
     const number = e.f.let(e.stackIndex(0))
     e.faultIf(i32.or(i32.eq(number, i32.const(1)), i32.gtU(number, i32.const(5))), 6)
     const selector = e.read(1)
-    // Null selectors (not for SS) and the flat user data segment can be loaded; nothing depends on them in 64-bit mode.
-    const flat = i32.or(i64.eq(selector, i64.const(0x2b)),
-      i32.and(i64.leU(selector, i64.const(3)), i32.ne(number, i32.const(2))))
-    e.f.if(i32.eqz(flat), () => { e.fault(13, i32.wrap(i64.and(selector, i64.const(0xfffc)))) })
+    // The stack segment is none but user data; a null selector would do for the kernel only.
+    const isStack = i32.eq(number, i32.const(2))
+    checkSelector(e, selector, i32.or(isUserData(selector), i32.and(isLoadable(selector), i32.eqz(isStack))))
+    e.f.if(i32.eq(number, i32.const(4)), () => { e.setState64(FS_BASE, i64.const(0)) })
+    e.f.if(i32.eq(number, i32.const(5)), () => { e.setState64(GS_BASE, i64.const(0)) })
   },
   pushf: (e) => {
     // RF and VM read as zero.
@@ -150,29 +172,30 @@ export const DATA: Family = {
     // TF may have been set: the engine looks at it between instructions.
     e.exit(0)
   },
+  /** As a processor does it: a push after another, so that a fault leaves what was pushed in memory, but no register changed. */
   enter: (e) => {
+    const { size } = e
     const level = e.f.let(i32.and(e.immediate2(), i32.const(31)))
-    const frame = e.f.let(i64.sub(e.gpr(RSP), i64.const(8)))
+    const frame = e.f.let(i64.sub(e.gpr(RSP), i64.const(size)))
     const rbp = e.gpr(RBP)
-    const size = e.read(0)
-    const depth = e.f.let(i64.shl(i64.extendI32U(level), i64.const(3)))
+    const depth = e.f.let(i64.mul(i64.extendI32U(level), i64.const(size)))
     const bottom = e.f.let(i64.sub(frame, depth))
-    e.probeWrite(bottom, 8)
-    e.probeWrite(i64.sub(bottom, size), 1)
-    e.store(frame, 8, rbp)
+    e.store(frame, size, rbp)
     const i = e.f.local('i64')
-    e.f.set(i, i64.const(8))
+    e.f.set(i, i64.const(size))
     e.f.block((done) => {
       e.f.loop((again) => {
         e.f.brIf(done, i64.geU(i, depth))
-        e.store(i64.sub(frame, i), 8, e.load(i64.sub(rbp, i), 8))
-        e.f.set(i, i64.add(i, i64.const(8)))
+        e.store(i64.sub(frame, i), size, e.load(i64.sub(rbp, i), size))
+        e.f.set(i, i64.add(i, i64.const(size)))
         e.f.br(again)
       })
     })
-    e.f.if(level, () => { e.store(bottom, 8, frame) })
-    e.setGpr(RBP, frame)
-    e.setGpr(RSP, i64.sub(bottom, size))
+    e.f.if(level, () => { e.store(bottom, size, frame) })
+    const top = e.f.let(i64.sub(bottom, e.read(1)))
+    e.probeWrite(top, 1)
+    e.setGpr(RBP, frame, size)
+    e.setGpr(RSP, top)
   },
   leave: (e) => {
     const rbp = e.gpr(RBP)

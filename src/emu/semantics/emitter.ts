@@ -168,7 +168,7 @@ export abstract class Emitter {
   /** Address of this instruction and of the next, i64. */
   abstract rip(): Expr
   abstract nextRip(): Expr
-  /** Leaves for an absolute address. Non-canonical ones fault at the target's fetch, as AMD processors do. */
+  /** Leaves for an absolute address, which `checkCanonical` was given before. */
   abstract jump(target: Expr): void
   /** To the branch operand 'J' if the condition (i32) holds, else on. */
   abstract branch(condition: Expr): void
@@ -220,8 +220,19 @@ export abstract class Emitter {
 
   get hasEnded(): boolean { return this.ended }
 
+  /**
+   * Where a tier has a fast and a plain version of an instruction: leaves the fast one for the plain one if the condition
+   * does not hold, nothing having happened yet. False where there is only the plain one, which then must do it all.
+   */
+  otherwisePlain(_condition: Expr): boolean { return false }
+
   faultIf(condition: Expr, vector: number, errorCode = 0): void {
     this.f.if(condition, () => { this.fault(vector, i32.const(errorCode)) })
+  }
+
+  /** #GP(0) at this instruction if an address that it is to go to is not canonical. */
+  checkCanonical(target: Expr): void {
+    this.faultIf(i64.ne(i64.shrS(i64.shl(target, i64.const(16)), i64.const(16)), target), 13)
   }
 
   // ——— Arithmetic helpers ———

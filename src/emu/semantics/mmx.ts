@@ -86,10 +86,11 @@ const toGeneral = (value: (e: Emitter) => Expr): Semantics => mmx((e) => {
 
 const maskmovq = (address32: boolean): Semantics => mmx((e) => {
   const address = e.maskedDestination(address32)
+  // The one that leaves the registers in MMX mode even if the access faults.
+  enterMmx(e)
   e.probeWrite(address, 8)
   const old = fromLow(e.load(address, 8))
   e.store(address, 8, lowHalf(maskedBytes(fromLow(e.readMmx(0)), old, fromLow(e.readMmx(1)))))
-  enterMmx(e)
 })
 
 export const MMX: Family = {

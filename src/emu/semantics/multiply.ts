@@ -1,12 +1,13 @@
 /** MUL, IMUL, DIV, IDIV and the sign extensions of the accumulator. 128-bit arithmetic is in `wide.ts`. */
-import { RAX, RDX, SCRATCH } from '../cpu/layout.ts'
+import { AF, CF, FLAG_AUX, FLAG_RESULT, OF, RAX, RDX, SCRATCH } from '../cpu/layout.ts'
 import { type Expr, i32, i64 } from '../wasm/expression.ts'
 import type { Emitter, Semantics } from './emitter.ts'
 import type { Family } from './registry.ts'
 
-/** CF = OF = the high half is more than a sign or zero extension; the others, undefined, follow the low half. */
-const setOverflow = (e: Emitter, low: Expr, overflow: Expr): void => {
-  e.setFlags(low, i32.or(overflow, i32.shl(overflow, i32.const(11))))
+/** CF = OF = the high half is more than a sign or zero extension; the others, undefined, stay as they are. */
+const setOverflow = (e: Emitter, overflow: Expr): void => {
+  const kept = i32.and(e.state32(FLAG_AUX), i32.const(~(CF | OF)))
+  e.setState32(FLAG_AUX, i32.or(kept, i32.mul(overflow, i32.const(CF | OF))))
 }
 
 /** Accumulator and high half for the one-operand forms: AX for bytes, else rDX:rAX. */
@@ -27,14 +28,14 @@ const wideMultiply = (signed: boolean): Semantics => (e) => {
     const high = e.f.let(e.call(signed ? 'multiply_high_signed' : 'multiply_high', accumulator, source))
     writeWide(e, low, high)
     const trivial = signed ? i64.shrS(low, i64.const(63)) : i64.const(0)
-    setOverflow(e, low, i64.ne(high, trivial))
+    setOverflow(e, i64.ne(high, trivial))
     return
   }
   const product = e.f.let(signed ? i64.mul(e.signed(accumulator), e.signed(source)) : i64.mul(accumulator, source))
   const low = e.f.let(e.trunc(product))
   const high = e.f.let(e.trunc(i64.shrU(product, i64.const(e.bits))))
   writeWide(e, low, high)
-  setOverflow(e, low, i64.ne(product, signed ? e.signed(low) : low))
+  setOverflow(e, i64.ne(product, signed ? e.signed(low) : low))
 }
 
 /** IMUL with two or three operands. */
@@ -47,11 +48,17 @@ const multiply = (a: number, b: number): Semantics => (e) => {
   const overflow = e.size === 8
     ? i64.ne(e.call('multiply_high_signed', x, y), i64.shrS(product, i64.const(63)))
     : i64.ne(product, e.signed(low))
-  setOverflow(e, low, overflow)
+  setOverflow(e, overflow)
 }
 
-/** Flags are left as they are (undefined by the manual). */
+/** The flags, undefined by the manual, are as on AMD processors: CF and OF stay, AF is set, the others are clear. */
 const divide = (signed: boolean): Semantics => (e) => {
+  divideAccumulator(e, signed)
+  e.setState64(FLAG_RESULT, i64.const(1))
+  e.setState32(FLAG_AUX, i32.or(i32.and(e.state32(FLAG_AUX), i32.const(CF | OF)), i32.const(AF)))
+}
+
+const divideAccumulator = (e: Emitter, signed: boolean): void => {
   const { f } = e
   const divisor = e.read(0)
   e.faultIf(i64.eqz(divisor), 0)

@@ -1,5 +1,5 @@
 /** Shifts and rotates (Intel SDM volume 2: SAL/SAR/SHL/SHR, RCL/RCR/ROL/ROR, SHLD, SHRD). */
-import { CF, FLAG_AUX, OF } from '../cpu/layout.ts'
+import { AF, CF, FLAG_AUX, OF } from '../cpu/layout.ts'
 import { type Expr, i32, i64, select } from '../wasm/expression.ts'
 import type { Emitter, Semantics } from './emitter.ts'
 import type { Family } from './registry.ts'
@@ -10,7 +10,7 @@ const countOf = (e: Emitter, at: number): Expr => e.f.let(i64.and(e.read(at, e.o
 const bit = (value: Expr, number: number): Expr => i32.wrap(i64.and(i64.shrU(value, i64.const(number)), i64.const(1)))
 const place = (flag: Expr, position: number): Expr => i32.shl(flag, i32.const(position))
 
-/** Count 0 changes no flag (but still writes memory, and clears the upper half of a 32-bit register). */
+/** Count 0 changes no flag (but still writes memory, and clears the upper half of a 32-bit register); else AF, undefined, is set as on AMD processors. */
 const shift = (
   operate: (e: Emitter, value: Expr, count: Expr) => Expr,
   flags: (e: Emitter, value: Expr, count: Expr, result: Expr) => { cf: Expr, of: Expr },
@@ -21,7 +21,7 @@ const shift = (
   e.modify(0, (old) => { value = old; result = e.f.let(e.trunc(operate(e, old, count))); return result })
   e.f.if(i64.ne(count, i64.const(0)), () => {
     const { cf, of } = flags(e, value as Expr, count, result as Expr)
-    e.setFlags(result as Expr, i32.or(cf, place(of, 11)))
+    e.setFlags(result as Expr, i32.or(i32.or(cf, i32.const(AF)), place(of, 11)))
   })
 }
 
@@ -75,33 +75,49 @@ const rotateCarry = (left: boolean): Semantics => (e) => {
     result = e.f.let(select(i64.eqz(count), old, e.trunc(i64.or(i64.or(moved, wrapped), inserted))))
     return result
   })
-  e.f.if(i64.ne(count, i64.const(0)), () => {
+  // A count of 8 or 16 bits that comes to nothing after the reduction leaves CF but still sets OF.
+  e.f.if(i64.ne(masked, i64.const(0)), () => {
     const old = value as Expr
     const at = left ? i64.sub(i64.const(e.bits), count) : i64.sub(count, i64.const(1))
-    const cf = e.f.let(i32.wrap(i64.and(i64.shrU(old, at), i64.const(1))))
+    const moved = i64.and(i64.shrU(old, at), i64.const(1))
+    const cf = e.f.let(i32.wrap(e.size >= 4 ? moved : select(i64.eqz(count), carry, moved)))
     const top = bit(result as Expr, e.bits - 1)
     setCfOf(e, cf, i32.xor(top, left ? cf : bit(result as Expr, e.bits - 2)))
   })
 }
 
+/**
+ * SHLD and SHRD. What is undefined is as on AMD processors: AF is set; OF for counts above 1 compares the result's sign
+ * with CF (SHLD) or with the bit below it (SHRD), which is the same as a change of sign for 1; 16-bit operands take
+ * counts above 16 as if the source were there twice.
+ */
 const doubleShift = (left: boolean): Semantics => (e) => {
   const count = countOf(e, 2)
   const source = e.read(1)
+  const { f } = e
+  let wide: Expr | undefined
   let value: Expr | undefined
   let result: Expr | undefined
   e.modify(0, (old) => {
     value = old
     const back = i64.and(i64.sub(i64.const(e.bits), count), i64.const(63))
-    const joined = left ? i64.or(i64.shl(old, count), i64.shrU(source, back)) : i64.or(i64.shrU(old, count), i64.shl(source, back))
-    result = e.f.let(select(i64.eqz(count), old, e.trunc(joined)))
+    let joined: Expr
+    if (e.size === 2) {
+      const twice = i64.or(source, i64.shl(source, i64.const(16)))
+      wide = f.let(left ? i64.or(i64.shl(old, i64.const(32)), twice) : i64.or(i64.shl(twice, i64.const(16)), old))
+      joined = left ? i64.shrU(i64.shl(wide, count), i64.const(32)) : i64.shrU(wide, count)
+    } else {
+      joined = left ? i64.or(i64.shl(old, count), i64.shrU(source, back)) : i64.or(i64.shrU(old, count), i64.shl(source, back))
+    }
+    result = f.let(select(i64.eqz(count), old, e.trunc(joined)))
     return result
   })
-  e.f.if(i64.ne(count, i64.const(0)), () => {
-    const old = value as Expr
-    const at = left ? i64.sub(i64.const(e.bits), count) : i64.sub(count, i64.const(1))
-    const cf = i32.wrap(i64.and(i64.shrU(old, at), i64.const(1)))
-    const of = i32.xor(bit(old, e.bits - 1), bit(result as Expr, e.bits - 1))
-    e.setFlags(result as Expr, i32.or(cf, place(of, 11)))
+  f.if(i64.ne(count, i64.const(0)), () => {
+    const from = wide ?? value as Expr
+    const at = left ? i64.sub(i64.const(wide === undefined ? e.bits : 48), count) : i64.sub(count, i64.const(1))
+    const cf = f.let(i32.wrap(i64.and(i64.shrU(from, at), i64.const(1))))
+    const of = i32.xor(bit(result as Expr, e.bits - 1), left ? cf : bit(result as Expr, e.bits - 2))
+    e.setFlags(result as Expr, i32.or(i32.or(cf, i32.const(AF)), place(of, 11)))
   })
 }
 

@@ -18,9 +18,14 @@ export const SYSTEM: Family = {
   },
   int3: (e) => { e.trap(3) },
   icebp: (e) => { e.trap(1) },
-  /** Gates that user mode may not use: #GP with the vector's index in the error code (volume 3, 6.13). */
+  /**
+   * INT 3 and INT 4 are open to user mode on Linux; the other gates give #GP with the vector's index in the error code
+   * (volume 3, 6.13), as does 80, the 32-bit system call, in a kernel without it.
+   */
   int: (e) => {
-    e.fault(13, i32.wrap(i64.or(i64.shl(i64.and(e.read(0), i64.const(0xff)), i64.const(3)), i64.const(2))))
+    const vector = e.f.let(i64.and(e.read(0), i64.const(0xff)))
+    for (const open of [3, 4]) e.f.if(i64.eq(vector, i64.const(open)), () => { e.trap(open) })
+    e.fault(13, i32.wrap(i64.or(i64.shl(vector, i64.const(3)), i64.const(2))))
   },
   ud: (e) => { e.fault(6, i32.const(0)) },
   privileged: (e) => { e.fault(13, i32.const(0)) },

@@ -58,7 +58,7 @@ export class Campaign {
           this.coverage.skipped.set(reason, (this.coverage.skipped.get(reason) ?? 0) + 1)
           continue
         }
-        found = differences(tests[i].rows, results[i], ours)
+        found = differences(tests[i], results[i], ours)
       } catch (error) {
         found = [(error as Error).message]
       }
@@ -81,7 +81,7 @@ export class Campaign {
     const [oracle] = await this.oracle.run([test])
     try {
       const ours = this.#ours(test, turn)
-      return notComparable(oracle, ours) === undefined ? differences(test.rows, oracle, ours) : []
+      return notComparable(oracle, ours) === undefined ? differences(test, oracle, ours) : []
     } catch (error) {
       return [(error as Error).message]
     }

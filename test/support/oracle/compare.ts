@@ -29,8 +29,14 @@ export const notComparable = (oracle: Result, ours: Result): string | undefined 
   return undefined
 }
 
-/** Differences, empty if there are none. `rows` are those that the code was made from. */
-export const differences = (rows: readonly Row[], oracle: Result, ours: Result): string[] => {
+/** What of a case matters here: the rows that its code was made from, and memory that is not compared. */
+export interface Compared {
+  readonly rows: readonly Row[]
+  readonly masked: readonly (readonly [address: number, bytes: number])[]
+}
+
+/** Differences, empty if there are none. */
+export const differences = ({ rows, masked }: Compared, oracle: Result, ours: Result): string[] => {
   const found: string[] = []
   const ending = (result: Result): string => result.ending === 'fault'
     ? `#${result.vector}(${result.errorCode.toString(16)})${result.vector === 14 ? ` at ${result.address.toString(16)}` : ''}` : result.ending
@@ -70,7 +76,7 @@ export const differences = (rows: readonly Row[], oracle: Result, ours: Result):
     const left = changes(oracle)
     const right = changes(ours)
     for (const address of new Set([...left.keys(), ...right.keys()])) {
-      if (left.get(address) !== right.get(address)) found.push(`[${address.toString(16)}] = ${left.get(address) ?? 'unchanged'}, ours ${right.get(address) ?? 'unchanged'}`)
+      if (left.get(address) !== right.get(address) && !masked.some(([from, bytes]) => address < from + bytes && address + 8 > from)) found.push(`[${address.toString(16)}] = ${left.get(address) ?? 'unchanged'}, ours ${right.get(address) ?? 'unchanged'}`)
     }
   }
   return found

@@ -32,7 +32,8 @@ export class TableMmu implements Mmu {
     return allowed ? mapping.frame : NO_FRAME
   }
 
-  faultCode(page: number, _access: Access): number { return this.pages.has(page) ? 5 : 4 }
+  /** As Linux tells it: what is beyond the addresses that a process can have counts as present. */
+  faultCode(page: number, _access: Access): number { return this.pages.has(page) || page >= 0x7_ffff_ffff ? 5 : 4 }
 
   isWritable(page: number): boolean { return this.pages.get(page)?.writable === true }
 }

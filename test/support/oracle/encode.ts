@@ -51,7 +51,9 @@ export const encode = (row: Row, recipe: ArrayLike<number>, rip: bigint, registe
   const hasMemory = row.hasModrm && isMemory
 
   const rexW = row.rexW ?? chance(bits, 0, 2, 1)
-  const rex = rexW || chance(bits, 2, 1, 1) ? 0x40 | (rexW ? 8 : 0) | (row.noRexB ? (bits >>> 3) & 6 : (bits >>> 3) & 7) : 0
+  // Control and debug registers beyond those that there are: our rows don't tell.
+  const noRexR = row.name === 'privileged' && row.hasModrm ? ~4 : ~0
+  const rex = rexW || chance(bits, 2, 1, 1) ? 0x40 | (rexW ? 8 : 0) | ((bits >>> 3) & (row.noRexB ? 6 : 7) & noRexR) : 0
   const rexB = (rex & 1) << 3
   const rexR = (rex & 4) << 1
 

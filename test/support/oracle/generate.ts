@@ -4,7 +4,7 @@ import type { Row } from '../../../src/emu/decode/rows.ts'
 import { ALL_ROWS } from '../../../src/emu/decode/tables/index.ts'
 import { type Encoded, IMMEDIATE, INSTRUCTION_WORDS, MEMORY, MODRM, MORE, TARGET, encode, type Registers } from './encode.ts'
 import { CODE, CODE_END, type Case, DATA, PAGE, type Patch, STATE_FS, STATE_FX, STATE_GS, STATE_RFLAGS, STATE_RIP, STATE_SIZE } from './machine.ts'
-import { EXCLUDED_ROWS } from './exclusions.ts'
+import { EXCLUDED_ROWS, UNCOMPARED_MEMORY } from './exclusions.ts'
 import { FX_RECIPES, integer, mxcsr, putFxsave, putInteger, putVector, rflags, target } from './values.ts'
 
 /** Numbers that stand for a case: each, taken smaller, makes it simpler. */
@@ -113,6 +113,8 @@ export interface Built extends Case {
   readonly code: Uint8Array
   readonly start: number
   readonly rows: readonly Row[]
+  /** Memory that is not compared: [address, bytes]. */
+  readonly masked: readonly (readonly [address: number, bytes: number])[]
 }
 
 /** The case that a recipe stands for. */
@@ -139,6 +141,7 @@ export const build = (recipe: Recipe): Built => {
   const { list, at: addresses } = attempt(start)
 
   const patches: Patch[] = []
+  const masked: (readonly [number, number])[] = []
   list.forEach((encoded, i) => {
     const row = rows[i]
     const { words } = recipe.instructions[i]
@@ -154,6 +157,7 @@ export const build = (recipe: Recipe): Built => {
       registers.claimed[encoded.register] = true
     }
     if (content !== undefined && where !== undefined && where < 0x8000_0000n) patches.push({ address: Number(where), bytes: content })
+    if (encoded.memory !== undefined) for (const [offset, bytes] of UNCOMPARED_MEMORY.get(row.name) ?? []) masked.push([Number(encoded.memory) + offset, bytes])
     if (encoded.branch !== undefined) {
       const { at, size } = encoded.branch
       const r = words[IMMEDIATE] >>> 6
@@ -175,5 +179,5 @@ export const build = (recipe: Recipe): Built => {
   view.setBigUint64(STATE_FS, registers.fs, true)
   view.setBigUint64(STATE_GS, registers.gs, true)
   putFxsave(view, STATE_FX, recipe.state, 18)
-  return { state, patches, code, start, rows }
+  return { state, patches, code, start, rows, masked }
 }

@@ -193,7 +193,7 @@ const putX87Control = (view: DataView, at: number, recipe: number): void => {
     tags = [0, 0xff, mix(r, 14) & 0xff, 0xff][(r >>> 9) & 3]
   }
   // An exception that is flagged and not masked is pending: ES and B say so.
-  if ((status & ~control & 0x3f) !== 0 && (kind < 15 || (r & 0x800) !== 0)) status |= 0x8080
+  if ((status & ~control & 0x3f) !== 0) status |= 0x8080
   view.setUint16(at + FX_FCW, control | 0x40, true)
   view.setUint16(at + FX_FSW, status, true)
   view.setUint8(at + FX_FTW, tags)

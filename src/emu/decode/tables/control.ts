@@ -27,7 +27,9 @@ const privileged: Row[] = [
   ...['6c', '6d', '6e', '6f', 'ec', 'ed', 'ee', 'ef', 'f4', 'fa', 'fb', '0f 06', '0f 08', '0f 09', '0f 30', '0f 32', '0f 33']
     .map((text) => row(text, 'privileged', '', 'end')),
   ...['e4', 'e5', 'e6', 'e7'].map((text) => row(text, 'privileged', 'Ib', 'end')),
-  ...['0f 20', '0f 21', '0f 22', '0f 23'].map((text) => row(`${text} reg /r`, 'privileged', '', 'end')),
+  // Control registers that there are: 0, 2, 3, 4 and 8. ModRM.mod does not count.
+  ...['0f 20', '0f 22'].flatMap((text) => [0, 2, 3, 4].map((digit) => row(`${text} /${digit}`, 'privileged', '', 'end'))),
+  ...['0f 21', '0f 23'].map((text) => row(`${text} /r`, 'privileged', '', 'end')),
 ]
 
 /** No effect: NOP with operands, hints (volume 2, NOP and table A-3 0F 18–1F; ENDBR64 is one of them without CET). */
