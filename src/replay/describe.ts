@@ -3,6 +3,7 @@ import { ERRNO_NAMES } from '../kernel/abi/errno.ts'
 import { SYSCALLS } from '../kernel/syscalls/table.ts'
 import type { EventOf, TraceEvent } from '../trace/events.ts'
 import { enumName, flagNames, signalName } from './names.ts'
+import type { Divergence } from './session.ts'
 import { hexOf } from './state-hash.ts'
 
 const TWO_32 = 0x1_0000_0000
@@ -135,4 +136,16 @@ export const eventJson = (event: TraceEvent, number: number): { readonly [key: s
   }
   if (event.type === 'syscall') json.text = syscallText(event)
   return json
+}
+
+/** What differs, and where, in lines. */
+export const describeDivergence = (divergence: Divergence): string[] => {
+  const { event, cycle, task, rip, expected, actual, lastCheckpoint } = divergence
+  return [
+    `event ${event}: ${divergence.what}`,
+    `  at cycle ${cycle}${task === 0 ? '' : `, task ${task}`}${rip === undefined ? '' : `, rip 0x${rip.toString(16)}`}`,
+    `  in the trace: ${expected === undefined ? 'nothing more' : eventText(expected)}`,
+    `  in the replay: ${actual === undefined ? 'a question that the trace does not answer' : eventText(actual)}`,
+    lastCheckpoint < 0 ? '  no checkpoint was reached before' : `  the states were equal at event ${lastCheckpoint}`,
+  ]
 }

@@ -1,10 +1,10 @@
 /** How a world stands, in lines for people: who waits for what in a deadlock, what was going on when something failed. */
 import type { Kernel } from '../kernel/kernel.ts'
 import type { Task } from '../kernel/task/task.ts'
-import { callText, eventText } from './describe.ts'
+import { callText } from './describe.ts'
 import { peekString } from './peek.ts'
 import { SYSCALLS } from '../kernel/syscalls/table.ts'
-import type { Divergence, Outcome } from './session.ts'
+import type { Outcome } from './session.ts'
 
 /** No list is longer. */
 const MOST_TASKS = 50
@@ -33,15 +33,3 @@ export const explain = (kernel: Kernel, outcome: Outcome): string[] => {
 }
 
 const hexRip = (kernel: Kernel): string => `0x${kernel.processor.cpu.rip.toString(16)}`
-
-/** What differs, and where, in lines. */
-export const explainDivergence = (divergence: Divergence): string[] => {
-  const { event, cycle, task, rip, expected, actual, lastCheckpoint } = divergence
-  return [
-    `event ${event}: ${divergence.what}`,
-    `  at cycle ${cycle}${task === 0 ? '' : `, task ${task}`}${rip === undefined ? '' : `, rip 0x${rip.toString(16)}`}`,
-    `  in the trace: ${expected === undefined ? 'nothing more' : eventText(expected)}`,
-    `  in the replay: ${actual === undefined ? 'a question that the trace does not answer' : eventText(actual)}`,
-    lastCheckpoint < 0 ? '  no checkpoint was reached before' : `  the states were equal at event ${lastCheckpoint}`,
-  ]
-}

@@ -5,7 +5,7 @@ import type { TraceSink } from '../trace/format.ts'
 import { TraceWriter } from '../trace/writer.ts'
 import { type End, TURN_SLICES } from './loop.ts'
 import { Listener, LiveLoop } from './live.ts'
-import type { RecordOptions, RecordResult } from './session.ts'
+import type { RecordOptions, RecordResult, Session } from './session.ts'
 import type { EventSink } from './tap.ts'
 import { configToPlain } from './world-config.ts'
 
@@ -63,7 +63,7 @@ class RecordSink implements EventSink {
   blob(content: Uint8Array): number { return this.writer.blob(content) }
 }
 
-export class RecordSession extends LiveLoop<RecordResult> {
+class RecordSession extends LiveLoop<RecordResult> {
   readonly #writer: TraceWriter
   readonly #checkpointCycles: number | undefined
   #nextFlush: number
@@ -72,7 +72,6 @@ export class RecordSession extends LiveLoop<RecordResult> {
   #workThen = 0
   #workBetween: number
 
-  /** @throws WorldError if the program can't be run, and what `openTrace` throws */
   constructor({ world, host, onEvent, codecs, openTrace, version, checkpointCycles }: RecordOptions) {
     const late = new LateSink()
     const writer = new TraceWriter(late, codecs, { retrograde: version, processor: BRAND, turnSlices: TURN_SLICES, world: configToPlain(world) })
@@ -128,3 +127,6 @@ export class RecordSession extends LiveLoop<RecordResult> {
     return { ...this.resultOf(failure, hash), traceBytes: this.#writer.bytes, checkpoints: this.#checkpoints }
   }
 }
+
+/** @throws WorldError if the program can't be run, and what `openTrace` throws */
+export const startRecording = (options: RecordOptions): Session<RecordResult> => new RecordSession(options)

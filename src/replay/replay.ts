@@ -5,7 +5,7 @@ import { TraceCursor } from '../trace/reader.ts'
 import { Comparison, Diverged, StopReached, TraceEnded } from './comparison.ts'
 import { SeededEntropy } from './entropy.ts'
 import { type End, INPUT_BYTES, type Waiting, WorldLoop } from './loop.ts'
-import { type Divergence, EXIT_DIVERGED, type ReplayOptions, type ReplayResult } from './session.ts'
+import { type Divergence, EXIT_DIVERGED, type ReplayOptions, type ReplayResult, type Session } from './session.ts'
 import { numbersToStat, type Sources, Tap } from './tap.ts'
 import { ConfigError, configFromPlain } from './world-config.ts'
 import type { WorldConfig } from '../kernel/config.ts'
@@ -67,14 +67,13 @@ const recordedSources = (comparison: Comparison, options: ReplayOptions, config:
   setRaw: () => {},
 })
 
-export class ReplaySession extends WorldLoop<ReplayResult> {
+class ReplaySession extends WorldLoop<ReplayResult> {
   readonly #trace: TraceReader
   readonly #comparison: Comparison
   #early: End | undefined
   /** How replay went on after the trace's last event. */
   #truncated: string | undefined
 
-  /** @throws TraceError if the trace's head can't be used */
   constructor(options: ReplayOptions) {
     const { trace, engine, clock, codecs } = options
     const config = worldOf(trace)
@@ -163,3 +162,6 @@ export class ReplaySession extends WorldLoop<ReplayResult> {
     }
   }
 }
+
+/** @throws TraceError if the trace's head can't be used */
+export const startReplay = (options: ReplayOptions): Session<ReplayResult> => new ReplaySession(options)

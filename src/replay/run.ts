@@ -1,12 +1,11 @@
 /** A world that is run without being recorded: it does exactly what it does when recorded under the same seed and inputs. */
 import type { End } from './loop.ts'
 import { Listener, LiveLoop } from './live.ts'
-import type { RunOptions, SessionResult } from './session.ts'
+import type { RunOptions, Session, SessionResult } from './session.ts'
 
-export class RunSession extends LiveLoop<SessionResult> {
+class RunSession extends LiveLoop<SessionResult> {
   readonly #listener: Listener
 
-  /** @throws WorldError if the program can't be run */
   constructor({ world, host, onEvent }: RunOptions) {
     const listener = new Listener(onEvent)
     // Nobody looks at the checksums of the output.
@@ -23,3 +22,6 @@ export class RunSession extends LiveLoop<SessionResult> {
     return this.resultOf(end, hash)
   }
 }
+
+/** @throws WorldError if the program can't be run */
+export const startRun = (options: RunOptions): Session => new RunSession(options)
