@@ -154,6 +154,7 @@ export const readDirectory = (kernel: Kernel, task: Task, file: OpenFile, addres
 
 export const directoryOperations: FileOperations = {
   read: () => -EISDIR,
+  readTo: () => -EISDIR,
   positioned: true,
   seek: (_kernel, _task, file, offset, whence) => {
     const position = whence === SEEK_SET ? offset : whence === SEEK_CUR ? file.position + offset : -1

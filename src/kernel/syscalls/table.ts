@@ -19,9 +19,23 @@ import { RESOURCE_SYSCALLS } from './resources.ts'
 import { SCHEDULING_SYSCALLS } from './scheduling.ts'
 import { SYSTEM_SYSCALLS } from './system.ts'
 import { OBSOLETE_SYSCALLS } from './obsolete.ts'
+import { ATTRIBUTE_CALLS } from './attributes.ts'
+import { DESCRIPTOR_CALLS } from './descriptors.ts'
+import { DIRECTORY_CALLS } from './directories.ts'
+import { FILE_CALLS } from './files.ts'
+import { MOUNT_CALLS } from './mounts.ts'
+import { READ_WRITE_CALLS } from './read-write.ts'
+import { XATTR_CALLS } from './xattr.ts'
 import type { SyscallEntry } from './entry.ts'
 
 const LISTS: readonly (readonly SyscallEntry[])[] = [
+  READ_WRITE_CALLS,
+  FILE_CALLS,
+  DESCRIPTOR_CALLS,
+  DIRECTORY_CALLS,
+  ATTRIBUTE_CALLS,
+  MOUNT_CALLS,
+  XATTR_CALLS,
   MEMORY_SYSCALLS,
   MEMORY_ADVICE_SYSCALLS,
   MEMORY_REMOTE_SYSCALLS,

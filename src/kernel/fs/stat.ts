@@ -1,0 +1,120 @@
+/** struct stat, struct statx and struct statfs as the x86-64 ABI lays them out. */
+import type { Kernel } from '../kernel.ts'
+import type { Task } from '../task/task.ts'
+import { ensureAttributes, type Inode, inodeBlocks, inodeSize, type Timestamp, typeBits } from './inode.ts'
+import { MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID } from '../abi/fcntl.ts'
+import type { Superblock } from './fs-state.ts'
+
+const STAT_SIZE = 144, STATX_SIZE = 256, STATFS_SIZE = 120
+const BLOCK_SIZE = 4096
+
+/** One buffer for all calls: it is copied to the guest at once. */
+const scratch = new Uint8Array(STATX_SIZE)
+const view = new DataView(scratch.buffer)
+const statBytes = scratch.subarray(0, STAT_SIZE)
+const statfsBytes = scratch.subarray(0, STATFS_SIZE)
+
+const put64 = (at: number, value: number): void => {
+  view.setUint32(at, value, true)
+  view.setInt32(at + 4, Math.floor(value / 0x1_0000_0000), true)
+}
+
+const putTime = (at: number, time: Timestamp): void => {
+  put64(at, time[0])
+  put64(at + 8, time[1])
+}
+
+/** st_mode. Inodes of eventfds, epolls and the like have no file type. */
+export const modeOf = (inode: Inode): number =>
+  inode.kind === 'file' && inode.superblock.kind === 'anonymous' && inode.seals === undefined ? inode.mode : typeBits(inode) | inode.mode
+
+export const writeStat = (kernel: Kernel, task: Task, inode: Inode, address: number): void => {
+  ensureAttributes(kernel, inode)
+  scratch.fill(0, 0, STAT_SIZE)
+  put64(0, inode.superblock.dev)
+  put64(8, inode.ino)
+  put64(16, inode.nlink)
+  view.setUint32(24, modeOf(inode), true)
+  view.setUint32(28, inode.uid, true)
+  view.setUint32(32, inode.gid, true)
+  put64(40, inode.rdev)
+  put64(48, inodeSize(kernel, inode))
+  put64(56, BLOCK_SIZE)
+  put64(64, inodeBlocks(inode))
+  putTime(72, inode.atime)
+  putTime(88, inode.mtime)
+  putTime(104, inode.ctime)
+  kernel.user(task).write(address, statBytes)
+}
+
+const STATX_BASIC_STATS = 0x7ff, STATX_MNT_ID = 0x1000
+const STATX_ATTR_MOUNT_ROOT = 0x2000
+/** Attributes that file systems here could show, were they set. */
+const ATTRIBUTES_MASK = STATX_ATTR_MOUNT_ROOT
+
+const putStatxTime = (at: number, time: Timestamp): void => {
+  put64(at, time[0])
+  view.setUint32(at + 8, time[1], true)
+}
+
+const majorOf = (rdev: number): number => (rdev >>> 8) & 0xfff
+const minorOf = (rdev: number): number => (rdev & 0xff) | ((rdev >>> 12) & ~0xff)
+
+const isMountRoot = (inode: Inode): boolean => inode.kind === 'directory' && inode.parent === inode
+
+export const writeStatx = (kernel: Kernel, task: Task, inode: Inode, mask: number, address: number): void => {
+  ensureAttributes(kernel, inode)
+  scratch.fill(0)
+  const { dev } = inode.superblock
+  view.setUint32(0, STATX_BASIC_STATS | (mask & STATX_MNT_ID), true)
+  view.setUint32(4, BLOCK_SIZE, true)
+  put64(8, isMountRoot(inode) ? STATX_ATTR_MOUNT_ROOT : 0)
+  view.setUint32(16, inode.nlink, true)
+  view.setUint32(20, inode.uid, true)
+  view.setUint32(24, inode.gid, true)
+  view.setUint16(28, modeOf(inode), true)
+  put64(32, inode.ino)
+  put64(40, inodeSize(kernel, inode))
+  put64(48, inodeBlocks(inode))
+  put64(56, ATTRIBUTES_MASK)
+  putStatxTime(64, inode.atime)
+  putStatxTime(96, inode.ctime)
+  putStatxTime(112, inode.mtime)
+  view.setUint32(128, majorOf(inode.rdev), true)
+  view.setUint32(132, minorOf(inode.rdev), true)
+  view.setUint32(140, dev, true)
+  if ((mask & STATX_MNT_ID) !== 0) put64(144, dev)
+  kernel.user(task).write(address, scratch)
+}
+
+const ST_RDONLY = 1, ST_NOSUID = 2, ST_NODEV = 4, ST_NOEXEC = 8, ST_VALID = 0x20, ST_NOATIME = 0x400, ST_NODIRATIME = 0x800, ST_RELATIME = 0x1000
+const NAME_LENGTH = 255
+/** A disk is not there: this is what file systems say that they hold, in blocks. */
+const TOTAL_BLOCKS = 1 << 20
+const TOTAL_FILES = 1 << 20
+
+const mountFlags = (superblock: Superblock): number => {
+  const { flags } = superblock
+  return ST_VALID | (superblock.readOnly ? ST_RDONLY : 0) | ((flags & MS_NOSUID) !== 0 ? ST_NOSUID : 0) |
+    ((flags & MS_NODEV) !== 0 ? ST_NODEV : 0) | ((flags & MS_NOEXEC) !== 0 ? ST_NOEXEC : 0) |
+    ((flags & MS_NOATIME) !== 0 ? ST_NOATIME : ST_RELATIME) | ((flags & MS_NODIRATIME) !== 0 ? ST_NODIRATIME : 0)
+}
+
+export const writeStatfs = (kernel: Kernel, task: Task, superblock: Superblock, address: number): void => {
+  scratch.fill(0, 0, STATFS_SIZE)
+  const hasStorage = superblock.kind === 'ramfs' || superblock.kind === 'host'
+  put64(0, superblock.magic)
+  put64(8, BLOCK_SIZE)
+  if (hasStorage) {
+    put64(16, TOTAL_BLOCKS)
+    put64(24, TOTAL_BLOCKS)
+    put64(32, TOTAL_BLOCKS)
+    put64(40, TOTAL_FILES)
+    put64(48, TOTAL_FILES - Math.min(superblock.lastIno, TOTAL_FILES))
+  }
+  view.setUint32(56, superblock.dev, true)
+  put64(64, NAME_LENGTH)
+  put64(72, BLOCK_SIZE)
+  put64(80, mountFlags(superblock))
+  kernel.user(task).write(address, statfsBytes)
+}

@@ -1,0 +1,218 @@
+/** Descriptors: close, dup, fcntl, flock. */
+import { EBADF, EBUSY, EINVAL, EMFILE, ENOTDIR, EPERM, ESRCH } from '../abi/errno.ts'
+import {
+  F_ADD_SEALS, F_DUPFD, F_DUPFD_CLOEXEC, F_DUPFD_QUERY, F_CREATED_QUERY, F_GET_FILE_RW_HINT, F_GET_RW_HINT, F_GET_SEALS, F_GETFD, F_GETFL, F_GETLEASE, F_GETLK, F_GETOWN,
+  F_GETOWN_EX, F_GETOWNER_UIDS, F_GETPIPE_SZ, F_GETSIG, F_NOTIFY, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_OWNER_PGRP, F_OWNER_PID, F_OWNER_TID,
+  F_SEAL_EXEC, F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE, F_SET_FILE_RW_HINT, F_SET_RW_HINT, F_SETFD,
+  F_SETFL, F_SETLEASE, F_SETLK, F_SETLKW, F_SETOWN, F_SETOWN_EX, F_SETPIPE_SZ, F_SETSIG, F_UNLCK, FD_CLOEXEC, O_ASYNC, LOCK_MAND, LOCK_EX, LOCK_NB,
+  LOCK_SH, LOCK_UN, O_ACCMODE, O_APPEND, O_CLOEXEC, O_DIRECT, O_NOATIME, O_NONBLOCK,
+} from '../abi/fcntl.ts'
+import { int32, uint32 } from '../abi/numbers.ts'
+import { RLIMIT_NOFILE } from '../abi/resources.ts'
+import { SIGNAL_COUNT } from '../abi/signals.ts'
+import {
+  closeDescriptor, getAnyFile, getFile, installFile, releaseFile, replaceDescriptor, retainFile, unshareDescriptors,
+} from '../fs/descriptor.ts'
+import type { OpenFile } from '../fs/file.ts'
+import { getRecordLock, setFlock, setRecordLock } from '../fs/locks.ts'
+import { ownsInode } from '../fs/permissions.ts'
+import { pipeOf, pipeSize, setPipeSize } from '../fs/pipe.ts'
+import { isMappedWritable } from '../fs/regular.ts'
+import type { Kernel } from '../kernel.ts'
+import { VMA_MAYWRITE, VMA_SHARED } from '../mm/address-space.ts'
+import type { Task } from '../task/task.ts'
+import type { Args, SyscallEntry } from './entry.ts'
+import { isWritable } from './transfer.ts'
+
+const close = (kernel: Kernel, task: Task, args: Args): number => closeDescriptor(kernel, task, int32(args[0]))
+
+const CLOSE_RANGE_UNSHARE = 2, CLOSE_RANGE_CLOEXEC = 4
+
+const closeRange = (kernel: Kernel, task: Task, args: Args): number => {
+  const first = uint32(args[0])
+  const last = uint32(args[1])
+  const flags = uint32(args[2])
+  if ((flags & ~(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)) !== 0 || first > last) return -EINVAL
+  if ((flags & CLOSE_RANGE_UNSHARE) !== 0) unshareDescriptors(kernel, task)
+  const { slots } = task.files
+  for (let fd = first; fd <= last && fd < slots.length; fd++) {
+    const slot = slots[fd]
+    if (slot === undefined) continue
+    if ((flags & CLOSE_RANGE_CLOEXEC) !== 0) slot.closeOnExec = true
+    else closeDescriptor(kernel, task, fd)
+  }
+  return 0
+}
+
+/** A second descriptor for the file, at `minimum` or above. */
+const duplicate = (kernel: Kernel, task: Task, file: OpenFile, closeOnExec: boolean, minimum: number): number => {
+  retainFile(file)
+  const fd = installFile(kernel, task, file, closeOnExec, minimum)
+  if (fd < 0) releaseFile(kernel, file)
+  return fd
+}
+
+const dup = (kernel: Kernel, task: Task, args: Args): number => {
+  const file = getAnyFile(task, int32(args[0]))
+  return file === undefined ? -EBADF : duplicate(kernel, task, file, false, 0)
+}
+
+const duplicateTo = (kernel: Kernel, task: Task, oldFd: number, newFd: number, flags: number): number => {
+  if (newFd < 0 || newFd >= task.group.limits[RLIMIT_NOFILE][0]) return -EBADF
+  const file = getAnyFile(task, oldFd)
+  if (file === undefined) return -EBADF
+  replaceDescriptor(kernel, task, file, newFd, (flags & O_CLOEXEC) !== 0)
+  return newFd
+}
+
+const dup2 = (kernel: Kernel, task: Task, args: Args): number => {
+  const oldFd = int32(args[0])
+  const newFd = int32(args[1])
+  if (oldFd === newFd) return getAnyFile(task, oldFd) === undefined ? -EBADF : oldFd
+  return duplicateTo(kernel, task, oldFd, newFd, 0)
+}
+
+const dup3 = (kernel: Kernel, task: Task, args: Args): number => {
+  const oldFd = int32(args[0])
+  const newFd = int32(args[1])
+  const flags = int32(args[2])
+  if ((flags & ~O_CLOEXEC) !== 0 || oldFd === newFd) return -EINVAL
+  return duplicateTo(kernel, task, oldFd, newFd, flags)
+}
+
+// ——— fcntl ———
+
+const SETTABLE_FLAGS = O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME | O_NONBLOCK
+
+const setFlags = (kernel: Kernel, task: Task, file: OpenFile, flags: number): number => {
+  if ((flags & ~file.flags & O_NOATIME) !== 0 && !ownsInode(kernel, task.credentials, file.inode)) return -EPERM
+  file.flags = (file.flags & ~SETTABLE_FLAGS) | (flags & SETTABLE_FLAGS)
+  return 0
+}
+
+const processExists = (kernel: Kernel, owner: number): boolean => {
+  if (owner > 0) return kernel.state.tasks.has(owner) || kernel.state.groups.has(owner)
+  return [...kernel.state.groups.values()].some((group) => group.processGroup === -owner)
+}
+
+const INT_MIN = -0x8000_0000
+
+/** Who gets SIGIO: a process, or a process group as a negative number. */
+const setOwner = (kernel: Kernel, file: OpenFile, owner: number): number => {
+  if (owner === INT_MIN) return -EINVAL
+  if (owner !== 0 && !processExists(kernel, owner)) return -ESRCH
+  file.owner = owner
+  return 0
+}
+
+const setOwnerEx = (kernel: Kernel, task: Task, file: OpenFile, address: number): number => {
+  const user = kernel.user(task)
+  const type = user.i32(address)
+  const pid = user.i32(address + 4)
+  if (type !== F_OWNER_TID && type !== F_OWNER_PID && type !== F_OWNER_PGRP) return -EINVAL
+  if (pid !== 0 && !processExists(kernel, type === F_OWNER_PGRP ? -pid : pid)) return -ESRCH
+  file.owner = type === F_OWNER_PGRP ? -pid : pid
+  return 0
+}
+
+const SEALS_ALL = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | F_SEAL_EXEC
+
+const addSeals = (kernel: Kernel, file: OpenFile, seals: number): number => {
+  const { inode } = file
+  if (!isWritable(file)) return -EPERM
+  if ((seals & ~SEALS_ALL) !== 0) return -EINVAL
+  if (inode.kind !== 'file' || inode.seals === undefined) return -EINVAL
+  if ((inode.seals & F_SEAL_SEAL) !== 0) return -EPERM
+  if ((seals & F_SEAL_WRITE) !== 0 && (inode.seals & F_SEAL_WRITE) === 0 && isMappedWritable(kernel, inode, VMA_SHARED | VMA_MAYWRITE)) return -EBUSY
+  // An executable that can't change needs no more writing (F_SEAL_EXEC).
+  const implied = (seals & F_SEAL_EXEC) !== 0 && (inode.mode & 0o111) !== 0 ? F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE : 0
+  inode.seals |= seals | implied
+  return 0
+}
+
+const LAST_RW_HINT = 5
+
+const fcntl = (kernel: Kernel, task: Task, args: Args): number => {
+  const fd = int32(args[0])
+  const command = uint32(args[1])
+  const argument = args[2]
+  const slot = task.files.slots[fd]
+  if (slot === undefined) return -EBADF
+  const { file } = slot
+  switch (command) {
+    case F_DUPFD: case F_DUPFD_CLOEXEC: {
+      const minimum = uint32(argument)
+      if (minimum >= task.group.limits[RLIMIT_NOFILE][0]) return -EINVAL
+      const made = duplicate(kernel, task, file, command === F_DUPFD_CLOEXEC, minimum)
+      return made < 0 ? -EMFILE : made
+    }
+    case F_GETFD: return slot.closeOnExec ? FD_CLOEXEC : 0
+    case F_SETFD:
+      slot.closeOnExec = (argument & FD_CLOEXEC) !== 0
+      return 0
+    case F_GETFL: return file.flags
+    case F_DUPFD_QUERY: return getAnyFile(task, int32(argument)) === undefined ? -EBADF : getAnyFile(task, int32(argument)) === file ? 1 : 0
+  }
+  if (file.kind === 'path') return -EBADF
+  const user = kernel.user(task)
+  switch (command) {
+    case F_SETFL: return setFlags(kernel, task, file, int32(argument))
+    case F_GETLK: case F_OFD_GETLK: return getRecordLock(kernel, task, file, argument, command === F_OFD_GETLK)
+    case F_SETLK: case F_SETLKW: case F_OFD_SETLK: case F_OFD_SETLKW: return setRecordLock(kernel, task, file, command, argument)
+    case F_GETOWN: return file.owner
+    case F_SETOWN: return setOwner(kernel, file, int32(argument))
+    case F_GETOWN_EX:
+      user.setU32(argument, file.owner < 0 ? F_OWNER_PGRP : F_OWNER_PID)
+      user.setU32(argument + 4, Math.abs(file.owner))
+      return 0
+    case F_SETOWN_EX: return setOwnerEx(kernel, task, file, argument)
+    case F_GETOWNER_UIDS:
+      user.setU32(argument, task.credentials.uid)
+      user.setU32(argument + 4, task.credentials.euid)
+      return 0
+    case F_GETSIG: return file.ownerSignal
+    case F_SETSIG:
+      if (argument < 0 || argument > SIGNAL_COUNT) return -EINVAL
+      file.ownerSignal = argument
+      return 0
+    case F_GETLEASE: return F_UNLCK
+    case F_SETLEASE: return -EINVAL
+    case F_NOTIFY: return file.inode.kind === 'directory' ? -EINVAL : -ENOTDIR
+    case F_SETPIPE_SZ: return file.kind === 'pipe' ? setPipeSize(kernel, task, pipeOf(file), uint32(argument)) : -EBADF
+    case F_GETPIPE_SZ: return file.kind === 'pipe' ? pipeSize(pipeOf(file)) : -EBADF
+    case F_ADD_SEALS: return addSeals(kernel, file, uint32(argument))
+    case F_GET_SEALS: return file.inode.kind === 'file' && file.inode.seals !== undefined ? file.inode.seals : -EINVAL
+    case F_GET_RW_HINT: case F_GET_FILE_RW_HINT:
+      user.setI64(argument, 0)
+      return 0
+    case F_SET_RW_HINT: case F_SET_FILE_RW_HINT: {
+      const hint = user.i64(argument)
+      return hint < 0 || hint > LAST_RW_HINT ? -EINVAL : 0
+    }
+    case F_CREATED_QUERY: return 0
+    default: return -EINVAL
+  }
+}
+
+const flock = (kernel: Kernel, task: Task, args: Args): number => {
+  const operation = int32(args[1])
+  if ((operation & LOCK_MAND) !== 0) return 0
+  const kind = operation & ~LOCK_NB
+  if (kind !== LOCK_SH && kind !== LOCK_EX && kind !== LOCK_UN) return -EINVAL
+  const file = getFile(task, int32(args[0]))
+  if (file === undefined || (kind !== LOCK_UN && (file.flags & O_ACCMODE) === O_ACCMODE)) return -EBADF
+  return setFlock(kernel, task, file, operation)
+}
+
+export const DESCRIPTOR_CALLS: readonly SyscallEntry[] = [
+  { number: 3, name: 'close', args: ['fd:fd'], handler: close, status: 'full' },
+  { number: 32, name: 'dup', args: ['oldfd:fd'], handler: dup, status: 'full' },
+  { number: 33, name: 'dup2', args: ['oldfd:fd', 'newfd:fd'], handler: dup2, status: 'full' },
+  {
+    number: 72, name: 'fcntl', args: ['fd:fd', 'cmd:cmd', 'arg:long'], handler: fcntl, status: 'partial',
+    note: 'no leases, no F_NOTIFY; O_ASYNC sends no SIGIO',
+  },
+  { number: 73, name: 'flock', args: ['fd:fd', 'operation:flags(LOCK)'], handler: flock, status: 'full' },
+  { number: 292, name: 'dup3', args: ['oldfd:fd', 'newfd:fd', 'flags:flags(O)'], handler: dup3, status: 'full' },
+  { number: 436, name: 'close_range', args: ['first:uint', 'last:uint', 'flags:flags(CLOSE_RANGE)'], handler: closeRange, status: 'full' },
+]

@@ -1,0 +1,305 @@
+/** Opening files, their size and allocation, and what synchronizes them with a disk that is not there. */
+import { OutOfFrames } from '../../emu/memory.ts'
+import { PAGE_SIZE } from '../../emu/cpu/layout.ts'
+import {
+  E2BIG, EBADF, EFBIG, EINVAL, EISDIR, ENODEV, ENOENT, ENOSPC, EOPNOTSUPP, EPERM, EROFS, ESPIPE, ETXTBSY,
+} from '../abi/errno.ts'
+import {
+  AT_FDCWD, F_SEAL_EXEC, F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE, FALLOC_FL_COLLAPSE_RANGE,
+  FALLOC_FL_INSERT_RANGE, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_UNSHARE_RANGE, FALLOC_FL_ZERO_RANGE, MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC, MFD_HUGETLB,
+  MFD_NOEXEC_SEAL, O_CREAT, O_LARGEFILE, O_PATH, O_RDWR, O_TRUNC, O_WRONLY,
+} from '../abi/fcntl.ts'
+import { int32, uint32, uint64 } from '../abi/numbers.ts'
+import { RLIMIT_FSIZE } from '../abi/resources.ts'
+import { SIGXFSZ } from '../abi/signals.ts'
+import { getFile, installOrRelease } from '../fs/descriptor.ts'
+import type { OpenFile } from '../fs/file.ts'
+import { type FileInode, inodeSize, makeFile, pageFrame, readInode, touchModified, truncateInode, writeInode, zeroRange } from '../fs/inode.ts'
+import { checkHow, makeRegularFile, openDescriptor, plainHow } from '../fs/open.ts'
+import { LOOKUP_FOLLOW, readPath, resolveInode } from '../fs/path.ts'
+import { checkAccess, dropSetId, MAY_WRITE } from '../fs/permissions.ts'
+import { isExecuting, MAX_FILE_SIZE, setSize, unmapFileRange } from '../fs/regular.ts'
+import type { Kernel } from '../kernel.ts'
+import { sendSignal, userInfo } from '../signal/send.ts'
+import type { Task } from '../task/task.ts'
+import type { Args, SyscallEntry } from './entry.ts'
+import { isWritable } from './transfer.ts'
+
+const openWith = (kernel: Kernel, task: Task, dirfd: number, address: number, flags: number, mode: number): number => {
+  const path = readPath(kernel, task, address)
+  return typeof path === 'number' ? path : openDescriptor(kernel, task, dirfd, path, plainHow(flags, mode))
+}
+
+const open = (kernel: Kernel, task: Task, args: Args): number => openWith(kernel, task, AT_FDCWD, args[0], int32(args[1]), uint32(args[2]))
+const openat = (kernel: Kernel, task: Task, args: Args): number =>
+  openWith(kernel, task, int32(args[0]), args[1], int32(args[2]), uint32(args[3]))
+const creat = (kernel: Kernel, task: Task, args: Args): number =>
+  openWith(kernel, task, AT_FDCWD, args[0], O_CREAT | O_WRONLY | O_TRUNC, uint32(args[1]))
+
+const HOW_SIZE = 24
+
+const openat2 = (kernel: Kernel, task: Task, args: Args): number => {
+  const size = uint64(args[3])
+  if (size < HOW_SIZE) return -EINVAL
+  if (size > PAGE_SIZE) return -E2BIG
+  const user = kernel.user(task)
+  const bytes = user.read(args[2], size)
+  const view = new DataView(bytes.buffer)
+  // Fields of a later Linux must be zero.
+  for (let at = HOW_SIZE; at < size; at++) if (bytes[at] !== 0) return -E2BIG
+  const wide = view.getUint32(4, true) !== 0 || view.getUint32(12, true) !== 0 || view.getUint32(20, true) !== 0
+  const flags = view.getInt32(0, true)
+  const mode = view.getUint32(8, true)
+  const resolve = view.getInt32(16, true)
+  const invalid = wide ? -EINVAL : checkHow(flags, mode, resolve)
+  if (invalid !== 0) return invalid
+  const path = readPath(kernel, task, args[1])
+  if (typeof path === 'number') return path
+  return openDescriptor(kernel, task, int32(args[0]), path, { flags: (flags & O_PATH) !== 0 ? flags : flags | O_LARGEFILE, mode, resolve })
+}
+
+// ——— Size ———
+
+/** Whether the limit on file sizes lets a file have the size: 0 or a negative errno (inode_newsize_ok). */
+const checkSize = (kernel: Kernel, task: Task, inode: FileInode, size: number): number => {
+  if (size <= inodeSize(kernel, inode)) return 0
+  if (size > task.group.limits[RLIMIT_FSIZE][0]) {
+    sendSignal(kernel, task, SIGXFSZ, userInfo(SIGXFSZ, task))
+    return -EFBIG
+  }
+  return size > MAX_FILE_SIZE ? -EFBIG : 0
+}
+
+const truncate = (kernel: Kernel, task: Task, args: Args): number => {
+  const size = args[1]
+  if (size < 0) return -EINVAL
+  const path = readPath(kernel, task, args[0])
+  if (typeof path === 'number') return path
+  const inode = resolveInode(kernel, task, AT_FDCWD, path, LOOKUP_FOLLOW)
+  if (typeof inode === 'number') return inode
+  if (inode.kind === 'directory') return -EISDIR
+  if (inode.kind !== 'file') return -EINVAL
+  if (inode.superblock.readOnly) return -EROFS
+  const denied = checkAccess(kernel, task.credentials, inode, MAY_WRITE)
+  if (denied !== 0) return denied
+  if (isExecuting(kernel, inode)) return -ETXTBSY
+  const tooBig = checkSize(kernel, task, inode, size)
+  if (tooBig !== 0) return tooBig
+  setSize(kernel, task, inode, size)
+  return 0
+}
+
+/** Seals that forbid the new size. */
+const isSealedAgainst = (kernel: Kernel, inode: FileInode, size: number): boolean => {
+  const seals = inode.seals ?? 0
+  const old = inodeSize(kernel, inode)
+  return (size < old && (seals & F_SEAL_SHRINK) !== 0) || (size > old && (seals & F_SEAL_GROW) !== 0)
+}
+
+const ftruncate = (kernel: Kernel, task: Task, args: Args): number => {
+  const size = args[1]
+  if (size < 0) return -EINVAL
+  const file = getFile(task, int32(args[0]))
+  if (file === undefined) return -EBADF
+  const { inode } = file
+  if (file.kind !== 'regular' || inode.kind !== 'file' || !isWritable(file)) return -EINVAL
+  const tooBig = checkSize(kernel, task, inode, size)
+  if (tooBig !== 0) return tooBig
+  if (isSealedAgainst(kernel, inode, size)) return -EPERM
+  setSize(kernel, task, inode, size)
+  return 0
+}
+
+// ——— fallocate ———
+
+const FALLOC_SUPPORTED = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_ZERO_RANGE |
+  FALLOC_FL_INSERT_RANGE | FALLOC_FL_UNSHARE_RANGE
+
+/** Which combinations make sense (vfs_fallocate). */
+const checkMode = (mode: number): number => {
+  if ((mode & ~FALLOC_SUPPORTED) !== 0) return -EOPNOTSUPP
+  switch (mode & ~FALLOC_FL_KEEP_SIZE) {
+    case 0: case FALLOC_FL_ZERO_RANGE: return 0
+    case FALLOC_FL_PUNCH_HOLE: return (mode & FALLOC_FL_KEEP_SIZE) !== 0 ? 0 : -EOPNOTSUPP
+    case FALLOC_FL_COLLAPSE_RANGE: case FALLOC_FL_INSERT_RANGE: return (mode & FALLOC_FL_KEEP_SIZE) !== 0 ? -EOPNOTSUPP : 0
+    case FALLOC_FL_UNSHARE_RANGE: return 0
+    default: return -EOPNOTSUPP
+  }
+}
+
+const allocatePages = (kernel: Kernel, inode: FileInode, offset: number, length: number): number => {
+  const first = Math.floor(offset / PAGE_SIZE)
+  const last = Math.ceil((offset + length) / PAGE_SIZE)
+  const made: number[] = []
+  try {
+    for (let index = first; index < last; index++) {
+      if (inode.pages.has(index)) continue
+      pageFrame(kernel, inode, index, true)
+      made.push(index)
+    }
+  } catch (error) {
+    if (!(error instanceof OutOfFrames)) throw error
+    for (const index of made) {
+      const frame = inode.pages.get(index)
+      if (frame === undefined || index * PAGE_SIZE < inode.hostSize) continue
+      kernel.memory.release(frame)
+      inode.pages.delete(index)
+    }
+    return -ENOSPC
+  }
+  return 0
+}
+
+/** Takes out or puts in a piece in the middle: what is behind moves. */
+const shiftRange = (kernel: Kernel, inode: FileInode, offset: number, length: number, isInsert: boolean): number => {
+  if (offset % PAGE_SIZE !== 0 || length % PAGE_SIZE !== 0) return -EINVAL
+  const { size } = inode
+  if (isInsert ? offset >= size : offset + length >= size) return -EINVAL
+  if (isInsert && size + length > MAX_FILE_SIZE) return -EFBIG
+  const tail = readInode(kernel, inode, isInsert ? offset : offset + length, size)
+  truncateInode(kernel, inode, offset)
+  const target = isInsert ? offset + length : offset
+  truncateInode(kernel, inode, target + tail.length)
+  try {
+    writeInode(kernel, inode, target, tail)
+  } catch (error) {
+    if (error instanceof OutOfFrames) return -ENOSPC
+    throw error
+  }
+  unmapFileRange(kernel, inode, offset, Infinity)
+  return 0
+}
+
+const fallocate = (kernel: Kernel, task: Task, args: Args): number => {
+  const offset = args[2]
+  const length = args[3]
+  const mode = int32(args[1])
+  const file = getFile(task, int32(args[0]))
+  if (file === undefined) return -EBADF
+  if (offset < 0 || length <= 0) return -EINVAL
+  const invalid = checkMode(mode)
+  if (invalid !== 0) return invalid
+  if (!isWritable(file)) return -EBADF
+  if (file.kind === 'pipe') return -ESPIPE
+  if (file.kind === 'directory') return -EISDIR
+  const { inode } = file
+  if (file.kind !== 'regular' || inode.kind !== 'file') return -ENODEV
+  const end = offset + length
+  if (end > MAX_FILE_SIZE) return -EFBIG
+  const seals = inode.seals ?? 0
+  const size = inodeSize(kernel, inode)
+  const operation = mode & ~FALLOC_FL_KEEP_SIZE
+  if (operation === FALLOC_FL_COLLAPSE_RANGE || operation === FALLOC_FL_INSERT_RANGE) {
+    if (inode.seals !== undefined) return -EOPNOTSUPP
+    const error = shiftRange(kernel, inode, offset, length, operation === FALLOC_FL_INSERT_RANGE)
+    if (error !== 0) return error
+  } else if (operation === FALLOC_FL_PUNCH_HOLE) {
+    if ((seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0) return -EPERM
+    unmapFileRange(kernel, inode, offset, end)
+    zeroRange(kernel, inode, offset, length)
+  } else {
+    const grows = (mode & FALLOC_FL_KEEP_SIZE) === 0 && end > size
+    if (grows) {
+      const tooBig = checkSize(kernel, task, inode, end)
+      if (tooBig !== 0) return tooBig
+      if ((seals & F_SEAL_GROW) !== 0) return -EPERM
+    }
+    if (operation === FALLOC_FL_ZERO_RANGE) {
+      if (inode.seals !== undefined) return -EOPNOTSUPP
+      zeroRange(kernel, inode, offset, length)
+    }
+    const error = allocatePages(kernel, inode, offset, length)
+    if (error !== 0) return error
+    if (grows) inode.size = end
+  }
+  dropSetId(task, inode)
+  touchModified(kernel, inode)
+  return 0
+}
+
+// ——— Synchronizing: all is in memory, so only arguments can be wrong ———
+
+const isSynchronizable = (file: OpenFile): boolean => file.kind === 'regular' || file.kind === 'directory'
+
+const fsync = (_kernel: Kernel, task: Task, args: Args): number => {
+  const file = getFile(task, int32(args[0]))
+  if (file === undefined) return -EBADF
+  return isSynchronizable(file) ? 0 : -EINVAL
+}
+
+const syncfs = (_kernel: Kernel, task: Task, args: Args): number => getFile(task, int32(args[0])) === undefined ? -EBADF : 0
+
+const SYNC_FILE_RANGE_FLAGS = 7
+
+const syncFileRange = (_kernel: Kernel, task: Task, args: Args): number => {
+  const file = getFile(task, int32(args[0]))
+  if (file === undefined) return -EBADF
+  if ((uint32(args[3]) & ~SYNC_FILE_RANGE_FLAGS) !== 0 || args[1] < 0 || args[2] < 0 || args[1] + args[2] >= 2 ** 63) return -EINVAL
+  return isSynchronizable(file) ? 0 : -ESPIPE
+}
+
+const readahead = (_kernel: Kernel, task: Task, args: Args): number => {
+  const file = getFile(task, int32(args[0]))
+  if (file === undefined || (file.flags & 3) === O_WRONLY) return -EBADF
+  return file.kind === 'regular' ? 0 : -EINVAL
+}
+
+const LAST_ADVICE = 5
+
+const fadvise64 = (_kernel: Kernel, task: Task, args: Args): number => {
+  const file = getFile(task, int32(args[0]))
+  if (file === undefined) return -EBADF
+  if (file.kind === 'pipe' || (file.kind === 'stream' && file.inode.kind === 'fifo')) return -ESPIPE
+  if (args[2] < 0) return -EINVAL
+  return uint32(args[3]) > LAST_ADVICE ? -EINVAL : 0
+}
+
+// ——— memfd_create ———
+
+const MFD_ALL = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC
+/** NAME_MAX less 'memfd:'. */
+const MEMFD_NAME_LIMIT = 249
+
+const memfdCreate = (kernel: Kernel, task: Task, args: Args): number => {
+  const flags = uint32(args[1])
+  if ((flags & ~(MFD_ALL | MFD_HUGETLB)) !== 0 && (flags & MFD_HUGETLB) === 0) return -EINVAL
+  if ((flags & MFD_EXEC) !== 0 && (flags & MFD_NOEXEC_SEAL) !== 0) return -EINVAL
+  const name = kernel.user(task).string(args[0], MEMFD_NAME_LIMIT + 1)
+  if (name === undefined) return -EINVAL
+  // No huge pages are set aside.
+  if ((flags & MFD_HUGETLB) !== 0) return -ENOENT
+  const { fsuid, fsgid } = task.credentials
+  const isNoExec = (flags & MFD_NOEXEC_SEAL) !== 0
+  const inode = makeFile(kernel, kernel.state.fs.anonymous, isNoExec ? 0o666 : 0o777, fsuid, fsgid)
+  inode.nlink = 0
+  inode.seals = (isNoExec ? F_SEAL_EXEC : 0) | ((flags & (MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL)) !== 0 ? 0 : F_SEAL_SEAL)
+  const file = makeRegularFile(kernel, inode, `/memfd:${name} (deleted)`, O_RDWR | O_LARGEFILE)
+  return installOrRelease(kernel, task, file, (flags & MFD_CLOEXEC) !== 0)
+}
+
+export const FILE_CALLS: readonly SyscallEntry[] = [
+  { number: 2, name: 'open', args: ['pathname:path', 'flags:flags(O)', 'mode:mode'], handler: open, status: 'full' },
+  { number: 74, name: 'fsync', args: ['fd:fd'], handler: fsync, status: 'full' },
+  { number: 75, name: 'fdatasync', args: ['fd:fd'], handler: fsync, status: 'full' },
+  { number: 76, name: 'truncate', args: ['path:path', 'length:offset'], handler: truncate, status: 'full' },
+  { number: 77, name: 'ftruncate', args: ['fd:fd', 'length:offset'], handler: ftruncate, status: 'full' },
+  { number: 85, name: 'creat', args: ['pathname:path', 'mode:mode'], handler: creat, status: 'full' },
+  { number: 162, name: 'sync', args: [], handler: () => 0, status: 'full' },
+  { number: 187, name: 'readahead', args: ['fd:fd', 'offset:offset', 'count:size'], handler: readahead, status: 'full' },
+  { number: 221, name: 'fadvise64', args: ['fd:fd', 'offset:offset', 'len:size', 'advice:enum(POSIX_FADV)'], handler: fadvise64, status: 'full' },
+  { number: 257, name: 'openat', args: ['dirfd:dirfd', 'pathname:path', 'flags:flags(O)', 'mode:mode'], handler: openat, status: 'full' },
+  {
+    number: 277, name: 'sync_file_range', args: ['fd:fd', 'offset:offset', 'nbytes:offset', 'flags:flags(SYNC_FILE_RANGE)'],
+    handler: syncFileRange, status: 'full',
+  },
+  { number: 285, name: 'fallocate', args: ['fd:fd', 'mode:flags(FALLOC_FL)', 'offset:offset', 'len:offset'], handler: fallocate, status: 'full' },
+  { number: 306, name: 'syncfs', args: ['fd:fd'], handler: syncfs, status: 'full' },
+  {
+    number: 319, name: 'memfd_create', args: ['name:string', 'flags:flags(MFD)'], handler: memfdCreate, status: 'partial',
+    note: 'MFD_HUGETLB: no huge pages',
+  },
+  {
+    number: 437, name: 'openat2', args: ['dirfd:dirfd', 'pathname:path', 'how:struct(open_how)', 'size:size'], handler: openat2, status: 'partial',
+    note: 'RESOLVE_CACHED is accepted and means nothing',
+  },
+]

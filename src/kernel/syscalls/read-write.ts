@@ -1,0 +1,231 @@
+/** read, write and their variants; lseek; sendfile and copy_file_range. */
+import {
+  EBADF, EFBIG, EINVAL, EISDIR, EOPNOTSUPP, EOVERFLOW, ESPIPE,
+} from '../abi/errno.ts'
+import {
+  O_APPEND, O_NONBLOCK, RWF_APPEND, RWF_DONTCACHE, RWF_DSYNC, RWF_HIPRI, RWF_NOAPPEND, RWF_NOWAIT, RWF_SYNC, SEEK_HOLE,
+} from '../abi/fcntl.ts'
+import { int32, uint32, uint64 } from '../abi/numbers.ts'
+import { getFile } from '../fs/descriptor.ts'
+import { operationsOf } from '../fs/file-operations.ts'
+import type { OpenFile } from '../fs/file.ts'
+import { inodeSize, readInode } from '../fs/inode.ts'
+import { MAX_FILE_SIZE } from '../fs/regular.ts'
+import type { Kernel } from '../kernel.ts'
+import type { Task } from '../task/task.ts'
+import { BLOCKED } from '../wait-queue.ts'
+import type { Args, SyscallEntry } from './entry.ts'
+import {
+  isReadable, isWritable, MAX_TRANSFER, readInto, readVector, readVectorInto, writeOut, writeVectorOut,
+} from './transfer.ts'
+
+const read = (kernel: Kernel, task: Task, args: Args): number => {
+  const file = getFile(task, int32(args[0]))
+  if (file === undefined || !isReadable(file)) return -EBADF
+  return readInto(kernel, task, file, args[1], uint64(args[2]), undefined)
+}
+
+const write = (kernel: Kernel, task: Task, args: Args): number => {
+  const file = getFile(task, int32(args[0]))
+  if (file === undefined || !isWritable(file)) return -EBADF
+  return writeOut(kernel, task, file, args[1], uint64(args[2]), undefined)
+}
+
+const isPositioned = (file: OpenFile): boolean => operationsOf(file).positioned === true
+
+const pread64 = (kernel: Kernel, task: Task, args: Args): number => {
+  const offset = args[3]
+  if (offset < 0) return -EINVAL
+  const file = getFile(task, int32(args[0]))
+  if (file === undefined) return -EBADF
+  if (!isPositioned(file)) return -ESPIPE
+  if (!isReadable(file)) return -EBADF
+  return readInto(kernel, task, file, args[1], uint64(args[2]), offset)
+}
+
+const pwrite64 = (kernel: Kernel, task: Task, args: Args): number => {
+  const offset = args[3]
+  if (offset < 0) return -EINVAL
+  const file = getFile(task, int32(args[0]))
+  if (file === undefined) return -EBADF
+  if (!isPositioned(file)) return -ESPIPE
+  if (!isWritable(file)) return -EBADF
+  return writeOut(kernel, task, file, args[1], uint64(args[2]), offset)
+}
+
+const RWF_SUPPORTED = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND | RWF_NOAPPEND | RWF_DONTCACHE
+
+/** Runs a transfer with the file's status flags changed by RWF_*: they apply to this call only. */
+const withFlags = (file: OpenFile, flags: number, move: () => number): number => {
+  if (flags === 0) return move()
+  if ((flags & ~RWF_SUPPORTED) !== 0) return -EOPNOTSUPP
+  if ((flags & RWF_NOAPPEND) !== 0 && (flags & RWF_APPEND) !== 0) return -EINVAL
+  const saved = file.flags
+  if ((flags & RWF_NOWAIT) !== 0) file.flags |= O_NONBLOCK
+  if ((flags & RWF_APPEND) !== 0) file.flags |= O_APPEND
+  if ((flags & RWF_NOAPPEND) !== 0) file.flags &= ~O_APPEND
+  try {
+    return move()
+  } finally {
+    file.flags = saved
+  }
+}
+
+const transferVector = (kernel: Kernel, task: Task, args: Args, isRead: boolean, offset: number | undefined, flags: number): number => {
+  const file = getFile(task, int32(args[0]))
+  if (file === undefined) return -EBADF
+  if (offset !== undefined && !isPositioned(file)) return -ESPIPE
+  if (isRead ? !isReadable(file) : !isWritable(file)) return -EBADF
+  const segments = readVector(kernel, task, args[1], uint64(args[2]))
+  if (typeof segments === 'number') return segments
+  return withFlags(file, flags, () => isRead ? readVectorInto(kernel, task, file, segments, offset) : writeVectorOut(kernel, task, file, segments, offset))
+}
+
+const readv = (kernel: Kernel, task: Task, args: Args): number => transferVector(kernel, task, args, true, undefined, 0)
+const writev = (kernel: Kernel, task: Task, args: Args): number => transferVector(kernel, task, args, false, undefined, 0)
+const preadv = (kernel: Kernel, task: Task, args: Args): number =>
+  args[3] < 0 ? -EINVAL : transferVector(kernel, task, args, true, args[3], 0)
+const pwritev = (kernel: Kernel, task: Task, args: Args): number =>
+  args[3] < 0 ? -EINVAL : transferVector(kernel, task, args, false, args[3], 0)
+
+/** Offset −1 means the file's position. */
+const vector2 = (kernel: Kernel, task: Task, args: Args, isRead: boolean): number => {
+  const offset = args[3]
+  if (offset < -1) return -EINVAL
+  return transferVector(kernel, task, args, isRead, offset === -1 ? undefined : offset, uint32(args[5]))
+}
+const preadv2 = (kernel: Kernel, task: Task, args: Args): number => vector2(kernel, task, args, true)
+const pwritev2 = (kernel: Kernel, task: Task, args: Args): number => vector2(kernel, task, args, false)
+
+const lseek = (kernel: Kernel, task: Task, args: Args): number => {
+  const file = getFile(task, int32(args[0]))
+  if (file === undefined) return -EBADF
+  const whence = uint32(args[2])
+  if (whence > SEEK_HOLE) return -EINVAL
+  const { seek } = operationsOf(file)
+  return seek === undefined ? -ESPIPE : seek(kernel, task, file, args[1], whence)
+}
+
+// ——— sendfile ———
+
+/** In `task.syscall.memory` while sendfile waits for the file that it writes to. */
+interface SendProgress { sent?: number }
+
+/** Bytes moved at a time, as much as Linux's internal pipe holds. */
+const SEND_CHUNK = 65_536
+
+const sendBytes = (kernel: Kernel, task: Task, from: OpenFile, to: OpenFile, start: number, count: number): number => {
+  const read = operationsOf(from).read
+  const write = operationsOf(to).write
+  if (read === undefined || write === undefined) return -EINVAL
+  let sent = (task.syscall?.memory as SendProgress | undefined)?.sent ?? 0
+  while (sent < count) {
+    const bytes = read(kernel, task, from, Math.min(count - sent, SEND_CHUNK), start + sent)
+    if (typeof bytes === 'number') return sent > 0 ? sent : bytes
+    if (bytes.length === 0) break
+    const result = write(kernel, task, to, bytes, undefined)
+    if (result === BLOCKED) {
+      const { syscall } = task
+      if (syscall !== undefined) syscall.memory = { ...(syscall.memory as object | undefined), sent }
+      return BLOCKED
+    }
+    if (result < 0) return sent > 0 ? sent : result
+    sent += result
+    if (result < bytes.length) break
+  }
+  if (task.syscall?.memory !== undefined) (task.syscall.memory as SendProgress).sent = 0
+  return sent
+}
+
+/** Kinds that sendfile can read from: files with pages or content of their own, not streams (splice_read). */
+const isSendSource = (file: OpenFile): boolean => file.kind === 'regular' || file.kind === 'device' || file.kind === 'proc'
+
+const sendfile = (kernel: Kernel, task: Task, args: Args): number => {
+  const user = kernel.user(task)
+  const offsetAddress = args[2]
+  const offset = offsetAddress === 0 ? undefined : user.i64(offsetAddress)
+  const from = getFile(task, int32(args[1]))
+  if (from === undefined || !isReadable(from)) return -EBADF
+  if (offset !== undefined && !isPositioned(from)) return -ESPIPE
+  const start = offset ?? from.position
+  if (start < 0) return -EINVAL
+  const to = getFile(task, int32(args[0]))
+  if (to === undefined || !isWritable(to)) return -EBADF
+  const count = uint64(args[3])
+  if (count > Number.MAX_SAFE_INTEGER) return -EINVAL
+  if (!isSendSource(from) || (to.flags & O_APPEND) !== 0 || operationsOf(to).write === undefined) return -EINVAL
+  const result = sendBytes(kernel, task, from, to, start, Math.min(count, MAX_TRANSFER))
+  if (result === BLOCKED || result < 0) return result
+  if (offset === undefined) from.position = start + result
+  else user.setI64(offsetAddress, start + result)
+  return result
+}
+
+// ——— copy_file_range ———
+
+const COPY_CHUNK = 1 << 20
+
+const copyFileRange = (kernel: Kernel, task: Task, args: Args): number => {
+  const user = kernel.user(task)
+  const from = getFile(task, int32(args[0]))
+  if (from === undefined) return -EBADF
+  const to = getFile(task, int32(args[2]))
+  if (to === undefined) return -EBADF
+  const fromOffset = args[1] === 0 ? undefined : user.i64(args[1])
+  const toOffset = args[3] === 0 ? undefined : user.i64(args[3])
+  if (args[5] !== 0) return -EINVAL
+  if (from.inode.kind === 'directory' || to.inode.kind === 'directory') return -EISDIR
+  if (from.kind !== 'regular' || to.kind !== 'regular') return -EINVAL
+  if (!isReadable(from) || !isWritable(to) || (to.flags & O_APPEND) !== 0) return -EBADF
+  const start = fromOffset ?? from.position
+  const target = toOffset ?? to.position
+  const length = uint64(args[4])
+  if (start < 0 || target < 0) return -EINVAL
+  if (start + length >= 2 ** 63 || target + length >= 2 ** 63) return -EOVERFLOW
+  const count = Math.min(length, Math.max(inodeSize(kernel, from.inode) - start, 0), MAX_TRANSFER)
+  if (target >= MAX_FILE_SIZE && count > 0) return -EFBIG
+  if (from.inode === to.inode && target < start + count && start < target + count) return -EINVAL
+  const write = operationsOf(to).write
+  if (write === undefined) return -EINVAL
+  let done = 0
+  while (done < count) {
+    const bytes = readInode(kernel, from.inode, start + done, Math.min(COPY_CHUNK, count - done))
+    const result = write(kernel, task, to, bytes, target + done)
+    if (result < 0) {
+      if (done === 0) return result
+      break
+    }
+    done += result
+    if (result < bytes.length) break
+  }
+  if (fromOffset === undefined) from.position = start + done
+  else user.setI64(args[1], start + done)
+  if (toOffset === undefined) to.position = target + done
+  else user.setI64(args[3], target + done)
+  return done
+}
+
+export const READ_WRITE_CALLS: readonly SyscallEntry[] = [
+  { number: 0, name: 'read', args: ['fd:fd', 'buf:out[2]', 'count:size'], handler: read, status: 'full' },
+  { number: 1, name: 'write', args: ['fd:fd', 'buf:in[2]', 'count:size'], handler: write, status: 'full' },
+  { number: 8, name: 'lseek', args: ['fd:fd', 'offset:offset', 'whence:enum(SEEK)'], handler: lseek, status: 'full' },
+  { number: 17, name: 'pread64', args: ['fd:fd', 'buf:out[2]', 'count:size', 'offset:offset'], handler: pread64, status: 'full' },
+  { number: 18, name: 'pwrite64', args: ['fd:fd', 'buf:in[2]', 'count:size', 'offset:offset'], handler: pwrite64, status: 'full' },
+  { number: 19, name: 'readv', args: ['fd:fd', 'iov:iovec[2]', 'iovcnt:int'], handler: readv, status: 'full' },
+  { number: 20, name: 'writev', args: ['fd:fd', 'iov:iovec[2]', 'iovcnt:int'], handler: writev, status: 'full' },
+  { number: 40, name: 'sendfile', args: ['out_fd:fd', 'in_fd:fd', 'offset:pointer', 'count:size'], handler: sendfile, status: 'full' },
+  { number: 295, name: 'preadv', args: ['fd:fd', 'iov:iovec[2]', 'iovcnt:int', 'offset:offset'], handler: preadv, status: 'full' },
+  { number: 296, name: 'pwritev', args: ['fd:fd', 'iov:iovec[2]', 'iovcnt:int', 'offset:offset'], handler: pwritev, status: 'full' },
+  {
+    number: 326, name: 'copy_file_range', args: ['fd_in:fd', 'off_in:pointer', 'fd_out:fd', 'off_out:pointer', 'len:size', 'flags:uint'],
+    handler: copyFileRange, status: 'full',
+  },
+  {
+    number: 327, name: 'preadv2', args: ['fd:fd', 'iov:iovec[2]', 'iovcnt:int', 'offset:offset', 'pos_h:long', 'flags:flags(RWF)'],
+    handler: preadv2, status: 'full',
+  },
+  {
+    number: 328, name: 'pwritev2', args: ['fd:fd', 'iov:iovec[2]', 'iovcnt:int', 'offset:offset', 'pos_h:long', 'flags:flags(RWF)'],
+    handler: pwritev2, status: 'partial', note: 'RWF_ATOMIC is refused with EOPNOTSUPP',
+  },
+]

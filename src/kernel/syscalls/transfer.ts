@@ -1,0 +1,153 @@
+/** Moving bytes between guest memory and open files: what read(2), write(2) and their many relatives share. */
+import { ACCESS_READ, ACCESS_WRITE } from '../../emu/mmu/mmu.ts'
+import { EFAULT, EINVAL } from '../abi/errno.ts'
+import { operationsOf } from '../fs/file-operations.ts'
+import type { OpenFile } from '../fs/file.ts'
+import { O_ACCMODE, O_RDONLY, O_WRONLY } from '../abi/fcntl.ts'
+import type { Kernel } from '../kernel.ts'
+import { USER_END } from '../mm/user-memory.ts'
+import type { Task } from '../task/task.ts'
+import { BLOCKED } from '../wait-queue.ts'
+
+/** The most that one call moves (MAX_RW_COUNT). */
+export const MAX_TRANSFER = 0x7fff_f000
+/** What is read of at most so much per call does not make the kernel touch a huge buffer's pages for nothing. */
+const STREAM_ROOM = 1 << 20
+const DEVICE_ROOM = 64 << 20
+const IOV_LIMIT = 1024
+const IOV_SIZE = 16
+
+export const isReadable = (file: OpenFile): boolean => (file.flags & O_ACCMODE) !== O_WRONLY && (file.flags & O_ACCMODE) !== O_ACCMODE
+export const isWritable = (file: OpenFile): boolean => (file.flags & O_ACCMODE) !== O_RDONLY && (file.flags & O_ACCMODE) !== O_ACCMODE
+
+/** A buffer that lies in user space, whether or not it is mapped (access_ok). `length` is unsigned. */
+const isUserRange = (address: number, length: number): boolean => address >= 0 && address + length <= USER_END
+
+const roomOf = (file: OpenFile): number => file.kind === 'device' || file.kind === 'proc' ? DEVICE_ROOM : STREAM_ROOM
+
+/** read(2): a count, a negative errno or BLOCKED. The access mode is checked. */
+export const readInto = (kernel: Kernel, task: Task, file: OpenFile, address: number, length: number, offset: number | undefined): number => {
+  const operations = operationsOf(file)
+  if (operations.read === undefined) return -EINVAL
+  if (!isUserRange(address, length)) return -EFAULT
+  const count = Math.min(length, MAX_TRANSFER)
+  if (operations.readTo !== undefined) return operations.readTo(kernel, task, file, address, count, offset)
+  const user = kernel.user(task)
+  const wanted = Math.min(count, roomOf(file))
+  const room = user.accessible(address, wanted, ACCESS_WRITE)
+  if (room === 0 && wanted > 0) return -EFAULT
+  const result = operations.read(kernel, task, file, room, offset)
+  if (typeof result === 'number') return result
+  user.write(address, result)
+  return result.length
+}
+
+export const writeOut = (kernel: Kernel, task: Task, file: OpenFile, address: number, length: number, offset: number | undefined): number => {
+  const operations = operationsOf(file)
+  if (operations.write === undefined) return -EINVAL
+  if (!isUserRange(address, length)) return -EFAULT
+  const count = Math.min(length, MAX_TRANSFER)
+  if (operations.writeFrom !== undefined) return operations.writeFrom(kernel, task, file, address, count, offset)
+  const user = kernel.user(task)
+  const room = user.accessible(address, Math.min(count, DEVICE_ROOM), ACCESS_READ)
+  if (room === 0 && count > 0) return -EFAULT
+  return operations.write(kernel, task, file, user.read(address, room), offset)
+}
+
+// ——— Vectors ———
+
+export interface Segment { readonly address: number, length: number }
+
+/** struct iovec[]: checked and cut to MAX_TRANSFER, or a negative errno (import_iovec). @throws BadAddress */
+export const readVector = (kernel: Kernel, task: Task, address: number, count: number): Segment[] | number => {
+  if (count < 0 || count > IOV_LIMIT) return -EINVAL
+  const user = kernel.user(task)
+  const bytes = user.read(address, count * IOV_SIZE)
+  const view = new DataView(bytes.buffer)
+  const segments: Segment[] = []
+  let total = 0
+  for (let at = 0; at < bytes.length; at += IOV_SIZE) {
+    const base = view.getInt32(at + 4, true) * 0x1_0000_0000 + view.getUint32(at, true)
+    const length = view.getInt32(at + 12, true) * 0x1_0000_0000 + view.getUint32(at + 8, true)
+    if (length < 0) return -EINVAL
+    if (!isUserRange(base, length)) return -EFAULT
+    const cut = Math.min(length, MAX_TRANSFER - total)
+    segments.push({ address: base, length: cut })
+    total += cut
+  }
+  return segments
+}
+
+/** How much of the segments can be accessed before the first bad page; they are cut there. */
+const cutToAccessible = (kernel: Kernel, task: Task, segments: Segment[], most: number, access: typeof ACCESS_READ | typeof ACCESS_WRITE): number => {
+  const user = kernel.user(task)
+  let total = 0
+  let isOver = false
+  for (const segment of segments) {
+    if (isOver) {
+      segment.length = 0
+      continue
+    }
+    const wanted = Math.min(segment.length, most - total)
+    const room = user.accessible(segment.address, wanted, access)
+    isOver = room < segment.length
+    segment.length = room
+    total += room
+  }
+  return total
+}
+
+const sumOf = (segments: readonly Segment[]): number => segments.reduce((sum, { length }) => sum + length, 0)
+
+/** One transfer after the other, for files that never block, until one comes short. */
+const eachSegment = (segments: readonly Segment[], offset: number | undefined, move: (address: number, length: number, offset: number | undefined) => number): number => {
+  let done = 0
+  for (const { address, length } of segments) {
+    if (length === 0 && segments.length > 1) continue
+    const result = move(address, length, offset === undefined ? undefined : offset + done)
+    if (result === BLOCKED) return result
+    if (result < 0) return done > 0 ? done : result
+    done += result
+    if (result < length) break
+  }
+  return done
+}
+
+export const readVectorInto = (kernel: Kernel, task: Task, file: OpenFile, segments: Segment[], offset: number | undefined): number => {
+  const operations = operationsOf(file)
+  const { read, readTo } = operations
+  if (read === undefined) return -EINVAL
+  const total = sumOf(segments)
+  if (readTo !== undefined) return eachSegment(segments, offset, (address, length, at) => readTo(kernel, task, file, address, length, at))
+  const room = cutToAccessible(kernel, task, segments, roomOf(file), ACCESS_WRITE)
+  if (room === 0 && total > 0) return -EFAULT
+  const result = read(kernel, task, file, room, offset)
+  if (typeof result === 'number') return result
+  const user = kernel.user(task)
+  let done = 0
+  for (const { address, length } of segments) {
+    if (done === result.length) break
+    const piece = result.subarray(done, done + length)
+    user.write(address, piece)
+    done += piece.length
+  }
+  return result.length
+}
+
+export const writeVectorOut = (kernel: Kernel, task: Task, file: OpenFile, segments: Segment[], offset: number | undefined): number => {
+  const operations = operationsOf(file)
+  const { write, writeFrom } = operations
+  if (write === undefined) return -EINVAL
+  const total = sumOf(segments)
+  if (writeFrom !== undefined) return eachSegment(segments, offset, (address, length, at) => writeFrom(kernel, task, file, address, length, at))
+  const room = cutToAccessible(kernel, task, segments, DEVICE_ROOM, ACCESS_READ)
+  if (room === 0 && total > 0) return -EFAULT
+  const user = kernel.user(task)
+  const bytes = new Uint8Array(room)
+  let done = 0
+  for (const { address, length } of segments) {
+    bytes.set(user.read(address, length), done)
+    done += length
+  }
+  return write(kernel, task, file, bytes, offset)
+}

@@ -1,0 +1,140 @@
+/** Extended attributes (xattr(7)): kept in memory with the inode, on file systems that hold files. */
+import {
+  E2BIG, EBADF, EEXIST, EINVAL, ENODATA, EOPNOTSUPP, EPERM, ERANGE, EROFS,
+} from '../abi/errno.ts'
+import { CAP_SYS_ADMIN } from '../abi/capabilities.ts'
+import { AT_FDCWD, XATTR_CREATE, XATTR_REPLACE } from '../abi/fcntl.ts'
+import { int32, uint64, uint32 } from '../abi/numbers.ts'
+import { getFile } from '../fs/descriptor.ts'
+import { ensureAttributes, type Inode, now, S_ISVTX } from '../fs/inode.ts'
+import { LOOKUP_FOLLOW, readPath, resolveInode } from '../fs/path.ts'
+import { capable, checkAccess, MAY_READ, MAY_WRITE, ownsInode } from '../fs/permissions.ts'
+import type { Kernel } from '../kernel.ts'
+import type { Task } from '../task/task.ts'
+import type { Args, SyscallEntry } from './entry.ts'
+
+const NAME_LIMIT = 255, SIZE_LIMIT = 65_536
+
+/** An attribute's name, or −ERANGE. */
+const readName = (kernel: Kernel, task: Task, address: number): string | number => {
+  const name = kernel.user(task).string(address, NAME_LIMIT + 1)
+  return name === undefined || name === '' ? -ERANGE : name
+}
+
+const hasAttributes = (inode: Inode): boolean => inode.superblock.kind === 'ramfs' || inode.superblock.kind === 'host' ||
+  (inode.superblock.kind === 'anonymous' && inode.kind === 'file' && inode.seals !== undefined)
+
+/** 0 if the task may use such an attribute of the inode (xattr_permission). */
+const checkName = (kernel: Kernel, task: Task, inode: Inode, name: string, isWrite: boolean): number => {
+  const dot = name.indexOf('.')
+  const space = dot < 0 ? '' : name.slice(0, dot)
+  if (isWrite && inode.superblock.readOnly) return -EROFS
+  if (space === 'trusted') return capable(task.credentials, CAP_SYS_ADMIN) ? 0 : isWrite ? -EPERM : -ENODATA
+  if (space === 'user') {
+    if (inode.kind !== 'file' && inode.kind !== 'directory') return isWrite ? -EPERM : -ENODATA
+    if (inode.kind === 'directory' && isWrite && (inode.mode & S_ISVTX) !== 0 && !ownsInode(kernel, task.credentials, inode)) return -EPERM
+    return checkAccess(kernel, task.credentials, inode, isWrite ? MAY_WRITE : MAY_READ)
+  }
+  if (space === 'security') return isWrite && !capable(task.credentials, CAP_SYS_ADMIN) ? -EPERM : 0
+  // Access control lists are not kept: there are none, and none can be set.
+  if (space === 'system') return isWrite || !name.startsWith('system.posix_acl_') ? -EOPNOTSUPP : -ENODATA
+  return -EOPNOTSUPP
+}
+
+/** Which inode: by path, by path without following a link, or by descriptor. */
+type Finder = (kernel: Kernel, task: Task, argument: number) => Inode | number
+
+const byPath = (lookup: number): Finder => (kernel, task, address) => {
+  const path = readPath(kernel, task, address)
+  return typeof path === 'number' ? path : resolveInode(kernel, task, AT_FDCWD, path, lookup)
+}
+const followed = byPath(LOOKUP_FOLLOW)
+const unfollowed = byPath(0)
+const byDescriptor: Finder = (_kernel, task, fd) => getFile(task, int32(fd))?.inode ?? -EBADF
+
+const setAttribute = (find: Finder) => (kernel: Kernel, task: Task, args: Args): number => {
+  const flags = uint32(args[4])
+  if ((flags & ~(XATTR_CREATE | XATTR_REPLACE)) !== 0) return -EINVAL
+  const name = readName(kernel, task, args[1])
+  if (typeof name === 'number') return name
+  const size = uint64(args[3])
+  if (size > SIZE_LIMIT) return -E2BIG
+  const value = kernel.user(task).read(args[2], size)
+  const inode = find(kernel, task, args[0])
+  if (typeof inode === 'number') return inode
+  ensureAttributes(kernel, inode)
+  const denied = checkName(kernel, task, inode, name, true)
+  if (denied !== 0) return denied
+  if (!hasAttributes(inode)) return -EOPNOTSUPP
+  const exists = inode.xattrs?.has(name) === true
+  if (exists && (flags & XATTR_CREATE) !== 0) return -EEXIST
+  if (!exists && (flags & XATTR_REPLACE) !== 0) return -ENODATA
+  inode.xattrs ??= new Map<string, Uint8Array>()
+  inode.xattrs.set(name, value)
+  inode.ctime = now(kernel)
+  return 0
+}
+
+const getAttribute = (find: Finder) => (kernel: Kernel, task: Task, args: Args): number => {
+  const name = readName(kernel, task, args[1])
+  if (typeof name === 'number') return name
+  const inode = find(kernel, task, args[0])
+  if (typeof inode === 'number') return inode
+  const denied = checkName(kernel, task, inode, name, false)
+  if (denied !== 0) return denied
+  if (!hasAttributes(inode)) return -EOPNOTSUPP
+  const value = inode.xattrs?.get(name)
+  if (value === undefined) return -ENODATA
+  const size = uint64(args[3])
+  if (size === 0) return value.length
+  if (size < value.length) return -ERANGE
+  kernel.user(task).write(args[2], value)
+  return value.length
+}
+
+const listAttributes = (find: Finder) => (kernel: Kernel, task: Task, args: Args): number => {
+  const inode = find(kernel, task, args[0])
+  if (typeof inode === 'number') return inode
+  let text = ''
+  for (const name of inode.xattrs?.keys() ?? []) {
+    if (!name.startsWith('trusted.') || capable(task.credentials, CAP_SYS_ADMIN)) text += `${name}\0`
+  }
+  const size = uint64(args[2])
+  if (size === 0) return text.length
+  if (size < text.length) return -ERANGE
+  kernel.user(task).write(args[1], Uint8Array.from(text, (character) => character.charCodeAt(0)))
+  return text.length
+}
+
+const removeAttribute = (find: Finder) => (kernel: Kernel, task: Task, args: Args): number => {
+  const name = readName(kernel, task, args[1])
+  if (typeof name === 'number') return name
+  const inode = find(kernel, task, args[0])
+  if (typeof inode === 'number') return inode
+  ensureAttributes(kernel, inode)
+  const denied = checkName(kernel, task, inode, name, true)
+  if (denied !== 0) return denied
+  if (!hasAttributes(inode)) return -EOPNOTSUPP
+  if (inode.xattrs?.delete(name) !== true) return -ENODATA
+  inode.ctime = now(kernel)
+  return 0
+}
+
+const SET_ARGS = ['name:string', 'value:in[3]', 'size:size', 'flags:flags(XATTR)'] as const
+const GET_ARGS = ['name:string', 'value:out[3]', 'size:size'] as const
+const LIST_ARGS = ['list:out[2]', 'size:size'] as const
+
+export const XATTR_CALLS: readonly SyscallEntry[] = [
+  { number: 188, name: 'setxattr', args: ['path:path', ...SET_ARGS], handler: setAttribute(followed), status: 'full' },
+  { number: 189, name: 'lsetxattr', args: ['path:path', ...SET_ARGS], handler: setAttribute(unfollowed), status: 'full' },
+  { number: 190, name: 'fsetxattr', args: ['fd:fd', ...SET_ARGS], handler: setAttribute(byDescriptor), status: 'full' },
+  { number: 191, name: 'getxattr', args: ['path:path', ...GET_ARGS], handler: getAttribute(followed), status: 'full' },
+  { number: 192, name: 'lgetxattr', args: ['path:path', ...GET_ARGS], handler: getAttribute(unfollowed), status: 'full' },
+  { number: 193, name: 'fgetxattr', args: ['fd:fd', ...GET_ARGS], handler: getAttribute(byDescriptor), status: 'full' },
+  { number: 194, name: 'listxattr', args: ['path:path', ...LIST_ARGS], handler: listAttributes(followed), status: 'full' },
+  { number: 195, name: 'llistxattr', args: ['path:path', ...LIST_ARGS], handler: listAttributes(unfollowed), status: 'full' },
+  { number: 196, name: 'flistxattr', args: ['fd:fd', ...LIST_ARGS], handler: listAttributes(byDescriptor), status: 'full' },
+  { number: 197, name: 'removexattr', args: ['path:path', 'name:string'], handler: removeAttribute(followed), status: 'full' },
+  { number: 198, name: 'lremovexattr', args: ['path:path', 'name:string'], handler: removeAttribute(unfollowed), status: 'full' },
+  { number: 199, name: 'fremovexattr', args: ['fd:fd', 'name:string'], handler: removeAttribute(byDescriptor), status: 'full' },
+]
