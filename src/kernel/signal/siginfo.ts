@@ -1,6 +1,7 @@
 /** siginfo_t: 128 bytes, in and out (sigaction(2), include/uapi/asm-generic/siginfo.h). */
 import type { Kernel } from '../kernel.ts'
-import type { ThreadGroup, Usage } from '../task/task.ts'
+import { groupUsage } from '../task/rusage.ts'
+import type { ThreadGroup } from '../task/task.ts'
 import { SIGCHLD } from '../abi/signals.ts'
 import type { SignalInfo } from './signal.ts'
 
@@ -9,18 +10,6 @@ const CLOCK_TICKS = 100
 
 export const faultInfo = (signal: number, code: number, address: number): SignalInfo =>
   ({ signal, errno: 0, code, detail: { kind: 'fault', address } })
-
-/** CPU time of a group in clock ticks: of tasks that are gone and those that live. */
-export const groupUsage = (kernel: Kernel, group: ThreadGroup): Pick<Usage, 'userCycles' | 'systemCycles'> => {
-  const sum = { userCycles: group.usage.userCycles, systemCycles: group.usage.systemCycles }
-  for (const tid of group.threads) {
-    const task = kernel.state.tasks.get(tid)
-    if (task === undefined || task.state === 'dead' || task.state === 'zombie') continue
-    sum.userCycles += task.usage.userCycles
-    sum.systemCycles += task.usage.systemCycles
-  }
-  return sum
-}
 
 /** SIGCHLD (or the exit signal) for a child that changed state; `code` is CLD_*. */
 export const childInfo = (kernel: Kernel, group: ThreadGroup, code: number, status: number, signal: number = SIGCHLD): SignalInfo => {

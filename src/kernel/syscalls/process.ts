@@ -14,7 +14,7 @@ import { exitGroup, exitStatus, exitTask } from '../task/exit.ts'
 import { CLONE_CHILD_SETTID, CLONE_CLEAR_SIGHAND_HIGH, CLONE_DETACHED, CLONE_INTO_CGROUP_HIGH, CLONE_PARENT, CLONE_PIDFD, CLONE_SETTLS,
   CLONE_THREAD, CLONE_VFORK, CLONE_VM, type CloneRequest, cloneTask, CSIGNAL } from '../task/fork.ts'
 import { hasCapability } from '../task/credentials.ts'
-import { writeRusage } from '../task/rusage.ts'
+import { writeUsage } from '../task/rusage.ts'
 import type { Task } from '../task/task.ts'
 import { P_ALL, P_PGID, P_PID, P_PIDFD, pollChildren, WALL, WCLONE, WCONTINUED, WEXITED, WNOHANG, WNOTHREAD, WNOWAIT, WSTOPPED,
   WUNTRACED } from '../task/wait.ts'
@@ -208,7 +208,7 @@ const wait4 = (kernel: Kernel, task: Task, args: Args): number => {
   if (typeof told === 'number') return told < 0 ? told : blockForChild(kernel, task, options)
   const user = kernel.user(task)
   if (args[1] !== 0) user.setU32(args[1], told.status)
-  if (args[3] !== 0) writeRusage(kernel, user, args[3], told.usage)
+  if (args[3] !== 0) writeUsage(kernel, user, args[3], told.usage)
   return told.pid
 }
 
@@ -227,7 +227,7 @@ const waitid = (kernel: Kernel, task: Task, args: Args): number => {
   }
   const user = kernel.user(task)
   const report = typeof told === 'number' ? undefined : told
-  if (report !== undefined && args[4] !== 0) writeRusage(kernel, user, args[4], report.usage)
+  if (report !== undefined && args[4] !== 0) writeUsage(kernel, user, args[4], report.usage)
   if (args[2] !== 0) {
     const info = args[2]
     user.setU32(info, report === undefined ? 0 : SIGCHLD)
