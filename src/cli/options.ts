@@ -7,6 +7,7 @@ import { makeHostFiles } from '../replay/host-files.ts'
 import { readTar, type TarTree } from '../replay/tar-tree.ts'
 import type { HostFiles } from '../kernel/outside.ts'
 import { UsageError } from './errors.ts'
+import { toByteString } from './host.ts'
 
 /** 2026-01-01 00:00:00 UTC: the clock of a world whose seed was given, so that the seed alone decides what it does. */
 const SEEDED_EPOCH = 1_767_225_600
@@ -29,9 +30,6 @@ export interface WorldFlags {
   readonly gid: number | undefined
   readonly stdin: string | undefined
 }
-
-/** What the shell gives as UTF-8 travels as latin1, one code unit a byte. */
-export const toByteString = (text: string): string => Buffer.from(text, 'utf8').toString('latin1')
 
 const integer = (lowest: number, highest: number) => (text: string): number => {
   const value = Number(text)

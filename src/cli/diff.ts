@@ -1,0 +1,53 @@
+/** retrograde diff: where two traces first differ. */
+import chalk from 'chalk'
+import { Command } from 'commander'
+import { eventJson } from '../replay/describe.ts'
+import { configDifferences, diffTraces, type NumberedEvent } from '../replay/diff.ts'
+import { worldOf } from '../replay/replay.ts'
+import { TraceReader } from '../trace/reader.ts'
+import { EXIT_DIVERGED } from './errors.ts'
+import { eventLineForTerminal } from './event-lines.ts'
+import { codecs, openTraceFile } from './host.ts'
+
+export const diffCommand = new Command('diff').description('the first event in which two traces differ, in context; exit status 3 if there is one')
+  .argument('<first>', 'a trace')
+  .argument('<second>', 'another')
+  .option('--context <n>', 'events to show before and after', (text) => Number(text) || 0, 5)
+  .option('--json', 'as JSON', false)
+  .action((a: string, b: string, flags: { readonly context: number, readonly json: boolean }) => {
+    const [first, second] = [a, b].map((file) => new TraceReader(openTraceFile(file), codecs))
+    const settings = configDifferences(first, second)
+    const found = diffTraces(first, second, flags.context)
+    if (flags.json) {
+      const json = ({ number, event }: NumberedEvent): object => eventJson(event, number)
+      process.stdout.write(`${JSON.stringify({
+        settings, equal: found === undefined,
+        ...found === undefined ? {} : {
+          event: found.event, what: found.what, before: found.before.map(json),
+          first: found.first === undefined ? null : eventJson(found.first, found.event),
+          second: found.second === undefined ? null : eventJson(found.second, found.event),
+          firstAfter: found.firstAfter.map(json), secondAfter: found.secondAfter.map(json),
+        },
+      })}\n`)
+      process.exitCode = found === undefined ? 0 : EXIT_DIVERGED
+      return
+    }
+    const out: string[] = []
+    if (settings.length > 0) out.push(chalk.dim(`their worlds differ in: ${settings.join(', ')}`))
+    if (found === undefined) {
+      out.push('no event differs')
+    } else {
+      const line = (reader: TraceReader, number: number, event: NumberedEvent['event']): string => eventLineForTerminal(event, number, worldOf(reader).cpuHz)
+      out.push(`event ${found.event} differs: ${found.what}`)
+      for (const { number, event } of found.before) out.push(`  ${line(first, number, event)}`)
+      for (const [sign, paint, reader, event, after] of [
+        ['-', chalk.red, first, found.first, found.firstAfter], ['+', chalk.green, second, found.second, found.secondAfter],
+      ] as const) {
+        out.push(paint(`${sign} ${reader.name}`))
+        if (event !== undefined) out.push(`${paint(sign)} ${line(reader, found.event, event)}`)
+        for (const { number, event: next } of after) out.push(`${paint(sign)} ${line(reader, number, next)}`)
+      }
+    }
+    process.stdout.write(`${out.join('\n')}\n`)
+    process.exitCode = found === undefined ? 0 : EXIT_DIVERGED
+  })

@@ -1,0 +1,60 @@
+/** What sessions need of this host, made from the platform. */
+import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Tier0Manifest } from '../emu/interp/generate.ts'
+import { ERRNO, type ErrnoName } from '../kernel/abi/errno.ts'
+import type { HostFiles } from '../kernel/outside.ts'
+import { NodePlatform } from '../platform/node.ts'
+import type { Engine, SessionConsole, SessionHost } from '../replay/session.ts'
+import { UsageError } from './errors.ts'
+
+export { traceCodecs as codecs, createTraceFile, openTraceFile } from '../platform/trace-files.ts'
+
+export const platform = new NodePlatform()
+
+/** What the shell gives as UTF-8 travels as latin1, one code unit a byte. */
+export const toByteString = (text: string): string => Buffer.from(text, 'utf8').toString('latin1')
+
+/** dist/, whether this runs bundled from there or as source. */
+const findRoot = (): string => {
+  let directory = dirname(fileURLToPath(import.meta.url))
+  for (;;) {
+    try {
+      const manifest = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as { name?: string }
+      if (manifest.name === 'retrograde') return directory
+    } catch { /* not here */ }
+    const parent = dirname(directory)
+    if (parent === directory) throw new UsageError('package.json of Retrograde was not found above its program: the installation is incomplete')
+    directory = parent
+  }
+}
+export const root = findRoot()
+export const VERSION = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version
+
+/** The processor as `npm run build` left it. */
+export const loadEngine = (): Engine => {
+  try {
+    const bytes = readFileSync(join(root, 'dist/tier0.wasm'))
+    const manifest = JSON.parse(readFileSync(join(root, 'dist/tier0.json'), 'utf8')) as Tier0Manifest
+    return { module: new WebAssembly.Module(bytes), manifest }
+  } catch (error) {
+    throw new UsageError(`the processor could not be loaded: ${(error as Error).message}. Run 'npm run build' in ${root}`)
+  }
+}
+
+const hostConsole = (stdin: string | undefined): SessionConsole => {
+  const write = (fd: 1 | 2, bytes: Uint8Array): number => {
+    const problem = platform.write(fd, bytes)
+    return problem === undefined ? 0 : -(ERRNO[problem.error as ErrnoName] ?? ERRNO.EIO)
+  }
+  const setRaw = (raw: boolean): void => { platform.setRaw(raw) }
+  if (stdin === undefined) return { write, setRaw, readInput: (max, timeoutMs) => platform.readInput(max, timeoutMs) }
+  const bytes = platform.readFile(toByteString(stdin))
+  if (!(bytes instanceof Uint8Array)) throw new UsageError(`--stdin ${stdin}: ${bytes.error}`)
+  let at = 0
+  return { write, setRaw, readInput: (max) => bytes.subarray(at, at += Math.min(max, bytes.length - at)) }
+}
+
+export const makeSessionHost = (files: HostFiles, stdin: string | undefined): SessionHost =>
+  ({ engine: loadEngine(), files, console: hostConsole(stdin), wallTimeMs: () => platform.wallTimeMs() })

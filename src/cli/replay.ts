@@ -1,0 +1,51 @@
+/** retrograde replay: makes a recorded run again and checks every event of it. */
+import chalk from 'chalk'
+import { Command } from 'commander'
+import { describeDivergence } from '../replay/describe.ts'
+import { startReplay } from '../replay/replay.ts'
+import type { ReplayResult } from '../replay/session.ts'
+import { TraceReader } from '../trace/reader.ts'
+import { drive, millions } from './drive.ts'
+import { explainEnd } from './end.ts'
+import { EXIT_DIVERGED, EXIT_FAILURE } from './errors.ts'
+import { codecs, loadEngine, openTraceFile, platform } from './host.ts'
+
+interface ReplayFlags { readonly fromSeed: boolean, readonly quiet: boolean, readonly json: boolean, readonly output: boolean }
+
+export const openReplay = (file: string, fromSeed: boolean, output?: (fd: 1 | 2, bytes: Uint8Array) => void): ReturnType<typeof startReplay> =>
+  startReplay({
+    trace: new TraceReader(openTraceFile(file), codecs), engine: loadEngine(), clock: platform, codecs,
+    mode: fromSeed ? 'from-seed' : 'drive', output,
+  })
+
+const report = (result: ReplayResult): void => {
+  if (result.truncated !== undefined) process.stderr.write(`retrograde: ${chalk.yellow(result.truncated)}\n`)
+  if (result.divergence !== undefined) {
+    process.stderr.write(`retrograde: ${chalk.red('diverged')} ${describeDivergence(result.divergence).join('\n')}\n`)
+    return
+  }
+  explainEnd(result)
+  process.stderr.write(chalk.dim(`retrograde: replayed ${result.events} events, state hash ${result.hash.slice(0, 16)} `) + chalk.green('equal')
+    + chalk.dim(` (${result.checkpoints} checkpoints)\n`))
+}
+
+export const replayCommand = new Command('replay').description('replay a trace, checking every event and state hash; exit status 3 if it diverges')
+  .argument('<trace>', 'file that record wrote')
+  .option('--from-seed', 'draw the scheduler\'s decisions from the seed again, in place of taking them from the trace', false)
+  .option('--no-output', 'leave out what the guest writes')
+  .option('--json', 'the result as JSON on stdout, without the guest\'s output', false)
+  .option('-q, --quiet', 'say nothing unless it diverges', false)
+  .action(async (file: string, flags: ReplayFlags) => {
+    const show = flags.output && !flags.json
+    const session = openReplay(file, flags.fromSeed, show ? (fd, bytes) => { platform.write(fd, bytes) } : undefined)
+    const result = await drive(session, {
+      progress: ({ fraction, events, executed }) => `replaying ${fraction === undefined ? '' : `${Math.floor(fraction * 100)}% `}${events} events, ${millions(executed)} instructions`,
+    })
+    if (flags.json) {
+      const { divergence, outcome, exitCode, cycle, events, hash, checkpoints, truncated } = result
+      process.stdout.write(`${JSON.stringify({ equal: divergence === undefined, outcome, exitCode, cycle, events, hash, checkpoints, truncated, divergence })}\n`)
+    } else if (!flags.quiet || result.divergence !== undefined) {
+      report(result)
+    }
+    process.exit(result.divergence !== undefined ? EXIT_DIVERGED : result.outcome === 'failed' ? EXIT_FAILURE : result.exitCode)
+  })

@@ -1,0 +1,16 @@
+/** retrograde run: runs a program, records nothing. */
+import { Command } from 'commander'
+import { startRun } from '../replay/run.ts'
+import { drive } from './drive.ts'
+import { explainEnd } from './end.ts'
+import { makeSessionHost, platform } from './host.ts'
+import { prepareWorld, withWorldOptions, type WorldFlags } from './options.ts'
+
+export const runCommand = withWorldOptions(new Command('run').description('run a program; its exit status is passed through'))
+  .action(async (program: string, args: string[], flags: WorldFlags) => {
+    const { config, files } = await prepareWorld(platform, [program, ...args], flags)
+    const session = startRun({ world: config, host: makeSessionHost(files, flags.stdin) })
+    const result = await drive(session)
+    explainEnd(result)
+    process.exit(result.exitCode)
+  })
