@@ -4,7 +4,8 @@ import type { WaitQueue } from '../wait-queue.ts'
 
 /** Owner, creator and mode: struct ipc_perm. */
 export interface IpcPermission {
-  readonly key: number
+  /** IPC_PRIVATE (0) for those without a key, and for removed ones. */
+  key: number
   uid: number
   gid: number
   readonly cuid: number
@@ -13,11 +14,12 @@ export interface IpcPermission {
   mode: number
 }
 
-/** Objects by slot; an identifier is slot + sequence · 32768, so that a removed one is known to be gone. */
+/** Objects by index. An identifier is index + sequence · 32768: indices go round, so that a removed one is known to be gone. */
 export interface IpcTable<T extends IpcObject> {
-  readonly slots: (T | undefined)[]
-  /** Sequence numbers of the slots, raised when one is freed. */
-  readonly sequences: number[]
+  readonly objects: Map<number, T>
+  /** Index given out last, and the sequence number that rises each time they go round. */
+  lastIndex: number
+  sequence: number
 }
 export interface IpcObject {
   readonly id: number
@@ -28,11 +30,12 @@ export interface SharedSegment extends IpcObject {
   readonly kind: 'shm'
   readonly memory: SharedMemory
   readonly size: number
-  /** IPC_RMID was called, or SHM_LOCKED. */
+  /** What /proc/PID/maps shows. */
+  readonly name: string
+  /** IPC_RMID was called: it goes with the last area that maps it. */
   destroyed: boolean
+  /** SHM_LOCK. */
   locked: boolean
-  /** Areas that map it. */
-  attachments: number
   attachTime: number
   detachTime: number
   changeTime: number
@@ -79,7 +82,6 @@ export interface MessageQueue extends IpcObject {
   lastReceiver: number
   readonly senders: WaitQueue
   readonly receivers: WaitQueue
-  removed: boolean
 }
 
 export interface PosixMessage { readonly priority: number, readonly bytes: Uint8Array }
@@ -110,6 +112,8 @@ export interface IpcState {
 
 export const makeIpc = (): IpcState => ({
   kind: 'ipc',
-  shm: { slots: [], sequences: [] }, sem: { slots: [], sequences: [] }, msg: { slots: [], sequences: [] },
+  shm: { objects: new Map(), lastIndex: -1, sequence: 0 },
+  sem: { objects: new Map(), lastIndex: -1, sequence: 0 },
+  msg: { objects: new Map(), lastIndex: -1, sequence: 0 },
   queues: new Map(),
 })

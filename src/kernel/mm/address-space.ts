@@ -12,8 +12,10 @@ export interface SharedMemory {
   /** Identity: in futex keys and as the inode number in /proc/PID/maps. */
   readonly id: number
   readonly frames: Map<number, number>
-  /** Areas that map it. */
+  /** Areas that map it; one more for a System V segment that is not destroyed. */
   users: number
+  /** Identifier of the System V segment that it is, −1 for others. */
+  readonly segment: number
 }
 
 /** Area flags beyond protection. */

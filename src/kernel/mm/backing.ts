@@ -1,14 +1,17 @@
 /** What is behind an area that isn't anonymous private memory: files and shared memory. */
 import { NO_FRAME } from '../../emu/mmu/mmu.ts'
 import { inodeFrame, releaseInode, retainInode } from '../fs/inode.ts'
+import { segmentAttached, segmentDetached } from '../ipc/shared-memory.ts'
 import type { Kernel } from '../kernel.ts'
 import type { SharedMemory, Vma } from './address-space.ts'
 
-export const makeSharedMemory = (kernel: Kernel): SharedMemory =>
-  ({ kind: 'shared-memory', id: ++kernel.state.lastSpaceId, frames: new Map(), users: 1 })
+export const makeSharedMemory = (kernel: Kernel, segment = -1): SharedMemory =>
+  ({ kind: 'shared-memory', id: ++kernel.state.lastSpaceId, frames: new Map(), users: 1, segment })
 
-const releaseShared = (kernel: Kernel, shared: SharedMemory): void => {
-  if (--shared.users > 0) return
+export const releaseShared = (kernel: Kernel, shared: SharedMemory): void => {
+  shared.users--
+  if (shared.segment >= 0) segmentDetached(kernel, shared.segment)
+  if (shared.users > 0) return
   for (const frame of shared.frames.values()) kernel.memory.release(frame)
   shared.frames.clear()
 }
@@ -16,7 +19,10 @@ const releaseShared = (kernel: Kernel, shared: SharedMemory): void => {
 export const retainBacking = (kernel: Kernel, vma: Vma): void => {
   const { backing } = vma
   if (backing === undefined) return
-  if (backing.kind === 'shared-memory') backing.users++
+  if (backing.kind === 'shared-memory') {
+    backing.users++
+    if (backing.segment >= 0) segmentAttached(kernel, backing.segment)
+  }
   else retainInode(kernel, backing)
 }
 

@@ -38,7 +38,9 @@ export const isMapped = (space: AddressSpace, start: number, end: number): boole
 
 const canMerge = (a: Vma, b: Vma): boolean =>
   a.end === b.start && a.prot === b.prot && a.flags === b.flags && a.backing === b.backing && a.name === b.name &&
-  (a.backing === undefined || a.offset + (a.end - a.start) === b.offset)
+  (a.backing === undefined || (a.offset + (a.end - a.start) === b.offset &&
+    // Areas of System V segments are counted: they stay what they were attached as.
+    (a.backing.kind !== 'shared-memory' || a.backing.segment < 0)))
 
 /** Merges the area at `index` with the one behind it, if they can be one. */
 const mergeAt = (kernel: Kernel, space: AddressSpace, index: number): boolean => {

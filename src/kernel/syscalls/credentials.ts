@@ -199,7 +199,7 @@ const capset = (kernel: Kernel, task: Task, args: Args): number => {
   return 0
 }
 
-export const CREDENTIAL_SYSCALLS: readonly SyscallEntry[] = [
+export const credentialCalls: readonly SyscallEntry[] = [
   { number: 102, name: 'getuid', args: [], handler: getuid, status: 'full' },
   { number: 104, name: 'getgid', args: [], handler: getgid, status: 'full' },
   { number: 105, name: 'setuid', args: ['uid:uid'], handler: setuid, status: 'full' },

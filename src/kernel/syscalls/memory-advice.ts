@@ -288,7 +288,7 @@ const munlockall = (kernel: Kernel, task: Task): number => {
   return 0
 }
 
-export const MEMORY_ADVICE_SYSCALLS: readonly SyscallEntry[] = [
+export const memoryAdviceCalls: readonly SyscallEntry[] = [
   { number: 26, name: 'msync', args: ['addr:address', 'length:size', 'flags:flags(MS)'], handler: msync, status: 'full' },
   { number: 27, name: 'mincore', args: ['addr:address', 'length:size', 'vec:pointer'], handler: mincore, status: 'full' },
   { number: 28, name: 'madvise', args: ['addr:address', 'length:size', 'advice:enum(MADV)'], handler: madvise, status: 'full', note: 'MADV_FREE keeps the pages; MADV_COLLAPSE gives EINVAL' },

@@ -198,7 +198,7 @@ const movePages = (kernel: Kernel, task: Task, args: Args): number => {
 
 const NODE_NOTE = 'there is one node, 0'
 
-export const MEMORY_REMOTE_SYSCALLS: readonly SyscallEntry[] = [
+export const memoryRemoteCalls: readonly SyscallEntry[] = [
   { number: 237, name: 'mbind', args: ['addr:address', 'len:size', 'mode:int', 'nodemask:pointer', 'maxnode:size', 'flags:uint'], handler: mbind, status: 'partial', note: `${NODE_NOTE}; policies of areas are not kept` },
   { number: 238, name: 'set_mempolicy', args: ['mode:int', 'nodemask:pointer', 'maxnode:size'], handler: setMempolicy, status: 'full', note: NODE_NOTE },
   { number: 239, name: 'get_mempolicy', args: ['mode:pointer', 'nodemask:pointer', 'maxnode:size', 'addr:address', 'flags:uint'], handler: getMempolicy, status: 'full', note: NODE_NOTE },

@@ -53,7 +53,7 @@ const populateQuietly = (kernel: Kernel, space: AddressSpace, start: number, end
 }
 
 /** Where a mapping goes, or a negative errno (get_unmapped_area). */
-const choosePlace = (task: Task, address: number, length: number, flags: number): number => {
+export const choosePlace = (task: Task, address: number, length: number, flags: number): number => {
   if (length > USER_END) return -ENOMEM
   let place: number | undefined
   if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) !== 0) place = address
@@ -389,7 +389,7 @@ const pkeyAlloc = (_kernel: Kernel, _task: Task, args: Args): number => args[0] 
 const pkeyFree = (): number => -EINVAL
 const absent = (): number => -ENOSYS
 
-export const MEMORY_SYSCALLS: readonly SyscallEntry[] = [
+export const memoryCalls: readonly SyscallEntry[] = [
   { number: 9, name: 'mmap', args: ['addr:address', 'length:size', 'prot:flags(PROT)', 'flags:flags(MAP)', 'fd:fd', 'offset:offset'], handler: mmap, status: 'full', note: 'no huge page pool: MAP_HUGETLB gives ENOMEM' },
   { number: 10, name: 'mprotect', args: ['addr:address', 'length:size', 'prot:flags(PROT)'], handler: protect, status: 'full' },
   { number: 11, name: 'munmap', args: ['addr:address', 'length:size'], handler: munmap, status: 'full' },

@@ -47,7 +47,7 @@ const ABSENT: readonly Row[] = [
   [446, 'landlock_restrict_self', 'as without CONFIG_SECURITY_LANDLOCK', 'ruleset_fd:fd', 'flags:uint'],
 ]
 
-export const OBSOLETE_SYSCALLS: readonly SyscallEntry[] = [
+export const obsoleteCalls: readonly SyscallEntry[] = [
   ...OBSOLETE.map(([number, name]): SyscallEntry => ({ number, name, args: [], handler: absent, status: 'full', note: 'ENOSYS, as Linux answers' })),
   ...FORBIDDEN.map(([number, name, note, ...args]): SyscallEntry => ({ number, name, args, handler: forbidden, status: 'partial', note })),
   ...ABSENT.map(([number, name, note, ...args]): SyscallEntry => ({ number, name, args, handler: absent, status: 'absent', note })),

@@ -224,7 +224,7 @@ const prctl = (kernel: Kernel, task: Task, args: Args): number => OPERATIONS.get
 /** As a kernel without CONFIG_SECCOMP: libseccomp and others then go on without. */
 const seccomp = (): number => -ENOSYS
 
-export const PRCTL_SYSCALLS: readonly SyscallEntry[] = [
+export const prctlCalls: readonly SyscallEntry[] = [
   { number: 157, name: 'prctl', args: ['option:enum(PR)', 'arg2:long', 'arg3:long', 'arg4:long', 'arg5:long'], handler: prctl, status: 'partial', note: 'no seccomp (EINVAL, as without CONFIG_SECCOMP), PR_SET_MM EPERM, PR_TSC_SIGSEGV and system call user dispatch EINVAL' },
   { number: 317, name: 'seccomp', args: ['operation:uint', 'flags:uint', 'args:pointer'], handler: seccomp, status: 'absent', note: 'as a kernel without CONFIG_SECCOMP' },
 ]

@@ -175,7 +175,7 @@ const ioprioGet = (kernel: Kernel, task: Task, args: Args): number => {
   return which === IOPRIO_WHO_PROCESS ? found[0].ioPriority : Math.min(...found.map(effectiveIoPriority))
 }
 
-export const RESOURCE_SYSCALLS: readonly SyscallEntry[] = [
+export const resourceCalls: readonly SyscallEntry[] = [
   { number: 97, name: 'getrlimit', args: ['resource:enum(RLIMIT)', 'rlim:struct(rlimit)*'], handler: getrlimit, status: 'full' },
   { number: 98, name: 'getrusage', args: ['who:enum(RUSAGE)', 'usage:struct(rusage)*'], handler: getrusage, status: 'full' },
   { number: 140, name: 'getpriority', args: ['which:enum(PRIO)', 'who:pid'], handler: getpriority, status: 'full' },

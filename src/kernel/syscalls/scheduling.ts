@@ -195,7 +195,7 @@ const getcpu = (kernel: Kernel, task: Task, args: Args): number => {
 
 const NOTE = 'kept and shown; every policy is scheduled alike, SCHED_DEADLINE gives EBUSY'
 
-export const SCHEDULING_SYSCALLS: readonly SyscallEntry[] = [
+export const schedulingCalls: readonly SyscallEntry[] = [
   { number: 142, name: 'sched_setparam', args: ['pid:pid', 'param:pointer'], handler: setparam, status: 'partial', note: NOTE },
   { number: 143, name: 'sched_getparam', args: ['pid:pid', 'param:pointer'], handler: getparam, status: 'full' },
   { number: 144, name: 'sched_setscheduler', args: ['pid:pid', 'policy:enum(SCHED)', 'param:pointer'], handler: setscheduler, status: 'partial', note: NOTE },

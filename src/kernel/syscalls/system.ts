@@ -3,6 +3,7 @@ import { PAGE_SIZE } from '../../emu/cpu/layout.ts'
 import { CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_SYSLOG } from '../abi/capabilities.ts'
 import { EBADF, EFAULT, EINVAL, EPERM, ERESTARTSYS, ESRCH } from '../abi/errno.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
+import { MACHINE, RELEASE, SYSTEM_NAME, VERSION } from '../abi/version.ts'
 import { getFile } from '../fs/descriptor.ts'
 import type { Kernel } from '../kernel.ts'
 import { BadAddress } from '../mm/user-memory.ts'
@@ -13,8 +14,6 @@ import type { Args, SyscallEntry } from './entry.ts'
 
 // ——— uname ———
 
-/** Also what /proc/version says. */
-export const SYSTEM_NAME = 'Linux', RELEASE = '6.1.0', VERSION = '#1 SMP PREEMPT_DYNAMIC', MACHINE = 'x86_64'
 const FIELD = 65, NAME_LIMIT = 64
 const PER_MASK = 0xff, PER_LINUX32 = 8
 
@@ -213,7 +212,7 @@ const ustat = (kernel: Kernel, task: Task, args: Args): number => {
   return 0
 }
 
-export const SYSTEM_SYSCALLS: readonly SyscallEntry[] = [
+export const systemCalls: readonly SyscallEntry[] = [
   { number: 63, name: 'uname', args: ['buf:struct(utsname)*'], handler: uname, status: 'full' },
   { number: 99, name: 'sysinfo', args: ['info:struct(sysinfo)*'], handler: sysinfo, status: 'full' },
   { number: 103, name: 'syslog', args: ['type:int', 'buf:pointer', 'len:int'], handler: syslog, status: 'full', note: 'there are no kernel messages' },

@@ -9,16 +9,19 @@ import { identityCalls } from './identity.ts'
 import { processCalls } from './process.ts'
 import { signalCalls } from './signals.ts'
 import { threadCalls } from './threads.ts'
-import { MEMORY_SYSCALLS } from './memory.ts'
-import { MEMORY_ADVICE_SYSCALLS } from './memory-advice.ts'
-import { MEMORY_REMOTE_SYSCALLS } from './memory-remote.ts'
-import { TIME_SYSCALLS } from './time.ts'
-import { CREDENTIAL_SYSCALLS } from './credentials.ts'
-import { PRCTL_SYSCALLS } from './prctl.ts'
-import { RESOURCE_SYSCALLS } from './resources.ts'
-import { SCHEDULING_SYSCALLS } from './scheduling.ts'
-import { SYSTEM_SYSCALLS } from './system.ts'
-import { OBSOLETE_SYSCALLS } from './obsolete.ts'
+import { memoryCalls } from './memory.ts'
+import { memoryAdviceCalls } from './memory-advice.ts'
+import { memoryRemoteCalls } from './memory-remote.ts'
+import { timeCalls } from './time.ts'
+import { credentialCalls } from './credentials.ts'
+import { prctlCalls } from './prctl.ts'
+import { resourceCalls } from './resources.ts'
+import { schedulingCalls } from './scheduling.ts'
+import { systemCalls } from './system.ts'
+import { shmCalls } from './shm.ts'
+import { semCalls } from './sem.ts'
+import { msgCalls } from './msg.ts'
+import { obsoleteCalls } from './obsolete.ts'
 import { ATTRIBUTE_CALLS } from './attributes.ts'
 import { DESCRIPTOR_CALLS } from './descriptors.ts'
 import { DIRECTORY_CALLS } from './directories.ts'
@@ -36,16 +39,19 @@ const LISTS: readonly (readonly SyscallEntry[])[] = [
   ATTRIBUTE_CALLS,
   MOUNT_CALLS,
   XATTR_CALLS,
-  MEMORY_SYSCALLS,
-  MEMORY_ADVICE_SYSCALLS,
-  MEMORY_REMOTE_SYSCALLS,
-  TIME_SYSCALLS,
-  CREDENTIAL_SYSCALLS,
-  PRCTL_SYSCALLS,
-  RESOURCE_SYSCALLS,
-  SCHEDULING_SYSCALLS,
-  SYSTEM_SYSCALLS,
-  OBSOLETE_SYSCALLS,
+  memoryCalls,
+  memoryAdviceCalls,
+  memoryRemoteCalls,
+  timeCalls,
+  credentialCalls,
+  prctlCalls,
+  resourceCalls,
+  schedulingCalls,
+  systemCalls,
+  shmCalls,
+  semCalls,
+  msgCalls,
+  obsoleteCalls,
   threadCalls,
   signalCalls,
   processCalls,

@@ -419,7 +419,7 @@ const timerDelete = (kernel: Kernel, task: Task, args: Args): number => {
 const SET_NOTE = 'with CAP_SYS_TIME CLOCK_REALTIME moves; timerfd and futex deadlines do not follow'
 const ADJUST_NOTE = 'what is set is kept and shown; only ADJ_SETOFFSET and ADJ_TAI change clocks'
 
-export const TIME_SYSCALLS: readonly SyscallEntry[] = [
+export const timeCalls: readonly SyscallEntry[] = [
   { number: 35, name: 'nanosleep', args: ['req:struct(timespec)', 'rem:struct(timespec)*'], handler: nanosleep, status: 'full' },
   { number: 36, name: 'getitimer', args: ['which:enum(ITIMER)', 'value:struct(itimerval)*'], handler: getitimer, status: 'full' },
   { number: 37, name: 'alarm', args: ['seconds:uint'], handler: alarm, status: 'full' },
