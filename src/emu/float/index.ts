@@ -68,8 +68,11 @@ import { defineSsePacked } from './sse-packed.ts'
 import { defineWide } from './wide.ts'
 import { defineX87Arithmetic } from './x87-arithmetic.ts'
 import { defineX87Convert } from './x87-convert.ts'
+import { Tables, defineFixed } from './x87-fixed.ts'
 import { defineX87Format } from './x87-format.ts'
+import { defineX87Logarithm } from './x87-logarithm.ts'
 import { defineX87Remainder } from './x87-remainder.ts'
+import { defineX87Trigonometry } from './x87-trigonometry.ts'
 
 /** Defines all functions above. They need nothing but the memory. */
 export const defineFloatRuntime = (module: ModuleBuilder): void => {
@@ -83,4 +86,9 @@ export const defineFloatRuntime = (module: ModuleBuilder): void => {
   defineX87Convert(module)
   defineX87Arithmetic(module)
   defineX87Remainder(module)
+  const tables = new Tables()
+  defineFixed(module)
+  defineX87Trigonometry(module, tables)
+  defineX87Logarithm(module, tables)
+  tables.define(module)
 }

@@ -40,6 +40,7 @@ const fastOrExact = (e: Emitter, mxcsr: Expr, quick: Expr, condition: (quick: Ex
   const { f } = e
   const result = f.local(quick.type)
   f.set(result, quick)
+  if (e.otherwisePlain(condition(result))) return result
   f.if(i32.eqz(condition(result)), () => { f.set(result, exactly(e, mxcsr, exact)) })
   return result
 }

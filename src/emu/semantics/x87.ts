@@ -5,7 +5,7 @@ import { HAS_QUOTIENT } from '../float/x87-remainder.ts'
 import { type Expr, i32, i64, select } from '../wasm/expression.ts'
 import type { Emitter, Semantics } from './emitter.ts'
 import type { Family } from './registry.ts'
-import { CONDITIONS, OPERAND_SLOT, SECOND_SLOT, ST0, ST1, ST7, STACK_FAULT, controlWord, isEmpty, register, remember, unmasked, waiting } from './x87-stack.ts'
+import { CONDITIONS, OPERAND_SLOT, SECOND_SLOT, ST0, ST1, ST7, STACK_FAULT, controlWord, isEmpty, register, remember, waiting } from './x87-stack.ts'
 
 const UNORDERED = C0 | C2 | C3
 const none = i32.const(0)
@@ -102,7 +102,10 @@ const compareFlags = (quiet: boolean, pops: number): Semantics => waiting((e) =>
   f.if(i32.eqz(settleKeepingC1(e, i32.and(flags, i32.const(~UNORDERED)))), () => { e.callVoid('x87_pop', i32.const(pops)) })
 })
 
-const clearC1 = (e: Emitter): void => { e.setState32(FPU_STATUS, i32.and(e.state32(FPU_STATUS), i32.const(~C1))) }
+const clearConditions = (e: Emitter, which: number): void => {
+  if (which !== 0) e.setState32(FPU_STATUS, i32.and(e.state32(FPU_STATUS), i32.const(~which)))
+}
+const clearC1 = (e: Emitter): void => { clearConditions(e, C1) }
 /** FCOMI and FCMOV leave C1 as it is, on AMD's processors. */
 const settleKeepingC1 = (e: Emitter, flags: Expr): Expr =>
   e.call('x87_settle', i32.or(flags, e.f.let(i32.and(e.state32(FPU_STATUS), i32.const(C1)))), none)
@@ -148,7 +151,10 @@ const comparisons: Family = {
 /** ST(0) = function(ST(0)). */
 const unary = (name: string, clear = 0): Semantics => waiting((e) => {
   remember(e)
-  e.f.if(isEmpty(e, ST0), () => { e.callVoid('x87_underflow', ST0, none) }, () => {
+  e.f.if(isEmpty(e, ST0), () => {
+    clearConditions(e, clear)
+    e.callVoid('x87_underflow', ST0, none)
+  }, () => {
     const a = register(e, ST0)
     e.callVoid('x87_finish', e.call(name, a, a, controlWord(e)), i32.const(clear), none)
   })
@@ -178,7 +184,7 @@ const remainder = (name: string): Semantics => waiting((e) => {
   const { f } = e
   remember(e)
   f.if(i32.or(isEmpty(e, ST0), isEmpty(e, ST1)), () => {
-    e.setState32(FPU_STATUS, i32.and(e.state32(FPU_STATUS), i32.const(~C2)))
+    clearConditions(e, C2)
     e.callVoid('x87_underflow', ST0, none)
   }, () => {
     const a = register(e, ST0)
@@ -225,12 +231,17 @@ const indefinitePair = (e: Emitter): void => {
   e.callVoid('x87_push', SECOND_SLOT)
 }
 
+/** ST(1) = function(ST(1), ST(0)), then a pop: FPATAN, FYL2X, FYL2XP1. */
+const popping = (name: string): Semantics => onStack(name, false, () => ST1, () => ST0, 1)
+
 const functions: Family = {
   fchs: changeSign((head) => i32.xor(head, i32.const(0x8000))),
   fabs: changeSign((head) => i32.and(head, i32.const(0x7fff))),
   fsqrt: unary('f80_sqrt'), frndint: unary('f80_round'),
   fscale: binary('f80_scale', 0), fprem: remainder('f80_rem'), fprem1: remainder('f80_rem1'),
   fxtract: pushing('f80_extract', 0),
+  fsin: unary('f80_sin', C2), fcos: unary('f80_cos', C2), fsincos: pushing('f80_sincos', C2), fptan: pushing('f80_tan', C2),
+  fpatan: popping('f80_atan'), fyl2x: popping('f80_yl2x'), fyl2xp1: popping('f80_yl2xp1'), f2xm1: unary('f80_2xm1'),
 }
 
 // ——— Constants and moves ———
@@ -371,4 +382,3 @@ const stack: Family = {
 }
 
 export const X87: Family = { ...arithmetic, ...comparisons, ...functions, ...constants, ...moves, ...stack }
-export { pushOperand, unary, binary, pushing, unmasked }
