@@ -1,5 +1,5 @@
 /** What sessions need of this host, made from the platform. */
-import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Tier0Manifest } from '../emu/interp/generate.ts'
