@@ -93,8 +93,17 @@ export const forgetUndo = (set: SemaphoreSet, number?: number): void => {
   }
 }
 
-/** The task ends, or leaves its undo list (unshare): if no other task has the list, what it lists is undone (exit_sem). */
+/** The task ends: it waits no more, and leaves its undo list. */
 export const exitSemaphores = (kernel: Kernel, task: Task): void => {
+  for (const set of kernel.state.ipc.sem.objects.values()) {
+    const at = set.waiters.findIndex((waiter) => waiter.tid === task.tid)
+    if (at >= 0) set.waiters.splice(at, 1)
+  }
+  leaveUndoList(kernel, task)
+}
+
+/** The task ends, or goes its own way (unshare): if no other task has its undo list, what that lists is undone (exit_sem). */
+export const leaveUndoList = (kernel: Kernel, task: Task): void => {
   const list = task.semaphoreUndo
   if (list === 0) return
   task.semaphoreUndo = 0
