@@ -66,31 +66,33 @@ export const releaseRecordLocks = (kernel: Kernel, table: DescriptorTable, file:
 /** Sets or removes (`type` F_UNLCK) the owner's lock on the range, over what it had there. */
 const applyRecord = (kernel: Kernel, wanted: FileLock, isUnlock: boolean): void => {
   const { locks } = kernel.state.fs
-  const rest: FileLock[] = []
+  const others: FileLock[] = []
+  const own: FileLock[] = []
   let { start, end } = wanted
   let hasChanged = false
   for (const lock of locks) {
-    if (lock.style !== 'record' || lock.inode !== wanted.inode || lock.owner !== wanted.owner || lock.start > end || start > lock.end) {
-      rest.push(lock)
-      continue
-    }
-    if (!isUnlock && lock.exclusive === wanted.exclusive) {
+    if (lock.style !== 'record' || lock.inode !== wanted.inode || lock.owner !== wanted.owner) {
+      others.push(lock)
+    } else if (lock.start > end || start > lock.end) {
+      own.push(lock)
+    } else if (!isUnlock && lock.exclusive === wanted.exclusive) {
       // One of the same type that overlaps or touches becomes part of the new one.
       start = Math.min(start, lock.start)
       end = Math.max(end, lock.end)
-      continue
+    } else if (lock.start >= wanted.end || lock.end <= wanted.start) {
+      own.push(lock)
+    } else {
+      hasChanged = true
+      if (lock.start < wanted.start) own.push({ ...lock, end: wanted.start })
+      if (lock.end > wanted.end) own.push({ ...lock, start: wanted.end })
     }
-    if (lock.start >= wanted.end || lock.end <= wanted.start) {
-      rest.push(lock)
-      continue
-    }
-    hasChanged = true
-    if (lock.start < wanted.start) rest.push({ ...lock, end: wanted.start })
-    if (lock.end > wanted.end) rest.push({ ...lock, start: wanted.end })
   }
-  if (!isUnlock) rest.push({ ...wanted, start, end })
+  if (!isUnlock) own.push({ ...wanted, start, end })
+  // F_GETLK tells of the first that is in the way.
+  own.sort((a, b) => a.start - b.start)
   locks.length = 0
-  for (const lock of rest) locks.push(lock)
+  for (const lock of others) locks.push(lock)
+  for (const lock of own) locks.push(lock)
   if (hasChanged) wakeWaiters(kernel)
 }
 
