@@ -1,64 +1,55 @@
 /** Handlers of records that are no instructions: block entry, links between blocks, addresses, faults found while decoding. */
 import * as layout from '../cpu/layout.ts'
 import { EXIT_BUDGET } from '../processor.ts'
-import { i32, i64, type Expr } from '../wasm/expression.ts'
-import type { FunctionBuilder } from '../wasm/function.ts'
+import { i32, i64 } from '../wasm/expression.ts'
 import * as record from './records.ts'
-import { HANDLER, Tier0Emitter, ZERO_ADDRESS, goTo } from './tier0-emitter.ts'
+import { type Tier0Emitter, ZERO_ADDRESS } from './tier0-emitter.ts'
 
-const rip = (f: FunctionBuilder): Expr => i64.load(f.params[0], record.RECORD_RIP)
-const storeRip = (f: FunctionBuilder): void => { f.i64Store(ZERO_ADDRESS, layout.RIP, rip(f)) }
-const leave = (f: FunctionBuilder, reason: number): void => {
-  storeRip(f)
-  f.i32Store(ZERO_ADDRESS, layout.EXIT_REASON, i32.const(reason))
-  f.return()
-}
-const next = (f: FunctionBuilder): void => {
-  f.returnCallIndirect(HANDLER, i32.load(f.params[0], record.RECORD_SIZE), i32.add(f.params[0], i32.const(record.RECORD_SIZE)))
-}
-const lookup = (f: FunctionBuilder): void => {
-  goTo(f, f.call('jump_slow', rip(f)))
+const storeRip = (e: Tier0Emitter): void => { e.f.i64Store(ZERO_ADDRESS, layout.RIP, e.rip()) }
+const leave = (e: Tier0Emitter, reason: number): void => {
+  storeRip(e)
+  e.f.i32Store(ZERO_ADDRESS, layout.EXIT_REASON, i32.const(reason))
+  e.leave()
 }
 
 /** name → body. Names begin with '@' so that they can't be an instruction's. */
-export const ENGINE_HANDLERS: Readonly<Record<string, (f: FunctionBuilder) => void>> = {
+export const ENGINE_HANDLERS: Readonly<Record<string, (e: Tier0Emitter) => void>> = {
   /** Start of a block: pays for all of it, or leaves if the budget does not reach; `Interpreter` then goes on one by one. */
-  '@block': (f) => {
+  '@block': (e) => {
+    const { f } = e
     const budget = f.let(i32.load(ZERO_ADDRESS, layout.BUDGET))
-    const cost = f.let(i32.load(f.params[0], record.RECORD_COST))
-    f.if(i32.ltS(budget, cost), () => { leave(f, EXIT_BUDGET) })
+    const cost = f.let(i32.load(e.record, record.RECORD_COST))
+    f.if(i32.ltS(budget, cost), () => { leave(e, EXIT_BUDGET) })
     f.i32Store(ZERO_ADDRESS, layout.BUDGET, i32.sub(budget, cost))
-    next(f)
   },
   /** End of an instruction that is executed alone. */
-  '@step-end': (f) => { leave(f, 0) },
+  '@step-end': (e) => { leave(e, 0); e.finish() },
   /** A branch whose target has not been looked up yet. */
-  '@link': (f) => {
-    storeRip(f)
-    goTo(f, f.call('host_link', f.params[0]))
+  '@link': (e) => {
+    storeRip(e)
+    e.goOn(e.call('host_link', e.record))
   },
   /** On to an address through the jump cache: between pages, which other address spaces may pair differently. */
-  '@goto': (f) => { new Tier0Emitter(f, []).jump(rip(f)) },
+  '@goto': (e) => { e.jump(e.rip()) },
   /** A record of a page whose code was written: gives back what the block had paid, then looks again. */
-  '@stale': (f) => {
-    f.i32Store(ZERO_ADDRESS, layout.BUDGET, i32.add(i32.load(ZERO_ADDRESS, layout.BUDGET), i32.load16U(f.params[0], record.RECORD_REFUND)))
-    lookup(f)
+  '@stale': (e) => {
+    e.f.i32Store(ZERO_ADDRESS, layout.BUDGET, i32.add(i32.load(ZERO_ADDRESS, layout.BUDGET), i32.load16U(e.record, record.RECORD_REFUND)))
+    e.goOn(e.call('jump_slow', e.rip()))
   },
   /** Effective address of the next record's instruction: segment base and index, which operands don't combine. */
-  '@address64': (f) => { effectiveAddress(f, false) },
-  '@address32': (f) => { effectiveAddress(f, true) },
+  '@address64': (e) => { effectiveAddress(e, false) },
+  '@address32': (e) => { effectiveAddress(e, true) },
   /** Not an instruction, or longer than 15 bytes. */
-  '@invalid': (f) => { new Tier0Emitter(f, []).fault(6, i32.const(0)) },
-  '@too-long': (f) => { new Tier0Emitter(f, []).fault(13, i32.const(0)) },
+  '@invalid': (e) => { e.fault(6, i32.const(0)); e.finish() },
+  '@too-long': (e) => { e.fault(13, i32.const(0)); e.finish() },
 }
 
-const effectiveAddress = (f: FunctionBuilder, address32: boolean): void => {
-  const at = f.params[0]
+const effectiveAddress = (e: Tier0Emitter, address32: boolean): void => {
+  const at = e.record
   const base = i64.load(i32.load16U(at, record.RECORD_BASE))
   const index = i64.shl(i64.load(i32.load16U(at, record.RECORD_INDEX)), i64.extendI32U(i32.load8U(at, record.RECORD_SCALE)))
   let sum = i64.add(i64.add(base, index), i64.load(at, record.RECORD_DISPLACEMENT))
   if (address32) sum = i64.and(sum, i64.const(0xffffffff))
   const segment = i64.load(i32.load16U(at, record.RECORD_REG))
-  f.i64Store(ZERO_ADDRESS, layout.EFFECTIVE_ADDRESS, i64.add(sum, segment))
-  next(f)
+  e.f.i64Store(ZERO_ADDRESS, layout.EFFECTIVE_ADDRESS, i64.add(sum, segment))
 }

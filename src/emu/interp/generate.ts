@@ -4,16 +4,16 @@
  */
 import { ALL_ROWS } from '../decode/tables/index.ts'
 import { defineFloatRuntime } from '../float/index.ts'
-import type { OperandForm } from '../semantics/emitter.ts'
 import { SEMANTICS } from '../semantics/registry.ts'
 import { defineReciprocals } from '../semantics/reciprocal.ts'
 import { defineWideArithmetic } from '../semantics/wide.ts'
 import { defineX87Control } from '../semantics/x87-control.ts'
 import { defineX87Stack } from '../semantics/x87-stack.ts'
 import { ModuleBuilder } from '../wasm/module.ts'
-import { signature } from '../wasm/types.ts'
 import { ENGINE_HANDLERS } from './engine-handlers.ts'
 import { formName, formsOfRow } from './forms.ts'
+import { HOT_FORMS } from './hot-forms.ts'
+import { type Form, defineRun, hasFastVersion } from './run.ts'
 import { HOST_FUNCTIONS, defineRuntime } from './runtime.ts'
 import { HANDLER, Tier0Emitter } from './tier0-emitter.ts'
 
@@ -33,33 +33,33 @@ export const generateTier0 = (): { wasm: Uint8Array<ArrayBuffer>, manifest: Tier
   defineX87Stack(module)
   defineX87Control(module)
 
-  const handlers: string[] = []
-  for (const [name, body] of Object.entries(ENGINE_HANDLERS)) {
-    module.function(name, HANDLER, body)
-    handlers.push(name)
-  }
+  const forms = new Map<string, Form>()
+  for (const [name, emit] of Object.entries(ENGINE_HANDLERS)) forms.set(name, { operands: [], emit })
   for (const row of ALL_ROWS) {
     const semantics = SEMANTICS.get(row.name)
     if (semantics === undefined) throw new Error(`row '${row.text}': no semantics named '${row.name}'`)
-    for (const operands of formsOfRow(row)) {
-      const name = formName(row.name, operands)
-      if (module.hasFunction(name)) continue
-      module.function(name, HANDLER, (f) => {
-        const emitter = new Tier0Emitter(f, operands as OperandForm[])
-        try {
-          semantics(emitter)
-        } catch (error) {
-          throw new Error(`form '${name}': ${(error as Error).message}`, { cause: error })
-        }
-        if (!emitter.hasEnded) emitter.next()
-      })
-      handlers.push(name)
-    }
+    for (const operands of formsOfRow(row)) forms.set(formName(row.name, operands), { operands, emit: semantics })
   }
-  module.function('run', signature(['i32', 'i32']), (f) => {
-    const [record, handler] = f.params
-    f.callIndirect(HANDLER, handler, record)
-  }, true)
+  for (const [name, { operands, emit }] of forms) {
+    module.function(name, HANDLER, (f) => {
+      const emitter = new Tier0Emitter(f, operands)
+      try {
+        emit(emitter)
+      } catch (error) {
+        throw new Error(`form '${name}': ${(error as Error).message}`, { cause: error })
+      }
+      if (!emitter.hasEnded) emitter.next()
+      f.unreachable()
+    })
+  }
+  const fast = new Map<string, Form>()
+  for (const name of HOT_FORMS) {
+    const form = forms.get(name)
+    if (form !== undefined && hasFastVersion(module, form)) fast.set(name, form)
+  }
+  // Handlers with a fast version come first: their table index is the case of `run`.
+  const handlers = [...fast.keys(), ...[...forms.keys()].filter((name) => !fast.has(name))]
+  defineRun(module, [...fast.values()])
   module.table(handlers)
   return { wasm: module.encode(), manifest: { handlers } }
 }

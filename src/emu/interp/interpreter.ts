@@ -31,7 +31,7 @@ export class Interpreter implements Processor {
   randomWord: () => number = () => 0
 
   readonly #translator: Translator
-  readonly #run: (record: number, handler: number) => void
+  readonly #run: (record: number) => void
   #mmu: Mmu | undefined
   /** Code pages of the current address space by virtual page. */
   readonly #codePages = new Map<number, CodePage>()
@@ -62,7 +62,7 @@ export class Interpreter implements Processor {
         host_random: () => this.randomWord() | 0,
       },
     })
-    this.#run = instance.exports.run as (record: number, handler: number) => void
+    this.#run = instance.exports.run as (record: number) => void
     this.#emptyTlb()
     this.#emptyJumpCache()
   }
@@ -130,7 +130,7 @@ export class Interpreter implements Processor {
         }
         const rip = layout.RIP >> 2
         const at = this.#lookup(memory.i32[rip], memory.i32[rip + 1])
-        this.#run(at, this.memory.u32[at >> 2])
+        this.#run(at)
       } catch (error) {
         if (error === GUEST_FAULT) return EXIT_FAULT
         throw error
@@ -176,7 +176,7 @@ export class Interpreter implements Processor {
     if (at === 0) this.#fetchFault(page + 1, (page + 1) * layout.PAGE_SIZE)
     this.memory.i32[layout.BUDGET >> 2]--
     this.memory.u32[layout.EXIT_REASON >> 2] = 0
-    this.#run(at, this.memory.u32[at >> 2])
+    this.#run(at)
     return this.memory.u32[layout.EXIT_REASON >> 2]
   }
 
@@ -312,10 +312,10 @@ export class Interpreter implements Processor {
     if (page >= USER_PAGES) this.#badAddress(at, low, high, access)
     const address = page * layout.PAGE_SIZE + offset
     if (offset + size <= layout.PAGE_SIZE) return this.#page(at, page, access, address) * layout.PAGE_SIZE + offset
-    // Crosses into the next page: both are resolved before anything is written.
+    // Crosses into the next page: both are resolved before anything is written. That they are canonical comes first.
+    if (page + 1 >= USER_PAGES) this.#badAddress(at, low, high, access)
     const firstLength = layout.PAGE_SIZE - offset
     const first = this.#page(at, page, access, address) * layout.PAGE_SIZE + offset
-    if (page + 1 >= USER_PAGES) this.#raise(at, VECTOR_GP, 0, 0)
     const second = this.#page(at, page + 1, access, address + firstLength) * layout.PAGE_SIZE
     const { u8 } = this.memory
     u8.copyWithin(layout.BOUNCE, first, first + firstLength)
@@ -334,12 +334,21 @@ export class Interpreter implements Processor {
       this.#raise(at, VECTOR_PF, 5 | (access === ACCESS_WRITE ? 2 : 0), (high | 0) * TWO_32 + (low >>> 0))
     }
     // #SS for addresses through the stack registers is indistinguishable to Linux programs but for the trap number.
-    this.#raise(at, this.#usesStackSegment(at) ? VECTOR_SS : VECTOR_GP, 0, 0)
+    this.#raise(at, this.#usesStackSegment(at, low, high) ? VECTOR_SS : VECTOR_GP, 0, 0)
   }
 
-  #usesStackSegment(at: number): boolean {
-    const base = this.memory.u16[(at + record.RECORD_BASE) >> 1]
-    return base === layout.GPR + layout.RSP * 8 || base === layout.GPR + layout.RBP * 8
+  /** Whether the access to an address that faulted went through SS: that of the memory operand, or the implicit one of PUSH and the like. */
+  #usesStackSegment(at: number, low: number, high: number): boolean {
+    const { u8, u16, u64 } = this.memory
+    const flags = u8[at + record.RECORD_SEGMENTS]
+    if ((flags & record.STACK_IMPLICIT) !== 0) {
+      if ((flags & record.HAS_MEMORY) === 0) return true
+      const base = u64[u16[(at + record.RECORD_BASE) >> 1] >> 3]
+      const index = u64[u16[(at + record.RECORD_INDEX) >> 1] >> 3] << BigInt(u8[at + record.RECORD_SCALE])
+      const operand = BigInt.asUintN(64, base + index + u64[(at + record.RECORD_DISPLACEMENT) >> 3])
+      if (operand !== (BigInt(high >>> 0) << 32n | BigInt(low >>> 0))) return true
+    }
+    return (flags & record.STACK_OPERAND) !== 0
   }
 
   #finishWrite(): void {

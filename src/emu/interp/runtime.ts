@@ -40,8 +40,12 @@ export const defineRuntime = (module: ModuleBuilder): void => {
     const probe = (at: Expr): void => {
       f.callVoid('host_translate', record, i32.wrap(at), i32.wrap(i64.shrU(at, i64.const(32))), i32.const(1), i32.const(1))
     }
-    probe(address)
     const last = f.let(i64.add(address, i64.extendI32U(i32.sub(size, i32.const(1)))))
+    // That all of it is canonical comes before what is mapped: let the access itself find that out.
+    f.if(i64.ne(i64.shrU(address, i64.const(47)), i64.shrU(last, i64.const(47))), () => {
+      f.callVoid('host_translate', record, i32.wrap(address), i32.wrap(i64.shrU(address, i64.const(32))), size, i32.const(1))
+    })
+    probe(address)
     f.if(i64.ne(i64.shrU(address, i64.const(12)), i64.shrU(last, i64.const(12))), () => {
       // The first byte of the next page is the one that a processor would report.
       probe(f.let(i64.and(last, i64.const(-4096))))

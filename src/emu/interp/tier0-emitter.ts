@@ -6,8 +6,8 @@ import type { FunctionBuilder } from '../wasm/function.ts'
 import { signature } from '../wasm/types.ts'
 import * as record from './records.ts'
 
-/** Handlers take their record and return nothing. */
-export const HANDLER = signature(['i32'])
+/** Handlers take their record and return the one to go on with, or 0 to leave. */
+export const HANDLER = signature(['i32'], ['i32'])
 export const ZERO_ADDRESS = i32.const(0)
 
 /** A load or store of `size` bytes as i64, at a host address. */
@@ -30,35 +30,47 @@ export const storeHost = (f: FunctionBuilder, address: Expr, size: number, value
   }
 }
 
-/** Passes control to a record. */
-export const goTo = (f: FunctionBuilder, target: Expr): void => {
-  const next = f.let(target)
-  f.returnCallIndirect(HANDLER, i32.load(next, record.RECORD_HANDLER), next)
-}
-
 /**
- * Looks up a linear address in a soft TLB: `hit` gets the host address; `miss` is emitted otherwise.
+ * The entry of a linear address in a soft TLB: whether it has the page, and the host address if so.
  * An access that crosses a page never hits: the page number of its last byte differs from the entry's.
  */
-export const lookupTlb = (f: FunctionBuilder, tlb: number, address: Expr, size: number, hit: (host: Expr) => void, miss: () => void): void => {
+export const tlbEntry = (f: FunctionBuilder, tlb: number, address: Expr, size: number): { hit: Expr, host: Expr } => {
   const entry = f.let(i32.and(i32.wrap(i64.shrU(address, i64.const(layout.PAGE_SHIFT - 4))), i32.const((layout.TLB_ENTRIES - 1) << 4)))
   const last = size === 1 ? address : i64.add(address, i64.const(size - 1))
-  f.if(i64.eq(i64.load(entry, tlb), i64.shrU(last, i64.const(layout.PAGE_SHIFT))),
-    () => { hit(i32.add(i32.wrap(address), i32.load(entry, tlb + 8))) }, miss)
+  return {
+    hit: i64.eq(i64.load(entry, tlb), i64.shrU(last, i64.const(layout.PAGE_SHIFT))),
+    host: i32.add(i32.wrap(address), i32.load(entry, tlb + 8)),
+  }
+}
+
+/** `hit` gets the host address if the TLB has the page; `miss` is emitted otherwise. */
+export const lookupTlb = (f: FunctionBuilder, tlb: number, address: Expr, size: number, hit: (host: Expr) => void, miss: () => void): void => {
+  const found = tlbEntry(f, tlb, address, size)
+  f.if(found.hit, () => { hit(found.host) }, miss)
 }
 
 export class Tier0Emitter extends Emitter {
-  readonly #record: Expr
+  readonly record: Expr
   #address: Expr | undefined
 
-  constructor(f: FunctionBuilder, operands: readonly OperandForm[]) {
+  constructor(f: FunctionBuilder, operands: readonly OperandForm[], at: Expr = f.params[0]) {
     super(f, operands)
-    this.#record = f.params[0]
+    this.record = at
   }
 
-  get record(): Expr { return this.#record }
+  /** Passes control to a record. */
+  goOn(target: Expr): void {
+    this.f.return(target)
+    this.ended = true
+  }
 
-  #storage(at: number): Expr { return i32.load16U(this.#record, record.RECORD_REG + at * 2) }
+  /** Nothing more is to be emitted. */
+  finish(): void { this.ended = true }
+
+  /** Out of `run`. */
+  leave(): void { this.f.return(i32.const(0)) }
+
+  #storage(at: number): Expr { return i32.load16U(this.record, record.RECORD_REG + at * 2) }
 
   protected registerOperand(at: number, size: number): Expr { return loadHost(this.#storage(at), size) }
 
@@ -67,21 +79,23 @@ export class Tier0Emitter extends Emitter {
     else storeHost(this.f, this.#storage(at), size, value)
   }
 
-  immediate(_at: number): Expr { return i64.load(this.#record, record.RECORD_IMMEDIATE) }
-  immediate2(): Expr { return i32.load8U(this.#record, record.RECORD_IMM2) }
+  immediate(_at: number): Expr { return i64.load(this.record, record.RECORD_IMMEDIATE) }
+  immediate2(): Expr { return i32.load8U(this.record, record.RECORD_IMM2) }
 
   address(at: number): Expr {
     if (this.#address !== undefined) return this.#address
-    const base = i64.load(i32.load16U(this.#record, record.RECORD_BASE))
-    const displacement = i64.load(this.#record, record.RECORD_DISPLACEMENT)
+    const base = i64.load(i32.load16U(this.record, record.RECORD_BASE))
+    const displacement = i64.load(this.record, record.RECORD_DISPLACEMENT)
     let sum = i64.add(base, displacement)
     if (this.operands[at].kind === 'n') {
-      const index = i64.load(i32.load16U(this.#record, record.RECORD_INDEX))
-      sum = i64.add(sum, i64.shl(index, i64.extendI32U(i32.load8U(this.#record, record.RECORD_SCALE))))
+      const index = i64.load(i32.load16U(this.record, record.RECORD_INDEX))
+      sum = i64.add(sum, i64.shl(index, i64.extendI32U(i32.load8U(this.record, record.RECORD_SCALE))))
     }
     this.#address = this.f.let(sum)
     return this.#address
   }
+
+  segmentBase(): Expr { return i64.load(i32.load16U(this.record, record.RECORD_INDEX)) }
 
   protected vectorOperand(at: number): Expr { return v.load(this.#storage(at)) }
   protected setVectorOperand(at: number, value: Expr): void { this.f.v128Store(this.#storage(at), 0, value) }
@@ -108,7 +122,7 @@ export class Tier0Emitter extends Emitter {
   maskedDestination(address32: boolean): Expr { return this.#implicitAddress(layout.RDI, address32) }
 
   #implicitAddress(register: number, address32: boolean): Expr {
-    const segment = i64.load(i32.load16U(this.#record, record.RECORD_BASE))
+    const segment = i64.load(i32.load16U(this.record, record.RECORD_BASE))
     return this.f.let(i64.add(segment, this.gpr(register, address32 ? 4 : 8)))
   }
 
@@ -130,7 +144,7 @@ export class Tier0Emitter extends Emitter {
     const result = f.local('i64')
     lookupTlb(f, layout.TLB_READ, at, size,
       (host) => { f.set(result, loadHost(host, size)) },
-      () => { f.set(result, loadHost(f.call('translate_read', this.#record, at, i32.const(size)), size)) })
+      () => { f.set(result, loadHost(f.call('translate_read', this.record, at, i32.const(size)), size)) })
     return result
   }
 
@@ -140,7 +154,7 @@ export class Tier0Emitter extends Emitter {
     const result = f.local('v128')
     lookupTlb(f, layout.TLB_READ, at, 16,
       (host) => { f.set(result, v.load(host)) },
-      () => { f.set(result, v.load(f.call('translate_read', this.#record, at, i32.const(16)))) })
+      () => { f.set(result, v.load(f.call('translate_read', this.record, at, i32.const(16)))) })
     return result
   }
 
@@ -165,7 +179,7 @@ export class Tier0Emitter extends Emitter {
   /** Through `translate_write`, whose answer may be the bounce buffer; `finish_write` then copies it to both pages. */
   #storeSlowly(address: Expr, size: number, write: (host: Expr) => void): void {
     const { f } = this
-    const host = f.let(f.call('translate_write', this.#record, address, i32.const(size)))
+    const host = f.let(f.call('translate_write', this.record, address, i32.const(size)))
     write(host)
     f.if(i32.eq(host, i32.const(layout.BOUNCE)), () => { f.callVoid('finish_write') })
   }
@@ -176,19 +190,19 @@ export class Tier0Emitter extends Emitter {
     const host = f.local('i32')
     lookupTlb(f, layout.TLB_WRITE, at, size,
       (hit) => { f.set(host, hit) },
-      () => { f.set(host, f.call('translate_write', this.#record, at, i32.const(size))) })
+      () => { f.set(host, f.call('translate_write', this.record, at, i32.const(size))) })
     const value = f.let(change(f.let(loadHost(host, size))))
     storeHost(f, host, size, value)
     f.if(i32.eq(host, i32.const(layout.BOUNCE)), () => { f.callVoid('finish_write') })
   }
 
   probeWrite(address: Expr, size: number): void {
-    this.f.callVoid('probe_write', this.#record, address, i32.const(size))
+    this.f.callVoid('probe_write', this.record, address, i32.const(size))
   }
 
-  rip(): Expr { return i64.load(this.#record, record.RECORD_RIP) }
+  rip(): Expr { return i64.load(this.record, record.RECORD_RIP) }
   nextRip(): Expr {
-    return i64.add(i64.load(this.#record, record.RECORD_RIP), i64.load8U(this.#record, record.RECORD_LENGTH))
+    return i64.add(i64.load(this.record, record.RECORD_RIP), i64.load8U(this.record, record.RECORD_LENGTH))
   }
 
   jump(target: Expr): void {
@@ -196,44 +210,29 @@ export class Tier0Emitter extends Emitter {
     const at = f.let(target)
     const hash = i32.xor(i32.wrap(at), i32.wrap(i64.shrU(at, i64.const(12))))
     const entry = f.let(i32.shl(i32.and(hash, i32.const(layout.JUMP_CACHE_ENTRIES - 1)), i32.const(4)))
-    const next = f.local('i32')
-    f.if(i64.eq(i64.load(entry, layout.JUMP_CACHE), at),
-      () => { f.set(next, i32.load(entry, layout.JUMP_CACHE + 8)) },
-      () => { f.set(next, f.call('jump_slow', at)) })
-    f.returnCallIndirect(HANDLER, i32.load(next, record.RECORD_HANDLER), next)
-    this.ended = true
+    f.if(i64.ne(i64.load(entry, layout.JUMP_CACHE), at), () => { this.jumpSlowly(at) })
+    this.goOn(i32.load(entry, layout.JUMP_CACHE + 8))
   }
+
+  protected jumpSlowly(target: Expr): void { this.f.return(this.f.call('jump_slow', target)) }
 
   branch(condition: Expr): void {
-    const { f } = this
-    const next = f.local('i32')
-    f.if(condition,
-      () => { f.set(next, i32.load(this.#record, record.RECORD_TAKEN)) },
-      () => { f.set(next, i32.load(this.#record, record.RECORD_FALL)) })
-    f.returnCallIndirect(HANDLER, i32.load(next, record.RECORD_HANDLER), next)
-    this.ended = true
+    this.goOn(select(condition, i32.load(this.record, record.RECORD_TAKEN), i32.load(this.record, record.RECORD_FALL)))
   }
 
-  branchAlways(): void {
-    goTo(this.f, i32.load(this.#record, record.RECORD_TAKEN))
-    this.ended = true
-  }
+  branchAlways(): void { this.goOn(i32.load(this.record, record.RECORD_TAKEN)) }
 
-  next(): void {
-    const { f } = this
-    f.returnCallIndirect(HANDLER, i32.load(this.#record, record.RECORD_SIZE + record.RECORD_HANDLER), i32.add(this.#record, i32.const(record.RECORD_SIZE)))
-    this.ended = true
-  }
+  next(): void { this.goOn(i32.add(this.record, i32.const(record.RECORD_SIZE))) }
 
   fault(vector: number, errorCode: Expr): void {
-    this.f.callVoid('raise', this.#record, i32.const(vector), errorCode)
+    this.f.callVoid('raise', this.record, i32.const(vector), errorCode)
     this.f.unreachable()
   }
 
   exit(reason: number): void {
     this.f.i64Store(ZERO_ADDRESS, layout.RIP, this.nextRip())
     this.f.i32Store(ZERO_ADDRESS, layout.EXIT_REASON, i32.const(reason))
-    this.f.return()
+    this.leave()
     this.ended = true
   }
 
@@ -266,7 +265,7 @@ export class Tier0Emitter extends Emitter {
   exitIncomplete(): void {
     this.f.i64Store(ZERO_ADDRESS, layout.RIP, this.rip())
     this.f.i32Store(ZERO_ADDRESS, layout.EXIT_REASON, i32.const(1))
-    this.f.return()
+    this.leave()
   }
 
   cycle(): Expr {

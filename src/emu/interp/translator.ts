@@ -17,6 +17,8 @@ import type { Row } from '../decode/rows.ts'
 
 const BLOCK_LIMIT = 64
 const MAX_RECORDS_PER_BLOCK = BLOCK_LIMIT * 2 + 4
+/** Instructions that access the stack beside their operands. */
+const STACK_INSTRUCTION = /^(push|pop|call|ret|enter|leave)/
 const KINDS = 'rmnixqfgsj'
 const SIZE_CODE: Readonly<Record<number, number>> = { 0: 0, 1: 1, 2: 2, 4: 3, 8: 4, 16: 5, 10: 6 }
 
@@ -332,6 +334,7 @@ export class Translator {
     }
     const insn = this.#decoder.instruction
     let { base, index, scale, displacement } = insn
+    const throughStack = insn.segment === layout.ZERO && (base === layout.GPR + layout.RSP * 8 || base === layout.GPR + layout.RBP * 8)
     let hasMemory = false
     for (let i = 0; i < insn.operandCount; i++) if (insn.operands[i].kind === 'm') hasMemory = true
     if (hasMemory && (insn.segment !== layout.ZERO || insn.address32) && insn.row.name !== 'lea') {
@@ -366,6 +369,10 @@ export class Translator {
     u32[(at + record.RECORD_IMMEDIATE) >> 2] = insn.immLow
     u32[(at + record.RECORD_IMMEDIATE + 4) >> 2] = insn.immHigh
     u8[at + record.RECORD_IMM2] = insn.imm2
+    u8[at + record.RECORD_SEGMENTS] = (hasMemory ? record.HAS_MEMORY : 0) | (hasMemory && throughStack ? record.STACK_OPERAND : 0)
+      | (STACK_INSTRUCTION.test(insn.row.name) ? record.STACK_IMPLICIT : 0)
+    // What the bit instructions with a bit number in a register need to stay within 32 bits.
+    if (insn.address32 && insn.row.name.endsWith('_far_a32')) u16[(at + record.RECORD_INDEX) >> 1] = insn.segment
     this.#setRip(at, rip)
     return at + record.RECORD_SIZE
   }

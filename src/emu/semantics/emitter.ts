@@ -93,6 +93,9 @@ export abstract class Emitter {
   /** Linear address of a memory operand (segment base included), i64, bound. LEA uses `offset`, which leaves the segment out. */
   abstract address(at: number): Expr
 
+  /** Segment base of the memory operand, i64; only for rows named `…_far_a32`. */
+  abstract segmentBase(): Expr
+
   // ——— Vector operands ———
 
   /** 128 bits of a vector register or memory operand. `aligned`: a memory operand that is not 16-byte aligned raises #GP(0). */

@@ -30,6 +30,9 @@ export class FunctionBuilder {
   readonly #locals: ValueType[] = []
   readonly #out = new ByteWriter()
   #depth = 0
+  /** Locals of scopes that have ended, to be used again. */
+  readonly #spare: Local[] = []
+  #scope: Local[] | undefined
 
   constructor(module: ModuleBuilder, name: string, signature: Signature) {
     this.module = module
@@ -38,9 +41,21 @@ export class FunctionBuilder {
     this.params = signature.params.map((type, index) => new Local(type, index))
   }
 
+  /** Outside of scopes it is zero at first. */
   local(type: ValueType): Local {
-    this.#locals.push(type)
-    return new Local(type, this.params.length + this.#locals.length - 1)
+    const spare = this.#scope === undefined ? -1 : this.#spare.findIndex((local) => local.type === type)
+    const local = spare < 0 ? new Local(type, this.params.length + this.#locals.length) : this.#spare.splice(spare, 1)[0]
+    if (spare < 0) this.#locals.push(type)
+    this.#scope?.push(local)
+    return local
+  }
+
+  /** Locals made in `body` are free for others afterwards: they hold anything at first. Scopes don't nest. */
+  scope(body: () => void): void {
+    this.#scope = []
+    body()
+    this.#spare.push(...this.#scope)
+    this.#scope = undefined
   }
 
   /** Evaluates now, once; constants and locals that are already bound stay what they are. */
@@ -169,6 +184,21 @@ export class FunctionBuilder {
     this.#out.u8(0x11)
     this.#out.unsigned(this.module.typeIndex(callee))
     this.#out.unsigned(0)
+  }
+
+  /** call_indirect of a function with one result. */
+  callIndirectValue(callee: Signature, index: Expr, ...args: readonly Expr[]): Expr {
+    const typeIndex = this.module.typeIndex(callee)
+    return {
+      type: callee.results[0],
+      emit: (out) => {
+        for (const arg of args) arg.emit(out)
+        index.emit(out)
+        out.u8(0x11)
+        out.unsigned(typeIndex)
+        out.unsigned(0)
+      },
+    }
   }
 
   /** memory.fill and memory.copy of memory 0. */

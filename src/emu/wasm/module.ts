@@ -3,6 +3,9 @@ import { ByteWriter } from './bytes.ts'
 import { FunctionBuilder } from './function.ts'
 import { type Signature, VALUE_TYPE_CODE } from './types.ts'
 
+/** A reference type without null; the instruction that makes a reference to a function. */
+const NON_NULL = 0x64, REF_FUNC = 0xd2
+
 interface ImportedFunction { readonly module: string, readonly name: string, readonly signature: Signature }
 interface DefinedFunction { readonly builder: FunctionBuilder, readonly exported: boolean }
 
@@ -16,7 +19,6 @@ export class ModuleBuilder {
   #memory: { minimumPages: number, maximumPages: number } | undefined
   #elements: readonly string[] = []
   readonly #data: { address: number, bytes: Uint8Array }[] = []
-  #tableSize = 0
 
   typeIndex(signature: Signature): number {
     const key = `${signature.params.join(',')}>${signature.results.join(',')}`
@@ -47,10 +49,12 @@ export class ModuleBuilder {
     body(builder)
   }
 
-  /** Table 0, exported as `table`: the named functions in order, from index 0; `size` may leave room behind them. */
-  table(names: readonly string[], size = names.length): void {
+  /**
+   * Table 0: the named functions, all of one type, in order from index 0. Its elements have that type and are never null
+   * and its size is fixed, so that an engine need not check more than the index in an indirect call.
+   */
+  table(names: readonly string[]): void {
     this.#elements = names
-    this.#tableSize = size
   }
 
   /** Bytes that instantiating the module writes to the memory. */
@@ -117,35 +121,42 @@ export class ModuleBuilder {
       s.unsigned(this.#functions.length)
       for (const { builder } of this.#functions) s.unsigned(this.typeIndex(builder.signature))
     })
-    if (this.#tableSize > 0) {
+    const elementType = this.#elements.length === 0 ? 0 : this.typeIndex(this.functionSignature(this.#elements[0]))
+    if (this.#elements.length > 0) {
       section(4, (s) => {
         s.unsigned(1)
-        s.u8(0x70)
-        s.u8(0x00)
-        s.unsigned(this.#tableSize)
+        // With an initial value: the type does not allow null.
+        s.bytes([0x40, 0x00, NON_NULL])
+        s.signed(elementType)
+        s.u8(0x01)
+        s.unsigned(this.#elements.length)
+        s.unsigned(this.#elements.length)
+        s.u8(REF_FUNC)
+        s.unsigned(this.functionIndex(this.#elements[0]))
+        s.u8(0x0b)
       })
     }
     section(7, (s) => {
       const exported = this.#functions.filter((f) => f.exported)
-      s.unsigned(exported.length + (this.#tableSize > 0 ? 1 : 0))
+      s.unsigned(exported.length)
       for (const { builder } of exported) {
         s.name(builder.name)
         s.u8(0x00)
         s.unsigned(this.functionIndex(builder.name))
       }
-      if (this.#tableSize > 0) {
-        s.name('table')
-        s.u8(0x01)
-        s.unsigned(0)
-      }
     })
     if (this.#elements.length > 0) {
       section(9, (s) => {
         s.unsigned(1)
-        s.u8(0x00)
-        s.bytes([0x41, 0x00, 0x0b])
+        // Active, table 0, offset 0, elements of the table's type as expressions.
+        s.bytes([0x06, 0x00, 0x41, 0x00, 0x0b, NON_NULL])
+        s.signed(elementType)
         s.unsigned(this.#elements.length)
-        for (const name of this.#elements) s.unsigned(this.functionIndex(name))
+        for (const name of this.#elements) {
+          s.u8(REF_FUNC)
+          s.unsigned(this.functionIndex(name))
+          s.u8(0x0b)
+        }
       })
     }
     section(10, (s) => {
