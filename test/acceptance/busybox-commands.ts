@@ -14,7 +14,7 @@ export const COMMANDS: readonly (readonly [title: string, script: string])[] = [
   ['ls -laR with sizes', 'ls -1pR; ls -ln words.txt'],
   ['find', 'find . -type f | sort; find . -name "*.txt" -size +1k | sort; find . -type d -empty; find . -type l'],
   ['find -exec and xargs', 'find . -name "*.txt" -exec wc -c {} \\; | sort; find . -type f -print0 | xargs -0 md5sum | sort'],
-  ['grep', 'grep -n "^th" words.txt; grep -c e words.txt; grep -v -i A words.txt | head -3; grep -E "(ab|cd)+" -o words.txt; grep -r needle .'],
+  ['grep', 'grep -n "^th" words.txt; grep -c e words.txt; grep -v -i A words.txt | head -3; grep -E "(ab|cd)+" -o words.txt; grep -r needle . | sort'],
   ['sed', 'sed -n "2,4p" words.txt; sed -e "s/\\([a-z]*\\) \\(.*\\)/\\2 \\1/" -e "/^$/d" numbers.txt; sed "y/abc/ABC/;5q" words.txt; printf "a\\nb\\nc\\n" | sed -n "H;\\${x;s/\\n/,/g;p}"'],
   ['awk with floats', 'awk \'{ s += $1; q += $1*$1; if ($1 > m) m = $1 } END { printf "%d %.6f %.10g %e %g\\n", NR, s/NR, sqrt(q/NR), m, s/7 }\' numbers.txt'],
   ['awk: functions, arrays, trigonometry', 'awk \'BEGIN { for (i = 0; i < 10; i++) printf "%.5f %.5f %.5f\\n", sin(i), exp(i/3), log(i+1); print atan2(1,2), int(-3.7), 2^0.5, 1e300*1e10, substr("hello", 2, 3), toupper("x") }\''],
