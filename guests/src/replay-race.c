@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <sys/random.h>
 
-enum { THREADS = 3, ROUNDS = 400 };
+enum { THREADS = 3, ROUNDS = 8000 };
 static volatile long counter;
 static volatile int order[THREADS], arrived;
 

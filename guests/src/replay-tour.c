@@ -36,10 +36,12 @@ static void child(void) {
   pid_t pid = fork();
   if (pid == 0) {
     close(ends[0]);
+    for (volatile int i = 0; i < 150000; i++) {}
     write(ends[1], "from the child", 14);
     _exit(7);
   }
   close(ends[1]);
+  for (volatile int i = 0; i < 100000; i++) {}
   ssize_t n = read(ends[0], text, sizeof text);
   int status;
   waitpid(pid, &status, 0);

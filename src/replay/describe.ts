@@ -2,7 +2,7 @@
 import { ERRNO_NAMES } from '../kernel/abi/errno.ts'
 import { SYSCALLS } from '../kernel/syscalls/table.ts'
 import type { EventOf, TraceEvent } from '../trace/events.ts'
-import { enumName, flagNames, signalName } from './names.ts'
+import { commandName, enumName, flagNames, signalName } from './names.ts'
 import type { Divergence } from './session.ts'
 import { hexOf } from './state-hash.ts'
 
@@ -37,7 +37,7 @@ export const errnoText = (value: number): string => {
   return name === undefined ? String(value) : `-1 ${name}`
 }
 
-const argumentText = (type: string, value: number, string: string | undefined): string => {
+const argumentText = (call: string, type: string, value: number, string: string | undefined): string => {
   const match = /^(\w+)(?:[([](\w+)[)\]])?\*?$/.exec(type)
   const kind = match?.[1] ?? type
   const name = match?.[2] ?? ''
@@ -50,7 +50,7 @@ const argumentText = (type: string, value: number, string: string | undefined): 
     case 'signal': return int32(value) === 0 ? '0' : signalName(int32(value))
     case 'flags': return flagNames(name, value >= TWO_32 || value < -TWO_32 ? value : value >>> 0)
     case 'enum': return enumName(name, int32(value))
-    case 'cmd': return value >= 0 && value < 4096 ? String(value) : address(value)
+    case 'cmd': return commandName(call, value >>> 0)
     case 'size': case 'offset': case 'long': return String(value)
     default: return address(value)
   }
@@ -75,7 +75,7 @@ export const callText = ({ number, args, strings }: Call): string => {
   const texts = entry.args.map((spec, i) => {
     const type = spec.slice(spec.indexOf(':') + 1)
     const string = type === 'path' || type === 'string' ? strings[used++] : undefined
-    return argumentText(type, args[i] ?? 0, string)
+    return argumentText(entry.name, type, args[i] ?? 0, string)
   })
   // A mode means something only when a file may be made (O_CREAT, __O_TMPFILE).
   const flags = entry.args.findIndex((spec) => spec.endsWith(':flags(O)'))

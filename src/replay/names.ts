@@ -56,16 +56,31 @@ const OTHERS: Names = {
   POLLIN: 1, POLLPRI: 2, POLLOUT: 4, POLLERR: 8, POLLHUP: 16, POLLNVAL: 32,
   MEMBARRIER_CMD_QUERY: 0, MEMBARRIER_CMD_GLOBAL: 1, MEMBARRIER_CMD_PRIVATE_EXPEDITED: 8, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED: 16,
   RSEQ_FLAG_UNREGISTER: 1,
+  SEM_GETPID: 11, SEM_GETVAL: 12, SEM_GETALL: 13, SEM_GETNCNT: 14, SEM_GETZCNT: 15, SEM_SETVAL: 16, SEM_SETALL: 17, SEM_RMID: 0, SEM_IPC_SET: 1,
+  SEM_IPC_STAT: 2, SEM_STAT: 18, SEM_INFO: 19, SEM_STAT_ANY: 20,
+  POSIX_FADV_NORMAL: 0, POSIX_FADV_RANDOM: 1, POSIX_FADV_SEQUENTIAL: 2, POSIX_FADV_WILLNEED: 3, POSIX_FADV_DONTNEED: 4, POSIX_FADV_NOREUSE: 5,
+  SPLICE_F_MOVE: 1, SPLICE_F_NONBLOCK: 2, SPLICE_F_MORE: 4, SPLICE_F_GIFT: 8,
+  SYNC_FILE_RANGE_WAIT_BEFORE: 1, SYNC_FILE_RANGE_WRITE: 2, SYNC_FILE_RANGE_WAIT_AFTER: 4,
+  KCMP_FILE: 0, KCMP_VM: 1, KCMP_FILES: 2, KCMP_FS: 3, KCMP_SIGHAND: 4, KCMP_IO: 5, KCMP_SYSVSEM: 6, KCMP_EPOLL_TFD: 7,
+  STATX_MODE: 2, STATX_NLINK: 4, STATX_UID: 8, STATX_GID: 0x10, STATX_ATIME: 0x20, STATX_MTIME: 0x40, STATX_CTIME: 0x80, STATX_INO: 0x100,
+  STATX_SIZE: 0x200, STATX_BLOCKS: 0x400, STATX_BASIC_STATS: 0x7ff, STATX_BTIME: 0x800, STATX_MNT_ID: 0x1000,
+  CLOSE_RANGE_UNSHARE: 2, CLOSE_RANGE_CLOEXEC: 4,
 }
 
-/** Names that don't start with what the rows of the table call them by. */
+/** Groups whose names don't start with what the rows of the table call them by. */
 const GROUPS: { readonly [group: string]: readonly string[] } = {
   W: ['WNOHANG', 'WUNTRACED', 'WCONTINUED', 'WEXITED', 'WNOWAIT', '__WNOTHREAD', '__WALL', '__WCLONE'],
   ACCESS: ['R_OK', 'W_OK', 'X_OK', 'F_OK'],
-  SIG_: ['SIG_BLOCK', 'SIG_UNBLOCK', 'SIG_SETMASK'],
+  SIG: ['SIG_BLOCK', 'SIG_UNBLOCK', 'SIG_SETMASK'],
+  P: ['P_ALL', 'P_PID', 'P_PGID', 'P_PIDFD'],
 }
-/** Beginnings of names that are not numbers of their kind but masks and limits. */
-const NO_VALUES = /(_MASK|_MAX|_LAST|_TYPE|_VALID|_COUNT)$/
+/** Bits that go with the numbers of a group. */
+const MODIFIERS: { readonly [group: string]: Names } = {
+  FUTEX: { FUTEX_PRIVATE_FLAG: 128, FUTEX_CLOCK_REALTIME: 256 },
+  SOCK: { SOCK_NONBLOCK: 0o4000, SOCK_CLOEXEC: 0o200_0000 },
+}
+/** Names that are no values of their group but masks and limits. */
+const NO_VALUES = /(_MASK|_MAX|_LAST|_TYPE|_VALID|_COUNT|_BITS)$/
 
 const all = new Map<string, number>()
 for (const source of [OTHERS, epoll, fcntl, mman, resources, signals, termios, time] as readonly object[]) {
@@ -79,8 +94,9 @@ const tables = new Map<string, Table>()
 export const namesOf = (group: string): Table => {
   let table = tables.get(group)
   if (table === undefined) {
-    const listed = GROUPS[group]
-    const prefix = `${group}_`
+    const bare = group.replace(/_$/, '')
+    const listed = GROUPS[bare]
+    const prefix = `${bare}_`
     table = [...all].filter(([name]) => listed === undefined ? name.startsWith(prefix) : listed.includes(name))
     tables.set(group, table)
   }
@@ -89,13 +105,33 @@ export const namesOf = (group: string): Table => {
 
 const hex = (value: number): string => value < 0 ? `-0x${(-value).toString(16)}` : `0x${value.toString(16)}`
 
-export const enumName = (group: string, value: number): string => namesOf(group).find(([, known]) => known === value)?.[0] ?? String(value)
+const find = (table: Table, value: number): string | undefined => table.find(([, known]) => known === value)?.[0]
+
+export const enumName = (group: string, value: number): string => {
+  const table = namesOf(group)
+  const modifiers = Object.entries(MODIFIERS[group.replace(/_$/, '')] ?? {})
+  const set = modifiers.filter(([, bit]) => (value & bit) !== 0)
+  const base = set.reduce((rest, [, bit]) => rest & ~bit, value)
+  return [find(table, base) ?? String(base), ...set.map(([name]) => name)].join('|')
+}
+
+/** The command of fcntl(2) or ioctl(2). */
+export const commandName = (call: string, value: number): string => {
+  const table = call === 'fcntl' ? namesOf('F').filter(([name]) => /^F_(?!RDLCK|WRLCK|UNLCK|OWNER_|SEAL_|OK)/.test(name)) : [...all].filter(([name]) => /^(TC|TIO|FIO)/.test(name))
+  return find(table, value) ?? (call === 'fcntl' ? String(value) : hex(value))
+}
 
 /** Bits by name, the widest first; what has no name in hexadecimal. Flags are 32 bits wide; what is above stays in the rest. */
 export const flagNames = (group: string, value: number): string => {
   const parts: string[] = []
   let rest = value < 0 ? value + 0x1_0000_0000 : value
   // The access mode is a number in two bits, 0 among its values.
+  if (group.startsWith('CLONE') && (rest & 0xff) !== 0) {
+    // The low byte is the signal that the parent gets.
+    const signal = signalName(rest & 0xff)
+    const others = flagNames(group, rest - (rest & 0xff))
+    return others === '0' ? signal : `${others}|${signal}`
+  }
   if (group === 'O') {
     parts.push(['O_RDONLY', 'O_WRONLY', 'O_RDWR', 'O_ACCMODE'][rest & 3])
     rest -= rest & 3
@@ -106,7 +142,7 @@ export const flagNames = (group: string, value: number): string => {
     return count
   }
   const known = namesOf(group).filter(([name, mask]) => mask > 0 && mask <= 0xffff_ffff && name !== 'O_ACCMODE')
-    .sort(([, a], [, b]) => bits(b) - bits(a))
+    .sort(([, a], [, b]) => bits(b) - bits(a) || a - b)
   for (const [name, mask] of known) {
     const low = rest % 0x1_0000_0000
     if (((low & mask) >>> 0) === mask >>> 0) {

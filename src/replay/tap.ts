@@ -152,9 +152,11 @@ export class Tap implements Outside {
     const { files } = this.#sources
     return {
       lstat: (mount, path) => {
-        const stat = files.lstat(mount, path)
-        this.emit({ type: 'lstat', mount, path, stat: typeof stat === 'number' ? stat : statToNumbers(stat) })
-        return stat
+        const answer = files.lstat(mount, path)
+        const stat = typeof answer === 'number' ? answer : statToNumbers(answer)
+        this.emit({ type: 'lstat', mount, path, stat })
+        // What the source may share between answers must not be shared in the state of the world.
+        return typeof stat === 'number' ? stat : numbersToStat(stat)
       },
       readdir: (mount, path) => {
         const entries: readonly HostDirent[] | number = files.readdir(mount, path)

@@ -73,9 +73,10 @@ export const decodeEvent = (unpacker: Unpacker, context: Context): TraceEvent =>
   if (layout === undefined) throw new Malformed(start, `unknown event ${tag}`)
   if (count !== layout.fields.length + 1) throw new Malformed(start, `event '${layout.name}' has ${count - 1} fields instead of ${layout.fields.length}`)
   const event: Loose = { type: layout.name }
+  // Registers are relative to the last call of this task, which the short form does not name.
+  if (layout.name === 'syscall') event.tid = context.task
   for (const [name, type] of layout.fields) event[name] = coderOf(type).decode(unpacker, context, event as unknown as Partial)
   if (layout.name === 'syscall') {
-    event.tid = context.task
     event.started = event.cycle
     event.strings = NO_STRINGS
   } else if (layout.name === 'slowSyscall') {

@@ -9,6 +9,8 @@ export type CallMemory = Float64Array
 export const RESULT = 6
 /** Above pid_max of any Linux, so that a number and a tid make one key. */
 const TID_LIMIT = 0x40_0000
+/** Above the numbers of all system calls. */
+const NUMBER_LIMIT = 0x1_0000
 
 export class Context {
   /** Cycle of the last event that has one. */
@@ -29,6 +31,8 @@ export class Context {
   readonly strings: string[] = []
   readonly stringNumbers = new Map<string, number>()
   readonly #calls = new Map<number, CallMemory>()
+  /** Of numbers that no system call has. */
+  readonly #oddCalls = new Map<string, CallMemory>()
 
   reset(): void {
     this.cycle = 0
@@ -43,17 +47,22 @@ export class Context {
     this.strings.length = 0
     this.stringNumbers.clear()
     this.#calls.clear()
+    this.#oddCalls.clear()
   }
 
   call(tid: number, number: number): CallMemory {
-    const key = number * TID_LIMIT + tid
-    let memory = this.#calls.get(key)
-    if (memory === undefined) {
-      memory = new Float64Array(7)
-      this.#calls.set(key, memory)
-    }
-    return memory
+    if (number < 0 || number >= NUMBER_LIMIT || tid < 0 || tid >= TID_LIMIT) return recall(this.#oddCalls, `${number} ${tid}`)
+    return recall(this.#calls, number * TID_LIMIT + tid)
   }
+}
+
+const recall = <K>(calls: Map<K, CallMemory>, key: K): CallMemory => {
+  let memory = calls.get(key)
+  if (memory === undefined) {
+    memory = new Float64Array(7)
+    calls.set(key, memory)
+  }
+  return memory
 }
 
 export const joinPath = (directory: string, name: string): string => directory === '' ? name : `${directory}/${name}`

@@ -37,7 +37,7 @@ export const makeTrace = (events: readonly TraceEvent[], flushes: readonly numbe
   return sink.bytes
 }
 
-const uint = fc.oneof(fc.nat(300), fc.nat(2 ** 31 - 1), fc.maxSafeNat().map((n) => Math.floor(n / 4)))
+const uint = fc.oneof(fc.nat(2), fc.nat(300), fc.nat(2 ** 31 - 1), fc.maxSafeNat().map((n) => Math.floor(n / 4)))
 const int = fc.oneof(fc.integer({ min: -200, max: 200 }), fc.maxSafeInteger().map((n) => Math.trunc(n / 4) + 0))
 const register = fc.oneof(int, fc.constantFrom(2 ** 63, -(2 ** 63), 2 ** 53 + 2, -(2 ** 62)))
 /** A byte string; some names come again. */
@@ -46,7 +46,7 @@ const bytes = fc.uint8Array({ maxLength: 100 })
 const errno = fc.integer({ min: -133, max: -1 })
 
 const FIELDS: { readonly [T in FieldType]: fc.Arbitrary<unknown> } = {
-  cycle: uint, sliceCycle: uint, budget: fc.nat(2 ** 31 - 1), task: fc.nat(100), started: uint, uint, int, uints: fc.array(uint, { maxLength: 5 }),
+  cycle: uint, sliceCycle: uint, budget: fc.nat(2 ** 31 - 1), task: fc.nat(2), started: uint, uint, int, uints: fc.array(uint, { maxLength: 5 }),
   registers: fc.array(register, { maxLength: 6 }), result: register,
   strings: fc.array(fc.option(name, { nil: undefined }), { maxLength: 3 }),
   bytes, name, text: fc.string(), path: name, stat: fc.oneof(errno, fc.array(int, { minLength: 15, maxLength: 15 })),
