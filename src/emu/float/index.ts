@@ -46,7 +46,9 @@
  * give the result with its exponent wrapped by 24576, as registers get it.
  *
  *   f80_add f80_sub f80_mul f80_div f80_scale f80_atan f80_yl2x f80_yl2xp1   (dst: i32, a: i32, b: i32, control: i32) → i32
- *   f80_rem f80_rem1         (dst, a, b, control) → i32      FPREM, FPREM1: quotient bits in C0 C3 C1, C2 if incomplete
+ *                            f80_atan: arctan(a / b); f80_yl2x: a × log2(b)
+ *   f80_rem f80_rem1         (dst, a, b, control) → i32      FPREM, FPREM1: quotient bits in C0 C3 C1, C2 if incomplete; HAS_QUOTIENT
+ *                            (x87-remainder.ts) if C0 and C3 mean anything
  *   f80_sqrt f80_round f80_sin f80_cos f80_2xm1             (dst, a, control) → i32
  *   f80_sincos f80_tan       (dst, second, a, control) → i32      second: the cosine, or 1.0; C2 if |a| ≥ 2^63: nothing written
  *   f80_extract              (dst, second, a, control) → i32      FXTRACT: dst the exponent, second the significand
@@ -58,6 +60,11 @@
  *   f80_to_f32 f80_to_f64    (a, control) → i32      result at FLOAT_RESULT (8 bytes)
  *   f80_to_i16 f80_to_i32 f80_to_i64   (a, truncate: i32, control) → i32      result at FLOAT_RESULT
  *   f80_to_bcd               (a, control) → i32      result at FLOAT_RESULT (10 bytes)
+ *
+ * Arithmetic, square root, remainders and conversions are exact: the processor's bits. The transcendental functions (sin, cos,
+ * tan, atan, yl2x, yl2xp1, 2xm1) are computed to some 110 bits and rounded once, so that they are the same on all hosts;
+ * a processor's own result may be one unit in the last place away, and C1 with it. Angles are reduced by the processors'
+ * π of 66 bits.
  */
 import type { ModuleBuilder } from '../wasm/module.ts'
 import { defineSseArithmetic } from './sse-arithmetic.ts'

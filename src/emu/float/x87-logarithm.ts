@@ -3,7 +3,7 @@ import { type Expr, i32, i64, select } from '../wasm/expression.ts'
 import type { FunctionBuilder } from '../wasm/function.ts'
 import type { ModuleBuilder } from '../wasm/module.ts'
 import { signature } from '../wasm/types.ts'
-import { PE, ZE } from './constants.ts'
+import { PE, UE, ZE } from './constants.ts'
 import { BINARY, UNARY, infinity, operand, operands } from './x87-arithmetic.ts'
 import { type Tables, loadWide, multiplyHigh128, normalize128, shiftRight128, slot, storeWide } from './x87-fixed.ts'
 import { BIAS, EXTENDED_PRECISION, SIGN, type Unpacked, checkDenormals, copy, invalid, isInfinite, isZero, load, signBits, signOf, store, unpack } from './x87-format.ts'
@@ -48,12 +48,17 @@ const defineSeries = (module: ModuleBuilder, tables: Tables): void => {
   })
 }
 
-/** y × (value / 2^128) × 2^exponent packed into dst; even what is exact counts as inexact, as in processors. */
-const packProduct = (f: FunctionBuilder, y: Unpacked, sign: Expr, value: Wide, exponent: Expr, sticky: number, control: Expr, flags: Expr): void => {
+/**
+ * y × (value / 2^128) × 2^exponent packed into dst. What is exact (`sticky` 0: its value has few bits) counts as inexact all the
+ * same, and as underflow if it is tiny, as in processors.
+ */
+const packProduct = (f: FunctionBuilder, y: Unpacked, sign: Expr, value: Wide, exponent: Expr, sticky: 0 | 1, control: Expr, flags: Expr): void => {
   const product = multiplyHigh128(f, value, { high: y.significand, low: i64.const(0) })
   const normal = normalize128(f, product)
-  f.return(f.call('f80_pack', f.params[0], sign, i32.sub(i32.add(exponent, y.exponent), normal.zeros), normal.value.high,
-    i64.or(normal.value.low, i64.const(sticky)), i32.or(control, i32.const(EXTENDED_PRECISION)), i32.or(flags, i32.const(PE))))
+  const biased = f.let(i32.sub(i32.add(exponent, y.exponent), normal.zeros))
+  const counted = sticky === 1 ? i32.const(PE) : select(i32.leS(biased, i32.const(0)), i32.const(PE | UE), i32.const(PE))
+  f.return(f.call('f80_pack', f.params[0], sign, biased, normal.value.high, i64.or(normal.value.low, i64.const(sticky)),
+    i32.or(control, i32.const(EXTENDED_PRECISION)), i32.or(flags, counted)))
 }
 
 /**
@@ -64,7 +69,7 @@ const defineProduct = (module: ModuleBuilder): void => {
   module.function('f80_y_log2', signature(['i32', 'i32', 'i32', 'i32', 'i32', 'i32'], ['i32']), (f) => {
     const [, aAddress, sign, exponentIn, control, flags] = f.params
     const y = unpack(f, load(f, aAddress))
-    const packed = (negative: Expr, value: Wide, exponent: Expr, sticky: number): void => {
+    const packed = (negative: Expr, value: Wide, exponent: Expr, sticky: 0 | 1): void => {
       packProduct(f, y, i32.xor(sign, negative), value, exponent, sticky, control, flags)
     }
     // m between √½ and √2; numerator and denominator of (m − 1) / (m + 1), both times 2^127.

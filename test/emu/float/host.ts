@@ -103,6 +103,25 @@ const emulateRecord = (bytes: Uint8Array): void => {
   for (let i = 0; i < 8; i++) bytes.set(u8.subarray(register(i), register(i) + 10), STACK + i * 16)
 }
 
+/** Runs code once with RDI as given, from a state with all registers in use; the CPU block before and after, and the exception's vector. */
+export const runOnce = (code: readonly number[], rdi: number): { vector: number | undefined, before: Uint8Array, after: Uint8Array } => {
+  const { cpu } = interpreter
+  const { u8, u32 } = physical
+  physical.beforeWrite(codeFrame)
+  u8.set([...code, 0x0f, 0x05], codeFrame * layout.PAGE_SIZE)
+  cpu.reset()
+  cpu.rip = CODE
+  cpu.set(layout.RDI, rdi)
+  u32[layout.FPU_TAG >> 2] = 0xc000
+  u32[layout.FPU_IP >> 2] = 0x1234
+  for (let i = 0; i < 8; i++) u8.set([i + 1, 0, 0, 0, 0, 0, 0, 0x80 + i, 0xff, 0x3f + i], layout.FPU_REGISTERS + i * 16)
+  const before = cpu.save()
+  const reason = interpreter.run(100, 0)
+  return { vector: reason === EXIT_SYSCALL ? undefined : interpreter.fault.vector, before, after: cpu.save() }
+}
+/** The page that holds the data, and the end of it, behind which nothing is mapped. */
+export const DATA_PAGE = MEMORY, DATA_PAGE_END = MEMORY + layout.PAGE_SIZE
+
 /** What the emulator makes of the records. */
 export const askEmulator = (input: Uint8Array, extra = 0): Uint8Array => {
   const output = input.slice()
