@@ -1,6 +1,7 @@
 /** The root of a world's state: plain data only (see kernel.ts). */
 import type { FsState } from './fs/fs-state.ts'
 import type { IpcState } from './ipc/ipc-state.ts'
+import type { NetState } from './net/net-state.ts'
 import type { FutexTable } from './task/futex-table.ts'
 import type { Task, ThreadGroup } from './task/task.ts'
 import type { ClockState } from './time/clock.ts'
@@ -52,6 +53,8 @@ export interface KernelState {
   hostname: string
   domainname: string
   readonly fs: FsState
+  /** makeNet(). */
+  readonly net: NetState
   /** makeClocks(config.epochSeconds). */
   readonly clocks: ClockState
   /** makeIpc(). */

@@ -15,6 +15,7 @@ import { makeDescriptorTable } from './fs/descriptor.ts'
 import type { FsState } from './fs/fs-state.ts'
 import { makeIpc } from './ipc/ipc-state.ts'
 import { Kernel } from './kernel.ts'
+import { makeNet } from './net/net-state.ts'
 import { createSpace } from './mm/space.ts'
 import type { Outside } from './outside.ts'
 import { choose, isAlone, nextCpu } from './sched/schedule.ts'
@@ -81,6 +82,7 @@ const makeState = (config: WorldConfig): KernelState => ({
   hostname: config.hostname, domainname: '(none)',
   // Set up next: it needs a kernel to work with.
   fs: undefined as unknown as FsState,
+  net: makeNet(),
   clocks: makeClocks(config.epochSeconds), ipc: makeIpc(), vdso: makeVdso(),
 })
 

@@ -1,4 +1,5 @@
 /** What each kind of open file can do: the table from kind to operations. */
+import { socketOperations } from '../net/families.ts'
 import { streamOperations } from './console.ts'
 import { deviceOperations } from './devices.ts'
 import { directoryOperations } from './directory.ts'
@@ -6,6 +7,7 @@ import { epollOperations } from './epoll.ts'
 import { eventOperations } from './eventfd.ts'
 import type { FileKind, FileOperations, OpenFile } from './file.ts'
 import { pipeOperations } from './pipe.ts'
+import { procOperations } from './proc/open.ts'
 import { regularOperations } from './regular.ts'
 import { signalOperations } from './signalfd.ts'
 import { timerOperations } from './timerfd.ts'
@@ -23,12 +25,12 @@ const makeTable = (): Record<FileKind, FileOperations> => ({
   stream: streamOperations,
   device: deviceOperations,
   terminal: terminalOperations,
-  proc: NOTHING,
+  proc: procOperations,
   event: eventOperations,
   epoll: epollOperations,
   timer: timerOperations,
   signal: signalOperations,
-  socket: NOTHING,
+  socket: socketOperations,
   pid: NOTHING,
   inotify: NOTHING,
 })

@@ -6,7 +6,7 @@ import type { Kernel } from '../kernel.ts'
 import { initialCredentials } from '../task/create.ts'
 import type { Task } from '../task/task.ts'
 import { waitQueue } from '../wait-queue.ts'
-import { openConsole } from './console.ts'
+import { adoptConsole, openConsole } from './console.ts'
 import { installFile } from './descriptor.ts'
 import { deviceNumber, mountDev, openDevice } from './devices.ts'
 import type { OpenFile } from './file.ts'
@@ -183,6 +183,7 @@ const openNull = (kernel: Kernel, task: Task): OpenFile => {
 
 /** Descriptors 0, 1 and 2 of the first task. */
 export const openStandardFiles = (kernel: Kernel, task: Task): void => {
+  adoptConsole(kernel, task.group)
   for (const fd of [0, 1, 2] as const) {
     installFile(kernel, task, kernel.config.stdio[fd] === 'null' ? openNull(kernel, task) : openConsole(kernel, fd), false)
   }

@@ -29,6 +29,7 @@ import { FILE_CALLS } from './files.ts'
 import { MOUNT_CALLS } from './mounts.ts'
 import { READ_WRITE_CALLS } from './read-write.ts'
 import { XATTR_CALLS } from './xattr.ts'
+import { socketCalls } from './sockets.ts'
 import type { SyscallEntry } from './entry.ts'
 
 const LISTS: readonly (readonly SyscallEntry[])[] = [
@@ -62,6 +63,7 @@ const LISTS: readonly (readonly SyscallEntry[])[] = [
   eventFileCalls,
   ioctlCalls,
   pipeCalls,
+  socketCalls,
 ]
 
 const byNumber: (SyscallEntry | undefined)[] = []

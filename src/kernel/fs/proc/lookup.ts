@@ -1,0 +1,173 @@
+/** Names in /proc: directories' entries are brought up to date before they are used; links that lead elsewhere. */
+import { EACCES, EINVAL, ENOENT } from '../../abi/errno.ts'
+import { O_ACCMODE, O_RDONLY, O_WRONLY } from '../../abi/fcntl.ts'
+import type { Kernel } from '../../kernel.ts'
+import type { Task } from '../../task/task.ts'
+import { type DirectoryInode, type Inode, makeDirectory, makeProc, type ProcInode, S_IFDIR, S_IFLNK, S_IFREG } from '../inode.ts'
+import { pathOf } from '../path.ts'
+import { executableOf } from './maps.ts'
+import type { ProcNode } from './nodes.ts'
+import { isAlive, mayLook, subjectOf } from './subject.ts'
+import { dynamicRow, type ProcFolder, type ProcRow, rowOf } from './tree.ts'
+
+const TYPES = { file: S_IFREG, link: S_IFLNK, folder: S_IFDIR } as const
+
+/** Owner of a process's nodes: its effective ids, or root for one that can't be dumped. */
+const setOwner = (kernel: Kernel, inode: Inode, node: ProcNode): void => {
+  const subject = node.tgid === 0 ? undefined : subjectOf(kernel, node)
+  if (subject === undefined) return
+  const isOwn = subject.group.dumpable === 1
+  inode.uid = isOwn ? subject.credentials.euid : 0
+  inode.gid = isOwn ? subject.credentials.egid : 0
+}
+
+const make = (kernel: Kernel, directory: DirectoryInode, name: string, row: ProcRow, node: ProcNode): Inode => {
+  if (row.kind !== 'folder') return makeProc(kernel, directory.superblock, node, row.mode)
+  const inode = makeDirectory(kernel, directory.superblock, directory, name, row.mode)
+  inode.node = node
+  return inode
+}
+
+const nodeFor = (parent: ProcNode, name: string, row: ProcRow, more: Partial<ProcNode> = {}): ProcNode => ({
+  type: TYPES[row.kind], entry: parent.entry === '' ? name : `${parent.entry}/${name}`, tgid: parent.tgid, tid: parent.tid, fd: parent.fd, ...more,
+})
+
+const isNumber = (name: string): boolean => /^(0|[1-9][0-9]{0,8})$/.test(name)
+
+/** Numbers that the folder has names for now. */
+const dynamicNames = (kernel: Kernel, node: ProcNode, row: ProcFolder): number[] => {
+  switch (row.dynamic) {
+    case 'processes': return [...kernel.state.groups.keys()].sort((a, b) => a - b)
+    case 'threads': return [...kernel.state.groups.get(node.tgid)?.threads ?? []]
+    case undefined: return []
+    default: {
+      const subject = subjectOf(kernel, node)
+      if (subject === undefined || !isAlive(subject)) return []
+      return subject.files.slots.flatMap((slot, fd) => slot === undefined ? [] : [fd])
+    }
+  }
+}
+
+const hasDynamic = (kernel: Kernel, node: ProcNode, row: ProcFolder, number: number): boolean => {
+  switch (row.dynamic) {
+    // A thread's number works, too, though it is not listed (proc(5)).
+    case 'processes': return kernel.state.groups.has(number) || kernel.state.tasks.has(number)
+    case 'threads': return kernel.state.groups.get(node.tgid)?.threads.includes(number) ?? false
+    case undefined: return false
+    default: {
+      const subject = subjectOf(kernel, node)
+      return subject !== undefined && isAlive(subject) && subject.files.slots[number] !== undefined
+    }
+  }
+}
+
+const LINK_READ = 0o500, LINK_WRITE = 0o300, LINK_BOTH = 0o700
+
+const refreshNumber = (kernel: Kernel, directory: DirectoryInode, parent: ProcNode, row: ProcFolder, number: number): void => {
+  const { dynamic } = row
+  if (dynamic === undefined) return
+  const name = String(number)
+  if (!hasDynamic(kernel, parent, row, number)) {
+    if (directory.entries.delete(name)) directory.version++
+    return
+  }
+  let inode = directory.entries.get(name)
+  const ids = dynamic === 'processes' ? { tgid: kernel.state.tasks.get(number)?.group.tgid ?? number, tid: number }
+    : dynamic === 'threads' ? { tid: number } : { fd: number }
+  const known = inode?.kind === 'directory' ? inode.node : inode?.kind === 'proc' ? inode.node : undefined
+  if (inode === undefined || (ids.tgid !== undefined && known?.tgid !== ids.tgid)) {
+    const child = dynamicRow(dynamic)
+    inode = make(kernel, directory, name, child.row, nodeFor(parent, child.name, child.row, ids))
+    directory.entries.set(name, inode)
+    directory.version++
+  }
+  if (dynamic === 'descriptors') {
+    const access = (subjectOf(kernel, parent)?.files.slots[number]?.file.flags ?? 0) & O_ACCMODE
+    inode.mode = access === O_RDONLY ? LINK_READ : access === O_WRONLY ? LINK_WRITE : LINK_BOTH
+  }
+  setOwner(kernel, inode, inode.kind === 'directory' || inode.kind === 'proc' ? inode.node ?? parent : parent)
+}
+
+const refreshStatic = (kernel: Kernel, directory: DirectoryInode, parent: ProcNode, row: ProcFolder, name: string): void => {
+  const child = row.children.get(name)
+  if (child === undefined) return
+  let inode = directory.entries.get(name)
+  if (inode === undefined) {
+    inode = make(kernel, directory, name, child, nodeFor(parent, name, child))
+    directory.entries.set(name, inode)
+  }
+  setOwner(kernel, inode, parent)
+}
+
+/** Brings one name, or all (`name` undefined), of a directory up to date. */
+export const refreshProc = (kernel: Kernel, task: Task | undefined, directory: DirectoryInode, name: string | undefined): void => {
+  const { node } = directory
+  if (node === undefined) return
+  const row = rowOf(node)
+  if (row.kind !== 'folder') return
+  const subject = node.tgid === 0 ? undefined : subjectOf(kernel, node)
+  if (node.tgid !== 0 && (subject === undefined || (row.guarded === true && (task === undefined || !mayLook(task, subject))))) {
+    if (directory.entries.size > 0) directory.version++
+    directory.entries.clear()
+    return
+  }
+  if (name !== undefined) {
+    if (isNumber(name)) refreshNumber(kernel, directory, node, row, Number(name))
+    else refreshStatic(kernel, directory, node, row, name)
+    return
+  }
+  // In the order in which Linux lists them: processes behind the rest in /proc, descriptors alone.
+  const numbers = dynamicNames(kernel, node, row)
+  for (const child of row.children.keys()) refreshStatic(kernel, directory, node, row, child)
+  const wanted = new Set(numbers.map(String))
+  const numbered = [...directory.entries].filter(([entry]) => isNumber(entry))
+  for (const [entry] of numbered) directory.entries.delete(entry)
+  for (const [entry, inode] of numbered) if (wanted.has(entry)) directory.entries.set(entry, inode)
+  for (const number of numbers) refreshNumber(kernel, directory, node, row, number)
+  sortEntries(directory)
+}
+
+/** Names in the rows' order, then numbers going up. */
+const sortEntries = (directory: DirectoryInode): void => {
+  const entries = [...directory.entries]
+  const names = entries.filter(([name]) => !isNumber(name))
+  const numbers = entries.filter(([name]) => isNumber(name)).sort(([a], [b]) => Number(a) - Number(b))
+  directory.entries.clear()
+  for (const [name, inode] of [...names, ...numbers]) directory.entries.set(name, inode)
+}
+
+/** What readlink(2) of a link says: a path, or a negative errno. */
+export const procLink = (kernel: Kernel, task: Task | undefined, inode: ProcInode): string | number => {
+  const row = rowOf(inode.node)
+  if (row.kind !== 'link') return -EINVAL
+  if (task === undefined) return -ENOENT
+  if (inode.node.tgid !== 0) {
+    const subject = subjectOf(kernel, inode.node)
+    if (subject === undefined) return -ENOENT
+    if (!mayLook(task, subject)) return -EACCES
+  }
+  return row.target(kernel, inode.node, task)
+}
+
+/** Where a link jumps to; undefined if it is followed by its text; a negative errno. */
+export const procJump = (kernel: Kernel, task: Task | undefined, inode: ProcInode): { readonly inode: Inode, readonly path: string } | number | undefined => {
+  const row = rowOf(inode.node)
+  if (row.kind !== 'link' || row.magic !== true) return undefined
+  const subject = subjectOf(kernel, inode.node)
+  if (subject === undefined || task === undefined) return -ENOENT
+  if (!mayLook(task, subject)) return -EACCES
+  if (!isAlive(subject)) return -ENOENT
+  const name = inode.node.entry.slice(inode.node.entry.lastIndexOf('/') + 1)
+  switch (name) {
+    case 'cwd': return { inode: subject.fs.cwd, path: pathOf(kernel, subject.fs.cwd, kernel.state.fs.root) }
+    case 'root': return { inode: subject.fs.root, path: pathOf(kernel, subject.fs.root, kernel.state.fs.root) }
+    case 'exe': {
+      const executable = executableOf(subject.mm)
+      return executable === undefined ? -ENOENT : { inode: executable, path: subject.mm.executable }
+    }
+    default: {
+      const file = subject.files.slots[inode.node.fd]?.file
+      return file === undefined ? -ENOENT : { inode: file.inode, path: file.path }
+    }
+  }
+}

@@ -1,0 +1,10 @@
+/** A new /proc. */
+import type { Kernel } from '../../kernel.ts'
+import type { Superblock } from '../fs-state.ts'
+import { type DirectoryInode, makeDirectory, S_IFDIR } from '../inode.ts'
+
+export const mountProc = (kernel: Kernel, superblock: Superblock): DirectoryInode => {
+  const root = makeDirectory(kernel, superblock, undefined, '', 0o555)
+  root.node = { type: S_IFDIR, entry: '', tgid: 0, tid: 0, fd: -1 }
+  return root
+}

@@ -1,0 +1,199 @@
+/** Sending and receiving on Unix sockets, with descriptors and credentials (unix(7)). */
+import {
+  ECONNREFUSED, EINVAL, EISCONN, EMSGSIZE, ENOTCONN, EOPNOTSUPP, EPERM, EPIPE,
+} from '../abi/errno.ts'
+import {
+  MSG_EOR, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_TRUNC, SOCK_SEQPACKET, SOCK_STREAM,
+} from '../abi/sockets.ts'
+import { retainFile } from '../fs/descriptor.ts'
+import type { OpenFile } from '../fs/file.ts'
+import { brokenPipe } from '../fs/pipe.ts'
+import { endWrite, rememberWritten, writtenSoFar } from '../fs/progress.ts'
+import type { Kernel } from '../kernel.ts'
+import type { Task } from '../task/task.ts'
+import { BLOCKED } from '../wait-queue.ts'
+import type { Incoming, Outgoing, PeerCredentials } from './socket.ts'
+import {
+  credentialsOf, decodeName, encodeName, findSocket, forgetMessage, isConnected, isQueueFull, SHUT_RECEIVE, SHUT_SEND, type UnixMessage,
+  type UnixSocket,
+} from './unix.ts'
+import { waitOn } from './wait.ts'
+
+const PAGE = 4096
+/** What fits into the head of Linux's buffers, and what a stream puts into one at most: programs see it as the size of partial writes. */
+const HEAD_ROOM = 3776
+const STREAM_PIECE = HEAD_ROOM + 32_768
+const HEAD_OVERHEAD = 320, BUFFER_OVERHEAD = 256, SMALLEST_HEAD = 512
+const DATAGRAM_OVERHEAD = 32
+
+/** What a message counts for in its sender's buffer (skb->truesize). */
+const sizeOf = (length: number): number => {
+  const paged = Math.min(length, Math.ceil(Math.max(length - HEAD_ROOM, 0) / PAGE) * PAGE)
+  let head = SMALLEST_HEAD
+  while (head < length - paged + HEAD_OVERHEAD) head *= 2
+  return head + BUFFER_OVERHEAD + paged
+}
+
+const deliver = (kernel: Kernel, from: UnixSocket, to: UnixSocket, bytes: Uint8Array, files: OpenFile[], credentials: PeerCredentials): void => {
+  const message: UnixMessage = { bytes, start: 0, files, credentials, sender: from, size: sizeOf(bytes.length) }
+  from.sentBytes += message.size
+  to.queue.push(message)
+  kernel.wake(to.readable)
+}
+
+const takeFiles = (message: Outgoing): OpenFile[] => {
+  for (const file of message.files) retainFile(file)
+  return [...message.files]
+}
+
+const sendStream = (kernel: Kernel, task: Task, file: OpenFile, socket: UnixSocket, message: Outgoing): number => {
+  if ((message.flags & MSG_OOB) !== 0) return -EOPNOTSUPP
+  if (message.address !== undefined && message.address.length > 0) return isConnected(socket) ? -EISCONN : -EOPNOTSUPP
+  const { peer } = socket
+  if (peer === undefined || !isConnected(socket)) return -ENOTCONN
+  let done = writtenSoFar(task)
+  const broken = (): number => (message.flags & MSG_NOSIGNAL) !== 0 || done > 0 ? -EPIPE : brokenPipe(kernel, task)
+  if ((socket.shut & SHUT_SEND) !== 0) return endWrite(task, done, broken())
+  const { bytes } = message
+  // A message without bytes carries nothing on a stream.
+  while (done < bytes.length) {
+    if (peer.closed || (peer.shut & SHUT_RECEIVE) !== 0) return endWrite(task, done, broken())
+    if (socket.sentBytes >= socket.sendBuffer) {
+      const result = waitOn(kernel, task, file, message.flags, socket.writable, socket.sendTimeout)
+      if (result !== BLOCKED) return endWrite(task, done, result)
+      rememberWritten(task, done)
+      return result
+    }
+    const piece = Math.min(bytes.length - done, Math.floor(socket.sendBuffer / 2) - 64, STREAM_PIECE)
+    // Descriptors go with the first byte.
+    deliver(kernel, socket, peer, bytes.slice(done, done + piece), done === 0 ? takeFiles(message) : [], message.credentials ?? credentialsOf(task))
+    done += piece
+  }
+  return endWrite(task, done, 0)
+}
+
+/** Whom a datagram is for: by the address given, or the peer. */
+const destination = (kernel: Kernel, task: Task, socket: UnixSocket, message: Outgoing): UnixSocket | number => {
+  if (message.address === undefined || message.address.length === 0 || socket.type === SOCK_SEQPACKET) {
+    if (socket.peer === undefined || (socket.type === SOCK_SEQPACKET && !isConnected(socket))) return -ENOTCONN
+    return socket.peer
+  }
+  const name = decodeName(message.address)
+  if (typeof name === 'number') return name
+  return name === '' ? -EINVAL : findSocket(kernel, task, name, socket.type)
+}
+
+const sendDatagram = (kernel: Kernel, task: Task, file: OpenFile, socket: UnixSocket, message: Outgoing): number => {
+  if ((message.flags & MSG_OOB) !== 0) return -EOPNOTSUPP
+  const other = destination(kernel, task, socket, message)
+  if (typeof other === 'number') return other
+  const { bytes } = message
+  if (bytes.length > socket.sendBuffer - DATAGRAM_OVERHEAD) return -EMSGSIZE
+  if (other.closed) {
+    if (socket.type === SOCK_SEQPACKET) return -EPIPE
+    if (socket.peer === other) socket.peer = undefined
+    return -ECONNREFUSED
+  }
+  // Only its peer may write to a socket that has one.
+  if (other.peer !== undefined && other.peer !== socket) return -EPERM
+  if ((socket.shut & SHUT_SEND) !== 0 || (other.shut & SHUT_RECEIVE) !== 0) return -EPIPE
+  if (socket.sentBytes >= socket.sendBuffer) return waitOn(kernel, task, file, message.flags, socket.writable, socket.sendTimeout)
+  if (other.peer !== socket && isQueueFull(other)) return waitOn(kernel, task, file, message.flags, other.writable, socket.sendTimeout)
+  deliver(kernel, socket, other, bytes.slice(), takeFiles(message), message.credentials ?? credentialsOf(task))
+  return bytes.length
+}
+
+export const sendMessage = (kernel: Kernel, task: Task, file: OpenFile, socket: UnixSocket, message: Outgoing): number =>
+  socket.type === SOCK_STREAM ? sendStream(kernel, task, file, socket, message) : sendDatagram(kernel, task, file, socket, message)
+
+// ——— Receiving ———
+
+/** An error of the socket is told once. */
+const takeError = (socket: UnixSocket): number => {
+  const { error } = socket
+  socket.error = 0
+  return error
+}
+
+const nothing = (kernel: Kernel, task: Task, file: OpenFile, socket: UnixSocket, flags: number): Incoming | number => {
+  const error = takeError(socket)
+  if (error !== 0) return -error
+  if ((socket.shut & SHUT_RECEIVE) !== 0) {
+    return { bytes: new Uint8Array(0), address: new Uint8Array(0), files: [], credentials: undefined, flags: 0, length: 0 }
+  }
+  return waitOn(kernel, task, file, flags, socket.readable, socket.receiveTimeout)
+}
+
+/** Descriptors of a message that stays in the queue are handed out, too. */
+const peekFiles = (message: UnixMessage): readonly OpenFile[] => {
+  for (const file of message.files) retainFile(file)
+  return message.files
+}
+
+const isSame = (a: PeerCredentials, b: PeerCredentials): boolean => a.pid === b.pid && a.uid === b.uid && a.gid === b.gid
+
+const receiveStream = (kernel: Kernel, task: Task, file: OpenFile, socket: UnixSocket, length: number, flags: number): Incoming | number => {
+  if (!isConnected(socket)) return -EINVAL
+  if ((flags & MSG_OOB) !== 0) return -EOPNOTSUPP
+  const { queue } = socket
+  if (queue.length === 0) return nothing(kernel, task, file, socket, flags)
+  const first = queue[0]
+  const isPeek = (flags & MSG_PEEK) !== 0
+  const pieces: Uint8Array[] = []
+  let done = 0
+  let files: readonly OpenFile[] = []
+  let at = 0
+  while (done < length && at < queue.length) {
+    const message = queue[at]
+    // Bytes of different senders are not mixed for one who asks for credentials; nor are those with descriptors and others.
+    if (message !== first && ((socket.passCredentials && !isSame(message.credentials, first.credentials)) || message.files.length > 0)) break
+    const count = Math.min(message.bytes.length - message.start, length - done)
+    pieces.push(message.bytes.subarray(message.start, message.start + count))
+    done += count
+    if (message.files.length > 0) {
+      files = isPeek ? peekFiles(message) : message.files
+      if (!isPeek) message.files = []
+    }
+    if (isPeek) at++
+    else {
+      message.start += count
+      if (message.start < message.bytes.length) break
+      queue.shift()
+      forgetMessage(kernel, message)
+    }
+    if (files.length > 0) break
+  }
+  const bytes = new Uint8Array(done)
+  let to = 0
+  for (const piece of pieces) {
+    bytes.set(piece, to)
+    to += piece.length
+  }
+  return { bytes, address: new Uint8Array(0), files, credentials: first.credentials, flags: 0, length: done }
+}
+
+const receiveDatagram = (kernel: Kernel, task: Task, file: OpenFile, socket: UnixSocket, length: number, flags: number): Incoming | number => {
+  if (socket.type === SOCK_SEQPACKET && !isConnected(socket)) return -ENOTCONN
+  if ((flags & MSG_OOB) !== 0) return -EOPNOTSUPP
+  const message = socket.queue[0] as UnixMessage | undefined
+  if (message === undefined) return nothing(kernel, task, file, socket, flags)
+  const isPeek = (flags & MSG_PEEK) !== 0
+  const files = isPeek ? peekFiles(message) : message.files
+  if (!isPeek) {
+    message.files = []
+    socket.queue.shift()
+    forgetMessage(kernel, message)
+    // Senders that are not connected here wait for room on this queue.
+    kernel.wake(socket.writable)
+  }
+  return {
+    bytes: message.bytes.subarray(0, length), address: message.sender.name === undefined ? new Uint8Array(0) : encodeName(message.sender.name),
+    files, credentials: message.credentials, length: message.bytes.length,
+    flags: (message.bytes.length > length ? MSG_TRUNC : 0) | (socket.type === SOCK_SEQPACKET ? MSG_EOR : 0),
+  }
+}
+
+export const receiveMessage = (kernel: Kernel, task: Task, file: OpenFile, socket: UnixSocket, length: number, flags: number): Incoming | number =>
+  socket.type === SOCK_STREAM ? receiveStream(kernel, task, file, socket, length, flags)
+    : receiveDatagram(kernel, task, file, socket, length, flags)
+

@@ -1,0 +1,565 @@
+/** socket(2) and all that is done with sockets by descriptor; the families' part is in ../net. */
+import { CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN } from '../abi/capabilities.ts'
+import {
+  EAFNOSUPPORT, EBADF, EFAULT, EINVAL, EMSGSIZE, ENOBUFS, ENOTSOCK, EPERM, EPROTONOSUPPORT, ESOCKTNOSUPPORT,
+} from '../abi/errno.ts'
+import { O_PATH, O_RDWR } from '../abi/fcntl.ts'
+import { int32, uint32, uint64 } from '../abi/numbers.ts'
+import {
+  AF_MAX, AF_UNIX, MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_DONTWAIT, MSG_TRUNC, MSG_WAITALL, MSG_WAITFORONE, SCM_CREDENTIALS, SCM_MAX_FD,
+  SCM_RIGHTS, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM, SOCK_TYPE_MASK, SOL_SOCKET,
+} from '../abi/sockets.ts'
+import { closeDescriptor, getAnyFile, getFile, hasFreeDescriptor, installFile, makeOpenFile, releaseFile } from '../fs/descriptor.ts'
+import type { OpenFile } from '../fs/file.ts'
+import { makeSocketInode } from '../fs/inode.ts'
+import type { Kernel } from '../kernel.ts'
+import { BadAddress } from '../mm/user-memory.ts'
+import { familyOf } from '../net/families.ts'
+import { type Outgoing, type PeerCredentials, type Socket, type SocketData, socketOf } from '../net/socket.ts'
+import { connectPair, makeUnixSocket, type UnixSocketType } from '../net/unix.ts'
+import { hasCapability } from '../task/credentials.ts'
+import type { Task } from '../task/task.ts'
+import { deadlineAfter, readTimespec } from '../time/clock.ts'
+import { BLOCKED } from '../wait-queue.ts'
+import type { Args, SyscallEntry } from './entry.ts'
+import { readVector, type Segment } from './transfer.ts'
+
+// ——— Making sockets ———
+
+const TYPE_FLAGS = SOCK_CLOEXEC | SOCK_NONBLOCK
+
+/** A description of a socket, with an inode that fstat sees as one. */
+const makeFile = (kernel: Kernel, task: Task, socket: Socket, flags: number): OpenFile => {
+  const { fsuid, fsgid } = task.credentials
+  const inode = makeSocketInode(kernel, kernel.state.fs.anonymous, 0o777, fsuid, fsgid)
+  socket.ino = inode.ino
+  return makeOpenFile(kernel, 'socket', inode, `socket:[${inode.ino}]`, O_RDWR | (flags & SOCK_NONBLOCK), { socket } satisfies SocketData)
+}
+
+const install = (kernel: Kernel, task: Task, socket: Socket, flags: number): number => {
+  const file = makeFile(kernel, task, socket, flags)
+  const fd = installFile(kernel, task, file, (flags & SOCK_CLOEXEC) !== 0)
+  if (fd < 0) releaseFile(kernel, file)
+  return fd
+}
+
+/** The socket's type out of family, type and protocol, or a negative errno. */
+const checkType = (family: number, typeAndFlags: number, protocol: number): UnixSocketType | number => {
+  const type = typeAndFlags & SOCK_TYPE_MASK
+  if ((typeAndFlags & ~SOCK_TYPE_MASK & ~TYPE_FLAGS) !== 0) return -EINVAL
+  if (family < 0 || family >= AF_MAX) return -EAFNOSUPPORT
+  if (type < 0 || type > 10) return -EINVAL
+  if (family !== AF_UNIX) return -EAFNOSUPPORT
+  if (protocol !== 0 && protocol !== AF_UNIX) return -EPROTONOSUPPORT
+  // A raw socket is a datagram socket in this family.
+  if (type === SOCK_RAW) return SOCK_DGRAM
+  return type === SOCK_STREAM || type === SOCK_DGRAM || type === SOCK_SEQPACKET ? type : -ESOCKTNOSUPPORT
+}
+
+const isType = (type: number): type is UnixSocketType => type > 0
+
+const socket = (kernel: Kernel, task: Task, args: Args): number => {
+  const type = checkType(int32(args[0]), int32(args[1]), int32(args[2]))
+  return isType(type) ? install(kernel, task, makeUnixSocket(kernel, type), int32(args[1])) : type
+}
+
+const socketpair = (kernel: Kernel, task: Task, args: Args): number => {
+  const flags = int32(args[1])
+  const type = checkType(int32(args[0]), flags, int32(args[2]))
+  if (!isType(type)) return type
+  const a = makeUnixSocket(kernel, type)
+  const b = makeUnixSocket(kernel, type)
+  connectPair(task, a, b)
+  const first = install(kernel, task, a, flags)
+  if (first < 0) {
+    releaseFile(kernel, makeFile(kernel, task, b, flags))
+    return first
+  }
+  const second = install(kernel, task, b, flags)
+  if (second < 0) {
+    closeDescriptor(kernel, task, first)
+    return second
+  }
+  const user = kernel.user(task)
+  try {
+    user.setU32(args[3], first)
+    user.setU32(args[3] + 4, second)
+  } catch (error) {
+    closeDescriptor(kernel, task, first)
+    closeDescriptor(kernel, task, second)
+    throw error
+  }
+  return 0
+}
+
+// ——— Arguments ———
+
+/** The file of a socket's descriptor, or a negative errno. */
+const socketFile = (task: Task, fd: number): OpenFile | number => {
+  const file = getFile(task, int32(fd))
+  if (file === undefined) {
+    const path = getAnyFile(task, int32(fd))
+    return path !== undefined && (path.flags & O_PATH) === 0 ? -ENOTSOCK : -EBADF
+  }
+  return file.kind === 'socket' ? file : -ENOTSOCK
+}
+
+/** sizeof(struct sockaddr_storage). */
+const ADDRESS_LIMIT = 128
+
+/** struct sockaddr as given, or −EINVAL for a length that none can have. @throws BadAddress */
+const readAddress = (kernel: Kernel, task: Task, address: number, length: number): Uint8Array | number =>
+  length < 0 || length > ADDRESS_LIMIT ? -EINVAL : kernel.user(task).read(address, length)
+
+/** Gives an address back: cut to the caller's buffer, with its true length. */
+const writeAddress = (kernel: Kernel, task: Task, address: number, lengthAddress: number, bytes: Uint8Array): number => {
+  const user = kernel.user(task)
+  const room = user.i32(lengthAddress)
+  if (room < 0) return -EINVAL
+  user.write(address, bytes.subarray(0, room))
+  user.setU32(lengthAddress, bytes.length)
+  return 0
+}
+
+// ——— Names and connections ———
+
+const bind = (kernel: Kernel, task: Task, args: Args): number => {
+  const file = socketFile(task, args[0])
+  if (typeof file === 'number') return file
+  const address = readAddress(kernel, task, args[1], int32(args[2]))
+  return typeof address === 'number' ? address : familyOf(socketOf(file)).bind(kernel, task, socketOf(file), address)
+}
+
+const connect = (kernel: Kernel, task: Task, args: Args): number => {
+  const file = socketFile(task, args[0])
+  if (typeof file === 'number') return file
+  const address = readAddress(kernel, task, args[1], int32(args[2]))
+  return typeof address === 'number' ? address : familyOf(socketOf(file)).connect(kernel, task, file, socketOf(file), address)
+}
+
+const listen = (kernel: Kernel, task: Task, args: Args): number => {
+  const file = socketFile(task, args[0])
+  return typeof file === 'number' ? file : familyOf(socketOf(file)).listen(kernel, task, socketOf(file), int32(args[1]))
+}
+
+const accept = (kernel: Kernel, task: Task, args: Args, flags: number): number => {
+  if ((flags & ~TYPE_FLAGS) !== 0) return -EINVAL
+  const file = socketFile(task, args[0])
+  if (typeof file === 'number') return file
+  if (!hasFreeDescriptor(task)) return installFile(kernel, task, file, false)
+  const listener = socketOf(file)
+  const accepted = familyOf(listener).accept(kernel, task, file, listener)
+  if (typeof accepted === 'number') return accepted
+  const fd = install(kernel, task, accepted, flags)
+  if (fd < 0 || args[1] === 0) return fd
+  const name = familyOf(accepted).peerName(kernel, accepted)
+  try {
+    const error = writeAddress(kernel, task, args[1], args[2], typeof name === 'number' ? new Uint8Array(2) : name)
+    if (error < 0) closeDescriptor(kernel, task, fd)
+    return error < 0 ? error : fd
+  } catch (error) {
+    closeDescriptor(kernel, task, fd)
+    throw error
+  }
+}
+
+const nameCall = (kernel: Kernel, task: Task, args: Args, which: 'localName' | 'peerName'): number => {
+  const file = socketFile(task, args[0])
+  if (typeof file === 'number') return file
+  const name = familyOf(socketOf(file))[which](kernel, socketOf(file))
+  return typeof name === 'number' ? name : writeAddress(kernel, task, args[1], args[2], name)
+}
+
+const shutdown = (kernel: Kernel, task: Task, args: Args): number => {
+  const file = socketFile(task, args[0])
+  return typeof file === 'number' ? file : familyOf(socketOf(file)).shutdown(kernel, socketOf(file), int32(args[1]))
+}
+
+// ——— Options ———
+
+const OPTION_LIMIT = 1 << 16
+
+const setsockopt = (kernel: Kernel, task: Task, args: Args): number => {
+  const length = int32(args[4])
+  if (length < 0) return -EINVAL
+  const file = socketFile(task, args[0])
+  if (typeof file === 'number') return file
+  const value = kernel.user(task).read(args[3], Math.min(length, OPTION_LIMIT))
+  return familyOf(socketOf(file)).setOption(kernel, task, socketOf(file), int32(args[1]), int32(args[2]), value)
+}
+
+const getsockopt = (kernel: Kernel, task: Task, args: Args): number => {
+  const file = socketFile(task, args[0])
+  if (typeof file === 'number') return file
+  const user = kernel.user(task)
+  const room = user.i32(args[4])
+  if (room < 0) return -EINVAL
+  const value = familyOf(socketOf(file)).getOption(kernel, task, socketOf(file), int32(args[1]), int32(args[2]))
+  if (typeof value === 'number') return value
+  user.write(args[3], value.subarray(0, room))
+  user.setU32(args[4], Math.min(value.length, room))
+  return 0
+}
+
+// ——— Sending ———
+
+/** Bytes of the vector, in one piece. @throws BadAddress */
+const gather = (kernel: Kernel, task: Task, segments: readonly Segment[]): Uint8Array => {
+  const user = kernel.user(task)
+  if (segments.length === 1) return user.read(segments[0].address, segments[0].length)
+  const bytes = new Uint8Array(segments.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const { address, length } of segments) {
+    bytes.set(user.read(address, length), at)
+    at += length
+  }
+  return bytes
+}
+
+const send = (kernel: Kernel, task: Task, file: OpenFile, message: Outgoing): number =>
+  familyOf(socketOf(file)).send(kernel, task, file, socketOf(file), message)
+
+const sendto = (kernel: Kernel, task: Task, args: Args): number => {
+  const file = socketFile(task, args[0])
+  if (typeof file === 'number') return file
+  const length = Math.min(uint64(args[2]), 0x7fff_f000)
+  const bytes = kernel.user(task).read(args[1], length)
+  const address = args[4] === 0 ? undefined : readAddress(kernel, task, args[4], int32(args[5]))
+  if (typeof address === 'number') return address
+  return send(kernel, task, file, { bytes, address, files: [], credentials: undefined, flags: uint32(args[3]) })
+}
+
+const CMSG_HEAD = 16
+const cmsgAlign = (length: number): number => (length + 7) & ~7
+
+interface Control { files: OpenFile[], credentials: PeerCredentials | undefined }
+
+/** SCM_CREDENTIALS as sent: others' ids are for the privileged (scm_check_creds). */
+const checkCredentials = (task: Task, { pid, uid, gid }: PeerCredentials): boolean => {
+  const c = task.credentials
+  return (pid === task.group.tgid || hasCapability(task, CAP_SYS_ADMIN)) &&
+    (uid === c.uid || uid === c.euid || uid === c.suid || hasCapability(task, CAP_SETUID)) &&
+    (gid === c.gid || gid === c.egid || gid === c.sgid || hasCapability(task, CAP_SETGID))
+}
+
+/** Control messages, or a negative errno. */
+const parseControl = (task: Task, bytes: Uint8Array): Control | number => {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const control: Control = { files: [], credentials: undefined }
+  for (let at = 0; at + CMSG_HEAD <= bytes.length;) {
+    const length = view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000
+    if (length < CMSG_HEAD || at + length > bytes.length) return -EINVAL
+    const level = view.getInt32(at + 8, true)
+    const type = view.getInt32(at + 12, true)
+    if (level === SOL_SOCKET) {
+      if (type === SCM_RIGHTS) {
+        const count = Math.floor((length - CMSG_HEAD) / 4)
+        if (count + control.files.length > SCM_MAX_FD) return -EINVAL
+        for (let i = 0; i < count; i++) {
+          const file = getAnyFile(task, view.getInt32(at + CMSG_HEAD + i * 4, true))
+          if (file === undefined) return -EBADF
+          control.files.push(file)
+        }
+      } else if (type === SCM_CREDENTIALS) {
+        if (length !== CMSG_HEAD + 12) return -EINVAL
+        const credentials = { pid: view.getInt32(at + CMSG_HEAD, true), uid: view.getUint32(at + CMSG_HEAD + 4, true), gid: view.getUint32(at + CMSG_HEAD + 8, true) }
+        if (!checkCredentials(task, credentials)) return -EPERM
+        control.credentials = credentials
+      } else return -EINVAL
+    }
+    at += cmsgAlign(length)
+  }
+  return control
+}
+
+/** struct msghdr's fields by offset. */
+interface MessageHeader {
+  readonly name: number
+  readonly nameLength: number
+  readonly segments: Segment[]
+  readonly control: number
+  readonly controlLength: number
+}
+
+const readHeader = (kernel: Kernel, task: Task, address: number): MessageHeader | number => {
+  const user = kernel.user(task)
+  const nameLength = user.i32(address + 8)
+  if (nameLength < 0) return -EINVAL
+  const count = user.i64(address + 24)
+  if (count < 0 || count > 1024) return -EMSGSIZE
+  const segments = readVector(kernel, task, user.i64(address + 16), count)
+  if (typeof segments === 'number') return segments
+  return { name: user.i64(address), nameLength: Math.min(nameLength, ADDRESS_LIMIT), segments, control: user.i64(address + 32), controlLength: uint64(user.i64(address + 40)) }
+}
+
+const CONTROL_LIMIT = 20_480
+
+const sendHeader = (kernel: Kernel, task: Task, file: OpenFile, address: number, flags: number): number => {
+  const header = readHeader(kernel, task, address)
+  if (typeof header === 'number') return header
+  const user = kernel.user(task)
+  const name = header.name === 0 || header.nameLength === 0 ? undefined : user.read(header.name, header.nameLength)
+  let control: Control | number = { files: [], credentials: undefined }
+  if (header.controlLength > 0) {
+    if (header.controlLength > CONTROL_LIMIT) return -ENOBUFS
+    control = parseControl(task, user.read(header.control, header.controlLength))
+    if (typeof control === 'number') return control
+  }
+  return send(kernel, task, file, { bytes: gather(kernel, task, header.segments), address: name, files: control.files, credentials: control.credentials, flags })
+}
+
+const sendmsg = (kernel: Kernel, task: Task, args: Args): number => {
+  const file = socketFile(task, args[0])
+  return typeof file === 'number' ? file : sendHeader(kernel, task, file, args[1], uint32(args[2]))
+}
+
+/** What the calls for several messages remember between tries. */
+interface SeveralMemory { messages?: number, deadline?: number }
+const severalDone = (task: Task): SeveralMemory => (task.syscall?.memory ?? {}) as SeveralMemory
+const rememberSeveral = (task: Task, memory: SeveralMemory): void => {
+  if (task.syscall !== undefined) task.syscall.memory = { ...(task.syscall.memory as object | undefined), ...memory }
+}
+
+const MMSGHDR_SIZE = 64, MMSGHDR_LENGTH = 56
+const MESSAGES_LIMIT = 1024
+
+const sendmmsg = (kernel: Kernel, task: Task, args: Args): number => {
+  const file = socketFile(task, args[0])
+  if (typeof file === 'number') return file
+  const count = Math.min(uint32(args[2]), MESSAGES_LIMIT)
+  const user = kernel.user(task)
+  let done = severalDone(task).messages ?? 0
+  while (done < count) {
+    const address = args[1] + done * MMSGHDR_SIZE
+    let result: number
+    try {
+      result = sendHeader(kernel, task, file, address, uint32(args[3]))
+      if (result === BLOCKED) {
+        rememberSeveral(task, { messages: done })
+        return result
+      }
+      if (result >= 0) user.setU32(address + MMSGHDR_LENGTH, result)
+    } catch (error) {
+      if (!(error instanceof BadAddress)) throw error
+      result = -EFAULT
+    }
+    if (result < 0) return done > 0 ? done : result
+    done++
+  }
+  return done
+}
+
+// ——— Receiving ———
+
+/** Spreads bytes over the vector from `offset` of it on. */
+const scatter = (kernel: Kernel, task: Task, segments: readonly Segment[], bytes: Uint8Array, offset: number): void => {
+  const user = kernel.user(task)
+  let skip = offset
+  let at = 0
+  for (const { address, length } of segments) {
+    if (skip >= length) {
+      skip -= length
+      continue
+    }
+    const count = Math.min(length - skip, bytes.length - at)
+    user.write(address + skip, bytes.subarray(at, at + count))
+    at += count
+    skip = 0
+    if (at === bytes.length) return
+  }
+}
+
+interface ReceiveMemory { received?: number }
+
+interface Received {
+  readonly result: number
+  readonly address: Uint8Array
+  readonly files: readonly OpenFile[]
+  readonly credentials: PeerCredentials | undefined
+  readonly flags: number
+}
+
+const failed = (result: number): Received => ({ result, address: new Uint8Array(0), files: [], credentials: undefined, flags: 0 })
+
+/** One message, or bytes of a stream: with MSG_WAITALL until the buffer is full. */
+const receive = (kernel: Kernel, task: Task, file: OpenFile, segments: readonly Segment[], flags: number): Received => {
+  const socket = socketOf(file)
+  const room = segments.reduce((sum, { length }) => sum + length, 0)
+  const waitsForAll = (flags & MSG_WAITALL) !== 0 && socket.type === SOCK_STREAM
+  const { syscall } = task
+  let done = (syscall?.memory as ReceiveMemory | undefined)?.received ?? 0
+  let last = failed(done)
+  const finish = (received: Received): Received => {
+    if (syscall?.memory !== undefined) (syscall.memory as ReceiveMemory).received = 0
+    return received
+  }
+  for (;;) {
+    const incoming = familyOf(socket).receive(kernel, task, file, socket, room - done, flags)
+    if (typeof incoming === 'number') {
+      if (incoming === BLOCKED && done > 0 && syscall !== undefined) syscall.memory = { ...(syscall.memory as object | undefined), received: done }
+      if (incoming === BLOCKED) return failed(BLOCKED)
+      return finish(done > 0 ? { ...last, result: done } : failed(incoming))
+    }
+    scatter(kernel, task, segments, incoming.bytes, done)
+    done += incoming.bytes.length
+    const isWhole = (flags & MSG_TRUNC) !== 0 && socket.type !== SOCK_STREAM
+    last = { result: isWhole ? incoming.length : done, address: incoming.address, files: incoming.files, credentials: incoming.credentials, flags: incoming.flags }
+    if (!waitsForAll || done === room || incoming.bytes.length === 0 || incoming.files.length > 0) return finish(last)
+  }
+}
+
+const recvfrom = (kernel: Kernel, task: Task, args: Args): number => {
+  const file = socketFile(task, args[0])
+  if (typeof file === 'number') return file
+  const length = Math.min(uint64(args[2]), 0x7fff_f000)
+  const { result, address, files } = receive(kernel, task, file, [{ address: args[1], length }], uint32(args[3]))
+  for (const other of files) releaseFile(kernel, other)
+  if (result < 0) return result
+  if (args[4] !== 0) {
+    const error = writeAddress(kernel, task, args[4], args[5], address)
+    if (error < 0) return error
+  }
+  return result
+}
+
+/** Writes control messages into the caller's buffer as far as they fit. */
+class ControlWriter {
+  readonly #kernel: Kernel
+  readonly #task: Task
+  readonly #start: number
+  readonly #room: number
+  used = 0
+  flags = 0
+
+  constructor(kernel: Kernel, task: Task, start: number, room: number) {
+    this.#kernel = kernel
+    this.#task = task
+    this.#start = start
+    this.#room = room
+  }
+
+  get left(): number { return this.#room - this.used }
+
+  put(type: number, data: Uint8Array): void {
+    const user = this.#kernel.user(this.#task)
+    if (this.left < CMSG_HEAD) {
+      this.flags |= MSG_CTRUNC
+      return
+    }
+    let length = CMSG_HEAD + data.length
+    if (length > this.left) {
+      this.flags |= MSG_CTRUNC
+      length = this.left
+    }
+    const at = this.#start + this.used
+    user.setI64(at, length)
+    user.setU32(at + 8, SOL_SOCKET)
+    user.setU32(at + 12, type)
+    user.write(at + CMSG_HEAD, data.subarray(0, length - CMSG_HEAD))
+    this.used = Math.min(this.used + cmsgAlign(length), this.#room)
+  }
+}
+
+/** SCM_RIGHTS: as many descriptors as fit and may be open; the others are closed. */
+const putFiles = (kernel: Kernel, task: Task, control: ControlWriter, files: readonly OpenFile[], closeOnExec: boolean): void => {
+  const fits = Math.max(Math.floor((control.left - CMSG_HEAD) / 4), 0)
+  const fds: number[] = []
+  for (const file of files) {
+    const fd = fds.length < fits && control.flags === 0 ? installFile(kernel, task, file, closeOnExec) : -1
+    if (fd >= 0) fds.push(fd)
+    else {
+      control.flags |= MSG_CTRUNC
+      releaseFile(kernel, file)
+    }
+  }
+  if (fds.length > 0) control.put(SCM_RIGHTS, new Uint8Array(Int32Array.from(fds).buffer))
+}
+
+const receiveHeader = (kernel: Kernel, task: Task, file: OpenFile, address: number, flags: number): number => {
+  const header = readHeader(kernel, task, address)
+  if (typeof header === 'number') return header
+  const received = receive(kernel, task, file, header.segments, flags)
+  const { result, files, credentials } = received
+  if (result < 0) return result
+  const user = kernel.user(task)
+  const control = new ControlWriter(kernel, task, header.control, header.control === 0 ? 0 : header.controlLength)
+  const socket = socketOf(file)
+  if (socket.passCredentials) {
+    const { pid, uid, gid } = credentials ?? { pid: 0, uid: 65_534, gid: 65_534 }
+    control.put(SCM_CREDENTIALS, new Uint8Array(Int32Array.of(pid, uid, gid).buffer))
+  }
+  if (files.length > 0) putFiles(kernel, task, control, files, (flags & MSG_CMSG_CLOEXEC) !== 0)
+  if (header.name !== 0) {
+    user.write(header.name, received.address.subarray(0, header.nameLength))
+    user.setU32(address + 8, received.address.length)
+  }
+  user.setI64(address + 40, control.used)
+  user.setU32(address + 48, received.flags | control.flags | (flags & MSG_CMSG_CLOEXEC))
+  return result
+}
+
+const recvmsg = (kernel: Kernel, task: Task, args: Args): number => {
+  const file = socketFile(task, args[0])
+  return typeof file === 'number' ? file : receiveHeader(kernel, task, file, args[1], uint32(args[2]))
+}
+
+const recvmmsg = (kernel: Kernel, task: Task, args: Args): number => {
+  const file = socketFile(task, args[0])
+  if (typeof file === 'number') return file
+  const count = Math.min(uint32(args[2]), MESSAGES_LIMIT)
+  const user = kernel.user(task)
+  const memory = severalDone(task)
+  let deadline = memory.deadline
+  if (deadline === undefined) {
+    const timeout = args[4] === 0 ? undefined : readTimespec(user, args[4])
+    if (typeof timeout === 'number') return timeout
+    deadline = timeout === undefined ? Infinity : deadlineAfter(kernel, timeout)
+    rememberSeveral(task, { deadline })
+  }
+  let done = memory.messages ?? 0
+  while (done < count) {
+    const flags = uint32(args[3])
+    const nonBlocking = done > 0 && (flags & MSG_WAITFORONE) !== 0 ? MSG_DONTWAIT : 0
+    const address = args[1] + done * MMSGHDR_SIZE
+    let result: number
+    try {
+      result = receiveHeader(kernel, task, file, address, (flags & ~MSG_WAITFORONE) | nonBlocking)
+      if (result === BLOCKED) {
+        rememberSeveral(task, { messages: done })
+        return result
+      }
+      if (result >= 0) user.setU32(address + MMSGHDR_LENGTH, result)
+    } catch (error) {
+      if (!(error instanceof BadAddress)) throw error
+      result = -EFAULT
+    }
+    if (result < 0) return done > 0 ? done : result
+    done++
+    // The timeout is looked at after each message only (recvmmsg(2), 'BUGS').
+    if (kernel.now >= deadline) break
+  }
+  return done
+}
+
+const FAMILY_NOTE = 'AF_UNIX only: other families fail with EAFNOSUPPORT'
+
+export const socketCalls: readonly SyscallEntry[] = [
+  { number: 41, name: 'socket', args: ['family:enum(AF)', 'type:enum(SOCK)', 'protocol:int'], handler: socket, status: 'partial', note: FAMILY_NOTE },
+  { number: 42, name: 'connect', args: ['fd:fd', 'uservaddr:in[2]', 'addrlen:int'], handler: connect, status: 'full' },
+  { number: 43, name: 'accept', args: ['fd:fd', 'upeer_sockaddr:pointer', 'upeer_addrlen:pointer'], handler: (kernel, task, args) => accept(kernel, task, args, 0), status: 'full' },
+  { number: 44, name: 'sendto', args: ['fd:fd', 'buff:in[2]', 'len:size', 'flags:flags(MSG)', 'addr:in[5]', 'addr_len:int'], handler: sendto, status: 'full' },
+  { number: 45, name: 'recvfrom', args: ['fd:fd', 'ubuf:out[2]', 'size:size', 'flags:flags(MSG)', 'addr:pointer', 'addr_len:pointer'], handler: recvfrom, status: 'full' },
+  { number: 46, name: 'sendmsg', args: ['fd:fd', 'msg:struct(msghdr)', 'flags:flags(MSG)'], handler: sendmsg, status: 'full' },
+  { number: 47, name: 'recvmsg', args: ['fd:fd', 'msg:struct(msghdr)*', 'flags:flags(MSG)'], handler: recvmsg, status: 'full' },
+  { number: 48, name: 'shutdown', args: ['fd:fd', 'how:enum(SHUT)'], handler: shutdown, status: 'full' },
+  { number: 49, name: 'bind', args: ['fd:fd', 'umyaddr:in[2]', 'addrlen:int'], handler: bind, status: 'full' },
+  { number: 50, name: 'listen', args: ['fd:fd', 'backlog:int'], handler: listen, status: 'full' },
+  { number: 51, name: 'getsockname', args: ['fd:fd', 'usockaddr:pointer', 'usockaddr_len:pointer'], handler: (kernel, task, args) => nameCall(kernel, task, args, 'localName'), status: 'full' },
+  { number: 52, name: 'getpeername', args: ['fd:fd', 'usockaddr:pointer', 'usockaddr_len:pointer'], handler: (kernel, task, args) => nameCall(kernel, task, args, 'peerName'), status: 'full' },
+  { number: 53, name: 'socketpair', args: ['family:enum(AF)', 'type:enum(SOCK)', 'protocol:int', 'usockvec:out[8]'], handler: socketpair, status: 'partial', note: FAMILY_NOTE },
+  { number: 54, name: 'setsockopt', args: ['fd:fd', 'level:int', 'optname:enum(SO)', 'optval:in[4]', 'optlen:int'], handler: setsockopt, status: 'full' },
+  { number: 55, name: 'getsockopt', args: ['fd:fd', 'level:int', 'optname:enum(SO)', 'optval:pointer', 'optlen:pointer'], handler: getsockopt, status: 'full' },
+  { number: 288, name: 'accept4', args: ['fd:fd', 'upeer_sockaddr:pointer', 'upeer_addrlen:pointer', 'flags:flags(SOCK)'], handler: (kernel, task, args) => accept(kernel, task, args, int32(args[3])), status: 'full' },
+  { number: 299, name: 'recvmmsg', args: ['fd:fd', 'mmsg:pointer', 'vlen:uint', 'flags:flags(MSG)', 'timeout:struct(timespec)'], handler: recvmmsg, status: 'full' },
+  { number: 307, name: 'sendmmsg', args: ['fd:fd', 'mmsg:pointer', 'vlen:uint', 'flags:flags(MSG)'], handler: sendmmsg, status: 'full' },
+]
