@@ -16,8 +16,8 @@ const defineRound = (module: ModuleBuilder): void => {
     const x = unpack(f, a)
     const integer = f.let(f.call('round_integer', signOf(a), i32.sub(x.exponent, i32.const(BIAS)), x.significand, roundingOf(control)))
     f.callVoid('f80_from_int', dst, integer)
-    // The integer is below 2^63, so it came out positive.
-    f.i32Store16(dst, 8, i32.or(i32.load16U(dst, 8), signBits(a.head)))
+    // The integer is at most 2^63, which as a signed one came out negative.
+    f.i32Store16(dst, 8, i32.or(i32.and(i32.load16U(dst, 8), i32.const(MAX_EXPONENT)), signBits(a.head)))
     f.return(i32.or(flags, inexactness()))
   })
 }

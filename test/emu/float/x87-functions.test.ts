@@ -91,6 +91,22 @@ test('f80_sqrt rounds the exact root once', (t) => {
   check(t, fc.tuple(positive, positive, controls), 'f80_sqrt', (a) => exact.squareRoot(a), true)
 })
 
+test('f80_round rounds to an integer', (t) => {
+  const operand = fc.oneof(ordinary(-3, 70), fc.constantFrom<Register>([2n ** 64n - 1n, 16383 + 62], [2n ** 64n - 1n, 0xc000 + 61]))
+  t.notThrows(() => {
+    fc.assert(fc.property(operand, controls, (a, { rounding, word }) => {
+      put(A, a)
+      const flags = functions.test_f80_round(RESULT, A, word)
+      const value = exact.exactOf(a)
+      // As if a number of that many bits above the point were wanted.
+      const wanted = exact.roundToInteger(value, rounding)
+      const result = exact.exactOf(get(RESULT))
+      const same = result.exponent >= 0 ? result.significand << BigInt(result.exponent) : result.significand >> BigInt(-result.exponent)
+      return same === wanted.count && (get(RESULT)[1] & 0x8000) === (a[1] & 0x8000) && flags === ((wanted.inexact ? PE : 0) | (wanted.up ? C1 : 0))
+    }), { numRuns: 3000, includeErrorInReport: true })
+  })
+})
+
 test('f80_rem and f80_rem1 are exact', (t) => {
   const pair = fc.tuple(ordinary(-20, 40), ordinary(-20, 40), controls)
   for (const [name, nearest] of [['f80_rem', false], ['f80_rem1', true]] as const) {

@@ -33,6 +33,12 @@ const cut = (value: Exact, rest: boolean, precision: number, rounding: number, l
   return { count: count + (up ? 1n : 0n), unit, inexact, up }
 }
 
+/** The magnitude, an integer. */
+export const roundToInteger = (value: Exact, rounding: number): { count: bigint, inexact: boolean, up: boolean } => {
+  if (value.exponent >= 0) return { count: value.significand << BigInt(value.exponent), inexact: false, up: false }
+  return cut(value, false, Math.max(bits(value.significand) + value.exponent, 1), rounding, 0)
+}
+
 /** Rounds a non-zero value as the x87 does with all exceptions masked. */
 export const round80 = (value: Exact, precision: number, rounding: number, rest = false): Rounded => {
   const sign = value.negative ? 0x8000 : 0
