@@ -35,9 +35,11 @@ import type { Args, SyscallEntry } from './entry.ts'
 
 const MAY_ALL = VMA_MAYREAD | VMA_MAYWRITE | VMA_MAYEXEC
 const PROT_MASK = PROT_READ | PROT_WRITE | PROT_EXEC
+/** MAP_UNINITIALIZED, MAP_ABOVE4G, sizes of huge pages: accepted, and without effect. */
+const IGNORED_FLAGS = 0x400_0000 | 0x80 | 21 << 26 | 30 << 26
 /** Flags that MAP_SHARED_VALIDATE accepts (LEGACY_MAP_MASK). */
 const KNOWN_FLAGS = MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | MAP_EXECUTABLE | MAP_GROWSDOWN |
-  MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | MAP_32BIT
+  MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | MAP_32BIT | IGNORED_FLAGS
 const READ_IMPLIES_EXEC = 0x40_0000
 
 /** /dev/zero: a private mapping of it is anonymous memory, a shared one shared memory. */
