@@ -1,6 +1,9 @@
 /** What is said on stderr when a world ends in another way than by its program's end. */
 import chalk from 'chalk'
-import type { SessionResult } from '../replay/session.ts'
+import { platform } from './host.ts'
+import { writeBack } from '../replay/write-back.ts'
+import { TraceError } from '../trace/errors.ts'
+import type { Session, SessionResult } from '../replay/session.ts'
 
 const REASONS: Readonly<Record<SessionResult['outcome'], string | undefined>> = {
   exited: undefined,
@@ -11,6 +14,11 @@ const REASONS: Readonly<Record<SessionResult['outcome'], string | undefined>> = 
 }
 
 export const explainEnd = (result: SessionResult): void => {
+  // A damaged trace is no fault of ours.
+  if (result.error instanceof TraceError) {
+    process.stderr.write(`retrograde: ${result.error.message}\n`)
+    return
+  }
   const reason = REASONS[result.outcome]
   if (reason === undefined) return
   const lines = [`retrograde: ${chalk.yellow(reason)}`, ...result.explanation.map((line) => `  ${line}`)]
@@ -19,4 +27,10 @@ export const explainEnd = (result: SessionResult): void => {
     lines.push(error instanceof Error ? error.stack ?? error.message : String(error), 'retrograde: please report this')
   }
   process.stderr.write(`${lines.join('\n')}\n`)
+}
+
+/** Carries out on the host what the guest changed under mounts that end in :rw, if the world came to its own end. */
+export const finishMounts = (session: Session, result: SessionResult): void => {
+  if (result.outcome !== 'exited' || session.kernel === undefined) return
+  for (const line of writeBack(session.kernel, platform)) process.stderr.write(`retrograde: could not write back ${line}\n`)
 }

@@ -3,7 +3,7 @@ import chalk from 'chalk'
 import { Command } from 'commander'
 import { startRecording } from '../replay/record.ts'
 import { bytesText, drive } from './drive.ts'
-import { explainEnd } from './end.ts'
+import { explainEnd, finishMounts } from './end.ts'
 import { codecs, createTraceFile, makeSessionHost, platform, VERSION } from './host.ts'
 import { prepareWorld, withWorldOptions, type WorldFlags } from './options.ts'
 
@@ -20,6 +20,7 @@ export const recordCommand = withWorldOptions(new Command('record').description(
     })
     const result = await drive(session)
     explainEnd(result)
+    finishMounts(session, result)
     if (!flags.quiet) {
       process.stderr.write(chalk.dim(`retrograde: recorded ${result.events} events to ${flags.output} `
         + `(${bytesText(result.traceBytes)}, seed ${config.seed}, state hash ${result.hash.slice(0, 16)})\n`))

@@ -25,6 +25,7 @@ const report = (result: ReplayResult): void => {
     return
   }
   explainEnd(result)
+  if (result.outcome === 'failed') return
   process.stderr.write(chalk.dim(`retrograde: replayed ${result.events} events, state hash ${result.hash.slice(0, 16)} `) + chalk.green('equal')
     + chalk.dim(` (${result.checkpoints} checkpoints)\n`))
 }

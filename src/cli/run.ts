@@ -2,7 +2,7 @@
 import { Command } from 'commander'
 import { startRun } from '../replay/run.ts'
 import { drive } from './drive.ts'
-import { explainEnd } from './end.ts'
+import { explainEnd, finishMounts } from './end.ts'
 import { makeSessionHost, platform } from './host.ts'
 import { prepareWorld, withWorldOptions, type WorldFlags } from './options.ts'
 
@@ -12,5 +12,6 @@ export const runCommand = withWorldOptions(new Command('run').description('run a
     const session = startRun({ world: config, host: makeSessionHost(files, flags.stdin) })
     const result = await drive(session)
     explainEnd(result)
+    finishMounts(session, result)
     process.exit(result.exitCode)
   })

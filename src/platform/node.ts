@@ -74,6 +74,22 @@ export class NodePlatform implements Platform {
     return result as PlatformError | undefined
   }
 
+  makeDirectory(path: string, mode: number): PlatformError | undefined {
+    return attempt(() => { fs.mkdirSync(toHost(path), { mode }) }) as PlatformError | undefined
+  }
+
+  makeSymlink(path: string, target: string): PlatformError | undefined {
+    return attempt(() => { fs.symlinkSync(toHost(target), toHost(path)) }) as PlatformError | undefined
+  }
+
+  changeMode(path: string, mode: number): PlatformError | undefined {
+    return attempt(() => { fs.chmodSync(toHost(path), mode) }) as PlatformError | undefined
+  }
+
+  remove(path: string): PlatformError | undefined {
+    return attempt(() => { fs.rmSync(toHost(path), { recursive: true }) }) as PlatformError | undefined
+  }
+
   createAppendFile(path: string): AppendFile | PlatformError {
     return attempt((): AppendFile => {
       const fd = fs.openSync(toHost(path), 'w', 0o644)

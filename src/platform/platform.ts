@@ -39,6 +39,11 @@ export interface Platform {
   readlink(path: string): string | PlatformError
   readFile(path: string): Uint8Array | PlatformError
   writeFile(path: string, bytes: Uint8Array, mode?: number): PlatformError | undefined
+  makeDirectory(path: string, mode: number): PlatformError | undefined
+  makeSymlink(path: string, target: string): PlatformError | undefined
+  changeMode(path: string, mode: number): PlatformError | undefined
+  /** A file, or a directory with all that is in it. */
+  remove(path: string): PlatformError | undefined
   createAppendFile(path: string): AppendFile | PlatformError
 
   zstdCompress(bytes: Uint8Array, level: number): Uint8Array

@@ -27,31 +27,36 @@ export class Packer {
 
   #reserve(count: number): number {
     const at = this.length
-    if (at + count > this.bytes.length) {
-      const bytes = new Uint8Array(Math.max(this.bytes.length * 2, at + count))
-      bytes.set(this.bytes.subarray(0, at))
-      this.bytes = bytes
-      this.#view = new DataView(bytes.buffer)
-    }
+    if (at + count > this.bytes.length) this.#grow(count)
     this.length = at + count
     return at
   }
 
+  #grow(count: number): void {
+    const bytes = new Uint8Array(Math.max(this.bytes.length * 2, this.length + count))
+    bytes.set(this.bytes.subarray(0, this.length))
+    this.bytes = bytes
+    this.#view = new DataView(bytes.buffer)
+  }
+
+  #byte(value: number): void {
+    // `reserve` may replace `bytes`: it comes first.
+    const at = this.#reserve(1)
+    this.bytes[at] = value
+  }
+
   /** Any number: in the shortest integer form if it is a safe integer, else as float64. */
   number(value: number): void {
-    if (value >= 0 && value < 128) {
-      const at = this.#reserve(1)
-      this.bytes[at] = value
-      if (this.bytes[at] === value) return
-      this.length = at
+    // Most numbers are small: one byte, two's complement for −32 … −1.
+    if (value < 128 && value >= -32 && (value | 0) === value) {
+      if (this.length === this.bytes.length) this.#grow(1)
+      this.bytes[this.length++] = value
+      return
     }
     if (!Number.isSafeInteger(value)) {
       this.float(value)
     } else if (value >= 0) {
       this.#positive(value)
-    } else if (value >= -32) {
-      const at = this.#reserve(1)
-      this.bytes[at] = value
     } else if (value >= -0x80) {
       const at = this.#reserve(2)
       this.bytes[at] = 0xd0
@@ -99,15 +104,15 @@ export class Packer {
     this.#view.setFloat64(at + 1, value)
   }
 
-  nil(): void { this.bytes[this.#reserve(1)] = 0xc0 }
-  boolean(value: boolean): void { this.bytes[this.#reserve(1)] = value ? 0xc3 : 0xc2 }
+  nil(): void { this.#byte(0xc0) }
+  boolean(value: boolean): void { this.#byte(value ? 0xc3 : 0xc2) }
 
   array(count: number): void { this.#header(count, 0x90, 16, 0xdc) }
   map(count: number): void { this.#header(count, 0x80, 16, 0xde) }
 
   #header(count: number, fix: number, fixLimit: number, wide: number): void {
     if (count < fixLimit) {
-      this.bytes[this.#reserve(1)] = fix | count
+      this.#byte(fix | count)
     } else if (count < 0x1_0000) {
       const at = this.#reserve(3)
       this.bytes[at] = wide
@@ -151,7 +156,7 @@ export class Packer {
   text(text: string): void {
     const bytes = utf8Encoder.encode(text)
     if (bytes.length < 32) {
-      this.bytes[this.#reserve(1)] = 0xa0 | bytes.length
+      this.#byte(0xa0 | bytes.length)
     } else if (bytes.length < 0x100) {
       const at = this.#reserve(2)
       this.bytes[at] = 0xd9
