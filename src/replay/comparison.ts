@@ -51,6 +51,7 @@ export const difference = (expected: TraceEvent, actual: TraceEvent): string => 
 }
 
 export class Comparison implements EventSink {
+  readonly wantsStrings = true
   /** Number of the last checkpoint at which the states were the same. */
   lastCheckpoint = -1
   checkpoints = 0

@@ -54,4 +54,6 @@ export class Listener implements EventSink {
   }
 
   blob(): number { return 0 }
+
+  get wantsStrings(): boolean { return this.#onEvent !== undefined }
 }

@@ -21,7 +21,8 @@ export const peekString = (memory: PhysicalMemory, space: AddressSpace, address:
     const count = Math.min(PAGE_SIZE - within, left)
     const bytes = memory.u8.subarray(start, start + count)
     const nul = bytes.indexOf(0)
-    text += String.fromCharCode(...(nul < 0 ? bytes : bytes.subarray(0, nul)))
+    // Spreading a typed array would go through its iterator.
+    text += String.fromCharCode.apply(null, (nul < 0 ? bytes : bytes.subarray(0, nul)) as unknown as number[])
     if (nul >= 0) return text
     at += count
     left -= count

@@ -42,6 +42,7 @@ class LateSink implements TraceSink {
 
 /** To the trace, and to a listener if there is one. */
 class RecordSink implements EventSink {
+  readonly wantsStrings = true
   readonly writer: TraceWriter
   readonly #listener: Listener | undefined
 

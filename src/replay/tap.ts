@@ -18,6 +18,8 @@ export interface EventSink {
     result: number, started: number): void
   /** The number under which the content of a file goes. */
   blob(content: Uint8Array): number
+  /** Whether strings of system calls are worth reading. */
+  readonly wantsStrings: boolean
 }
 
 /** Where answers come from. `missed` is how often there was no input since the last that was taken. */
@@ -202,7 +204,7 @@ export class Tap implements Outside {
     if (this.#draws.length > 0) this.flushDraws()
     const signature = SIGNATURES[number] ?? UNKNOWN
     let strings = NO_STRINGS
-    if (signature.args.length > 0) strings = this.#readStrings(tid, number, args, result, signature)
+    if (signature.args.length > 0 && this.#sink.wantsStrings) strings = this.#readStrings(tid, number, args, result, signature)
     this.#sink.syscall(cycle, tid, number, args, signature.count, strings, result, started)
   }
 

@@ -7,10 +7,14 @@
 export type CallMemory = Float64Array
 
 export const RESULT = 6
-/** Above pid_max of any Linux, so that a number and a tid make one key. */
-const TID_LIMIT = 0x40_0000
 /** Above the numbers of all system calls. */
-const NUMBER_LIMIT = 0x1_0000
+const NUMBER_LIMIT = 1024
+
+/** Of one task: by number of the system call, and for numbers that no system call has. */
+interface TaskCalls {
+  readonly listed: (CallMemory | undefined)[]
+  readonly others: Map<number, CallMemory>
+}
 
 export class Context {
   /** Cycle of the last event that has one. */
@@ -30,9 +34,10 @@ export class Context {
   /** Strings of system calls in the order in which they first came; the writer finds their numbers in the map. */
   readonly strings: string[] = []
   readonly stringNumbers = new Map<string, number>()
-  readonly #calls = new Map<number, CallMemory>()
-  /** Of numbers that no system call has. */
-  readonly #oddCalls = new Map<string, CallMemory>()
+  readonly #calls = new Map<number, TaskCalls>()
+  /** Mostly it is the same task again. */
+  #callsTask = -1
+  #taskCalls: TaskCalls = { listed: [], others: new Map() }
 
   reset(): void {
     this.cycle = 0
@@ -47,22 +52,29 @@ export class Context {
     this.strings.length = 0
     this.stringNumbers.clear()
     this.#calls.clear()
-    this.#oddCalls.clear()
+    this.#callsTask = -1
   }
 
   call(tid: number, number: number): CallMemory {
-    if (number < 0 || number >= NUMBER_LIMIT || tid < 0 || tid >= TID_LIMIT) return recall(this.#oddCalls, `${number} ${tid}`)
-    return recall(this.#calls, number * TID_LIMIT + tid)
+    if (tid !== this.#callsTask) {
+      let calls = this.#calls.get(tid)
+      if (calls === undefined) {
+        calls = { listed: [], others: new Map() }
+        this.#calls.set(tid, calls)
+      }
+      this.#callsTask = tid
+      this.#taskCalls = calls
+    }
+    const { listed, others } = this.#taskCalls
+    const isListed = number >= 0 && number < NUMBER_LIMIT
+    let memory = isListed ? listed[number] : others.get(number)
+    if (memory === undefined) {
+      memory = new Float64Array(7)
+      if (isListed) listed[number] = memory
+      else others.set(number, memory)
+    }
+    return memory
   }
-}
-
-const recall = <K>(calls: Map<K, CallMemory>, key: K): CallMemory => {
-  let memory = calls.get(key)
-  if (memory === undefined) {
-    memory = new Float64Array(7)
-    calls.set(key, memory)
-  }
-  return memory
 }
 
 export const joinPath = (directory: string, name: string): string => directory === '' ? name : `${directory}/${name}`

@@ -63,7 +63,8 @@ interface FieldCoder<T> {
 /** The difference where it is exact, else the value itself as float64: the type tells which. */
 export const encodeDelta = (packer: Packer, value: number, previous: number): void => {
   const delta = value - previous
-  if (Number.isSafeInteger(delta) && Number.isSafeInteger(value) && Number.isSafeInteger(previous)) packer.number(delta)
+  // Small differences are exact whatever the values.
+  if ((delta < 128 && delta >= -32 && (delta | 0) === delta) || (Number.isSafeInteger(delta) && Number.isSafeInteger(value) && Number.isSafeInteger(previous))) packer.number(delta)
   else packer.float(value)
 }
 
