@@ -3,8 +3,8 @@
  *
  *   npm run soak:cpu -- [--cases N] [--seed N] [--row text] [--per-row N] [--stop]
  *
- * Goes round the rows of the decoder's tables until N cases (default 1,000,000) were compared. Every mismatch is shrunk and
- * printed, one a row and round; at the end comes the coverage by row. Exit status 1 if anything differed.
+ * Goes round the rows of the decoder's tables until N cases (default 1,000,000) were compared. Mismatches are shrunk, and
+ * the first of each row printed; at the end comes the coverage by row. Exit status 1 if anything differed.
  */
 import { parseArgs } from 'node:util'
 import { Campaign } from '../test/support/oracle/campaign.ts'
@@ -15,7 +15,6 @@ const { values } = parseArgs({
   options: {
     cases: { type: 'string', default: '1000000' }, seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
     row: { type: 'string' }, 'per-row': { type: 'string', default: '50' }, quiet: { type: 'boolean', default: false },
-    'max-reports': { type: 'string', default: '1000' },
   },
 })
 
@@ -37,11 +36,12 @@ const broken = new Map<number, number>()
 console.log(`seed ${seed}, ${rows.length} rows`)
 while (compared < wanted) {
   for (const row of rows) {
-    const mismatch = await campaign.row(row, seed, perRow)
+    // A seed of its own for each row: the same one would make the same states.
+    const mismatch = await campaign.row(row, (seed + Math.imul(row, 0x9e3779b1)) | 0, perRow)
     if (mismatch !== undefined) {
       mismatches++
       broken.set(row, (broken.get(row) ?? 0) + 1)
-      if (mismatches <= Number(values['max-reports'])) console.log(`\n${mismatch.report}`)
+      if (broken.get(row) === 1) console.log(`\n${mismatch.report}`)
     }
   }
   compared = campaign.coverage.compared.reduce((sum, count) => sum + count, 0)

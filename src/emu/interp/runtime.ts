@@ -51,6 +51,13 @@ export const defineRuntime = (module: ModuleBuilder): void => {
       probe(f.let(i64.and(last, i64.const(-4096))))
     })
   })
+  module.function('raise_misaligned', signature(['i32', 'i64']), (f) => {
+    const [record, address] = f.params
+    f.if(i64.ne(i64.shrS(i64.shl(address, i64.const(16)), i64.const(16)), address), () => {
+      f.callVoid('host_translate', record, i32.wrap(address), i32.wrap(i64.shrU(address, i64.const(32))), i32.const(1), i32.const(0))
+    })
+    f.callVoid('raise', record, i32.const(13), i32.const(0))
+  })
   /** The record at a linear address that is not in the jump cache. rip is set first: a fetch fault is the target's. */
   module.function('jump_slow', signature(['i64'], ['i32']), (f) => {
     const [target] = f.params

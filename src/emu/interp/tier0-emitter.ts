@@ -229,6 +229,11 @@ export class Tier0Emitter extends Emitter {
     this.f.unreachable()
   }
 
+  faultMisaligned(address: Expr): void {
+    this.f.callVoid('raise_misaligned', this.record, address)
+    this.f.unreachable()
+  }
+
   exit(reason: number): void {
     this.f.i64Store(ZERO_ADDRESS, layout.RIP, this.nextRip())
     this.f.i32Store(ZERO_ADDRESS, layout.EXIT_REASON, i32.const(reason))

@@ -6,14 +6,18 @@ import type { Family } from './registry.ts'
 type BitChange = (e: Emitter, value: Expr, mask: Expr) => Expr
 
 /** Bit number from a register: with a memory operand it reaches beyond the operand, as a signed offset (volume 2, BT). */
-const bitTest = (change: BitChange | undefined, immediate: boolean): Semantics => (e) => {
+const bitTest = (change: BitChange | undefined, immediate: boolean, address32 = false): Semantics => (e) => {
   const offset = immediate ? e.read(1) : e.readSigned(1)
   const bit = e.f.let(i64.and(offset, i64.const(e.bits - 1)))
   const mask = e.f.let(i64.shl(i64.const(1), bit))
   let old: Expr | undefined
   if (isMemory(e.operands[0]) && !immediate) {
     const shift = e.size === 8 ? 6 : e.size === 4 ? 5 : 4
-    const address = e.f.let(i64.add(e.address(0), i64.shl(i64.shrS(offset, i64.const(shift)), i64.const(shift - 3))))
+    let address = e.f.let(i64.add(e.address(0), i64.shl(i64.shrS(offset, i64.const(shift)), i64.const(shift - 3))))
+    if (address32) {
+      const segment = e.f.let(e.segmentBase())
+      address = e.f.let(i64.add(e.trunc(i64.sub(address, segment), 4), segment))
+    }
     if (change === undefined) old = e.load(address, e.size)
     else e.modifyMemory(address, e.size, (value) => { old = value; return change(e, value, mask) })
   } else if (change === undefined) {
@@ -46,6 +50,8 @@ export const BITS: Family = {
   bts: bitTest(setBit, false), btsi: bitTest(setBit, true),
   btr: bitTest(resetBit, false), btri: bitTest(resetBit, true),
   btc: bitTest(complementBit, false), btci: bitTest(complementBit, true),
+  bt_far_a32: bitTest(undefined, false, true), bts_far_a32: bitTest(setBit, false, true),
+  btr_far_a32: bitTest(resetBit, false, true), btc_far_a32: bitTest(complementBit, false, true),
   bsf: scan((_, source) => i64.ctz(source)),
   bsr: scan((_, source) => i64.sub(i64.const(63), i64.clz(source))),
   bswap: (e) => {

@@ -27,7 +27,7 @@ const checkSelector = (e: Emitter, selector: Expr, loadable: Expr): void => {
 }
 const popSegment = (base: number): Semantics => (e) => {
   const rsp = e.gpr(RSP)
-  const selector = e.load(rsp, 2)
+  const selector = e.f.let(e.trunc(e.load(rsp, e.size), 2))
   checkSelector(e, selector, isLoadable(selector))
   e.setGpr(RSP, i64.add(rsp, i64.const(e.size)))
   e.setState64(base, i64.const(0))

@@ -181,6 +181,8 @@ export abstract class Emitter {
   abstract next(): void
   /** Raises an exception at this instruction: nothing of it has happened. */
   abstract fault(vector: number, errorCode: Expr): void
+  /** #GP(0) of an image that is not aligned; unlike with vector operands, what is not canonical gives its own fault. */
+  abstract faultMisaligned(address: Expr): void
   /** Leaves `run` with the given reason after this instruction, rip = next. Not for faults. */
   abstract exit(reason: number): void
   /** Raises a trap: as `exit`, but the kernel sees an exception, with rip behind the instruction. */

@@ -17,6 +17,7 @@ const ALL_EMPTY = 0xffff
 const EXCEPTION_MASKS = 0x3f
 const OPCODE_MASK = 0x7ff
 const MXCSR_MASK = 0xffff
+const USER_CS = 0x33
 
 /** What FXSAVE writes: header, registers, XMM registers; what is behind stays as it is. */
 const FXSAVE_SIZE = 512
@@ -75,20 +76,21 @@ export const defineX87Control = (module: ModuleBuilder): void => {
     })
     f.return(result)
   })
-  /** (wide): the environment in FPU_IMAGE, 28 bytes, or 14 in its 16-bit form. Selectors are zero, as processors have them that deprecated them. */
+  /** (wide): the environment in FPU_IMAGE, 28 bytes, or 14 in its 16-bit form. The code selector is Linux's once there was an instruction, the other zero. */
   module.function('x87_write_environment', signature(['i32']), (f) => {
     const [wide] = f.params
     const tags = f.let(f.call('x87_full_tags'))
     const ip = f.let(i32.load(ZERO_ADDRESS, FPU_IP))
     const dp = f.let(i32.load(ZERO_ADDRESS, FPU_DP))
+    const cs = f.let(select(ip, i32.const(USER_CS), i32.const(0)))
     f.if(wide, () => {
       // The upper halves of 16-bit words are ones.
       const upper = i32.const(0xffff0000)
       const image = [i32.or(word(FPU_CONTROL), upper), i32.or(word(FPU_STATUS), upper), i32.or(tags, upper), ip,
-        i32.shl(word(FPU_OPCODE), i32.const(16)), dp, upper]
+        i32.or(i32.shl(word(FPU_OPCODE), i32.const(16)), cs), dp, upper]
       image.forEach((value, at) => { set(f, FPU_IMAGE + at * 4, value) })
     }, () => {
-      const image = [word(FPU_CONTROL), word(FPU_STATUS), tags, ip, i32.const(0), dp, i32.const(0)]
+      const image = [word(FPU_CONTROL), word(FPU_STATUS), tags, ip, cs, dp, i32.const(0)]
       image.forEach((value, at) => { f.i32Store16(ZERO_ADDRESS, FPU_IMAGE + at * 2, value) })
     })
   })
@@ -179,21 +181,36 @@ const loadImage = (e: Emitter, bytes: number, unit: 2 | 8): void => {
   })
 }
 
+/** All of an image must be there before anything happens. Which byte a fault reports is as on AMD processors: the first or else the last, the other way round for FXSAVE and FXRSTOR. */
+const probeImage = (e: Emitter, bytes: number, write: boolean): void => {
+  const address = e.address(0)
+  const last = e.f.let(i64.add(address, i64.const(bytes - 1)))
+  for (const at of bytes === FXSAVE_SIZE ? [last, address] : [address, last]) {
+    if (write) e.probeWrite(at, 1)
+    else e.load(at, 1)
+  }
+}
+
 /** Bytes of an environment; 66 makes it that of 16-bit mode. */
 const environmentBytes = (e: Emitter): number => e.size === 2 ? 14 : 28
 const isWide = (e: Emitter): Expr => i32.const(e.size === 2 ? 0 : 1)
 const REGISTER_BYTES = 80
 
-const fxsave: Semantics = (e) => {
+const checkImageAligned = (e: Emitter): void => {
   const address = e.address(0)
-  e.checkAligned(address)
-  e.probeWrite(address, FXSAVE_SIZE)
+  e.f.if(i32.and(i32.wrap(address), i32.const(15)), () => { e.faultMisaligned(address) })
+}
+
+const fxsave: Semantics = (e) => {
+  checkImageAligned(e)
+  probeImage(e, FXSAVE_SIZE, true)
   e.callVoid('x87_write_fxsave', i32.const(e.size === 8 ? 1 : 0))
   storeImage(e, FXSAVE_WRITTEN, 8)
 }
 
 const fxrstor: Semantics = (e) => {
-  e.checkAligned(e.address(0))
+  checkImageAligned(e)
+  probeImage(e, FXSAVE_SIZE, false)
   loadImage(e, FXSAVE_WRITTEN, 8)
   e.faultIf(i32.and(word(FPU_IMAGE + 24), i32.const(~MXCSR_MASK)), 13)
   e.callVoid('x87_read_fxsave', i32.const(e.size === 8 ? 1 : 0))
@@ -213,7 +230,7 @@ export const X87_CONTROL: Family = {
     e.callVoid('x87_summarize')
   }),
   fnstenv: (e) => {
-    e.probeWrite(e.address(0), environmentBytes(e))
+    probeImage(e, environmentBytes(e), true)
     e.callVoid('x87_write_environment', isWide(e))
     storeImage(e, environmentBytes(e), 2)
     // All exceptions are masked now, so that none is pending.
@@ -221,12 +238,13 @@ export const X87_CONTROL: Family = {
     e.callVoid('x87_summarize')
   },
   fldenv: waiting((e) => {
+    probeImage(e, environmentBytes(e), false)
     loadImage(e, environmentBytes(e), 2)
     e.callVoid('x87_read_environment', isWide(e))
   }),
   fnsave: (e) => {
     const bytes = environmentBytes(e)
-    e.probeWrite(e.address(0), bytes + REGISTER_BYTES)
+    probeImage(e, bytes + REGISTER_BYTES, true)
     e.callVoid('x87_write_environment', isWide(e))
     e.callVoid('x87_image_registers', i32.const(FPU_IMAGE + bytes), i32.const(10), i32.const(1))
     storeImage(e, bytes + REGISTER_BYTES, 2)
@@ -234,6 +252,7 @@ export const X87_CONTROL: Family = {
   },
   frstor: waiting((e) => {
     const bytes = environmentBytes(e)
+    probeImage(e, bytes + REGISTER_BYTES, false)
     loadImage(e, bytes + REGISTER_BYTES, 2)
     e.callVoid('x87_read_environment', isWide(e))
     e.callVoid('x87_image_registers', i32.const(FPU_IMAGE + bytes), i32.const(10), i32.const(0))

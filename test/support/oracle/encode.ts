@@ -32,6 +32,9 @@ const fitsIn = (value: bigint, bits: number): boolean => BigInt.asIntN(bits, val
 const isNearBranch = (row: Row): boolean =>
   row.operands.some(({ letter }) => letter === 'J') || ['call_indirect', 'jmp_indirect', 'ret', 'ret_immediate'].includes(row.name)
 
+/** LOOPE and LOOPNE take F2 and F3 as their condition on AMD processors. */
+const isLoop = (row: Row): boolean => row.name.startsWith('loop')
+
 /** Opcodes of map 1 that a repeat prefix turns into another instruction even though the row does not mention it (TZCNT, LZCNT, RDSSP …). */
 const isRepeatSensitive = (row: Row): boolean => row.map !== 0 || row.prefix !== undefined
 
@@ -45,14 +48,15 @@ export const encode = (row: Row, recipe: ArrayLike<number>, rip: bigint, registe
   const bits = recipe[BITS]
   const more = recipe[MORE]
   const letters = row.operands.map(({ letter }) => letter).join('')
-  const isMemory = row.mod === 'mem' || letters.includes('M') ? true
+  // Control and debug registers: some encodings more than the manual has (LOCK for CR8, ModRM.mod ignored), which our rows don't tell.
+  const isSystem = row.name === 'privileged' && row.hasModrm
+  const isMemory = isSystem ? false : row.mod === 'mem' || letters.includes('M') ? true
     : row.mod === 'reg' || /[RUN]/.test(letters) || !row.hasModrm || (row.modrm !== undefined && row.modrm >= 0xc0) ? false
       : (recipe[MODRM] & 3) !== 3 && (recipe[MODRM] & 0xc) !== 0xc
   const hasMemory = row.hasModrm && isMemory
 
   const rexW = row.rexW ?? chance(bits, 0, 2, 1)
-  // Control and debug registers beyond those that there are: our rows don't tell.
-  const noRexR = row.name === 'privileged' && row.hasModrm ? ~4 : ~0
+  const noRexR = isSystem ? ~4 : ~0
   const rex = rexW || chance(bits, 2, 1, 1) ? 0x40 | (rexW ? 8 : 0) | ((bits >>> 3) & (row.noRexB ? 6 : 7) & noRexR) : 0
   const rexB = (rex & 1) << 3
   const rexR = (rex & 4) << 1
@@ -68,8 +72,8 @@ export const encode = (row: Row, recipe: ArrayLike<number>, rip: bigint, registe
   let segment = 0
   if (chance(bits, 12, 3, 1)) { segment = 0x64 + ((bits >>> 15) & 1); prefixes.push(segment) } else if (chance(bits, 12, 5, 2)) prefixes.push([0x26, 0x2e, 0x36, 0x3e][bits >>> 30])
   if (row.prefix === 0xf2 || row.prefix === 0xf3) prefixes.push(row.prefix)
-  else if (!isRepeatSensitive(row) && chance(bits, 17, 6, 1)) prefixes.push((bits >>> 23) & 1 ? 0xf2 : 0xf3)
-  if (row.options.has('lock') && hasMemory ? chance(bits, 24, 2, 1) : chance(bits, 24, 6, 1)) prefixes.push(0xf0)
+  else if (!isRepeatSensitive(row) && !isLoop(row) && chance(bits, 17, 6, 1)) prefixes.push((bits >>> 23) & 1 ? 0xf2 : 0xf3)
+  if (row.options.has('lock') && hasMemory ? chance(bits, 24, 2, 1) : !isSystem && chance(bits, 24, 6, 1)) prefixes.push(0xf0)
   if (chance(more, 0, 7, 1)) prefixes.push(prefixes[0] ?? 0x3e)
   if (chance(more, 7, 9, 1)) while (prefixes.length < 9) prefixes.push(0x2e)
   if (prefixes.length > 1) {

@@ -70,7 +70,7 @@ const initialRegisters = (recipe: Recipe, rows: readonly Row[]): Registers => {
       if ((pick(RDX) & 3) === 2) put(RDX, gpr[RDX] & 0xffffn)
     }
   }
-  const bases = [0n, BigInt(DATA), BigInt(DATA - 0x5000), 0x7000_0000_0000n, 0x1234n]
+  const bases = [0n, BigInt(DATA), BigInt(DATA - 0x5000), 0x7000_0000n, 0x1234n]
   return { gpr, claimed, fs: bases[recipe.state[17] % bases.length], gs: bases[(recipe.state[17] >>> 8) % bases.length] }
 }
 

@@ -95,6 +95,7 @@ export class NativeOracle {
   #pending: Buffer = Buffer.alloc(0)
   #wake: () => void = () => {}
   #dead: string | undefined
+  #busy = false
 
   private constructor() {
     this.#child = spawn(compile(), { stdio: ['pipe', 'pipe', 'inherit'] })
@@ -128,7 +129,10 @@ export class NativeOracle {
     return result
   }
 
+  /** Answers come in the order of the questions: one call at a time. */
   async run(cases: readonly Case[]): Promise<Result[]> {
+    if (this.#busy) throw new Error('the oracle is being asked already')
+    this.#busy = true
     const results: Result[] = []
     const message = Buffer.concat(cases.map(request))
     this.#child.stdin?.write(message)
@@ -137,6 +141,7 @@ export class NativeOracle {
       const body = await this.#read(bytes - 4)
       results.push(parse(Buffer.concat([Buffer.alloc(4), body])))
     }
+    this.#busy = false
     return results
   }
 

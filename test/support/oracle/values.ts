@@ -20,7 +20,7 @@ const EDGES: readonly bigint[] = [
 ]
 const ADDRESS_EDGES: readonly bigint[] = [
   0x7fff_ffff_ffffn, 0x8000_0000_0000n, 0xffff_8000_0000_0000n, 0xffff_ffff_ffff_f000n, 0x7fff_ffff_f000n, 0xffff_7fff_ffff_ffffn,
-  0xffff_ffff_ff60_0000n, 0x7fff_ffff_fff8n, 0x7fff_ffff_eff8n,
+  0xffff_ffff_ff50_0000n, 0x7fff_ffff_fff8n, 0x7fff_ffff_eff8n,
 ]
 
 /** A 64-bit integer, unsigned. */

@@ -19,7 +19,8 @@ const system: Row[] = [
   row('0f 31', 'rdtsc', '', 'end'),
   row('cc', 'int3', '', 'end'), row('f1', 'icebp', '', 'end'),
   row('cd', 'int', 'Ib', 'end', 'unsigned-immediate'),
-  row('0f 0b', 'ud', '', 'end'), row('0f b9 /r', 'ud', 'Gv Ev', 'end'), row('0f ff /r', 'ud', 'Gv Ev', 'end'),
+  row('0f 0b', 'ud', '', 'end'), // UD1 and UD0: what follows is not looked at.
+  row('0f b9', 'ud', '', 'end'), row('0f ff', 'ud', '', 'end'),
 ]
 
 /** #GP(0) in user mode. */

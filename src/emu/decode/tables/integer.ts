@@ -48,6 +48,9 @@ const doubleShifts: Row[] = [
 ]
 
 const bits: Row[] = [
+  // With 32-bit addresses the bit offset wraps too.
+  row('a32 0f a3 mem', 'bt_far_a32', 'Ev Gv'), row('a32 0f ab mem', 'bts_far_a32', 'Ev Gv', 'lock'),
+  row('a32 0f b3 mem', 'btr_far_a32', 'Ev Gv', 'lock'), row('a32 0f bb mem', 'btc_far_a32', 'Ev Gv', 'lock'),
   row('0f a3', 'bt', 'Ev Gv'), row('0f ba /4', 'bti', 'Ev Ib', 'unsigned-immediate'),
   row('0f ab', 'bts', 'Ev Gv', 'lock'), row('0f ba /5', 'btsi', 'Ev Ib', 'lock', 'unsigned-immediate'),
   row('0f b3', 'btr', 'Ev Gv', 'lock'), row('0f ba /6', 'btri', 'Ev Ib', 'lock', 'unsigned-immediate'),
