@@ -11,12 +11,12 @@ import type { Task, ThreadGroup } from '../task/task.ts'
 import { makeOpenFile } from './descriptor.ts'
 import { deviceNumber, PTS_MAJOR } from './devices.ts'
 import { type FileOperations, type OpenFile, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from './file.ts'
-import { makeDevice, makeFifo } from './inode.ts'
+import { type Inode, makeDevice, makeFifo } from './inode.ts'
 import { brokenPipe } from './pipe.ts'
 import { terminalInode } from './pty.ts'
 import { makeTerminal, type Terminal, type TerminalData } from './tty.ts'
 import { receive } from './tty-input.ts'
-import { setControllingTerminal } from './tty-jobs.ts'
+import { resize, setControllingTerminal } from './tty-jobs.ts'
 
 /** Where the host's terminal is below /dev/pts. */
 export const CONSOLE_NAME = '0'
@@ -131,6 +131,18 @@ export const streamOperations: FileOperations = {
   },
 }
 
+/** Opens a host stream again, through /proc/PID/fd; undefined: the inode is something else. */
+export const reopenStream = (kernel: Kernel, inode: Inode, path: string, flags: number): OpenFile | undefined => {
+  const fd = kernel.state.fs.streams.indexOf(inode)
+  return fd < 0 ? undefined : makeOpenFile(kernel, 'stream', inode, path, flags, { fd: fd as StreamData['fd'] } satisfies StreamData)
+}
+
+/** The terminal outside has another size: programs are told by SIGWINCH. */
+export const resizeConsole = (kernel: Kernel, rows: number, columns: number): void => {
+  const terminal = kernel.state.fs.terminals.get(-1)
+  if (terminal !== undefined) resize(kernel, terminal, { rows, columns, width: 0, height: 0 })
+}
+
 /** The description behind a standard descriptor that is not /dev/null. */
 export const openConsole = (kernel: Kernel, fd: 0 | 1 | 2): OpenFile => {
   const { anonymous } = kernel.state.fs
@@ -143,5 +155,6 @@ export const openConsole = (kernel: Kernel, fd: 0 | 1 | 2): OpenFile => {
   }
   const { uid, gid } = kernel.config
   const inode = makeFifo(kernel, anonymous, 0o600, uid, gid)
+  kernel.state.fs.streams[fd] = inode
   return makeOpenFile(kernel, 'stream', inode, `pipe:[${inode.ino}]`, fd === 0 ? O_RDONLY : O_WRONLY, { fd } satisfies StreamData)
 }

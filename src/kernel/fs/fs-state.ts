@@ -30,6 +30,8 @@ export interface Mount {
   /** The directory below, or the directory and the file that a single file hides (undefined: there was none). */
   readonly on: DirectoryInode
   readonly hidden: Inode | undefined
+  /** Of a single file: its name in that directory; '' for directories. */
+  readonly name: string
 }
 
 /** Input of the host's standard input that has arrived. */
@@ -49,6 +51,8 @@ export interface FsState {
   readonly terminals: Map<number, Terminal>
   lastPty: number
   readonly hostInput: HostInput
+  /** Inodes of the host's descriptors that are not terminals, by descriptor: opening one again (/dev/stdout) leads outside. */
+  readonly streams: (Inode | undefined)[]
   /** Running hash of what was written to the host's descriptors 1 and 2 is kept by the session; the kernel counts bytes. */
   readonly outputBytes: [number, number, number]
   /** Contents of host files that were read, by HostContent.id. */

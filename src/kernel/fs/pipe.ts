@@ -14,6 +14,7 @@ import { sendSignal, userInfo } from '../signal/send.ts'
 import { hasCapability } from '../task/credentials.ts'
 import type { Task } from '../task/task.ts'
 import { waitQueue, type WaitQueue } from '../wait-queue.ts'
+import { reopenStream } from './console.ts'
 import { makeOpenFile } from './descriptor.ts'
 import {
   type FileOperations, type OpenFile, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM,
@@ -217,6 +218,8 @@ interface Opening { fifo?: { readonly pipe: Pipe, readonly opens: number } }
 
 /** Opens a FIFO (fifo(7)), waiting for its other side: the description, a negative errno or BLOCKED. */
 export const openFifo = (kernel: Kernel, task: Task, inode: FifoInode, path: string, flags: number): OpenFile | number => {
+  const stream = reopenStream(kernel, inode, path, flags)
+  if (stream !== undefined) return stream
   const pipe = inode.pipe ??= makePipe()
   const access = flags & O_ACCMODE
   const { syscall } = task

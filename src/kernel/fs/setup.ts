@@ -146,7 +146,7 @@ const makeBootId = (kernel: Kernel): string => {
 export const setUpFileSystems = (kernel: Kernel): FsState => {
   const fs: FsState = {
     superblocks: [], mounts: [], root: undefined as unknown as DirectoryInode, anonymous: undefined as unknown as FsState['anonymous'],
-    terminals: new Map(), lastPty: -1, hostInput: { pending: [], ended: false }, outputBytes: [0, 0, 0], hostContents: [],
+    terminals: new Map(), lastPty: -1, hostInput: { pending: [], ended: false }, streams: [undefined, undefined, undefined], outputBytes: [0, 0, 0], hostContents: [],
     locks: [], lockWaiters: waitQueue(), bootId: makeBootId(kernel),
   }
   // What follows works on the state as everything does.
@@ -154,7 +154,7 @@ export const setUpFileSystems = (kernel: Kernel): FsState => {
   fs.anonymous = makeSuperblock(fs, 'anonymous', 'anon_inodefs', 'anon_inodefs', ANONYMOUS_MAGIC)
   const superblock = makeSuperblock(fs, 'ramfs', 'rootfs', 'rootfs', RAMFS_MAGIC)
   fs.root = makeDirectory(kernel, superblock, undefined, '', DIRECTORY_MODE)
-  fs.mounts.push({ path: '/', superblock, root: fs.root, on: fs.root, hidden: undefined })
+  fs.mounts.push({ path: '/', superblock, root: fs.root, on: fs.root, hidden: undefined, name: '' })
   kernel.config.mounts.forEach((mount, index) => mountOne(kernel, mount, index))
   for (const file of kernel.config.files) generate(kernel, file)
   return fs

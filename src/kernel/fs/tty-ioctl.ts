@@ -2,7 +2,7 @@
 import { CAP_SYS_ADMIN } from '../abi/capabilities.ts'
 import { EINVAL, EIO, ENOTTY, EPERM, ERESTARTSYS } from '../abi/errno.ts'
 import { O_ACCMODE, O_WRONLY } from '../abi/fcntl.ts'
-import { SIGNAL_COUNT, SIGWINCH } from '../abi/signals.ts'
+import { SIGNAL_COUNT } from '../abi/signals.ts'
 import {
   CBAUD, CONTROL_CHARACTERS, EXTPROC, FIONREAD, ICANON, IXON, TCFLSH, TCGETA, TCGETS, TCGETS2, TCSBRK, TCSBRKP, TCSETA, TCSETAF,
   TCSETAW, TCSETS, TCSETS2, TCSETSF, TCSETSF2, TCSETSW, TCSETSW2, TCXONC, TIOCCBRK, TIOCEXCL, TIOCGDEV, TIOCGETD, TIOCGEXCL,
@@ -18,7 +18,7 @@ import type { OpenFile } from './file.ts'
 import { openPeer } from './pty.ts'
 import { INPUT_SIZE, isCanonical, isHungUp, isMaster, type Terminal, terminalOf, type Termios } from './tty.ts'
 import { feed, flushInput, receive, startOutput } from './tty-input.ts'
-import { acquireTerminal, checkChange, hangUp, leaveTerminal, setForeground } from './tty-jobs.ts'
+import { acquireTerminal, checkChange, hangUp, leaveTerminal, resize, setForeground } from './tty-jobs.ts'
 
 /** Baud rates by the CBAUD bits of c_cflag (asm-generic/termbits.h). */
 const SPEEDS = [0, 50, 75, 110, 134, 150, 200, 300, 600, 1200, 1800, 2400, 4800, 9600, 19_200, 38_400]
@@ -134,10 +134,7 @@ const flushOutput = (kernel: Kernel, terminal: Terminal): void => {
 const setWindow = (kernel: Kernel, task: Task, terminal: Terminal, argument: number): number => {
   const view = new DataView(kernel.user(task).read(argument, 8).buffer)
   const [rows, columns, width, height] = [0, 2, 4, 6].map((at) => view.getUint16(at, true))
-  const { window } = terminal
-  if (window.rows === rows && window.columns === columns && window.width === width && window.height === height) return 0
-  terminal.window = { rows, columns, width, height }
-  if (terminal.foreground !== 0) sendToProcessGroup(kernel, terminal.foreground, SIGWINCH)
+  resize(kernel, terminal, { rows, columns, width, height })
   return 0
 }
 

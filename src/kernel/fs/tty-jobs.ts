@@ -6,14 +6,14 @@
 import { CAP_SYS_ADMIN } from '../abi/capabilities.ts'
 import { EIO, ENOTTY, EPERM, ERESTARTSYS, ESRCH } from '../abi/errno.ts'
 import { O_ACCMODE, O_NOCTTY, O_WRONLY } from '../abi/fcntl.ts'
-import { SIG_IGN, SIGCONT, SIGHUP, SIGTTIN, SIGTTOU } from '../abi/signals.ts'
+import { SIG_IGN, SIGCONT, SIGHUP, SIGTTIN, SIGTTOU, SIGWINCH } from '../abi/signals.ts'
 import type { Kernel } from '../kernel.ts'
 import { isOrphaned } from '../signal/job-control.ts'
 import { processGroupMembers, sendSignal, sendToProcessGroup } from '../signal/send.ts'
 import { setHas } from '../signal/signal.ts'
 import { hasCapability } from '../task/credentials.ts'
 import type { Task, ThreadGroup } from '../task/task.ts'
-import type { Terminal } from './tty.ts'
+import type { Terminal, WindowSize } from './tty.ts'
 
 export const terminalByDevice = (kernel: Kernel, rdev: number): Terminal | undefined => {
   if (rdev === 0) return undefined
@@ -106,6 +106,14 @@ export const hangUp = (kernel: Kernel, terminal: Terminal): void => {
   }
   kernel.wake(terminal.readable)
   kernel.wake(terminal.writable)
+}
+
+/** A new window size: the foreground is told if it differs. */
+export const resize = (kernel: Kernel, terminal: Terminal, size: WindowSize): void => {
+  const { window } = terminal
+  if (window.rows === size.rows && window.columns === size.columns && window.width === size.width && window.height === size.height) return
+  terminal.window = size
+  if (terminal.foreground !== 0) sendToProcessGroup(kernel, terminal.foreground, SIGWINCH)
 }
 
 /** TIOCSPGRP, the argument read already. */

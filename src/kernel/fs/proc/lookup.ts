@@ -25,6 +25,7 @@ const make = (kernel: Kernel, directory: DirectoryInode, name: string, row: Proc
   if (row.kind !== 'folder') return makeProc(kernel, directory.superblock, node, row.mode)
   const inode = makeDirectory(kernel, directory.superblock, directory, name, row.mode)
   inode.node = node
+  for (const child of row.children.values()) if (child.kind === 'folder') inode.nlink++
   return inode
 }
 
