@@ -57,4 +57,7 @@ const hostConsole = (stdin: string | undefined): SessionConsole => {
 }
 
 export const makeSessionHost = (files: HostFiles, stdin: string | undefined): SessionHost =>
-  ({ engine: loadEngine(), files, console: hostConsole(stdin), wallTimeMs: () => platform.wallTimeMs() })
+  ({
+    engine: loadEngine(), files, console: hostConsole(stdin), wallTimeMs: () => platform.wallTimeMs(),
+    onUnknownSyscall: (number) => { process.stderr.write(`retrograde: unknown system call ${number}: answered ENOSYS\n`) },
+  })

@@ -9,5 +9,6 @@ export const hostSources = (config: WorldConfig, host: SessionHost): Sources => 
   files: host.files,
   readInput: (max) => host.console.readInput(max, 0),
   write: (fd, bytes) => host.console.write(fd, bytes),
+  onUnknownSyscall: (number) => { host.onUnknownSyscall?.(number) },
   setRaw: (raw) => { host.console.setRaw(raw) },
 })

@@ -36,6 +36,8 @@ export interface SessionHost extends SessionClock {
   readonly engine: Engine
   readonly files: HostFiles
   readonly console: SessionConsole
+  /** Told once of each number of a system call that is not known: the guest got ENOSYS. */
+  onUnknownSyscall?(number: number): void
 }
 
 export interface RunOptions {

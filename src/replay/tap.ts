@@ -30,6 +30,8 @@ export interface Sources {
   /** 0 or a negative errno. */
   write(fd: 1 | 2, bytes: Uint8Array): number
   setRaw(raw: boolean): void
+  /** Once for each number of an unknown system call: for people. */
+  onUnknownSyscall?(number: number): void
 }
 
 /** Random bytes of one event at most, so that no event grows without bound. */
@@ -196,7 +198,10 @@ export class Tap implements Outside {
         this.#loaded.set(tid, path)
         this.emit({ type: 'exec', cycle, tid, path })
       },
-      onUnknownSyscall: (cycle, tid, number) => { this.emit({ type: 'unknownSyscall', cycle, tid, number }) },
+      onUnknownSyscall: (cycle, tid, number) => {
+        this.#sources.onUnknownSyscall?.(number)
+        this.emit({ type: 'unknownSyscall', cycle, tid, number })
+      },
     }
   }
 

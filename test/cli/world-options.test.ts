@@ -96,3 +96,17 @@ run('one seed, one result; the clock of a given seed is fixed', (t) => {
   t.not(once('--seed', '5'), once('--seed', '6'))
   t.regex(once('--seed', '5', '--epoch', '2030-01-01T00:00:00Z'), /^1893456000\n/)
 })
+
+const withGcc = isInstalled('/usr/bin/musl-gcc') ? test : test.skip
+withGcc('an unknown system call answers ENOSYS and is named once', (t) => {
+  inDirectory((cwd) => {
+    writeFileSync(join(cwd, 'u.c'), `#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+int main(void) { for (int i = 0; i < 3; i++) { long r = syscall(9999); printf("%ld %d\\n", r, errno); } return 0; }`)
+    t.is(execute(['musl-gcc', '-static', '-o', 'u', 'u.c'], { cwd }).status, 0)
+    const { stdout, stderr } = retrograde(['run', '--', './u'], { cwd })
+    t.is(stdout, execute(['./u'], { cwd }).stdout)
+    t.is(stderr, 'retrograde: unknown system call 9999: answered ENOSYS\n')
+  })
+})
