@@ -4,7 +4,7 @@ import type { FunctionBuilder } from '../wasm/function.ts'
 import type { ModuleBuilder } from '../wasm/module.ts'
 import { signature } from '../wasm/types.ts'
 import { DOWN, FLOAT_REMAINDER, ZE } from './constants.ts'
-import { BIAS, type Extended, MAX_EXPONENT, SIGN, checkDenormals, copy, invalid, isInfinite, isOdd, isZero, load, roundingOf, signBits, signOf, store, unpack } from './x87-format.ts'
+import { BIAS, type Extended, MAX_EXPONENT, SIGN, type Unpacked, WAS_DENORMAL, checkDenormals, copy, invalid, isInfinite, isOdd, isZero, load, roundingOf, signBits, signOf, store, unpack } from './x87-format.ts'
 import { TOP_BIT, ZERO_ADDRESS, add128, bool64, isNonZero, multiply64, shiftLeft128, shiftRightJam128, sub128 } from './wide.ts'
 
 export const BINARY = signature(['i32', 'i32', 'i32', 'i32'], ['i32'])
@@ -29,34 +29,77 @@ export const operand = (f: FunctionBuilder): Extended => {
 
 export const infinity = (f: FunctionBuilder, dst: Expr, sign: Expr): void => { store(f, dst, TOP_BIT, i32.or(sign, i32.const(MAX_EXPONENT))) }
 
+/** Neither zero, denormal, infinite, NaN nor unsupported. */
+const isNormal = (x: Extended): Expr =>
+  i32.and(i64.ltS(x.significand, i64.const(0)), i32.ltU(i32.sub(x.exponent, i32.const(1)), i32.const(MAX_EXPONENT - 1)))
+
+interface Prepared { readonly a: Extended, readonly b: Extended, readonly x: Unpacked, readonly y: Unpacked, readonly flags: Expr }
+
+/**
+ * Both operands unpacked. `special` is for the rest of what is not normal once NaNs are gone: it returns from the function for
+ * infinities and zeros, and gives the flags of what else there is.
+ */
+const prepare = (f: FunctionBuilder, special: (a: Extended, b: Extended) => Expr, change: (b: Extended) => Extended = (b) => b): Prepared => {
+  const [dst, aAddress, bAddress, control] = f.params
+  const a = load(f, aAddress)
+  const second = load(f, bAddress)
+  const b = change(second)
+  const flags = f.local('i32')
+  const x = { exponent: f.local('i32'), significand: f.local('i64') }
+  const y = { exponent: f.local('i32'), significand: f.local('i64') }
+  const set = (to: typeof x, from: Unpacked): void => {
+    f.set(to.exponent, from.exponent)
+    f.set(to.significand, from.significand)
+  }
+  f.set(flags, i32.const(0))
+  set(x, a)
+  set(y, b)
+  f.if(i32.eqz(i32.and(isNormal(a), isNormal(b))), () => {
+    f.if(i32.or(isOdd(a), isOdd(second)), () => { f.return(f.call('f80_nan', dst, aAddress, bAddress, control)) })
+    f.set(flags, special(a, b))
+    set(x, unpack(f, a))
+    set(y, unpack(f, b))
+  }, () => {
+    // Widened from a denormal: normal by now.
+    f.if(i32.and(control, i32.const(WAS_DENORMAL)), () => { f.set(flags, checkDenormals(f, control, a, b)) })
+  })
+  return { a, b, x, y, flags }
+}
+
 const defineAdd = (module: ModuleBuilder, subtract: boolean): void => {
   module.function(subtract ? 'f80_sub' : 'f80_add', BINARY, (f) => {
     const [dst, , , control] = f.params
-    const { a, b: second } = operands(f)
-    const b: Extended = subtract ? { ...second, head: f.let(i32.xor(second.head, i32.const(SIGN))) } : second
-    const opposite = f.let(i32.shrU(signBits(i32.xor(a.head, b.head)), i32.const(15)))
-    f.if(i32.and(i32.and(isInfinite(a), isInfinite(b)), opposite), () => { invalid(f, control, dst) })
-    const flags = checkDenormals(f, control, a, b)
-    f.if(isInfinite(a), () => { copy(f, dst, a); f.return(flags) })
-    f.if(isInfinite(b), () => { copy(f, dst, b); f.return(flags) })
-    const zero = (sign: Expr): void => { store(f, dst, i64.const(0), i32.shl(sign, i32.const(15))); f.return(flags) }
-    // x − x and (+0) + (−0): +0, but −0 when rounding down; like signs keep theirs.
-    const zeroSign = select(opposite, i32.eq(roundingOf(control), i32.const(DOWN)), signOf(a))
-    f.if(i32.and(isZero(a), isZero(b)), () => { zero(zeroSign) })
-    const x = unpack(f, a)
-    const y = unpack(f, b)
-    // A zero unpacks to significand 0, which is less than any other whatever its exponent.
-    const exchange = f.let(i32.or(isZero(a), i32.and(i32.eqz(isZero(b)),
-      i32.or(i32.ltS(x.exponent, y.exponent), i32.and(i32.eq(x.exponent, y.exponent), i64.ltU(x.significand, y.significand))))))
+    const opposite = f.local('i32')
+    const zero = (sign: Expr, flags: Expr): void => { store(f, dst, i64.const(0), i32.shl(sign, i32.const(15))); f.return(flags) }
+    const isDown = i32.eq(roundingOf(control), i32.const(DOWN))
+    const differ = (a: Extended, b: Extended): Expr => i32.shrU(signBits(i32.xor(a.head, b.head)), i32.const(15))
+    const { a, b, x, y, flags } = prepare(f, (a, b) => {
+      f.set(opposite, differ(a, b))
+      f.if(i32.and(i32.and(isInfinite(a), isInfinite(b)), opposite), () => { invalid(f, control, dst) })
+      const flags = checkDenormals(f, control, a, b)
+      f.if(isInfinite(a), () => { copy(f, dst, a); f.return(flags) })
+      f.if(isInfinite(b), () => { copy(f, dst, b); f.return(flags) })
+      // (+0) + (−0): +0, but −0 when rounding down; like signs keep theirs.
+      f.if(i32.and(isZero(a), isZero(b)), () => { zero(select(opposite, isDown, signOf(a)), flags) })
+      for (const [one, other] of [[a, b], [b, a]] as const) {
+        f.if(isZero(one), () => {
+          const value = unpack(f, other)
+          f.return(f.call('f80_pack', dst, signOf(other), value.exponent, value.significand, i64.const(0), control, flags))
+        })
+      }
+      return flags
+    }, (b) => subtract ? { ...b, head: f.let(i32.xor(b.head, i32.const(SIGN))) } : b)
+    f.set(opposite, differ(a, b))
+    const exchange = f.let(i32.or(i32.ltS(x.exponent, y.exponent), i32.and(i32.eq(x.exponent, y.exponent), i64.ltU(x.significand, y.significand))))
     const exponent = f.let(select(exchange, y.exponent, x.exponent))
     const large = { high: f.let(select(exchange, y.significand, x.significand)), low: i64.const(0) }
-    const sign = f.let(signOf({ ...a, head: select(exchange, b.head, a.head) }))
+    const sign = f.let(i32.shrU(select(exchange, b.head, a.head), i32.const(15)))
     const small = f.let(select(exchange, x.significand, y.significand))
-    const distance = f.let(select(i64.eqz(small), i32.const(0), i32.sub(exponent, select(exchange, x.exponent, y.exponent))))
+    const distance = f.let(i32.sub(exponent, select(exchange, x.exponent, y.exponent)))
     const shifted = shiftRightJam128(f, { high: small, low: i64.const(0) }, distance)
     f.if(opposite, () => {
       const rest = sub128(f, large, shifted)
-      f.if(i64.eqz(i64.or(rest.high, rest.low)), () => { zero(i32.eq(roundingOf(control), i32.const(DOWN))) })
+      f.if(i64.eqz(i64.or(rest.high, rest.low)), () => { zero(isDown, flags) })
       // Cancellation of 64 bits leaves the low word's one bit.
       const deep = f.let(i64.eqz(rest.high))
       const high = f.let(select(deep, rest.low, rest.high))
@@ -78,40 +121,42 @@ const defineAdd = (module: ModuleBuilder, subtract: boolean): void => {
 const defineMultiply = (module: ModuleBuilder): void => {
   module.function('f80_mul', BINARY, (f) => {
     const [dst, , , control] = f.params
-    const { a, b } = operands(f)
-    const sign = f.let(signBits(i32.xor(a.head, b.head)))
-    const anyInfinite = f.let(i32.or(isInfinite(a), isInfinite(b)))
-    const anyZero = f.let(i32.or(isZero(a), isZero(b)))
-    f.if(i32.and(anyInfinite, anyZero), () => { invalid(f, control, dst) })
-    const flags = checkDenormals(f, control, a, b)
-    f.if(anyInfinite, () => { infinity(f, dst, sign); f.return(flags) })
-    f.if(anyZero, () => { store(f, dst, i64.const(0), sign); f.return(flags) })
-    const x = unpack(f, a)
-    const y = unpack(f, b)
+    const signOfProduct = (a: Extended, b: Extended): Expr => f.let(signBits(i32.xor(a.head, b.head)))
+    const { a, b, x, y, flags } = prepare(f, (a, b) => {
+      const sign = signOfProduct(a, b)
+      const anyInfinite = f.let(i32.or(isInfinite(a), isInfinite(b)))
+      const anyZero = f.let(i32.or(isZero(a), isZero(b)))
+      f.if(i32.and(anyInfinite, anyZero), () => { invalid(f, control, dst) })
+      const flags = checkDenormals(f, control, a, b)
+      f.if(anyInfinite, () => { infinity(f, dst, sign); f.return(flags) })
+      f.if(anyZero, () => { store(f, dst, i64.const(0), sign); f.return(flags) })
+      return flags
+    })
     const product = multiply64(f, x.significand, y.significand)
     const zeros = f.let(i32.wrap(i64.clz(product.high)))
     const normal = shiftLeft128(f, product, zeros)
     const exponent = i32.sub(i32.add(i32.add(x.exponent, y.exponent), i32.const(1 - BIAS)), zeros)
-    f.return(f.call('f80_pack', dst, i32.shrU(sign, i32.const(15)), exponent, normal.high, normal.low, control, flags))
+    f.return(f.call('f80_pack', dst, i32.shrU(signOfProduct(a, b), i32.const(15)), exponent, normal.high, normal.low, control, flags))
   })
 }
 
 const defineDivide = (module: ModuleBuilder): void => {
   module.function('f80_div', BINARY, (f) => {
     const [dst, , , control] = f.params
-    const { a, b } = operands(f)
-    const sign = f.let(signBits(i32.xor(a.head, b.head)))
-    f.if(i32.or(i32.and(isInfinite(a), isInfinite(b)), i32.and(isZero(a), isZero(b))), () => { invalid(f, control, dst) })
-    f.if(i32.and(isZero(b), i32.eqz(isInfinite(a))), () => {
-      // Zero-divide goes before a denormal dividend.
-      f.if(i32.and(control, i32.const(ZE)), () => { infinity(f, dst, sign) })
-      f.return(i32.const(ZE))
+    const signOfQuotient = (a: Extended, b: Extended): Expr => f.let(signBits(i32.xor(a.head, b.head)))
+    const { a, b, x, y, flags } = prepare(f, (a, b) => {
+      const sign = signOfQuotient(a, b)
+      f.if(i32.or(i32.and(isInfinite(a), isInfinite(b)), i32.and(isZero(a), isZero(b))), () => { invalid(f, control, dst) })
+      f.if(i32.and(isZero(b), i32.eqz(isInfinite(a))), () => {
+        // Zero-divide goes before a denormal dividend.
+        f.if(i32.and(control, i32.const(ZE)), () => { infinity(f, dst, sign) })
+        f.return(i32.const(ZE))
+      })
+      const flags = checkDenormals(f, control, a, b)
+      f.if(isInfinite(a), () => { infinity(f, dst, sign); f.return(flags) })
+      f.if(i32.or(isInfinite(b), isZero(a)), () => { store(f, dst, i64.const(0), sign); f.return(flags) })
+      return flags
     })
-    const flags = checkDenormals(f, control, a, b)
-    f.if(isInfinite(a), () => { infinity(f, dst, sign); f.return(flags) })
-    f.if(i32.or(isInfinite(b), isZero(a)), () => { store(f, dst, i64.const(0), sign); f.return(flags) })
-    const x = unpack(f, a)
-    const y = unpack(f, b)
     // The dividend is halved if need be: then the quotient has just 64 bits.
     const less = f.let(i64.ltU(x.significand, y.significand))
     const high = select(less, x.significand, i64.shrU(x.significand, i64.const(1)))
@@ -123,7 +168,7 @@ const defineDivide = (module: ModuleBuilder): void => {
     const half = i64.shl(bool64(i64.geU(remainder, other)), i64.const(63))
     const rest = i64.or(half, bool64(i32.and(isNonZero(remainder), i64.ne(remainder, other))))
     const exponent = i32.sub(i32.add(i32.sub(x.exponent, y.exponent), i32.const(BIAS)), less)
-    f.return(f.call('f80_pack', dst, i32.shrU(sign, i32.const(15)), exponent, quotient, rest, control, flags))
+    f.return(f.call('f80_pack', dst, i32.shrU(signOfQuotient(a, b), i32.const(15)), exponent, quotient, rest, control, flags))
   })
 }
 

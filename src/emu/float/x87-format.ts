@@ -22,6 +22,7 @@ const QUIET = 1n << 62n
 const DEFAULT_NAN = i64.const(3n << 62n)
 export const EXTENDED_PRECISION = 3 << CONTROL_PRECISION_SHIFT
 export const SIGN = 0x8000
+const ROUNDING_AND_PRECISION = 0xf00
 
 /** A register's content, bound. */
 export interface Extended {
@@ -177,9 +178,20 @@ const definePack = (module: ModuleBuilder): void => {
   module.function('f80_pack', signature(['i32', 'i32', 'i32', 'i64', 'i64', 'i32', 'i32'], ['i32']), (f) => {
     const [dst, sign, exponentIn, significand, low, control, flags] = f.params
     const head = f.let(i32.shl(sign, i32.const(15)))
+    const rounded = f.local('i64')
+    // What nearly always comes: 64 bits, to nearest, far from both ends.
+    const plain = i32.and(i32.eq(i32.and(control, i32.const(ROUNDING_AND_PRECISION)), i32.const(EXTENDED_PRECISION)),
+      i32.ltU(i32.sub(exponentIn, i32.const(1)), i32.const(MAX_EXPONENT - 2)))
+    f.if(plain, () => {
+      const odd = i32.and(i64.eq(low, TOP_BIT), i32.wrap(i64.and(significand, i64.const(1))))
+      const up = f.let(i32.or(i64.gtU(low, TOP_BIT), odd))
+      f.set(rounded, i64.add(significand, bool64(up)))
+      const carry = f.let(i64.eqz(rounded))
+      store(f, dst, i64.or(rounded, i64.shl(bool64(carry), i64.const(63))), i32.or(head, i32.add(exponentIn, carry)))
+      f.return(i32.or(flags, i32.or(i32.mul(isNonZero(low), i32.const(PE)), i32.mul(up, i32.const(C1)))))
+    })
     const exponent = f.local('i32')
     f.set(exponent, exponentIn)
-    const rounded = f.local('i64')
     const signalled = f.local('i32')
     f.set(signalled, flags)
     const signal = (more: Expr): void => { f.set(signalled, i32.or(signalled, more)) }

@@ -1,9 +1,10 @@
 /** x87 loads and stores: floats, integers, packed decimals (Intel SDM volume 2). */
-import { DE, FLOAT_RESULT, IE, OE, UE } from '../float/constants.ts'
+import { FPU_STATUS } from '../cpu/layout.ts'
+import { C1, DE, EXCEPTIONS, FLOAT_RESULT, IE, OE, UE } from '../float/constants.ts'
 import { type Expr, i32, i64 } from '../wasm/expression.ts'
 import type { Emitter, Semantics } from './emitter.ts'
 import type { Family } from './registry.ts'
-import { INDEFINITE, OPERAND_SLOT, ST0, ST7, STACK_FAULT, controlWord, isEmpty, register, remember, unmasked, waiting } from './x87-stack.ts'
+import { INDEFINITE, OPERAND_SLOT, ST0, ST7, STACK_FAULT, controlWord, pop, remember, stackRegister, unmasked, waiting } from './x87-stack.ts'
 
 const none = i32.const(0)
 const RESULT = i32.const(FLOAT_RESULT)
@@ -11,9 +12,13 @@ const RESULT = i32.const(FLOAT_RESULT)
 /** Pushes what `fill` puts into OPERAND_SLOT unless its flags block that, those beside `harmless`. */
 const push = (e: Emitter, fill: () => Expr, harmless = 0): void => {
   const { f } = e
-  f.if(isEmpty(e, ST7), () => {
+  f.if(stackRegister(e, ST7).empty, () => {
     const flags = f.let(fill())
-    const blocked = f.let(e.call('x87_settle', flags, none))
+    const blocked = f.local('i32')
+    f.if(flags, () => { f.set(blocked, e.call('x87_settle', flags, none)) }, () => {
+      e.setState32(FPU_STATUS, i32.and(e.state32(FPU_STATUS), i32.const(~C1)))
+      f.set(blocked, none)
+    })
     f.if(i32.eqz(i32.and(blocked, i32.const(~harmless))), () => { e.callVoid('x87_push', OPERAND_SLOT) })
   }, () => { e.callVoid('x87_overflow') })
 }
@@ -36,15 +41,16 @@ const store80 = (e: Emitter, low: Expr, high: Expr): void => {
  * A store of ST(0) converted: `convert` leaves the bits at FLOAT_RESULT, `indefinite` is stored for an empty register.
  * The store comes before all other effects, because it may fault; it does not happen with an unmasked exception that has no result.
  */
-const storeConverted = (convert: (e: Emitter, control: Expr) => Expr, indefinite: (e: Emitter) => bigint, pops: number): Semantics => waiting((e) => {
+const storeConverted = (convert: (e: Emitter, source: Expr, control: Expr) => Expr, indefinite: (e: Emitter) => bigint, pops: number): Semantics => waiting((e) => {
   const { f } = e
   const control = controlWord(e)
   const address = e.address(0)
-  const flags = f.ifValue('i32', isEmpty(e, ST0), () => {
+  const source = stackRegister(e, ST0)
+  const flags = f.ifValue('i32', source.empty, () => {
     f.i64Store(RESULT, 0, i64.const(indefinite(e)))
     f.i64Store16(RESULT, 8, i64.const(0xffff))
     return i32.const(IE | STACK_FAULT)
-  }, () => convert(e, control))
+  }, () => convert(e, source.address, control))
   const refused = f.let(unmasked(flags, control, IE | OE | UE))
   f.if(i32.eqz(refused), () => {
     const low = f.let(i64.load(RESULT))
@@ -55,15 +61,17 @@ const storeConverted = (convert: (e: Emitter, control: Expr) => Expr, indefinite
     e.probeWrite(address, e.size)
   })
   remember(e, address)
-  e.callVoid('x87_settle', flags, none)
-  if (pops > 0) f.if(i32.eqz(refused), () => { e.callVoid('x87_pop', i32.const(pops)) })
+  f.if(unmasked(flags, control, EXCEPTIONS), () => { e.callVoid('x87_settle', flags, none) }, () => {
+    e.setState32(FPU_STATUS, i32.or(i32.and(e.state32(FPU_STATUS), i32.const(~C1)), flags))
+  })
+  if (pops > 0) f.if(i32.eqz(refused), () => { pop(e, pops) })
 })
 
 const toFloat = (pops: number): Semantics => storeConverted(
-  (e, control) => e.call(e.size === 4 ? 'f80_to_f32' : 'f80_to_f64', register(e, ST0), control),
+  (e, source, control) => e.call(e.size === 4 ? 'f80_to_f32' : 'f80_to_f64', source, control),
   (e) => e.size === 4 ? 0xffc00000n : 0xfff8000000000000n, pops)
 const toInteger = (truncate: number, pops: number): Semantics => storeConverted(
-  (e, control) => e.call(`f80_to_i${e.bits}`, register(e, ST0), i32.const(truncate), control),
+  (e, source, control) => e.call(`f80_to_i${e.bits}`, source, i32.const(truncate), control),
   (e) => 1n << BigInt(e.bits - 1), pops)
 
 export const X87_MEMORY: Family = {
@@ -100,10 +108,10 @@ export const X87_MEMORY: Family = {
   }),
   fst_float: toFloat(0), fstp_float: toFloat(1),
   fist: toInteger(0, 0), fistp: toInteger(0, 1), fisttp: toInteger(1, 1),
-  fbstp: storeConverted((e, control) => e.call('f80_to_bcd', register(e, ST0), control), () => 0xc000000000000000n, 1),
+  fbstp: storeConverted((e, source, control) => e.call('f80_to_bcd', source, control), () => 0xc000000000000000n, 1),
   /** As it is, even a signaling NaN. */
-  fstp_extended: storeConverted((e) => {
-    e.callVoid('x87_copy', RESULT, register(e, ST0))
+  fstp_extended: storeConverted((e, source) => {
+    e.callVoid('x87_copy', RESULT, source)
     return none
   }, () => INDEFINITE.constant as bigint, 1),
 }

@@ -136,6 +136,41 @@ export const remember = (e: Emitter, address: Expr = i64.const(0)): void => {
   e.setState64(FPU_DP, address)
 }
 
+/** A register of the stack: its address, and whether it is empty (i32), both bound. */
+export interface StackRegister { readonly address: Expr, readonly empty: Expr }
+
+/** ST(i), inline: what `x87_register` and `x87_is_empty` tell. */
+export const stackRegister = (e: Emitter, i: Expr): StackRegister => {
+  const { f } = e
+  const number = f.let(i32.and(i32.add(i32.shrU(e.state32(FPU_STATUS), i32.const(TOP_SHIFT)), i), i32.const(7)))
+  const tag = i32.and(i32.shrU(e.state32(FPU_TAG), i32.shl(number, i32.const(1))), i32.const(3))
+  return { address: f.let(i32.add(i32.shl(number, i32.const(4)), i32.const(FPU_REGISTERS))), empty: f.let(i32.eq(tag, i32.const(3))) }
+}
+
+/** Pops, inline. */
+export const pop = (e: Emitter, count: number): void => {
+  const { f } = e
+  for (let i = 0; i < count; i++) {
+    const status = f.let(e.state32(FPU_STATUS))
+    const twice = i32.and(i32.shrU(status, i32.const(TOP_SHIFT - 1)), i32.const(14))
+    e.setState32(FPU_TAG, i32.or(e.state32(FPU_TAG), i32.shl(i32.const(3), twice)))
+    const mask = 7 << TOP_SHIFT
+    e.setState32(FPU_STATUS, i32.or(i32.and(status, i32.const(~mask)), i32.and(i32.add(status, i32.const(1 << TOP_SHIFT)), i32.const(mask))))
+  }
+}
+
+/** `x87_finish`, inline but for unmasked exceptions. (None was pending before: the instruction waited.) */
+export const finish = (e: Emitter, flags: Expr, control: Expr, pops = 0, clear = 0): void => {
+  const { f } = e
+  const bound = f.let(flags)
+  f.if(unmasked(bound, control, EXCEPTIONS), () => {
+    e.callVoid('x87_finish', bound, i32.const(clear), i32.const(pops))
+  }, () => {
+    e.setState32(FPU_STATUS, i32.or(i32.and(e.state32(FPU_STATUS), i32.const(~(clear | C1))), bound))
+    pop(e, pops)
+  })
+}
+
 export const controlWord = (e: Emitter): Expr => e.f.let(e.state32(FPU_CONTROL))
 export const register = (e: Emitter, i: Expr): Expr => e.f.let(e.call('x87_register', i))
 export const isEmpty = (e: Emitter, i: Expr): Expr => e.call('x87_is_empty', i)

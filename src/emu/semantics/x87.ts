@@ -5,7 +5,8 @@ import { HAS_QUOTIENT } from '../float/x87-remainder.ts'
 import { type Expr, i32, i64, select } from '../wasm/expression.ts'
 import type { Emitter, Semantics } from './emitter.ts'
 import type { Family } from './registry.ts'
-import { CONDITIONS, OPERAND_SLOT, SECOND_SLOT, ST0, ST1, ST7, STACK_FAULT, controlWord, isEmpty, register, remember, waiting } from './x87-stack.ts'
+import { CONDITIONS, OPERAND_SLOT, SECOND_SLOT, ST0, ST1, ST7, STACK_FAULT, controlWord, finish, isEmpty, pop, register, remember,
+  stackRegister, waiting } from './x87-stack.ts'
 
 const UNORDERED = C0 | C2 | C3
 const none = i32.const(0)
@@ -24,13 +25,13 @@ const onStack = (name: string, reversed: boolean, to: (e: Emitter) => Expr, from
   remember(e)
   const destination = f.let(to(e))
   const source = f.let(from(e))
-  f.if(i32.or(isEmpty(e, destination), isEmpty(e, source)), () => {
+  const a = stackRegister(e, destination)
+  const b = stackRegister(e, source)
+  f.if(i32.or(a.empty, b.empty), () => {
     e.callVoid('x87_underflow', destination, i32.const(pops))
   }, () => {
-    const a = register(e, destination)
-    const b = register(e, source)
-    const flags = e.call(name, a, ...(reversed ? [b, a] : [a, b]), controlWord(e))
-    e.callVoid('x87_finish', flags, none, i32.const(pops))
+    const control = controlWord(e)
+    finish(e, e.call(name, a.address, ...(reversed ? [b.address, a.address] : [a.address, b.address]), control), control, pops)
   })
 })
 
@@ -49,9 +50,9 @@ const memoryOperand = (e: Emitter, integer: boolean): Expr => {
 
 const withMemory = (name: string, reversed: boolean, integer: boolean): Semantics => waiting((e) => {
   const control = memoryOperand(e, integer)
-  e.f.if(isEmpty(e, ST0), () => { e.callVoid('x87_underflow', ST0, none) }, () => {
-    const a = register(e, ST0)
-    e.callVoid('x87_finish', e.call(name, a, ...(reversed ? [OPERAND_SLOT, a] : [a, OPERAND_SLOT]), control), none, none)
+  const { address, empty } = stackRegister(e, ST0)
+  e.f.if(empty, () => { e.callVoid('x87_underflow', ST0, none) }, () => {
+    finish(e, e.call(name, address, ...(reversed ? [OPERAND_SLOT, address] : [address, OPERAND_SLOT]), control), control)
   })
 })
 
@@ -71,15 +72,14 @@ for (const [name, [operation, reversed]] of Object.entries(ARITHMETIC)) {
 const compareOrUnderflow = (e: Emitter, empty: Expr, flags: () => Expr): Expr =>
   e.f.ifValue('i32', empty, () => i32.const(UNORDERED | IE | STACK_FAULT), flags)
 
-const finishCompare = (e: Emitter, flags: Expr, pops: number): void => {
-  e.callVoid('x87_finish', flags, i32.const(CONDITIONS), i32.const(pops))
-}
+const finishCompare = (e: Emitter, flags: Expr, pops: number): void => { finish(e, flags, controlWord(e), pops, CONDITIONS) }
 
 const compareStack = (other: (e: Emitter) => Expr, quiet: boolean, pops: number): Semantics => waiting((e) => {
   remember(e)
   const i = e.f.let(other(e))
-  const flags = compareOrUnderflow(e, i32.or(isEmpty(e, ST0), isEmpty(e, i)),
-    () => e.call('f80_compare', register(e, ST0), register(e, i), i32.const(quiet ? 1 : 0), controlWord(e)))
+  const [a, b] = [stackRegister(e, ST0), stackRegister(e, i)]
+  const flags = compareOrUnderflow(e, i32.or(a.empty, b.empty),
+    () => e.call('f80_compare', a.address, b.address, i32.const(quiet ? 1 : 0), controlWord(e)))
   finishCompare(e, flags, pops)
 })
 
@@ -94,22 +94,21 @@ const compareFlags = (quiet: boolean, pops: number): Semantics => waiting((e) =>
   const { f } = e
   remember(e)
   const i = f.let(e.stackIndex(0))
-  const flags = f.let(compareOrUnderflow(e, i32.or(isEmpty(e, ST0), isEmpty(e, i)),
-    () => e.call('f80_compare', register(e, ST0), register(e, i), i32.const(quiet ? 1 : 0), controlWord(e))))
+  const [a, b] = [stackRegister(e, ST0), stackRegister(e, i)]
+  const control = controlWord(e)
+  const flags = f.let(compareOrUnderflow(e, i32.or(a.empty, b.empty),
+    () => e.call('f80_compare', a.address, b.address, i32.const(quiet ? 1 : 0), control)))
   const bit = (mask: number): Expr => i32.ne(i32.and(flags, i32.const(mask)), none)
   e.setAllFlags({ cf: bit(C0), pf: bit(C2), zf: bit(C3), af: none, sf: none, of: none })
-  f.if(i32.and(flags, i32.const(STACK_FAULT)), () => { clearC1(e) })
-  f.if(i32.eqz(settleKeepingC1(e, i32.and(flags, i32.const(~UNORDERED)))), () => { e.callVoid('x87_pop', i32.const(pops)) })
+  // C1 stays as it is but for a stack fault.
+  const kept = select(i32.and(flags, i32.const(STACK_FAULT)), none, i32.and(e.state32(FPU_STATUS), i32.const(C1)))
+  finish(e, i32.or(i32.and(flags, i32.const(~UNORDERED)), kept), control, pops)
 })
 
 const clearConditions = (e: Emitter, which: number): void => {
   if (which !== 0) e.setState32(FPU_STATUS, i32.and(e.state32(FPU_STATUS), i32.const(~which)))
 }
 const clearC1 = (e: Emitter): void => { clearConditions(e, C1) }
-/** FCOMI and FCMOV leave C1 as it is, on AMD's processors. */
-const settleKeepingC1 = (e: Emitter, flags: Expr): Expr =>
-  e.call('x87_settle', i32.or(flags, e.f.let(i32.and(e.state32(FPU_STATUS), i32.const(C1)))), none)
-
 const zeroSlot = (e: Emitter): Expr => {
   e.callVoid('f80_from_int', OPERAND_SLOT, i64.const(0))
   return OPERAND_SLOT
@@ -151,22 +150,23 @@ const comparisons: Family = {
 /** ST(0) = function(ST(0)). */
 const unary = (name: string, clear = 0): Semantics => waiting((e) => {
   remember(e)
-  e.f.if(isEmpty(e, ST0), () => {
+  const { address, empty } = stackRegister(e, ST0)
+  e.f.if(empty, () => {
     clearConditions(e, clear)
     e.callVoid('x87_underflow', ST0, none)
   }, () => {
-    const a = register(e, ST0)
-    e.callVoid('x87_finish', e.call(name, a, a, controlWord(e)), i32.const(clear), none)
+    const control = controlWord(e)
+    finish(e, e.call(name, address, address, control), control, 0, clear)
   })
 })
 
 /** ST(0) changed without looking at what it is: FCHS, FABS. */
 const changeSign = (change: (head: Expr) => Expr): Semantics => waiting((e) => {
   remember(e)
-  e.f.if(isEmpty(e, ST0), () => { e.callVoid('x87_underflow', ST0, none) }, () => {
-    const a = register(e, ST0)
-    e.f.i32Store16(a, 8, change(i32.load16U(a, 8)))
-    e.callVoid('x87_finish', none, none, none)
+  const { address, empty } = stackRegister(e, ST0)
+  e.f.if(empty, () => { e.callVoid('x87_underflow', ST0, none) }, () => {
+    e.f.i32Store16(address, 8, change(i32.load16U(address, 8)))
+    clearC1(e)
   })
 })
 
@@ -257,7 +257,7 @@ const pushOperand = (e: Emitter, fill: () => void): void => {
   e.f.if(isEmpty(e, ST7), () => {
     fill()
     e.callVoid('x87_push', OPERAND_SLOT)
-    e.callVoid('x87_finish', none, none, none)
+    clearC1(e)
   }, () => { e.callVoid('x87_overflow') })
 }
 
@@ -286,9 +286,10 @@ for (const [name, [significand, head, above]] of Object.entries(CONSTANTS)) {
 const conditionalMove = (condition: number): Semantics => waiting((e) => {
   const { f } = e
   remember(e)
-  const i = f.let(e.stackIndex(0))
-  f.if(i32.or(isEmpty(e, ST0), isEmpty(e, i)), () => { e.callVoid('x87_underflow', ST0, none) }, () => {
-    f.if(e.condition(condition), () => { e.callVoid('x87_copy', register(e, ST0), register(e, i)) })
+  const [to, from] = [stackRegister(e, ST0), stackRegister(e, f.let(e.stackIndex(0)))]
+  f.if(i32.or(to.empty, from.empty), () => { e.callVoid('x87_underflow', ST0, none) }, () => {
+    // C1 stays.
+    f.if(e.condition(condition), () => { e.callVoid('x87_copy', to.address, from.address) })
   })
 })
 
@@ -297,10 +298,12 @@ const storeStack = (pops: number): Semantics => waiting((e) => {
   const { f } = e
   remember(e)
   const i = f.let(e.stackIndex(0))
-  f.if(isEmpty(e, ST0), () => { e.callVoid('x87_underflow', i, i32.const(pops)) }, () => {
-    e.callVoid('x87_copy', register(e, i), register(e, ST0))
+  const { address, empty } = stackRegister(e, ST0)
+  f.if(empty, () => { e.callVoid('x87_underflow', i, i32.const(pops)) }, () => {
+    e.callVoid('x87_copy', register(e, i), address)
     e.callVoid('x87_set_full', i)
-    e.callVoid('x87_finish', none, none, i32.const(pops))
+    clearC1(e)
+    pop(e, pops)
   })
 })
 
@@ -338,19 +341,28 @@ const moves: Family = {
     const { f } = e
     remember(e)
     const i = f.let(e.stackIndex(0))
-    const anyEmpty = f.let(i32.or(isEmpty(e, ST0), isEmpty(e, i)))
-    const blocked = f.let(e.call('x87_settle', i32.mul(anyEmpty, i32.const(IE | STACK_FAULT)), none))
-    f.if(i32.eqz(blocked), () => {
-      // Empty registers become the indefinite value first.
-      for (const one of [ST0, i]) {
-        f.if(isEmpty(e, one), () => {
-          indefinite(e, register(e, one))
-          e.callVoid('x87_set_full', one)
-        })
-      }
-      e.callVoid('x87_copy', OPERAND_SLOT, register(e, ST0))
-      e.callVoid('x87_copy', register(e, ST0), register(e, i))
-      e.callVoid('x87_copy', register(e, i), OPERAND_SLOT)
+    const [a, b] = [stackRegister(e, ST0), stackRegister(e, i)]
+    const swap = (): void => {
+      const significand = f.let(i64.load(a.address))
+      const head = f.let(i32.load16U(a.address, 8))
+      e.callVoid('x87_copy', a.address, b.address)
+      f.i64Store(b.address, 0, significand)
+      f.i32Store16(b.address, 8, head)
+    }
+    f.if(i32.or(a.empty, b.empty), () => {
+      f.if(i32.eqz(e.call('x87_settle', i32.const(IE | STACK_FAULT), none)), () => {
+        // Empty registers become the indefinite value first.
+        for (const [one, index] of [[a, ST0], [b, i]] as const) {
+          f.if(one.empty, () => {
+            indefinite(e, one.address)
+            e.callVoid('x87_set_full', index)
+          })
+        }
+        swap()
+      })
+    }, () => {
+      swap()
+      clearC1(e)
     })
   }),
   fcmovb: conditionalMove(2), fcmove: conditionalMove(4), fcmovbe: conditionalMove(6), fcmovu: conditionalMove(10),
