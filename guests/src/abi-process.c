@@ -28,7 +28,7 @@ static void forks(void) {
   int *shared = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   pid_t child = fork();
   if (child == 0) { global = 7; *shared = 9; _exit(getppid() > 1 ? 42 : 1); }
-  printf("fork: %d global %d shared %d\n", status_of(child), global, *shared);
+  int status = status_of(child); printf("fork: %d global %d shared %d\n", status, global, *shared);
   volatile int seen = 0;
   child = vfork();
   if (child == 0) { seen = 5; _exit(3); }
@@ -148,13 +148,13 @@ static void groups(void) {
   /* A stopped orphan gets SIGHUP and SIGCONT. */
   child = fork();
   if (child == 0) {
-    setpgid(0, 0); pid_t grand = fork();
-    if (grand == 0) { raise(SIGSTOP); _exit(1); }
+    setsid(); pid_t grand = fork();
+    if (grand == 0) { setpgid(0, 0); raise(SIGSTOP); _exit(1); }
     int st; waitpid(grand, &st, WUNTRACED); (void)!write(p[1], &grand, sizeof grand); _exit(0);
   }
-  status_of(child); pid_t grand; (void)!read(p[0], &grand, sizeof grand); usleep(50000);
-  FAILS(kill(grand, 0));
   prctl(PR_SET_CHILD_SUBREAPER, 1);
+  status_of(child); pid_t grand; (void)!read(p[0], &grand, sizeof grand);
+  printf("stopped orphan: %d\n", status_of(grand));
   child = fork();
   if (child == 0) { if (fork() == 0) { usleep(20000); _exit(17); } _exit(0); }
   printf("parent: %d", status_of(child)); int st; wait(&st); printf(" adopted: %d\n", WEXITSTATUS(st));

@@ -53,7 +53,8 @@ static pthread_barrier_t barrier; static int serial, phase[N]; static int bad;
 static void *meets(void *arg) {
   long me = (long)arg;
   for (int i = 0; i < 50; i++) { phase[me] = i; if (pthread_barrier_wait(&barrier) == PTHREAD_BARRIER_SERIAL_THREAD) __atomic_fetch_add(&serial, 1, __ATOMIC_SEQ_CST);
-    for (int j = 0; j < N; j++) if (phase[j] < i) bad = 1; pthread_barrier_wait(&barrier); }
+    for (int j = 0; j < N; j++) if (phase[j] < i) bad = 1;
+    pthread_barrier_wait(&barrier); }
   return 0;
 }
 static pthread_rwlock_t rwlock = PTHREAD_RWLOCK_INITIALIZER; static int first, second, torn;
@@ -100,8 +101,8 @@ static void cancels(void) {
   signal(SIGUSR1, handler);
   pthread_create(&t, 0, waits, 0); while (!tid_of) usleep(1000); pthread_kill(t, SIGUSR1); pthread_join(t, &r); printf("pthread_kill: %ld\n", (long)r);
   pthread_create(&t, 0, in_thread_fork, 0); pthread_join(t, &r); printf("fork in thread: %ld\n", (long)r);
-  pthread_attr_t a; pthread_attr_init(&a); pthread_attr_setdetachstate(&a, PTHREAD_CREATE_DETACHED); pthread_create(&t, &a, locked, 0);
   sigset_t set; sigemptyset(&set); sigaddset(&set, SIGUSR1); pthread_sigmask(SIG_BLOCK, &set, 0);
+  pthread_attr_t a; pthread_attr_init(&a); pthread_attr_setdetachstate(&a, PTHREAD_CREATE_DETACHED); pthread_create(&t, &a, locked, 0);
   handled_by = tid_of = 0; pthread_create(&t, 0, forever, 0);
   kill(getpid(), SIGUSR1); int got; sigwait(&set, &got); printf("sigwait: %d\n", got);
   pthread_cancel(t); pthread_join(t, 0); pthread_sigmask(SIG_UNBLOCK, &set, 0);

@@ -7,6 +7,7 @@ import { CLD_DUMPED, CLD_EXITED, CLD_KILLED, SA_NOCLDWAIT, SIG_IGN, SIGCHLD } fr
 import { leaveDescriptors } from '../fs/descriptor.ts'
 import { leavePathContext } from '../fs/path.ts'
 import { leaveTerminal } from '../fs/tty-jobs.ts'
+import { exitSemaphores } from '../ipc/semaphores.ts'
 import type { Kernel } from '../kernel.ts'
 import { releaseSpace } from '../mm/space.ts'
 import { BadAddress } from '../mm/user-memory.ts'
@@ -103,9 +104,10 @@ const tellOfExit = (kernel: Kernel, group: ThreadGroup): void => {
   kernel.wake(parent.childChange)
 }
 
-const endGroup = (kernel: Kernel, group: ThreadGroup, leader: Task): void => {
+const endGroup = (kernel: Kernel, group: ThreadGroup, lastStatus: number): void => {
   const { state } = kernel
-  group.exitStatus = group.exiting ? group.exitStatus : leader.exitStatus
+  // Without exit_group the last task to end decides (synchronize_group_exit, since Linux 5.19).
+  if (!group.exiting) group.exitStatus = lastStatus
   group.zombie = true
   disarm(state.timers, group.realTimer)
   deletePosixTimers(kernel, group)
@@ -131,6 +133,7 @@ export const exitTask = (kernel: Kernel, task: Task, status: number): void => {
   disarm(state.timers, task.sleep)
   kernel.outside.observer.onTaskExit(state.cycle, tid, status)
   leaveSpace(kernel, task)
+  exitSemaphores(kernel, task)
   leaveDescriptors(kernel, task)
   leavePathContext(kernel, task)
   addUsage(group.usage, task.usage)
@@ -147,9 +150,7 @@ export const exitTask = (kernel: Kernel, task: Task, status: number): void => {
     afterTaskLeft(kernel, group)
     return
   }
-  const leader = state.tasks.get(group.tgid)
-  if (leader === undefined) throw new Error(`thread group ${group.tgid} has no leader`)
-  endGroup(kernel, group, leader)
+  endGroup(kernel, group, status)
 }
 
 const isFutexWaiter = (memory: unknown): memory is Parameters<typeof removeWaiter>[1] =>

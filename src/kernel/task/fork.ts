@@ -8,6 +8,7 @@ import { RLIMIT_NPROC } from '../abi/resources.ts'
 import { SIG_DFL, SIG_IGN, SIGNAL_COUNT, SS_DISABLE } from '../abi/signals.ts'
 import { copyDescriptors } from '../fs/descriptor.ts'
 import { copyPathContext } from '../fs/path.ts'
+import { undoList } from '../ipc/semaphores.ts'
 import type { Kernel } from '../kernel.ts'
 import { copySpace } from '../mm/space.ts'
 import { BadAddress, USER_END } from '../mm/user-memory.ts'
@@ -27,6 +28,7 @@ export const CSIGNAL = 0xff, CLONE_VM = 0x100, CLONE_FS = 0x200, CLONE_FILES = 0
 /** Bits above 32 of clone3's flags; they have no place in clone's. */
 export const CLONE_CLEAR_SIGHAND_HIGH = 1, CLONE_INTO_CGROUP_HIGH = 2
 const CLONE_NEWTIME = 0x80
+const SCHED_RESET_ON_FORK = 0x4000_0000
 
 export const NAMESPACES = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET
 
@@ -101,6 +103,14 @@ const inherit = (task: Task, child: Task, flags: number): void => {
   child.policy = task.policy
   child.priority = task.priority
   child.nice = task.nice
+  if (has(task.policy, SCHED_RESET_ON_FORK)) {
+    // What was privileged is not passed on (sched(7)).
+    child.policy = task.priority !== 0 ? 0 : task.policy & ~SCHED_RESET_ON_FORK
+    child.priority = 0
+    child.nice = Math.max(task.nice, 0)
+  }
+  child.ioPriority = task.ioPriority
+  child.memoryPolicy = task.memoryPolicy
   child.personality = task.personality
   // A new address space keeps the registration, as it keeps the memory.
   child.rseq = has(flags, CLONE_VM) ? 0 : task.rseq
@@ -157,6 +167,7 @@ export const cloneTask = (kernel: Kernel, task: Task, request: CloneRequest): Ta
   setRegisters(kernel, child, request)
   if (has(flags, CLONE_CHILD_CLEARTID)) child.clearChildTid = request.childTid
   if (has(flags, CLONE_VFORK)) child.vforkParent = task.tid
+  if (has(flags, CLONE_SYSVSEM)) child.semaphoreUndo = undoList(kernel, task)
 
   state.tasks.set(tid, child)
   if (isThread) {
