@@ -2,7 +2,7 @@
 import { CAP_SYS_NICE, CAP_SYS_RESOURCE } from '../abi/capabilities.ts'
 import { EACCES, EINVAL, EPERM, ESRCH } from '../abi/errno.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
-import { RLIMIT_COUNT, RLIMIT_CPU, RLIMIT_NICE, RLIMIT_NOFILE } from '../abi/resources.ts'
+import { RLIMIT_COUNT, RLIMIT_NICE, RLIMIT_NOFILE } from '../abi/resources.ts'
 import type { Kernel } from '../kernel.ts'
 import { hasCapability } from '../task/credentials.ts'
 import { groupUsage, writeUsage } from '../task/rusage.ts'
@@ -34,8 +34,6 @@ const changeLimit = (task: Task, group: ThreadGroup, resource: number, next: [nu
     if (next[0] > next[1]) return -EINVAL
     if (resource === RLIMIT_NOFILE && next[1] > OPEN_FILES_LIMIT) return -EPERM
     if (next[1] > old[1] && !hasCapability(task, CAP_SYS_RESOURCE)) return -EPERM
-    // No CPU time at all means a second.
-    if (resource === RLIMIT_CPU && next[0] === 0) next[0] = 1
     group.limits[resource] = next
   }
   return old
