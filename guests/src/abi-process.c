@@ -146,13 +146,13 @@ static void groups(void) {
   if (child == 0) { execl(self, self, "sleep", (char *)0); _exit(0); }
   usleep(50000); FAILS(setpgid(child, child)); kill(child, SIGKILL); status_of(child);
   /* A stopped orphan gets SIGHUP and SIGCONT. */
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
   child = fork();
   if (child == 0) {
     setsid(); pid_t grand = fork();
     if (grand == 0) { setpgid(0, 0); raise(SIGSTOP); _exit(1); }
     int st; waitpid(grand, &st, WUNTRACED); (void)!write(p[1], &grand, sizeof grand); _exit(0);
   }
-  prctl(PR_SET_CHILD_SUBREAPER, 1);
   status_of(child); pid_t grand; (void)!read(p[0], &grand, sizeof grand);
   printf("stopped orphan: %d\n", status_of(grand));
   child = fork();
