@@ -44,12 +44,12 @@ export const makeSuperblock = (fs: FsState, kind: SuperblockKind, type: string, 
 export const attach = (fs: FsState, on: DirectoryInode, root: DirectoryInode, path: string): void => {
   on.mounted = root
   if (root.parent === root) root.covers = on
-  fs.mounts.push({ path, superblock: root.superblock, root, on, hidden: undefined })
+  fs.mounts.push({ path, superblock: root.superblock, root, on, hidden: undefined, name: '' })
 }
 
 /** Mounts a single file (or link) in the place of a name. */
 export const attachFile = (fs: FsState, parent: DirectoryInode, name: string, inode: Inode, path: string): void => {
-  fs.mounts.push({ path, superblock: inode.superblock, root: inode, on: parent, hidden: parent.entries.get(name) })
+  fs.mounts.push({ path, superblock: inode.superblock, root: inode, on: parent, hidden: parent.entries.get(name), name })
   parent.entries.set(name, inode)
   parent.absent.delete(name)
 }
@@ -173,7 +173,8 @@ export const unmount = (kernel: Kernel, task: Task, target: string, flags: numbe
   if (place.inode === undefined) return -ENOENT
   if (!capable(task.credentials, CAP_SYS_ADMIN)) return -EPERM
   const { fs } = kernel.state
-  const mount = mountAt(fs, place.inode)
+  const { inode } = place
+  const mount = inode.kind === 'directory' ? mountAt(fs, inode) : fs.mounts.findLast(({ on, name }) => on === place.parent && name === place.name)
   if (mount === undefined || mount.root === fs.root) return -EINVAL
   if ((flags & MNT_EXPIRE) !== 0 && (flags & (MNT_FORCE | MNT_DETACH)) !== 0) return -EINVAL
   const { root, on } = mount
@@ -185,12 +186,8 @@ export const unmount = (kernel: Kernel, task: Task, target: string, flags: numbe
     if (root.covers === on) root.covers = undefined
     return 0
   }
-  for (const [name, inode] of on.entries) {
-    if (inode !== root) continue
-    if (mount.hidden === undefined) on.entries.delete(name)
-    else on.entries.set(name, mount.hidden)
-    break
-  }
+  if (mount.hidden === undefined) on.entries.delete(mount.name)
+  else on.entries.set(mount.name, mount.hidden)
   return 0
 }
 

@@ -28,9 +28,9 @@ export const withoutForeignSetGid = (task: Task, parent: DirectoryInode, mode: n
 }
 
 /** Whether something is mounted on the entry. */
-const isMountPoint = (kernel: Kernel, parent: DirectoryInode, inode: Inode): boolean =>
+const isMountPoint = (kernel: Kernel, parent: DirectoryInode, name: string, inode: Inode): boolean =>
   inode.kind === 'directory' ? inode.mounted !== undefined
-    : inode.superblock !== parent.superblock && kernel.state.fs.mounts.some((mount) => mount.root === inode)
+    : kernel.state.fs.mounts.some((mount) => mount.root === inode && mount.on === parent && mount.name === name)
 
 /** The place for a new name: EEXIST if it is taken, ENOENT for `name/` unless a directory is made (filename_create). */
 export const placeForNew = (kernel: Kernel, task: Task, dirfd: number, path: string, isDirectory: boolean): Place | number => {
@@ -38,18 +38,15 @@ export const placeForNew = (kernel: Kernel, task: Task, dirfd: number, path: str
   if (typeof place === 'number') return place
   if (place.last !== 'name') return -EEXIST
   if (place.inode !== undefined) return -EEXIST
-  if (place.slash && !isDirectory) return -ENOENT
+  // /proc knows of no name that is not there yet.
+  if ((place.slash && !isDirectory) || place.parent.node !== undefined) return -ENOENT
   if (place.parent.superblock.readOnly) return -EROFS
   return place
 }
 
 /** Whether the task may add a name (may_create). */
 export const checkCreate = (kernel: Kernel, task: Task, parent: DirectoryInode): number => {
-  if (parent.nlink === 0) return -ENOENT
-  const denied = checkAccess(kernel, task.credentials, parent, MAY_WRITE | MAY_EXEC)
-  if (denied !== 0) return denied
-  // /proc makes its own.
-  return parent.node !== undefined ? -EPERM : 0
+  return parent.nlink === 0 ? -ENOENT : checkAccess(kernel, task.credentials, parent, MAY_WRITE | MAY_EXEC)
 }
 
 /** Adds a new inode under a free name; counts the links of directories. */
@@ -120,7 +117,7 @@ export const removeName = (kernel: Kernel, task: Task, dirfd: number, path: stri
   const denied = checkDelete(kernel, task, parent, inode, false)
   if (denied !== 0) return denied
   if (parent.node !== undefined) return -EPERM
-  if (isMountPoint(kernel, parent, inode)) return -EBUSY
+  if (isMountPoint(kernel, parent, name, inode)) return -EBUSY
   removeEntry(kernel, parent, name)
   dropLink(kernel, inode)
   return 0
@@ -137,7 +134,7 @@ export const removeDirectory = (kernel: Kernel, task: Task, dirfd: number, path:
   if (denied !== 0) return denied
   if (parent.node !== undefined) return -EPERM
   if (inode.kind !== 'directory') return -ENOTDIR
-  if (isMountPoint(kernel, parent, inode)) return -EBUSY
+  if (isMountPoint(kernel, parent, name, inode)) return -EBUSY
   if (!isEmptyDirectory(kernel, task, inode)) return -ENOTEMPTY
   removeEntry(kernel, parent, name)
   parent.nlink--
@@ -233,7 +230,7 @@ export const rename = (
     if (isDirectory && checkAccess(kernel, task.credentials, source, MAY_WRITE) !== 0) return -EACCES
     if (isExchange && target?.kind === 'directory' && checkAccess(kernel, task.credentials, target, MAY_WRITE) !== 0) return -EACCES
   }
-  if (isMountPoint(kernel, from.parent, source) || (target !== undefined && isMountPoint(kernel, to.parent, target))) return -EBUSY
+  if (isMountPoint(kernel, from.parent, from.name, source) || (target !== undefined && isMountPoint(kernel, to.parent, to.name, target))) return -EBUSY
   if (!isExchange && target?.kind === 'directory' && !isEmptyDirectory(kernel, task, target)) return -ENOTEMPTY
 
   if (isExchange && target !== undefined) {

@@ -113,11 +113,11 @@ const openInode = (kernel: Kernel, task: Task, inode: Inode, path: string, flags
 
 /** Makes a regular file in a directory in which that name is free. */
 const createFile = (kernel: Kernel, task: Task, parent: DirectoryInode, name: string, mode: number): FileInode | number => {
+  if (parent.node !== undefined) return -ENOENT
   if (parent.superblock.readOnly) return -EROFS
   if (parent.nlink === 0) return -ENOENT
   const denied = checkAccess(kernel, task.credentials, parent, MAY_WRITE | MAY_EXEC)
   if (denied !== 0) return denied
-  if (parent.node !== undefined) return -EACCES
   const inode = makeInode(kernel, task, parent, mode)
   addEntry(kernel, parent, name, inode)
   return inode
@@ -144,7 +144,6 @@ const openTemporary = (kernel: Kernel, task: Task, place: Place, how: OpenHow): 
 const openPlace = (kernel: Kernel, task: Task, place: Place, how: OpenHow): OpenFile | number => {
   const { flags } = how
   let { inode } = place
-  if ((flags & O_CREAT) !== 0 && place.last === 'name' && place.slash) return -EISDIR
   let isNew = false
   if (inode === undefined) {
     const made = createFile(kernel, task, place.parent, place.name, how.mode)

@@ -5,7 +5,7 @@
  * comes to the directory, and up on '..'.
  */
 import {
-  EACCES, EBADF, ELOOP, EINVAL, ENAMETOOLONG, ENOENT, ENOTDIR, ETXTBSY, EXDEV,
+  EACCES, EBADF, EISDIR, ELOOP, EINVAL, ENAMETOOLONG, ENOENT, ENOTDIR, ETXTBSY, EXDEV,
 } from '../abi/errno.ts'
 import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, MS_NOEXEC, NAME_MAX, PATH_MAX } from '../abi/fcntl.ts'
 import type { Kernel } from '../kernel.ts'
@@ -165,6 +165,8 @@ export const walk = (
       continue
     }
     if (length > NAME_MAX) return -ENAMETOOLONG
+    // What is made by open is no directory, whatever is there.
+    if (slash && (flags & LOOKUP_CREATE) !== 0) return -EISDIR
     const name = rest.slice(at, end)
     const inode = lookupChild(kernel, task, directory, name)
     if (isLast) {

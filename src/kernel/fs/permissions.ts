@@ -52,13 +52,10 @@ export const checkSticky = (kernel: Kernel, credentials: Credentials, directory:
   return credentials.fsuid === inode.uid || credentials.fsuid === directory.uid ? 0 : -EPERM
 }
 
-/** Writing, truncating and chown take away set-id bits (fs/attr.c, setattr_should_drop_suidgid). Returns the mode without them. */
-export const withoutSetId = (mode: number): number => {
-  const group = (mode & (S_ISGID | 0o010)) === (S_ISGID | 0o010) ? S_ISGID : 0
-  return mode & ~(S_ISUID | group)
-}
-
+/** Writing and truncating take away set-id bits (fs/attr.c, setattr_should_drop_suidgid). */
 export const dropSetId = (task: Task, inode: Inode): void => {
-  if (inode.kind !== 'file' || (inode.mode & (S_ISUID | S_ISGID)) === 0 || capable(task.credentials, CAP_FSETID)) return
-  inode.mode = withoutSetId(inode.mode)
+  const { credentials } = task
+  if (inode.kind !== 'file' || (inode.mode & (S_ISUID | S_ISGID)) === 0 || capable(credentials, CAP_FSETID)) return
+  const dropsGroup = (inode.mode & 0o010) !== 0 || !isInGroup(credentials, inode.gid)
+  inode.mode &= ~(dropsGroup ? S_ISUID | S_ISGID : S_ISUID)
 }

@@ -99,9 +99,9 @@ const checkWrite = (kernel: Kernel, task: Task, file: OpenFile, length: number, 
   const seals = inode.seals ?? 0
   if ((seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0) return -EPERM
   if ((seals & F_SEAL_GROW) !== 0 && at + count > inode.size) {
-    // What fits into the file is written.
-    if (at >= inode.size) return -EPERM
-    count = inode.size - at
+    // Pages that are in the file are written, the one that would make it grow is not (shmem_write_begin).
+    count = Math.floor(inode.size / PAGE_SIZE) * PAGE_SIZE - at
+    if (count <= 0) return -EPERM
   }
   allowed.at = at
   allowed.count = count

@@ -100,10 +100,25 @@ const mountFlags = (superblock: Superblock): number => {
     ((flags & MS_NOATIME) !== 0 ? ST_NOATIME : ST_RELATIME) | ((flags & MS_NODIRATIME) !== 0 ? ST_NODIRATIME : 0)
 }
 
-export const writeStatfs = (kernel: Kernel, task: Task, superblock: Superblock, address: number): void => {
+const PIPEFS_MAGIC = 0x5049_5045, SOCKFS_MAGIC = 0x534f_434b, TMPFS_MAGIC = 0x0102_1994
+
+/** What is anonymous here belongs to several internal file systems of Linux. */
+const magicOf = (inode: Inode): number => {
+  const { superblock } = inode
+  if (superblock.kind !== 'anonymous') return superblock.magic
+  switch (inode.kind) {
+    case 'fifo': return PIPEFS_MAGIC
+    case 'socket': return SOCKFS_MAGIC
+    case 'file': return inode.seals === undefined ? superblock.magic : TMPFS_MAGIC
+    default: return superblock.magic
+  }
+}
+
+export const writeStatfs = (kernel: Kernel, task: Task, inode: Inode, address: number): void => {
+  const { superblock } = inode
   scratch.fill(0, 0, STATFS_SIZE)
   const hasStorage = superblock.kind === 'ramfs' || superblock.kind === 'host'
-  put64(0, superblock.magic)
+  put64(0, magicOf(inode))
   put64(8, BLOCK_SIZE)
   if (hasStorage) {
     put64(16, TOTAL_BLOCKS)

@@ -71,14 +71,14 @@ const statfs = (kernel: Kernel, task: Task, args: Args): number => {
   if (typeof path === 'number') return path
   const inode = resolveInode(kernel, task, AT_FDCWD, path, LOOKUP_FOLLOW)
   if (typeof inode === 'number') return inode
-  writeStatfs(kernel, task, inode.superblock, args[1])
+  writeStatfs(kernel, task, inode, args[1])
   return 0
 }
 
 const fstatfs = (kernel: Kernel, task: Task, args: Args): number => {
   const file = getAnyFile(task, int32(args[0]))
   if (file === undefined) return -EBADF
-  writeStatfs(kernel, task, file.inode.superblock, args[1])
+  writeStatfs(kernel, task, file.inode, args[1])
   return 0
 }
 

@@ -117,12 +117,17 @@ const setOwnerEx = (kernel: Kernel, task: Task, file: OpenFile, address: number)
 
 const SEALS_ALL = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | F_SEAL_EXEC
 
+/** Files of a tmpfs have seals, too, but for memfds the one against sealing. */
+const sealsOf = ({ inode }: OpenFile): number =>
+  inode.kind !== 'file' ? -EINVAL : inode.seals ?? (inode.superblock.type === 'tmpfs' ? F_SEAL_SEAL : -EINVAL)
+
 const addSeals = (kernel: Kernel, file: OpenFile, seals: number): number => {
   const { inode } = file
   if (!isWritable(file)) return -EPERM
   if ((seals & ~SEALS_ALL) !== 0) return -EINVAL
-  if (inode.kind !== 'file' || inode.seals === undefined) return -EINVAL
-  if ((inode.seals & F_SEAL_SEAL) !== 0) return -EPERM
+  const current = sealsOf(file)
+  if (current < 0) return current
+  if ((current & F_SEAL_SEAL) !== 0 || inode.kind !== 'file' || inode.seals === undefined) return -EPERM
   if ((seals & F_SEAL_WRITE) !== 0 && (inode.seals & F_SEAL_WRITE) === 0 && isMappedWritable(kernel, inode, VMA_SHARED | VMA_MAYWRITE)) return -EBUSY
   // An executable that can't change needs no more writing (F_SEAL_EXEC).
   const implied = (seals & F_SEAL_EXEC) !== 0 && (inode.mode & 0o111) !== 0 ? F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE : 0
@@ -181,7 +186,7 @@ const fcntl = (kernel: Kernel, task: Task, args: Args): number => {
     case F_SETPIPE_SZ: return file.kind === 'pipe' ? setPipeSize(kernel, task, pipeOf(file), uint32(argument)) : -EBADF
     case F_GETPIPE_SZ: return file.kind === 'pipe' ? pipeSize(pipeOf(file)) : -EBADF
     case F_ADD_SEALS: return addSeals(kernel, file, uint32(argument))
-    case F_GET_SEALS: return file.inode.kind === 'file' && file.inode.seals !== undefined ? file.inode.seals : -EINVAL
+    case F_GET_SEALS: return sealsOf(file)
     case F_GET_RW_HINT: case F_GET_FILE_RW_HINT:
       user.setI64(argument, 0)
       return 0

@@ -165,6 +165,9 @@ const sendfile = (kernel: Kernel, task: Task, args: Args): number => {
 
 const COPY_CHUNK = 1 << 20
 
+/** Whether an offset and a length wrap around as C numbers: a negative offset is a large unsigned one. */
+const overflows = (offset: number, length: number): boolean => offset < 0 ? offset + length >= 0 : offset + length >= 2 ** 63
+
 const copyFileRange = (kernel: Kernel, task: Task, args: Args): number => {
   const user = kernel.user(task)
   const from = getFile(task, int32(args[0]))
@@ -180,8 +183,8 @@ const copyFileRange = (kernel: Kernel, task: Task, args: Args): number => {
   const start = fromOffset ?? from.position
   const target = toOffset ?? to.position
   const length = uint64(args[4])
+  if (overflows(start, length) || overflows(target, length)) return -EOVERFLOW
   if (start < 0 || target < 0) return -EINVAL
-  if (start + length >= 2 ** 63 || target + length >= 2 ** 63) return -EOVERFLOW
   const count = Math.min(length, Math.max(inodeSize(kernel, from.inode) - start, 0), MAX_TRANSFER)
   if (target >= MAX_FILE_SIZE && count > 0) return -EFBIG
   if (from.inode === to.inode && target < start + count && start < target + count) return -EINVAL

@@ -6,7 +6,7 @@ import { CAP_SYS_ADMIN } from '../abi/capabilities.ts'
 import { AT_FDCWD, XATTR_CREATE, XATTR_REPLACE } from '../abi/fcntl.ts'
 import { int32, uint64, uint32 } from '../abi/numbers.ts'
 import { getFile } from '../fs/descriptor.ts'
-import { ensureAttributes, type Inode, now, S_ISVTX } from '../fs/inode.ts'
+import { ensureAttributes, type Inode, now, S_IFDIR, S_IFREG, S_ISVTX, typeBits } from '../fs/inode.ts'
 import { LOOKUP_FOLLOW, readPath, resolveInode } from '../fs/path.ts'
 import { capable, checkAccess, MAY_READ, MAY_WRITE, ownsInode } from '../fs/permissions.ts'
 import type { Kernel } from '../kernel.ts'
@@ -24,14 +24,18 @@ const readName = (kernel: Kernel, task: Task, address: number): string | number 
 const hasAttributes = (inode: Inode): boolean => inode.superblock.kind === 'ramfs' || inode.superblock.kind === 'host' ||
   (inode.superblock.kind === 'anonymous' && inode.kind === 'file' && inode.seals !== undefined)
 
+const SPACES: readonly string[] = ['user', 'trusted', 'security']
+
 /** 0 if the task may use such an attribute of the inode (xattr_permission). */
 const checkName = (kernel: Kernel, task: Task, inode: Inode, name: string, isWrite: boolean): number => {
   const dot = name.indexOf('.')
   const space = dot < 0 ? '' : name.slice(0, dot)
   if (isWrite && inode.superblock.readOnly) return -EROFS
+  if (dot === name.length - 1 && SPACES.includes(space)) return -EINVAL
   if (space === 'trusted') return capable(task.credentials, CAP_SYS_ADMIN) ? 0 : isWrite ? -EPERM : -ENODATA
   if (space === 'user') {
-    if (inode.kind !== 'file' && inode.kind !== 'directory') return isWrite ? -EPERM : -ENODATA
+    const type = typeBits(inode)
+    if (type !== S_IFREG && type !== S_IFDIR) return isWrite ? -EPERM : -ENODATA
     if (inode.kind === 'directory' && isWrite && (inode.mode & S_ISVTX) !== 0 && !ownsInode(kernel, task.credentials, inode)) return -EPERM
     return checkAccess(kernel, task.credentials, inode, isWrite ? MAY_WRITE : MAY_READ)
   }

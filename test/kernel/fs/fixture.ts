@@ -10,6 +10,7 @@ import { makeIpc } from '../../../src/kernel/ipc/ipc-state.ts'
 import { Kernel } from '../../../src/kernel/kernel.ts'
 import { VMA_MAYREAD, VMA_MAYWRITE } from '../../../src/kernel/mm/address-space.ts'
 import { mapRegion } from '../../../src/kernel/mm/map.ts'
+import { makeNet } from '../../../src/kernel/net/net-state.ts'
 import { createSpace } from '../../../src/kernel/mm/space.ts'
 import { BadAddress } from '../../../src/kernel/mm/user-memory.ts'
 import type { HostDirent, HostStat, Outside } from '../../../src/kernel/outside.ts'
@@ -251,6 +252,7 @@ export const makeTestTask = ({ trees = [], ...options }: TestWorld = {}): TestTa
     now: 0, cycle: 0, tasks: new Map(), groups: new Map(), runqueue: [], cpus: [], lastPid: 99, lastSpaceId: 0, zeroFrame: memory.allocate(),
     timers: timerQueue(), futexes: futexTable(), unknownSyscalls: new Set(), consoleInput: waitQueue(), mainPid: 100, mainStatus: undefined,
     mainExitCycle: 0, nextConsolePoll: 0, hostname: 'test', domainname: '', fs: undefined, clocks: makeClocks(0), ipc: makeIpc(), vdso: makeVdso(),
+    net: makeNet(),
   } as unknown as KernelState
   const kernel = new Kernel(config, memory, NO_PROCESSOR, outsideOver(trees), state)
   const fs = setUpFileSystems(kernel)
