@@ -48,7 +48,7 @@ static void basics(void) {
   printf("reset: last %d default %d\n", last, a.sa_handler == SIG_DFL);
 }
 
-static int depth;
+static volatile int depth;
 static void nest(int s) { if (++depth < 3) raise(s); depth += 10; }
 static void nesting(void) {
   struct sigaction a; memset(&a, 0, sizeof a); a.sa_handler = nest;
@@ -152,7 +152,7 @@ static void faults(void) {
   FAULT("int 0x81", __asm__ volatile("int $0x81"));
   FAULT("sse", { unsigned m = 0x1f80 & ~0x200u, old; double one = 1, nil = 0; __asm__ volatile("stmxcsr %0" : "=m"(old));
     __asm__ volatile("ldmxcsr %0" :: "m"(m)); __asm__ volatile("divsd %1, %0" : "+x"(one) : "x"(nil)); });
-  FAULT("trap flag", __asm__ volatile("pushfq; orl $0x100, (%%rsp); popfq; nop" ::: "memory", "cc"));
+  FAULT("trap flag", __asm__ volatile("lea -128(%%rsp), %%rsp; pushfq; orl $0x100, (%%rsp); popfq; nop" ::: "memory", "cc"));
 }
 
 static volatile double keep = 1.5;
@@ -168,7 +168,7 @@ static void state(void) {
   __asm__ volatile(
     "movsd %6, %%xmm5\n fldl %6\n mov %5, %%r12\n std\n stc\n"
     "mov $39, %%eax\n syscall\n mov %%eax, %%edi\n mov $10, %%esi\n mov $62, %%eax\n syscall\n"
-    "pushfq\n pop %4\n cld\n movsd %%xmm5, %0\n fstpl %1\n fnstcw %2\n mov %%r12, %3\n"
+    "lea -128(%%rsp), %%rsp\n pushfq\n pop %4\n lea 128(%%rsp), %%rsp\n cld\n movsd %%xmm5, %0\n fstpl %1\n fnstcw %2\n mov %%r12, %3\n"
     : "=m"(out), "=m"(top), "=m"(cwa), "=&r"(got), "=&r"(flags) : "r"(r12), "m"(keep) : "rax", "rcx", "r11", "rdi", "rsi", "r12", "xmm5", "memory", "cc");
   __asm__ volatile("stmxcsr %0" : "=m"(after));
   printf("kept: %g %g cw %x r12 %lx df %ld cf %ld mxcsr %x\n", out, top, cwa, got, flags >> 10 & 1, flags & 1, after & 0xffc0);
