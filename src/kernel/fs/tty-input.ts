@@ -7,7 +7,9 @@ import {
 import type { Kernel } from '../kernel.ts'
 import { sendToProcessGroup } from '../signal/send.ts'
 import { emit, INPUT_SIZE, type Terminal } from './tty.ts'
-import { echo, echoRaw, isContinuation, isControl } from './tty-output.ts'
+import {
+  echo, echoEraseTab, echoLineStart, echoMoveBack, echoRaw, isContinuation, isControl, isUpper, renderEchoes,
+} from './tty-output.ts'
 
 const BACKSPACE = 8, TAB = 9, NEWLINE = 10, RETURN = 13, SPACE = 32, SLASH = 0x2f, BACKSLASH = 0x5c, CARET = 0x5e
 
@@ -25,9 +27,17 @@ const put = (terminal: Terminal, byte: number): void => {
 const flag = (terminal: Terminal, bit: number): boolean => (terminal.termios.lflag & bit) !== 0
 const inputFlag = (terminal: Terminal, bit: number): boolean => (terminal.termios.iflag & bit) !== 0
 
+/** Linux puts the echo out when so much of it waits, and at the end of what came in. */
+const ECHO_BLOCK = 256
+
+export const flushEchoes = (kernel: Kernel, terminal: Terminal): void => {
+  if (!terminal.stopped && terminal.echoes.length > 0) emit(kernel, terminal, renderEchoes(terminal))
+}
+
 export const startOutput = (kernel: Kernel, terminal: Terminal): void => {
   if (!terminal.stopped) return
   terminal.stopped = false
+  flushEchoes(kernel, terminal)
   kernel.wake(terminal.writable)
   kernel.wake(terminal.masterWritable)
 }
@@ -41,14 +51,14 @@ export const flushInput = (kernel: Kernel, terminal: Terminal): void => {
   kernel.wake(terminal.masterWritable)
 }
 
-const finishErasing = (terminal: Terminal, out: number[]): void => {
+const finishErasing = (terminal: Terminal): void => {
   if (!terminal.erasing) return
-  echoRaw(terminal, SLASH, out)
+  echoRaw(terminal, SLASH)
   terminal.erasing = false
 }
 
 /** Takes the cursor back over a tab: to where the characters before it end. */
-const echoEraseTab = (terminal: Terminal, out: number[]): void => {
+const rubTab = (terminal: Terminal): void => {
   let columns = 0
   let afterTab = false
   for (let at = terminal.head; at !== terminal.canonHead;) {
@@ -60,19 +70,15 @@ const echoEraseTab = (terminal: Terminal, out: number[]): void => {
     if (isControl(byte)) columns += flag(terminal, ECHOCTL) ? 2 : 0
     else if (!isContinuation(terminal, byte)) columns++
   }
-  if (!afterTab) columns += terminal.canonColumn
-  for (let count = 8 - (columns & 7); count > 0; count--) {
-    out.push(BACKSPACE)
-    if (terminal.column > 0) terminal.column--
-  }
+  echoEraseTab(terminal, columns, afterTab)
 }
 
-const echoRubout = (terminal: Terminal, out: number[]): void => {
-  for (const byte of [BACKSPACE, SPACE, BACKSPACE]) echoRaw(terminal, byte, out)
+const echoRubout = (terminal: Terminal): void => {
+  for (const byte of [BACKSPACE, SPACE, BACKSPACE]) echoRaw(terminal, byte)
 }
 
 /** ERASE, WERASE and KILL. */
-const erase = (terminal: Terminal, by: number, out: number[]): void => {
+const erase = (terminal: Terminal, by: number): void => {
   const { cc } = terminal.termios
   if (terminal.head === terminal.canonHead) return
   const kind = by === cc[VERASE] ? 'character' : by === cc[VWERASE] ? 'word' : 'line'
@@ -83,9 +89,9 @@ const erase = (terminal: Terminal, by: number, out: number[]): void => {
     }
     if (!flag(terminal, ECHOK) || !flag(terminal, ECHOKE) || !flag(terminal, ECHOE)) {
       terminal.head = terminal.canonHead
-      finishErasing(terminal, out)
-      echo(terminal, cc[VKILL], out)
-      if (flag(terminal, ECHOK)) echoRaw(terminal, NEWLINE, out)
+      finishErasing(terminal)
+      echo(terminal, cc[VKILL])
+      if (flag(terminal, ECHOK)) echoRaw(terminal, NEWLINE)
       return
     }
   }
@@ -105,39 +111,55 @@ const erase = (terminal: Terminal, by: number, out: number[]): void => {
     if (flag(terminal, ECHO)) {
       if (flag(terminal, ECHOPRT)) {
         if (!terminal.erasing) {
-          echoRaw(terminal, BACKSLASH, out)
+          echoRaw(terminal, BACKSLASH)
           terminal.erasing = true
         }
-        echo(terminal, byte, out)
-        for (let at = head + 1; at < end; at++) out.push(terminal.input[at % INPUT_SIZE])
-      } else if (kind === 'character' && !flag(terminal, ECHOE)) echo(terminal, cc[VERASE], out)
-      else if (byte === TAB) echoEraseTab(terminal, out)
+        echo(terminal, byte)
+        for (let at = head + 1; at < end; at++) {
+          echoRaw(terminal, terminal.input[at % INPUT_SIZE])
+          echoMoveBack(terminal)
+        }
+      } else if (kind === 'character' && !flag(terminal, ECHOE)) echo(terminal, cc[VERASE])
+      else if (byte === TAB) rubTab(terminal)
       else {
-        if (isControl(byte) && flag(terminal, ECHOCTL)) echoRubout(terminal, out)
-        if (!isControl(byte) || flag(terminal, ECHOCTL)) echoRubout(terminal, out)
+        if (isControl(byte) && flag(terminal, ECHOCTL)) echoRubout(terminal)
+        if (!isControl(byte) || flag(terminal, ECHOCTL)) echoRubout(terminal)
       }
     }
     if (kind === 'character') break
   }
-  if (terminal.head === terminal.canonHead && flag(terminal, ECHO)) finishErasing(terminal, out)
+  if (terminal.head === terminal.canonHead && flag(terminal, ECHO)) finishErasing(terminal)
 }
 
-const signalForeground = (kernel: Kernel, terminal: Terminal, signal: number, byte: number, out: number[]): void => {
+/** Output of what came in together with the signal's character has not reached the other side yet: it is flushed, too. */
+const dropFreshOutput = (terminal: Terminal): void => {
+  const { output } = terminal
+  while (terminal.outputBytes > terminal.settledBytes) {
+    const last = output[output.length - 1]
+    const excess = Math.min(terminal.outputBytes - terminal.settledBytes, last.length)
+    if (excess === last.length) output.pop()
+    else output[output.length - 1] = last.subarray(0, last.length - excess)
+    terminal.outputBytes -= excess
+  }
+}
+
+const signalForeground = (kernel: Kernel, terminal: Terminal, signal: number, byte: number): void => {
   if (terminal.foreground !== 0) sendToProcessGroup(kernel, terminal.foreground, signal)
   if (!flag(terminal, NOFLSH)) {
-    out.length = 0
+    terminal.echoes.length = 0
+    dropFreshOutput(terminal)
     terminal.tail = terminal.canonHead = terminal.head
     terminal.marks.fill(0)
     terminal.erasing = terminal.literalNext = false
   }
   if (inputFlag(terminal, IXON)) startOutput(kernel, terminal)
-  if (flag(terminal, ECHO)) echo(terminal, byte, out)
+  if (flag(terminal, ECHO)) echo(terminal, byte)
 }
 
-const echoTyped = (terminal: Terminal, byte: number, out: number[]): void => {
-  finishErasing(terminal, out)
-  if (terminal.canonHead === terminal.head) terminal.canonColumn = terminal.column
-  echo(terminal, byte, out)
+const echoTyped = (terminal: Terminal, byte: number): void => {
+  finishErasing(terminal)
+  if (terminal.canonHead === terminal.head) echoLineStart(terminal)
+  echo(terminal, byte)
 }
 
 const putTyped = (terminal: Terminal, byte: number): void => {
@@ -154,34 +176,34 @@ const endLine = (kernel: Kernel, terminal: Terminal, byte: number): void => {
 }
 
 /** A byte in canonical mode that edits or ends the line; false: an ordinary one. */
-const receiveCanonical = (kernel: Kernel, terminal: Terminal, byte: number, out: number[]): boolean => {
+const receiveCanonical = (kernel: Kernel, terminal: Terminal, byte: number): boolean => {
   const { cc } = terminal.termios
   const extended = flag(terminal, IEXTEN)
   const echoes = flag(terminal, ECHO)
   if (byte === cc[VERASE] || byte === cc[VKILL] || (byte === cc[VWERASE] && extended)) {
-    erase(terminal, byte, out)
+    erase(terminal, byte)
     return true
   }
   if (byte === cc[VLNEXT] && extended) {
     terminal.literalNext = true
     if (echoes) {
-      finishErasing(terminal, out)
+      finishErasing(terminal)
       if (flag(terminal, ECHOCTL)) {
-        echoRaw(terminal, CARET, out)
-        echoRaw(terminal, BACKSPACE, out)
+        echoRaw(terminal, CARET)
+        echoRaw(terminal, BACKSPACE)
       }
     }
     return true
   }
   if (byte === cc[VREPRINT] && echoes && extended) {
-    finishErasing(terminal, out)
-    echo(terminal, byte, out)
-    echoRaw(terminal, NEWLINE, out)
-    for (let at = terminal.canonHead; at !== terminal.head; at++) echo(terminal, terminal.input[at % INPUT_SIZE], out)
+    finishErasing(terminal)
+    echo(terminal, byte)
+    echoRaw(terminal, NEWLINE)
+    for (let at = terminal.canonHead; at !== terminal.head; at++) echo(terminal, terminal.input[at % INPUT_SIZE])
     return true
   }
   if (byte === NEWLINE) {
-    if (echoes || flag(terminal, ECHONL)) echoRaw(terminal, NEWLINE, out)
+    if (echoes || flag(terminal, ECHONL)) echoRaw(terminal, NEWLINE)
     endLine(kernel, terminal, byte)
     return true
   }
@@ -191,8 +213,8 @@ const receiveCanonical = (kernel: Kernel, terminal: Terminal, byte: number, out:
   }
   if (byte === cc[VEOL] || (byte === cc[VEOL2] && extended)) {
     if (echoes) {
-      if (terminal.canonHead === terminal.head) terminal.canonColumn = terminal.column
-      echo(terminal, byte, out)
+      if (terminal.canonHead === terminal.head) echoLineStart(terminal)
+      echo(terminal, byte)
     }
     if (byte === 0xff && inputFlag(terminal, PARMRK)) put(terminal, byte)
     endLine(kernel, terminal, byte)
@@ -201,18 +223,18 @@ const receiveCanonical = (kernel: Kernel, terminal: Terminal, byte: number, out:
   return false
 }
 
-const receiveByte = (kernel: Kernel, terminal: Terminal, input: number, out: number[]): void => {
+const receiveByte = (kernel: Kernel, terminal: Terminal, input: number): void => {
   const { iflag, lflag, cc } = terminal.termios
   let byte = input
   if (terminal.literalNext) {
     terminal.literalNext = false
     if ((iflag & ISTRIP) !== 0) byte &= 0x7f
-    if ((lflag & ECHO) !== 0) echoTyped(terminal, byte, out)
+    if ((lflag & ECHO) !== 0) echoTyped(terminal, byte)
     putTyped(terminal, byte)
     return
   }
   if ((iflag & ISTRIP) !== 0) byte &= 0x7f
-  if ((iflag & IUCLC) !== 0 && (lflag & IEXTEN) !== 0 && byte >= 65 && byte <= 90) byte += 32
+  if ((iflag & IUCLC) !== 0 && (lflag & IEXTEN) !== 0 && isUpper(byte)) byte += 32
   if ((lflag & EXTPROC) !== 0) {
     put(terminal, byte)
     return
@@ -222,6 +244,7 @@ const receiveByte = (kernel: Kernel, terminal: Terminal, input: number, out: num
     if ((iflag & IXON) !== 0) {
       if (byte === cc[VSTART]) {
         startOutput(kernel, terminal)
+        flushEchoes(kernel, terminal)
         return
       }
       if (byte === cc[VSTOP]) {
@@ -232,7 +255,7 @@ const receiveByte = (kernel: Kernel, terminal: Terminal, input: number, out: num
     if ((lflag & ISIG) !== 0) {
       const signal = byte === cc[VINTR] ? SIGINT : byte === cc[VQUIT] ? SIGQUIT : byte === cc[VSUSP] ? SIGTSTP : 0
       if (signal !== 0) {
-        signalForeground(kernel, terminal, signal, byte, out)
+        signalForeground(kernel, terminal, signal, byte)
         return
       }
     }
@@ -241,13 +264,14 @@ const receiveByte = (kernel: Kernel, terminal: Terminal, input: number, out: num
       if ((iflag & IGNCR) !== 0) return
       if ((iflag & ICRNL) !== 0) byte = NEWLINE
     } else if (byte === NEWLINE && (iflag & INLCR) !== 0) byte = RETURN
-    if ((lflag & ICANON) !== 0 && receiveCanonical(kernel, terminal, byte, out)) return
+    if ((lflag & ICANON) !== 0 && receiveCanonical(kernel, terminal, byte)) return
   }
   if ((lflag & ECHO) !== 0) {
-    if (byte === NEWLINE) {
-      finishErasing(terminal, out)
-      echoRaw(terminal, NEWLINE, out)
-    } else echoTyped(terminal, byte, out)
+    // Only a newline that was a return: others are ordinary characters in raw mode.
+    if (byte === NEWLINE && input !== NEWLINE) {
+      finishErasing(terminal)
+      echoRaw(terminal, NEWLINE)
+    } else echoTyped(terminal, byte)
   }
   putTyped(terminal, byte)
 }
@@ -267,12 +291,15 @@ const makeRoom = (terminal: Terminal): number => {
 export const feed = (kernel: Kernel, terminal: Terminal): void => {
   const { backlog } = terminal
   if (backlog.length === 0) return
+  terminal.settledBytes = terminal.outputBytes
   while (backlog.length > 0) {
-    const out: number[] = []
     const chunk = backlog[0]
     let taken = 0
-    while (taken < chunk.length && makeRoom(terminal) > 0) receiveByte(kernel, terminal, chunk[taken++], out)
-    emit(kernel, terminal, Uint8Array.from(out))
+    while (taken < chunk.length && makeRoom(terminal) > 0) {
+      receiveByte(kernel, terminal, chunk[taken++])
+      if (terminal.echoes.length >= ECHO_BLOCK) flushEchoes(kernel, terminal)
+    }
+    flushEchoes(kernel, terminal)
     if (backlog[0] !== chunk) continue
     if (taken < chunk.length) {
       backlog[0] = chunk.subarray(taken)

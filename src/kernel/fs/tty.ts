@@ -23,7 +23,7 @@ import {
 import { endWrite, rememberWritten, writtenSoFar } from './progress.ts'
 import { masterOperations, PTY_ROOM, releaseSlave } from './pty.ts'
 import { checkJobControl } from './tty-jobs.ts'
-import { feed } from './tty-input.ts'
+import { feed, flushEchoes } from './tty-input.ts'
 import { terminalIoctl } from './tty-ioctl.ts'
 import { process as processOutput } from './tty-output.ts'
 
@@ -72,6 +72,8 @@ export interface Terminal {
   /** Cursor column, and that at which the line being typed started. */
   column: number
   canonColumn: number
+  /** Echo that waits to be put out (tty-output.ts). */
+  readonly echoes: number[]
   /** ^S: no output. */
   stopped: boolean
   exclusive: boolean
@@ -81,6 +83,8 @@ export interface Terminal {
   /** Of a pty: what the master has not read yet. */
   readonly output: Uint8Array[]
   outputBytes: number
+  /** Those that were there before the input that is being processed came. */
+  settledBytes: number
   readonly masterReadable: WaitQueue
   readonly masterWritable: WaitQueue
   /** Open descriptions of the slave, and of the master. */
@@ -112,8 +116,8 @@ export const makeTerminal = (number: number, rdev: number): Terminal => ({
   kind: 'terminal', number, rdev, termios: standardTermios(), window: { rows: 0, columns: 0, width: 0, height: 0 },
   session: 0, foreground: 0,
   input: new Uint8Array(INPUT_SIZE), marks: new Uint8Array(INPUT_SIZE), head: 0, canonHead: 0, tail: 0, backlog: [],
-  inputEnded: false, literalNext: false, erasing: false, column: 0, canonColumn: 0, stopped: false, exclusive: false,
-  readable: waitQueue(), writable: waitQueue(), output: [], outputBytes: 0, masterReadable: waitQueue(),
+  inputEnded: false, literalNext: false, erasing: false, column: 0, canonColumn: 0, echoes: [], stopped: false, exclusive: false,
+  readable: waitQueue(), writable: waitQueue(), output: [], outputBytes: 0, settledBytes: 0, masterReadable: waitQueue(),
   masterWritable: waitQueue(), slaves: 0, masters: 0, slaveClosed: false, locked: true, packet: false, hangups: 0,
 })
 
@@ -251,6 +255,7 @@ const write = (kernel: Kernel, task: Task, file: OpenFile, bytes: Uint8Array): n
     if (refused < 0) return refused
   }
   if (terminal.number >= 0 && terminal.masters === 0) return -EIO
+  flushEchoes(kernel, terminal)
   let done = writtenSoFar(task)
   const count = Math.min(bytes.length - done, outputRoom(terminal))
   if (count > 0) {
