@@ -60,6 +60,8 @@ export const EXIT_RECORD = 0x1818
 /** Cycle count at the start of the slice (f64) and the budget given then (i32): what RDTSC reads. */
 export const SLICE_CYCLE = 0x1820
 export const SLICE_BUDGET = 0x1828
+/** Not zero if translations were dropped since the engine last began: a repeated instruction then looks whether it is still there. */
+export const CODE_CHANGED = 0x182c
 /** Accesses that cross a page go through these 64 bytes. */
 export const BOUNCE = 0x1900
 export const BOUNCE_SIZE = 0x80
@@ -72,7 +74,7 @@ export const STEP_RECORDS = 0x1c00
 export const TLB_ENTRIES = 1024
 export const TLB_READ = 0x4000
 export const TLB_WRITE = 0x8000
-/** Jump cache: 4096 entries of 16 bytes: i64 rip (−1: empty), i32 record. */
+/** Jump cache: 4096 entries of 16 bytes: i64 rip (not canonical: empty), i32 record. */
 export const JUMP_CACHE = 0x10000
 export const JUMP_CACHE_ENTRIES = 4096
 /** Constant tables for semantics: data segments of the tier-0 module. */

@@ -44,10 +44,11 @@ export class Interpreter implements Processor {
   #bounceSecond = 0
   #bounceSecondLength = 0
 
-  constructor(memory: PhysicalMemory, module: WebAssembly.Module, manifest: Tier0Manifest) {
+  /** @param arenaEnd translations fill the memory from RECORD_ARENA to here; tests make it small */
+  constructor(memory: PhysicalMemory, module: WebAssembly.Module, manifest: Tier0Manifest, arenaEnd = layout.RECORD_ARENA_END) {
     this.memory = memory
     this.cpu = new CpuState(memory)
-    this.#translator = new Translator(memory, manifest)
+    this.#translator = new Translator(memory, manifest, arenaEnd)
     this.#translator.onReset = () => { this.#forgetCode() }
     memory.onCodeWrite = (frame) => { this.#dropCode(frame) }
     const instance = new WebAssembly.Instance(module, {
@@ -119,7 +120,10 @@ export class Interpreter implements Processor {
     for (;;) {
       const { memory } = this
       try {
-        if ((memory.u32[layout.FLAG_OTHER >> 2] & layout.TF) !== 0) {
+        if (this.#isSingleStepped()) {
+          // A repeated instruction traps after each iteration (Intel SDM volume 3, 18.3.1.4).
+          this.#withheld += memory.i32[layout.BUDGET >> 2] - 1
+          memory.i32[layout.BUDGET >> 2] = 1
           const reason = this.#step()
           if (reason === EXIT_SYSCALL) return EXIT_SYSCALL
           if (reason === EXIT_FAULT) return this.#trapped()
@@ -130,6 +134,7 @@ export class Interpreter implements Processor {
         }
         const rip = layout.RIP >> 2
         const at = this.#lookup(memory.i32[rip], memory.i32[rip + 1])
+        this.memory.i32[layout.CODE_CHANGED >> 2] = 0
         this.#run(at)
       } catch (error) {
         if (error === GUEST_FAULT) return EXIT_FAULT
@@ -141,7 +146,7 @@ export class Interpreter implements Processor {
       if (this.#requested) return EXIT_REQUESTED
       if (reason === EXIT_BUDGET) {
         try {
-          while (this.memory.i32[layout.BUDGET >> 2] > 0) {
+          while (this.memory.i32[layout.BUDGET >> 2] > 0 && !this.#isSingleStepped()) {
             const stepped = this.#step()
             if (stepped === EXIT_SYSCALL) return EXIT_SYSCALL
             if (stepped === EXIT_FAULT) return this.#trapped()
@@ -151,11 +156,12 @@ export class Interpreter implements Processor {
           if (error === GUEST_FAULT) return EXIT_FAULT
           throw error
         }
-        return EXIT_BUDGET
       }
       if (this.memory.i32[layout.BUDGET >> 2] <= 0) return EXIT_BUDGET
     }
   }
+
+  #isSingleStepped(): boolean { return (this.memory.u32[layout.FLAG_OTHER >> 2] & layout.TF) !== 0 }
 
   /** A trap (#BP and the like): the instruction is complete, rip is behind it. */
   #trapped(): ExitReason {
@@ -172,15 +178,28 @@ export class Interpreter implements Processor {
     const high = memory.u32[(layout.RIP >> 2) + 1]
     const page = this.#codePageNumber(low, high)
     const frame = this.#frameForFetch(page)
-    const at = this.#translator.single(page, frame, low & layout.PAGE_MASK, () => this.#nextFrame(page))
+    const at = this.#translator.single(page, frame, low & layout.PAGE_MASK, () => {
+      const next = this.#nextFrame(page)
+      if (next !== NO_FRAME) this.#watchCode(next)
+      return next
+    })
     if (at === 0) this.#fetchFault(page + 1, (page + 1) * layout.PAGE_SIZE)
+    this.#watchCode(frame)
     this.memory.i32[layout.BUDGET >> 2]--
+    this.memory.i32[layout.CODE_CHANGED >> 2] = 0
     this.memory.u32[layout.EXIT_REASON >> 2] = 0
     this.#run(at)
     return this.memory.u32[layout.EXIT_REASON >> 2]
   }
 
   // ——— Code ———
+
+  /** Makes writes to a frame known. */
+  #watchCode(frame: number): void {
+    if ((this.memory.flags(frame) & FRAME_CODE) !== 0) return
+    this.memory.markCode(frame)
+    this.#emptyTlbOf(layout.TLB_WRITE)
+  }
 
   #codePageNumber(low: number, high: number): number {
     const page = (high >>> 0) * (TWO_32 / layout.PAGE_SIZE) + (low >>> layout.PAGE_SHIFT)
@@ -254,6 +273,7 @@ export class Interpreter implements Processor {
   }
 
   #dropCode(frame: number): void {
+    this.memory.i32[layout.CODE_CHANGED >> 2] = 1
     this.#translator.dropFrame(frame)
     this.memory.clearFlag(frame, FRAME_CODE)
     for (const [page, codePage] of this.#codePages) if (!codePage.valid) this.#codePages.delete(page)
@@ -265,8 +285,9 @@ export class Interpreter implements Processor {
     this.#emptyJumpCache()
   }
 
+  /** With a rip that can't be one: −1 can. */
   #emptyJumpCache(): void {
-    this.memory.u8.fill(0xff, layout.JUMP_CACHE, layout.JUMP_CACHE + layout.JUMP_CACHE_ENTRIES * 16)
+    this.memory.u8.fill(0x80, layout.JUMP_CACHE, layout.JUMP_CACHE + layout.JUMP_CACHE_ENTRIES * 16)
   }
 
   // ——— Memory ———

@@ -244,7 +244,9 @@ export class Tier0Emitter extends Emitter {
   takeCycle(): Expr {
     const { f } = this
     const budget = f.let(i32.load(ZERO_ADDRESS, layout.BUDGET))
-    return f.ifValue('i32', i32.gtS(budget, i32.const(0)), () => {
+    // After a change of code, perhaps of this very instruction, it is fetched again, as if the budget had been used up here.
+    const unchanged = i32.eqz(i32.load(ZERO_ADDRESS, layout.CODE_CHANGED))
+    return f.ifValue('i32', i32.and(i32.gtS(budget, i32.const(0)), unchanged), () => {
       f.i32Store(ZERO_ADDRESS, layout.BUDGET, i32.sub(budget, i32.const(1)))
       return i32.const(1)
     }, () => i32.const(0))
@@ -269,7 +271,7 @@ export class Tier0Emitter extends Emitter {
 
   exitIncomplete(): void {
     this.f.i64Store(ZERO_ADDRESS, layout.RIP, this.rip())
-    this.f.i32Store(ZERO_ADDRESS, layout.EXIT_REASON, i32.const(1))
+    this.f.i32Store(ZERO_ADDRESS, layout.EXIT_REASON, i32.leS(i32.load(ZERO_ADDRESS, layout.BUDGET), i32.const(0)))
     this.leave()
   }
 

@@ -50,6 +50,7 @@ export class Translator {
   readonly #byFrame = new Map<number, CodePage[]>()
   /** Blocks of one page-crossing instruction, by rip and the two frames. */
   readonly #crossing = new Map<string, number>()
+  readonly #arenaEnd: number
   #top = layout.RECORD_ARENA
   /** Counts emptyings of the arena: a record from an earlier generation must not be touched. */
   generation = 0
@@ -57,8 +58,9 @@ export class Translator {
   /** Called when translations were dropped all at once. */
   onReset: () => void = () => {}
 
-  constructor(memory: PhysicalMemory, manifest: Tier0Manifest) {
+  constructor(memory: PhysicalMemory, manifest: Tier0Manifest, arenaEnd: number) {
     this.#memory = memory
+    this.#arenaEnd = arenaEnd
     manifest.handlers.forEach((name, index) => this.#handlers.set(name, index))
     const engine = (name: string): number => {
       const index = this.#handlers.get(name)
@@ -124,7 +126,7 @@ export class Translator {
   block(codePage: CodePage, offset: number, second: () => number): number {
     const known = codePage.entries[offset]
     if (known !== 0) return known
-    if (this.#top + MAX_RECORDS_PER_BLOCK * record.RECORD_SIZE > layout.RECORD_ARENA_END) {
+    if (this.#top + MAX_RECORDS_PER_BLOCK * record.RECORD_SIZE > this.#arenaEnd) {
       this.reset()
       // The page object is no longer listed: list it again, empty.
       codePage.entries.fill(0)

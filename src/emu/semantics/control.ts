@@ -47,7 +47,12 @@ export const CONTROL: Family = {
   },
   call_indirect: (e) => {
     const target = e.read(0)
-    e.checkCanonical(target)
+    // That the push can be done comes first.
+    const isCanonical = e.isCanonical(target)
+    e.f.if(i32.eqz(isCanonical), () => {
+      e.probeWrite(e.f.let(i64.sub(e.gpr(RSP), i64.const(8))), 8)
+      e.fault(13, i32.const(0))
+    })
     pushReturn(e)
     e.jump(target)
   },

@@ -204,7 +204,7 @@ export abstract class Emitter {
   abstract takeCycles(wanted: Expr): Expr
   /** Host address (i32) of a byte if the soft TLB has its page for this access, else 0; never faults. Good to the end of the page. */
   abstract hostIfCached(address: Expr, write: boolean): Expr
-  /** Leaves before the instruction is complete: rip stays on it, as when REP is interrupted. */
+  /** Leaves before the instruction is complete, for want of a cycle: rip stays on it, as when REP is interrupted. */
   abstract exitIncomplete(): void
   /** The cycle counter, i64, exact only in instructions that end a block. */
   abstract cycle(): Expr
@@ -237,8 +237,10 @@ export abstract class Emitter {
 
   /** #GP(0) at this instruction if an address that it is to go to is not canonical. */
   checkCanonical(target: Expr): void {
-    this.faultIf(i64.ne(i64.shrS(i64.shl(target, i64.const(16)), i64.const(16)), target), 13)
+    this.faultIf(i32.eqz(this.isCanonical(target)), 13)
   }
+
+  isCanonical(address: Expr): Expr { return i64.eq(i64.shrS(i64.shl(address, i64.const(16)), i64.const(16)), address) }
 
   // ——— Arithmetic helpers ———
 

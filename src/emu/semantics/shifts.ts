@@ -89,7 +89,7 @@ const rotateCarry = (left: boolean): Semantics => (e) => {
 /**
  * SHLD and SHRD. What is undefined is as on AMD processors: AF is set; OF for counts above 1 compares the result's sign
  * with CF (SHLD) or with the bit below it (SHRD), which is the same as a change of sign for 1; 16-bit operands take
- * counts above 16 as if the source were there twice, with CF clear, and OF for SHLD.
+ * counts above 16 as if the source were there twice, with CF clear; OF of SHLD is CF from 16 on.
  */
 const doubleShift = (left: boolean): Semantics => (e) => {
   const count = countOf(e, 2)
@@ -118,8 +118,9 @@ const doubleShift = (left: boolean): Semantics => (e) => {
     let cf = i32.wrap(i64.and(i64.shrU(from, at), i64.const(1)))
     const within = e.size === 2 ? f.let(i64.leU(count, i64.const(16))) : undefined
     cf = f.let(within === undefined ? cf : i32.and(cf, within))
-    let of = i32.xor(bit(result as Expr, e.bits - 1), left ? cf : bit(result as Expr, e.bits - 2))
-    if (left && within !== undefined) of = i32.and(of, within)
+    let sign = bit(result as Expr, e.bits - 1)
+    if (left && e.size === 2) sign = i32.and(sign, i64.ltU(count, i64.const(16)))
+    const of = i32.xor(sign, left ? cf : bit(result as Expr, e.bits - 2))
     e.setFlags(result as Expr, i32.or(i32.or(cf, i32.const(AF)), place(of, 11)))
   })
 }

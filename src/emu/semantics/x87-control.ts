@@ -181,14 +181,20 @@ const loadImage = (e: Emitter, bytes: number, unit: 2 | 8): void => {
   })
 }
 
-/** All of an image must be there before anything happens. Which byte a fault reports is as on AMD processors: the first or else the last, the other way round for FXSAVE and FXRSTOR. */
+/**
+ * All of an image must be there before anything happens. Which byte a fault reports is as on AMD processors: of the first
+ * word, else the last one; the other way round for FXSAVE and FXRSTOR.
+ */
 const probeImage = (e: Emitter, bytes: number, write: boolean): void => {
   const address = e.address(0)
   const last = e.f.let(i64.add(address, i64.const(bytes - 1)))
-  for (const at of bytes === FXSAVE_SIZE ? [last, address] : [address, last]) {
-    if (write) e.probeWrite(at, 1)
-    else e.load(at, 1)
+  const probe = (at: Expr, size: number): void => {
+    if (write) e.probeWrite(at, size)
+    else e.load(at, size)
   }
+  if (bytes === FXSAVE_SIZE) probe(last, 1)
+  probe(address, e.size === 2 ? 2 : 4)
+  if (bytes !== FXSAVE_SIZE) probe(last, 1)
 }
 
 /** Bytes of an environment; 66 makes it that of 16-bit mode. */

@@ -32,7 +32,9 @@ const load80 = (e: Emitter): { low: Expr, high: Expr } => {
 
 const store80 = (e: Emitter, low: Expr, high: Expr): void => {
   const address = e.address(0)
-  e.probeWrite(address, 10)
+  // In two parts, which shows at the end of user space.
+  e.probeWrite(address, 8)
+  e.probeWrite(e.f.let(i64.add(address, i64.const(8))), 2)
   e.store(address, 8, low)
   e.store(e.f.let(i64.add(address, i64.const(8))), 2, high)
 }

@@ -56,7 +56,7 @@ export class Campaign {
       let found: string[]
       try {
         const ours = this.#ours(tests[i], turn)
-        const reason = notComparable(results[i], ours)
+        const reason = notComparable(tests[i], results[i], ours)
         if (reason !== undefined) {
           this.coverage.skipped.set(reason, (this.coverage.skipped.get(reason) ?? 0) + 1)
           continue
@@ -84,7 +84,7 @@ export class Campaign {
     const [oracle] = await this.oracle.run([test])
     try {
       const ours = this.#ours(test, turn)
-      return notComparable(oracle, ours) === undefined ? differences(test, oracle, ours) : []
+      return notComparable(test, oracle, ours) === undefined ? differences(test, oracle, ours) : []
     } catch (error) {
       return [(error as Error).message]
     }

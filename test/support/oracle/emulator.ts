@@ -41,12 +41,12 @@ export class TableMmu implements Mmu {
 let module: { module: WebAssembly.Module, manifest: ReturnType<typeof generateTier0>['manifest'] } | undefined
 
 /** A processor made from the sources as they are, whatever dist/ holds. */
-export const makeProcessor = (memory = new PhysicalMemory()): Interpreter => {
+export const makeProcessor = (memory = new PhysicalMemory(), arenaEnd?: number): Interpreter => {
   if (module === undefined) {
     const { wasm, manifest } = generateTier0()
     module = { module: new WebAssembly.Module(wasm), manifest }
   }
-  return new Interpreter(memory, module.module, module.manifest)
+  return new Interpreter(memory, module.module, module.manifest, arenaEnd)
 }
 
 /** Full tag (00 valid, 01 zero, 10 special, 11 empty) of an 80-bit value that is not empty (Intel SDM volume 1, 8.1.7). */
@@ -124,8 +124,9 @@ export class Emulator {
   /** Frames of the regions' pages, the content before any patch, and what the pages hold at the start of the case. */
   readonly #frames: { address: number, frame: number, pristine: Uint32Array, image: Uint32Array }[] = []
 
-  constructor() {
-    this.processor = makeProcessor()
+  /** @param arenaEnd see `Interpreter` */
+  constructor(arenaEnd?: number) {
+    this.processor = makeProcessor(new PhysicalMemory(), arenaEnd)
     const { memory } = this.processor
     for (const region of REGIONS) {
       const content = initialContent(region)

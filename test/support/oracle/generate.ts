@@ -4,7 +4,7 @@ import type { Row } from '../../../src/emu/decode/rows.ts'
 import { ALL_ROWS } from '../../../src/emu/decode/tables/index.ts'
 import { type Encoded, IMMEDIATE, INSTRUCTION_WORDS, MEMORY, MODRM, MORE, TARGET, encode, type Registers } from './encode.ts'
 import { CODE, CODE_END, type Case, DATA, PAGE, type Patch, STATE_FS, STATE_FX, STATE_GS, STATE_RFLAGS, STATE_RIP, STATE_SIZE } from './machine.ts'
-import { EXCLUDED_ROWS, UNCOMPARED_MEMORY } from './exclusions.ts'
+import { EXCLUDED_ROWS, INEXACT_ROWS } from './exclusions.ts'
 import { FX_RECIPES, integer, mxcsr, putFxsave, putInteger, putVector, rflags, target } from './values.ts'
 
 /** Numbers that stand for a case: each, taken smaller, makes it simpler. */
@@ -113,13 +113,16 @@ export interface Built extends Case {
   readonly code: Uint8Array
   readonly start: number
   readonly rows: readonly Row[]
-  /** Memory that is not compared: [address, bytes]. */
-  readonly masked: readonly (readonly [address: number, bytes: number])[]
+  /** Addresses of the instructions. */
+  readonly addresses: readonly number[]
 }
 
 /** The case that a recipe stands for. */
-export const build = (recipe: Recipe): Built => {
-  const rows = recipe.instructions.map(({ row }) => ROWS[row % ROWS.length])
+export const build = (whole: Recipe): Built => {
+  const isInexact = (row: number): boolean => INEXACT_ROWS.has(ROWS[row].name)
+  const [head, ...rest] = whole.instructions
+  const recipe = { ...whole, instructions: isInexact(head.row) ? [head] : [head, ...rest.filter(({ row }) => !isInexact(row))] }
+  const rows = recipe.instructions.map(({ row }) => ROWS[row])
   const registers = initialRegisters(recipe, rows)
   // Lengths do not depend on where the code is, but for what reaches which target: encode once to know them, and again.
   const attempt = (start: number): { list: Encoded[], at: number[] } => {
@@ -141,7 +144,6 @@ export const build = (recipe: Recipe): Built => {
   const { list, at: addresses } = attempt(start)
 
   const patches: Patch[] = []
-  const masked: (readonly [number, number])[] = []
   list.forEach((encoded, i) => {
     const row = rows[i]
     const { words } = recipe.instructions[i]
@@ -157,7 +159,6 @@ export const build = (recipe: Recipe): Built => {
       registers.claimed[encoded.register] = true
     }
     if (content !== undefined && where !== undefined && where < 0x8000_0000n) patches.push({ address: Number(where), bytes: content })
-    if (encoded.memory !== undefined) for (const [offset, bytes] of UNCOMPARED_MEMORY.get(row.name) ?? []) masked.push([Number(encoded.memory) + offset, bytes])
     if (encoded.branch !== undefined) {
       const { at, size } = encoded.branch
       const r = words[IMMEDIATE] >>> 6
@@ -179,5 +180,5 @@ export const build = (recipe: Recipe): Built => {
   view.setBigUint64(STATE_FS, registers.fs, true)
   view.setBigUint64(STATE_GS, registers.gs, true)
   putFxsave(view, STATE_FX, recipe.state, 18)
-  return { state, patches, code, start, rows, masked }
+  return { state, patches, code, start, rows, addresses }
 }
