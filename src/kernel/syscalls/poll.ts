@@ -23,6 +23,7 @@ interface PollMemory {
 }
 
 const POLLFD_SIZE = 8
+const POLL = 7
 
 /** Milliseconds; negative: for ever. */
 const millisecondDeadline = (kernel: Kernel, timeout: number): number =>
@@ -68,25 +69,13 @@ const remember = (task: Task, deadline: number): void => {
   if (task.syscall !== undefined) task.syscall.memory = { kind: 'poll', deadline } satisfies PollMemory
 }
 
-/** What restart_syscall(2) needs to go on with a poll that was stopped and continued. */
-interface PollRestart { readonly address: number, readonly count: number, readonly deadline: number }
-
-const restartable = (task: Task, address: number, count: number, deadline: number, result: number): number => {
-  if (result === -ERESTART_RESTARTBLOCK) task.restart = { number: 7, memory: { address, count, deadline } satisfies PollRestart }
-  return result
-}
-
-/** restart_syscall(2) of a poll. */
-export const restartPoll = (kernel: Kernel, task: Task): number => {
-  const { address, count, deadline } = task.restart?.memory as PollRestart
-  return restartable(task, address, count, deadline, pollUntil(kernel, task, address, count, deadline, -ERESTART_RESTARTBLOCK))
-}
-
 const poll = (kernel: Kernel, task: Task, args: Args): number => {
-  const count = uint32(args[1])
   const deadline = memoryOf(task)?.deadline ?? millisecondDeadline(kernel, int32(args[2]))
   remember(task, deadline)
-  return restartable(task, args[0], count, deadline, pollUntil(kernel, task, args[0], count, deadline, -ERESTART_RESTARTBLOCK))
+  const result = pollUntil(kernel, task, args[0], uint32(args[1]), deadline, -ERESTART_RESTARTBLOCK)
+  // A poll that was stopped and continued goes on until its old deadline.
+  if (result === -ERESTART_RESTARTBLOCK) task.restart = { number: POLL, memory: task.syscall?.memory }
+  return result
 }
 
 /** Takes the mask back, and writes what is left of the timeout. A signal leaves the mask for the handler's return. */
@@ -216,7 +205,7 @@ const pselect6 = (kernel: Kernel, task: Task, args: Args): number => {
 }
 
 export const pollCalls: readonly SyscallEntry[] = [
-  { number: 7, name: 'poll', args: ['fds:struct(pollfd)*', 'nfds:uint', 'timeout:int'], handler: poll, status: 'full' },
+  { number: POLL, name: 'poll', args: ['fds:struct(pollfd)*', 'nfds:uint', 'timeout:int'], handler: poll, status: 'full' },
   { number: 23, name: 'select', args: ['n:int', 'inp:struct(fd_set)*', 'outp:struct(fd_set)*', 'exp:struct(fd_set)*', 'tvp:struct(timeval)*'], handler: select, status: 'full' },
   { number: 270, name: 'pselect6', args: ['n:int', 'inp:struct(fd_set)*', 'outp:struct(fd_set)*', 'exp:struct(fd_set)*', 'tsp:struct(timespec)*', 'sig:pointer'], handler: pselect6, status: 'full' },
   { number: 271, name: 'ppoll', args: ['fds:struct(pollfd)*', 'nfds:uint', 'tsp:struct(timespec)*', 'sigmask:struct(sigset)', 'sigsetsize:size'], handler: ppoll, status: 'full' },
