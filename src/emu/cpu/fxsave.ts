@@ -12,6 +12,7 @@ const CONTROL = 0, STATUS = 2, TAG = 4, OPCODE = 6, IP = 8, DP = 16, MXCSR = 24,
 const SLOT = 16
 const ST_BYTES = 10
 const EMPTY = 3
+const CONTROL_MASK = 0x1f3f, CONTROL_ONE = 0x40, EXCEPTIONS = 0x3f, SUMMARY = 0x80, BUSY = 0x8000
 
 const relative = (address: number): number => address - layout.CPU_STATE
 const word = (bytes: Uint8Array, at: number): number => bytes[at] | (bytes[at + 1] << 8)
@@ -32,9 +33,12 @@ export const writeFxsave = (block: Uint8Array, base: number, image: Uint8Array):
   setWord(image, CONTROL, word(block, at(layout.FPU_CONTROL)))
   setWord(image, STATUS, status)
   image[TAG] = present
-  setWord(image, OPCODE, word(block, at(layout.FPU_OPCODE)))
-  image.set(block.subarray(at(layout.FPU_IP), at(layout.FPU_IP) + 8), IP)
-  image.set(block.subarray(at(layout.FPU_DP), at(layout.FPU_DP) + 8), DP)
+  // As AMD's processors, and our FXSAVE: only with an exception pending.
+  if ((status & SUMMARY) !== 0) {
+    setWord(image, OPCODE, word(block, at(layout.FPU_OPCODE)))
+    image.set(block.subarray(at(layout.FPU_IP), at(layout.FPU_IP) + 8), IP)
+    image.set(block.subarray(at(layout.FPU_DP), at(layout.FPU_DP) + 8), DP)
+  }
   image.set(block.subarray(at(layout.MXCSR), at(layout.MXCSR) + 4), MXCSR)
   setWord(image, MASK, MXCSR_MASK)
   for (let i = 0; i < 8; i++) {
@@ -71,8 +75,11 @@ export const readFxsave = (image: Uint8Array, block: Uint8Array, base: number): 
     block.set(image.subarray(slot, slot + ST_BYTES), register)
     tags |= ((image[TAG] & (1 << physical)) === 0 ? EMPTY : tagOf(image, slot)) << (physical * 2)
   }
-  setWord(block, at(layout.FPU_CONTROL), word(image, CONTROL))
-  setWord(block, at(layout.FPU_STATUS), status)
+  // Reserved bits can't be loaded, and the exception summary is what flags and masks make of it.
+  const control = (word(image, CONTROL) & CONTROL_MASK) | CONTROL_ONE
+  const pending = (status & ~control & EXCEPTIONS) !== 0
+  setWord(block, at(layout.FPU_CONTROL), control)
+  setWord(block, at(layout.FPU_STATUS), pending ? status | SUMMARY | BUSY : status & ~(SUMMARY | BUSY))
   setWord(block, at(layout.FPU_TAG), tags)
   setWord(block, at(layout.FPU_OPCODE), word(image, OPCODE) & 0x7ff)
   block.set(image.subarray(IP, IP + 8), at(layout.FPU_IP))
