@@ -24,8 +24,8 @@ const colour = (event: TraceEvent, text: string): string => {
 }
 
 /** Number, virtual seconds, task, what happened; colours where chalk finds a terminal. */
-export const eventLineForTerminal = (event: TraceEvent, number: number, cpuHz: number): string => {
+export const eventLineForTerminal = (event: TraceEvent, number: number, cpuHz: number, text = eventText(event)): string => {
   const time = 'cycle' in event ? (event.cycle / cpuHz).toFixed(9) : ''
   const task = 'tid' in event ? String(event.tid) : ''
-  return `${chalk.dim(String(number).padStart(8))} ${chalk.dim(time.padStart(14))} ${chalk.cyan(task.padStart(6))}  ${colour(event, eventText(event))}`
+  return `${chalk.dim(String(number).padStart(8))} ${chalk.dim(time.padStart(14))} ${chalk.cyan(task.padStart(6))}  ${colour(event, text)}`
 }

@@ -1,15 +1,19 @@
 /** retrograde show: the events of a trace, as strace shows calls. */
 import { writeSync } from 'node:fs'
 import { Command, InvalidArgumentError } from 'commander'
-import { eventJson } from '../replay/describe.ts'
-import { worldOf } from '../replay/replay.ts'
+import type { Kernel } from '../kernel/kernel.ts'
+import { describeDivergence, eventJson, eventTextInWorld } from '../replay/describe.ts'
+import { startReplay, worldOf } from '../replay/replay.ts'
+import { type ReplayResult, runToEnd, type Session } from '../replay/session.ts'
+import type { TraceEvent } from '../trace/events.ts'
 import { TraceReader } from '../trace/reader.ts'
 import { eventLineForTerminal, isOfProgram } from './event-lines.ts'
-import { codecs, openTraceFile } from './host.ts'
+import { codecs, loadEngine, openTraceFile, platform } from './host.ts'
 
 interface ShowFlags {
   readonly json: boolean
   readonly all: boolean
+  readonly data: boolean
   readonly task: number | undefined
   readonly from: number
   readonly to: number
@@ -43,10 +47,28 @@ class Lines {
   }
 }
 
+/** The events of the world as it is made again: guest memory can be looked at. */
+const showReplayed = (trace: TraceReader, { from, to }: ShowFlags, show: (event: TraceEvent, number: number, text?: string) => void): void => {
+  let world = (): Kernel | undefined => undefined
+  const session: Session<ReplayResult> = startReplay({
+    trace, engine: loadEngine(), clock: platform, codecs, mode: 'drive', untilEvent: to,
+    onEvent: (event, number) => {
+      if (number < from) return
+      // Before the program is loaded there is no world to look at.
+      const kernel = world()
+      show(event, number, kernel === undefined ? undefined : eventTextInWorld(event, kernel))
+    },
+  })
+  world = () => session.kernel
+  const { divergence } = runToEnd(session)
+  if (divergence !== undefined) process.stderr.write(`retrograde: the replay diverged, no more can be shown: ${describeDivergence(divergence).join('\n')}\n`)
+}
+
 export const showCommand = new Command('show').description('show what happened in a trace: system calls, signals, tasks, output')
   .argument('<trace>', 'file that record wrote')
   .option('--json', 'one JSON object a line, of every event', false)
   .option('--all', 'the scheduler\'s slices, draws, host files and checkpoints too', false)
+  .option('--data', 'what buffers and structures hold as well: replays the trace to see them', false)
   .option('--task <tid>', 'only events of this task', count)
   .option('--from <event>', 'first event to show', count, 0)
   .option('--to <event>', 'last event to show', count, Infinity)
@@ -54,12 +76,21 @@ export const showCommand = new Command('show').description('show what happened i
     const trace = new TraceReader(openTraceFile(file), codecs)
     const { cpuHz } = worldOf(trace)
     const lines = new Lines()
-    let number = flags.from
-    for (const event of trace.eventsFrom(flags.from)) {
-      if (number > flags.to) break
+    const show = (event: TraceEvent, number: number, text?: string): void => {
       const wanted = (flags.json || flags.all || isOfProgram(event)) && (flags.task === undefined || ('tid' in event && event.tid === flags.task))
-      if (wanted) lines.add(flags.json ? JSON.stringify(eventJson(event, number)) : eventLineForTerminal(event, number, cpuHz))
-      number++
+      if (!wanted) return
+      if (flags.json) lines.add(JSON.stringify({ ...eventJson(event, number), ...(text === undefined ? {} : { text }) }))
+      else lines.add(eventLineForTerminal(event, number, cpuHz, text))
+    }
+    if (flags.data) {
+      showReplayed(trace, flags, show)
+    } else {
+      let number = flags.from
+      for (const event of trace.eventsFrom(flags.from)) {
+        if (number > flags.to) break
+        show(event, number)
+        number++
+      }
     }
     lines.flush()
     if (trace.recovery !== undefined) {

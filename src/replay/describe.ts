@@ -1,8 +1,12 @@
 /** Events as text for people: system calls in the manner of strace, the others in a few words. */
 import { ERRNO_NAMES } from '../kernel/abi/errno.ts'
 import { SYSCALLS } from '../kernel/syscalls/table.ts'
+import type { Kernel } from '../kernel/kernel.ts'
 import type { EventOf, TraceEvent } from '../trace/events.ts'
+import { type Look, pointerText, untilNul } from './memory-text.ts'
 import { commandName, enumName, flagNames, signalName } from './names.ts'
+import { peekBytes } from './peek.ts'
+import { quote, quoteBytes } from './quote.ts'
 import type { Divergence } from './session.ts'
 import { hexOf } from './state-hash.ts'
 
@@ -10,29 +14,17 @@ const TWO_32 = 0x1_0000_0000
 const AT_FDCWD = -100
 /** No address, and no result that is not an errno, is in here. */
 const MAX_ERRNO = 4095
-/** Strings are cut after so many characters. */
-const SHOWN = 256
-
-/** A byte string as C writes it. */
-export const quote = (bytes: string): string => {
-  let text = ''
-  for (const char of bytes.length > SHOWN ? bytes.slice(0, SHOWN) : bytes) {
-    const code = char.charCodeAt(0)
-    if (char === '"' || char === '\\') text += `\\${char}`
-    else if (code === 10) text += '\\n'
-    else if (code === 13) text += '\\r'
-    else if (code === 9) text += '\\t'
-    else text += code >= 32 && code < 127 ? char : `\\x${code.toString(16).padStart(2, '0')}`
-  }
-  return `"${text}"${bytes.length > SHOWN ? '...' : ''}`
-}
-
-const quoteBytes = (bytes: Uint8Array): string => quote(String.fromCharCode(...bytes.subarray(0, SHOWN + 1)))
-
 const int32 = (value: number): number => value | 0
 const address = (value: number): string => value === 0 ? 'NULL' : value < 0 ? `0x${BigInt.asUintN(64, BigInt(value)).toString(16)}` : `0x${value.toString(16)}`
 
+/** Results that the program does not see: the call goes on after the signal, or fails with EINTR. */
+const RESTARTS: { readonly [code: number]: string } = {
+  512: 'ERESTARTSYS', 513: 'ERESTARTNOINTR', 514: 'ERESTARTNOHAND', 516: 'ERESTART_RESTARTBLOCK',
+}
+
 export const errnoText = (value: number): string => {
+  const restart = RESTARTS[-value]
+  if (restart !== undefined) return `? ${restart}`
   const name = ERRNO_NAMES.get(-value)
   return name === undefined ? String(value) : `-1 ${name}`
 }
@@ -51,7 +43,8 @@ const argumentText = (call: string, type: string, value: number, string: string 
     case 'flags': return flagNames(name, value >= TWO_32 || value < -TWO_32 ? value : value >>> 0)
     case 'enum': return enumName(name, int32(value))
     case 'cmd': return commandName(call, value >>> 0)
-    case 'size': case 'offset': case 'long': return String(value)
+    case 'size': case 'offset': return String(value)
+    case 'long': return Math.abs(value) < TWO_32 ? String(value) : address(value)
     default: return address(value)
   }
 }
@@ -65,17 +58,22 @@ export interface Call {
   readonly number: number
   readonly args: ArrayLike<number>
   readonly strings: readonly (string | undefined)[]
+  readonly result?: number
 }
 
-/** `openat(AT_FDCWD, "/etc/passwd", O_RDONLY)`. */
-export const callText = ({ number, args, strings }: Call): string => {
+/**
+ * `openat(AT_FDCWD, "/etc/passwd", O_RDONLY)`.
+ * @param look guest memory, if it is there: what other arguments point to is shown too
+ */
+export const callText = ({ number, args, strings, result = 0 }: Call, look?: Look): string => {
   const entry = SYSCALLS[number]
   if (entry === undefined) return `syscall_${number}(${Array.from(args, address).join(', ')})`
   let used = 0
   const texts = entry.args.map((spec, i) => {
     const type = spec.slice(spec.indexOf(':') + 1)
     const string = type === 'path' || type === 'string' ? strings[used++] : undefined
-    return argumentText(entry.name, type, args[i] ?? 0, string)
+    const pointed = look === undefined ? undefined : pointerText(look, { name: spec.slice(0, spec.indexOf(':')), type, address: args[i] ?? 0, args, result })
+    return pointed ?? argumentText(entry.name, type, args[i] ?? 0, string)
   })
   // A mode means something only when a file may be made (O_CREAT, __O_TMPFILE).
   const flags = entry.args.findIndex((spec) => spec.endsWith(':flags(O)'))
@@ -83,10 +81,11 @@ export const callText = ({ number, args, strings }: Call): string => {
   return `${entry.name}(${texts.join(', ')})`
 }
 
-const syscallText = (event: EventOf<'syscall'>): string => {
+const syscallText = (event: EventOf<'syscall'>, look?: Look): string => {
   const name = SYSCALLS[event.number]?.name ?? ''
   const waited = event.cycle - event.started
-  return `${callText(event)} = ${resultText(name, event.result)}${waited > 0 ? ` <${waited} cycles>` : ''}`
+  const result = name === 'exit' || name === 'exit_group' ? '?' : resultText(name, event.result)
+  return `${callText(event, look)} = ${result}${waited > 0 ? ` <${waited} cycles>` : ''}`
 }
 
 /** As wait4 gives it. */
@@ -97,6 +96,24 @@ export const statusText = (status: number): string => {
 }
 
 const orErrno = <T>(value: T | number, text: (value: T) => string): string => typeof value === 'number' ? errnoText(value) : text(value)
+
+/** As `eventText`, with what system calls and execve point to: `kernel` is the world in which the event has just happened. */
+export const eventTextInWorld = (event: TraceEvent, kernel: Kernel): string => {
+  if (event.type !== 'syscall' && event.type !== 'exec') return eventText(event)
+  const space = kernel.state.tasks.get(event.tid)?.mm
+  if (space === undefined) return eventText(event)
+  const look: Look = (at, count) => peekBytes(kernel.memory, space, at, count)
+  // The memory that a successful execve was called with is gone.
+  if (event.type === 'syscall') return syscallText(event, event.result === 0 && /^execve/.test(SYSCALLS[event.number]?.name ?? '') ? undefined : look)
+  const [start, end] = space.argumentArea
+  const args: string[] = []
+  for (let at = start; at < end;) {
+    const arg = untilNul(look(at, Math.min(end - at, 4096)))
+    args.push(quoteBytes(arg, false))
+    at += arg.length + 1
+  }
+  return `${eventText(event)} [${args.join(', ')}]`
+}
 
 /** What happened, without when and to whom. */
 export const eventText = (event: TraceEvent): string => {
@@ -109,7 +126,7 @@ export const eventText = (event: TraceEvent): string => {
     case 'readdir': return `host: list ${quote(event.path)} of mount ${event.mount}: ${orErrno(event.entries, (entries) => `${entries.length} entries`)}`
     case 'readlink': return `host: readlink ${quote(event.path)} of mount ${event.mount}: ${orErrno(event.target, quote)}`
     case 'readFile': return `host: read ${quote(event.path)} of mount ${event.mount}: ${event.blob < 0 ? errnoText(event.blob) : `blob ${event.blob}`}`
-    case 'input': return event.bytes === undefined ? 'end of input' : `input ${quoteBytes(event.bytes)}`
+    case 'input': return event.bytes === undefined ? 'end of input' : `input ${quoteBytes(event.bytes, false)}`
     case 'output': return `output of ${event.length} bytes to ${event.fd}${event.error < 0 ? `: ${errnoText(event.error)}` : ''}`
     case 'signal': return `${signalName(event.signal)} (code ${event.code}): ${event.action}`
     case 'taskStart': return `started by ${event.parent}${event.tgid === event.tid ? '' : `, a thread of ${event.tgid}`}`

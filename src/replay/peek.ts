@@ -29,3 +29,20 @@ export const peekString = (memory: PhysicalMemory, space: AddressSpace, address:
   }
   return text
 }
+
+/** `count` bytes, or as many of them as are there before the first page that is not. */
+export const peekBytes = (memory: PhysicalMemory, space: AddressSpace, address: number, count: number): Uint8Array => {
+  const bytes = new Uint8Array(count)
+  let done = 0
+  while (done < count) {
+    const at = address + done
+    const entry = at >= 0 && at < USER_END ? getEntry(space, Math.floor(at / PAGE_SIZE)) : 0
+    if ((entry & PTE_READ) === 0) break
+    const within = at % PAGE_SIZE
+    const start = (entry & PTE_FRAME) * PAGE_SIZE + within
+    const length = Math.min(PAGE_SIZE - within, count - done)
+    bytes.set(memory.u8.subarray(start, start + length), done)
+    done += length
+  }
+  return bytes.subarray(0, done)
+}

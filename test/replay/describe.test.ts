@@ -1,6 +1,7 @@
 import test from 'ava'
 import { SYSCALLS } from '../../src/kernel/syscalls/table.ts'
-import { type Call, callText, errnoText, eventText, quote, statusText } from '../../src/replay/describe.ts'
+import { type Call, callText, errnoText, eventText, statusText } from '../../src/replay/describe.ts'
+import { quote } from '../../src/replay/quote.ts'
 import { namesOf } from '../../src/replay/names.ts'
 
 const call = (name: string, args: readonly number[], ...strings: (string | undefined)[]): string => {

@@ -1,10 +1,12 @@
 /** Recording and replaying real guests: the same to the bit, and caught when it is not. */
 import test from 'ava'
 import { traceCodecs } from '../../src/platform/trace-files.ts'
+import type { Kernel } from '../../src/kernel/kernel.ts'
+import { eventTextInWorld } from '../../src/replay/describe.ts'
 import { diffTraces } from '../../src/replay/diff.ts'
 import { startRecording } from '../../src/replay/record.ts'
 import { startReplay } from '../../src/replay/replay.ts'
-import type { ReplayMode } from '../../src/replay/session.ts'
+import { type ReplayMode, runToEnd } from '../../src/replay/session.ts'
 import type { TraceEvent } from '../../src/trace/events.ts'
 import { TraceReader } from '../../src/trace/reader.ts'
 import { TraceWriter } from '../../src/trace/writer.ts'
@@ -182,6 +184,27 @@ test('a session can be stopped at an event', (t) => {
   t.is(result.outcome, 'interrupted')
   t.is(result.divergence, undefined)
   t.deepEqual(seen, Array.from({ length: 51 }, (_, i) => i))
+})
+
+test('in a replay, what system calls point to can be seen', (t) => {
+  const recorded = record(worldOf('replay-tour'), tour, INPUT)
+  const lines: string[] = []
+  let world = (): Kernel | undefined => undefined
+  const session = startReplay({
+    trace: readerOf(recorded.trace), engine: loadEngine(), clock: { wallTimeMs: () => performance.now() }, codecs: traceCodecs, mode: 'drive',
+    onEvent: (event) => {
+      const kernel = world()
+      if (kernel !== undefined) lines.push(eventTextInWorld(event, kernel))
+    },
+  })
+  world = () => session.kernel
+  t.is(runToEnd(session).divergence, undefined)
+  const text = lines.join('\n')
+  for (const line of [
+    /^open\("\/data\/hello\.txt", O_RDONLY\|O_LARGEFILE\) = 3$/m, /^read\(3, "hello\\n", 63\) = 6$/m, /^open\("\/data\/missing\.txt", O_RDONLY\|O_LARGEFILE\) = -1 ENOENT$/m,
+    /^write\(\d, "from the child", 14\) = 14$/m, /^SIGALRM \(code \d+\): handler$/m, /^rt_sigaction\(SIGALRM, \{sa_handler=0x[0-9a-f]+, sa_flags=SA_RESTORER\}, /m,
+    /nanosleep\(.*\{tv_sec=2, tv_nsec=\d+\}, 0x[0-9a-f]+\) = \? ERESTART_RESTARTBLOCK/, /^exit_group\(3\) = \?$/m, /^output of \d+ bytes to 1$/m,
+  ]) t.regex(text, line)
 })
 
 test('a program that is not there leaves no trace behind', (t) => {
