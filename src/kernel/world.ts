@@ -174,7 +174,8 @@ const idle = (kernel: Kernel): WorldStop | undefined => {
   } else if (state.consoleInput.tids.length > 0) {
     return { reason: 'input', deadline }
   } else if (deadline === Infinity) {
-    return { reason: 'deadlock' }
+    // Nobody reads a terminal, but its user may still type ^C.
+    return config.stdio[0] === 'tty' && !state.fs.hostInput.ended ? { reason: 'input', deadline } : { reason: 'deadlock' }
   }
   jumpTo(kernel, Math.min(deadline, config.cycleLimit))
   return undefined

@@ -71,6 +71,8 @@ export interface GuestOptions {
   readonly argv: readonly string[]
   readonly env?: readonly string[]
   readonly input?: string | Uint8Array
+  /** In place of `input`: what is typed when (virtual seconds; at once if nothing else can happen). */
+  readonly typed?: readonly (readonly [seconds: number, text: string])[]
   readonly cwd?: string
   readonly seed?: string
   readonly cpus?: number
@@ -128,6 +130,9 @@ export const runGuest = (options: GuestOptions): GuestResult => {
     terminal: { rows: 25, columns: 80 }, memoryLimit: options.memoryLimit ?? 1 << 30, cycleLimit: options.cycleLimit ?? 20e9,
   }
   const bits = seededBits(config.seed)
+  const typed = [...options.typed ?? []]
+  const world: { kernel?: Kernel } = {}
+  const now = (): number => world.kernel?.now ?? 0
   const output: [string[], string[]] = [[], []]
   let input = typeof options.input === 'string' ? Buffer.from(options.input) : options.input ?? new Uint8Array(0)
   const console: HostConsole = {
@@ -137,6 +142,12 @@ export const runGuest = (options: GuestOptions): GuestResult => {
       return 0
     },
     read: (max) => {
+      if (options.typed !== undefined) {
+        const next = typed[0]
+        if (next === undefined || next[0] * config.cpuHz > now()) return undefined
+        typed.shift()
+        return Uint8Array.from(Buffer.from(next[1]))
+      }
       const bytes = input.subarray(0, max)
       input = input.subarray(bytes.length)
       return new Uint8Array(bytes)
@@ -152,12 +163,17 @@ export const runGuest = (options: GuestOptions): GuestResult => {
     console, observer: options.trace === undefined ? SILENT : observer(options.trace),
   }
   const memory = new PhysicalMemory(config.memoryLimit)
-  const kernel = createWorld(config, memory, new Interpreter(memory, module, manifest), outside)
+  const kernel = world.kernel = createWorld(config, memory, new Interpreter(memory, module, manifest), outside)
   let stop: WorldStop
   for (;;) {
     stop = runWorld(kernel, 1000)
     if (stop.reason === 'input') {
-      if (input.length > 0 || stop.deadline === Infinity) provideInput(kernel, console.read(4096) ?? new Uint8Array(0))
+      if (options.typed !== undefined) {
+        const next = typed.shift()
+        if (next === undefined && stop.deadline === Infinity) break
+        if (next === undefined) skipToDeadline(kernel)
+        else provideInput(kernel, Uint8Array.from(Buffer.from(next[1])))
+      } else if (input.length > 0 || stop.deadline === Infinity) provideInput(kernel, console.read(4096) ?? new Uint8Array(0))
       else skipToDeadline(kernel)
     } else if (stop.reason !== 'running') {
       break
@@ -178,9 +194,14 @@ if (import.meta.main) {
     options[name] = name === 'trace' || name === 'time' || name === 'tty' ? 'yes' : args.shift() ?? ''
   }
   const started = performance.now()
-  const input = process.stdin.isTTY ? new Uint8Array(0) : fs.readFileSync(0)
+  // --type '0.1:text|0.5:more' types into a terminal.
+  const typed = options.type?.split('|').map((part): [number, string] => {
+    const [, at, text] = /^([\d.]+):(.*)$/s.exec(part) ?? []
+    return [Number(at), JSON.parse(`"${text}"`) as string]
+  })
+  const input = typed !== undefined || process.stdin.isTTY ? new Uint8Array(0) : fs.readFileSync(0)
   const result = runGuest({
-    argv: args, input, cwd: options.cwd ?? process.cwd(), seed: options.seed, cpus: Number(options.cpus ?? 2), env: options.env === undefined ? undefined : [...defaultEnvironment, options.env],
+    argv: args, input, typed, cwd: options.cwd ?? process.cwd(), seed: options.seed, cpus: Number(options.cpus ?? 2), env: options.env === undefined ? undefined : [...defaultEnvironment, options.env],
     strategy: options.strategy as WorldConfig['strategy'] | undefined, stdio: options.tty === undefined ? undefined : ['tty', 'tty', 'tty'],
     cycleLimit: Number(options.limit ?? 100e9),
     trace: options.trace === undefined ? undefined : (line) => { fs.writeSync(2, `${line}\n`) },

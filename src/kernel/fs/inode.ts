@@ -6,15 +6,19 @@
  * Lifetime: an inode lives as long as something refers to it; frames are released when the last link, open file and
  * mapping are gone (`users`, `nlink`).
  */
+import { S_IFSOCK, S_IFLNK, S_IFREG, S_IFBLK, S_IFDIR, S_IFCHR, S_IFIFO } from '../abi/stat.ts'
 import { PAGE_SIZE } from '../../emu/cpu/layout.ts'
 import { OutOfFrames } from '../../emu/memory.ts'
 import { NO_FRAME } from '../../emu/mmu/mmu.ts'
 import type { Kernel } from '../kernel.ts'
 import type { HostStat } from '../outside.ts'
 import type { Superblock } from './fs-state.ts'
+import { inodeGone, type InotifyWatch } from './inotify.ts'
 import type { Pipe } from './pipe.ts'
 import type { ProcNode } from './proc/nodes.ts'
 import type { UnixSocket } from '../net/unix.ts'
+
+export * from '../abi/stat.ts'
 
 export type Timestamp = readonly [seconds: number, nanoseconds: number]
 
@@ -45,6 +49,8 @@ interface InodeBase {
   /** Open files and mappings that use it. */
   users: number
   xattrs?: Map<string, Uint8Array>
+  /** inotify watches of it (inotify.ts). */
+  watches?: InotifyWatch[]
 }
 
 export interface FileInode extends InodeBase {
@@ -96,9 +102,6 @@ export interface SocketInode extends InodeBase { readonly kind: 'socket', socket
 export interface ProcInode extends InodeBase { readonly kind: 'proc', readonly node: ProcNode }
 
 export type Inode = FileInode | DirectoryInode | SymlinkInode | DeviceInode | FifoInode | SocketInode | ProcInode
-
-export const S_IFMT = 0o170000, S_IFSOCK = 0o140000, S_IFLNK = 0o120000, S_IFREG = 0o100000, S_IFBLK = 0o060000,
-  S_IFDIR = 0o040000, S_IFCHR = 0o020000, S_IFIFO = 0o010000, S_ISUID = 0o4000, S_ISGID = 0o2000, S_ISVTX = 0o1000
 
 const TYPE_BITS = {
   file: S_IFREG, directory: S_IFDIR, symlink: S_IFLNK, character: S_IFCHR, block: S_IFBLK, fifo: S_IFIFO, socket: S_IFSOCK,
@@ -361,6 +364,7 @@ export const releaseInode = (kernel: Kernel, inode: Inode): void => {
 }
 
 export const disposeIfUnused = (kernel: Kernel, inode: Inode): void => {
+  if (inode.watches !== undefined && inode.users === 0 && inode.nlink === 0) inodeGone(kernel, inode)
   if (inode.users > 0 || inode.nlink > 0 || inode.kind !== 'file') return
   for (const frame of inode.pages.values()) kernel.memory.release(frame)
   inode.pages.clear()

@@ -1,5 +1,5 @@
 /** Processes: making, replacing, ending and waiting for them (clone(2), execve(2), exit(2), wait(2)). */
-import { E2BIG, EAGAIN, EBADF, ECHILD, EEXIST, EFAULT, EINTR, EINVAL, EPERM, ERESTARTSYS, ESRCH } from '../abi/errno.ts'
+import { E2BIG, EBADF, ECHILD, EEXIST, EINVAL, EPERM, ERESTARTSYS, ESRCH } from '../abi/errno.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import { SIGCHLD, SIGNAL_COUNT } from '../abi/signals.ts'
 import { CAP_SYS_ADMIN } from '../abi/capabilities.ts'
@@ -7,11 +7,10 @@ import { AT_FDCWD, type Image, readImage, releaseImage, STRING_LIMIT } from '../
 import { execProgram } from '../exec/exec.ts'
 import { readPath } from '../fs/path.ts'
 import type { Kernel } from '../kernel.ts'
-import { BAD_ADDRESS, USER_END, type UserMemory } from '../mm/user-memory.ts'
-import { isKilled } from '../signal/pending.ts'
+import { USER_END, type UserMemory } from '../mm/user-memory.ts'
 import { waitAlone } from '../task/exec-threads.ts'
 import { exitGroup, exitStatus, exitTask } from '../task/exit.ts'
-import { CLONE_CHILD_SETTID, CLONE_CLEAR_SIGHAND_HIGH, CLONE_DETACHED, CLONE_INTO_CGROUP_HIGH, CLONE_PARENT, CLONE_PIDFD, CLONE_SETTLS,
+import { CLONE_CLEAR_SIGHAND_HIGH, CLONE_DETACHED, CLONE_INTO_CGROUP_HIGH, CLONE_PARENT, CLONE_PIDFD, CLONE_SETTLS,
   CLONE_THREAD, CLONE_VFORK, CLONE_VM, type CloneRequest, cloneTask, CSIGNAL } from '../task/fork.ts'
 import { hasCapability } from '../task/credentials.ts'
 import { writeUsage } from '../task/rusage.ts'
