@@ -69,6 +69,8 @@ export const BOUNCE_SIZE = 0x80
 export const SCRATCH = 0x1a00
 /** Room for the records of one instruction when it is executed alone. */
 export const STEP_RECORDS = 0x1c00
+/** A record that leaves at an address that is not looked up any more because the budget is used up. */
+export const LEAVE_RECORD = 0x1e00
 
 /** Soft TLBs: entries of 16 bytes: i64 virtual page number (−1: empty), i32 addend: host address = low 32 bits of guest address + addend. */
 export const TLB_ENTRIES = 1024

@@ -11,7 +11,7 @@ import { FRAME_CODE, type PhysicalMemory } from '../memory.ts'
 import { ACCESS_EXECUTE, ACCESS_WRITE, type Access, type Mmu, NO_FRAME } from '../mmu/mmu.ts'
 import { EXIT_BUDGET, EXIT_FAULT, EXIT_REQUESTED, EXIT_SYSCALL, type ExitReason, type Fault, type Processor,
   VECTOR_DB, VECTOR_GP, VECTOR_PF, VECTOR_SS } from '../processor.ts'
-import type { Tier0Manifest } from './generate.ts'
+import type { Tier0Manifest } from './manifest.ts'
 import * as record from './records.ts'
 import { type CodePage, Translator } from './translator.ts'
 
@@ -57,7 +57,7 @@ export class Interpreter implements Processor {
         host_translate: (at: number, low: number, high: number, size: number, access: Access) => this.#translate(at, low, high, size, access),
         finish_write: () => { this.#finishWrite() },
         raise: (at: number, vector: number, errorCode: number) => this.#raise(at, vector, errorCode, 0),
-        host_lookup: (low: number, high: number) => this.#lookup(low, high),
+        host_lookup: (low: number, high: number) => this.#lookupWithinBudget(low, high),
         host_link: (at: number) => this.#link(at),
         host_cpuid: () => { cpuid(memory) },
         host_random: () => this.randomWord() | 0,
@@ -230,6 +230,11 @@ export class Interpreter implements Processor {
     this.#throwFault(VECTOR_PF, this.#mmuOrThrow().faultCode(page, ACCESS_EXECUTE) | 0x10, address)
   }
 
+  /** At the end of the budget nothing is fetched: whether that would fault is the next run's business, after what may come between. */
+  #lookupWithinBudget(low: number, high: number): number {
+    return this.memory.i32[layout.BUDGET >> 2] > 0 ? this.#lookup(low, high) : this.#translator.leaving(low, high)
+  }
+
   #lookup(low: number, high: number): number {
     const page = this.#codePageNumber(low, high)
     let codePage = this.#codePages.get(page)
@@ -265,6 +270,7 @@ export class Interpreter implements Processor {
     const { u32 } = this.memory
     const low = u32[(at + record.RECORD_RIP) >> 2]
     const high = u32[(at + record.RECORD_RIP + 4) >> 2]
+    if (this.memory.i32[layout.BUDGET >> 2] <= 0) return this.#translator.leaving(low, high)
     const slot = u32[(at + record.RECORD_LINK_SLOT) >> 2]
     const generation = this.#translator.generation
     const target = this.#lookup(low, high)

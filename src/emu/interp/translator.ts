@@ -11,7 +11,8 @@ import { DECODE_INVALID, DECODE_OK, DECODE_TOO_LONG, DECODE_TRUNCATED, Decoder, 
 import type { PhysicalMemory } from '../memory.ts'
 import type { OperandForm } from '../semantics/emitter.ts'
 import { formName } from './forms.ts'
-import type { Tier0Manifest } from './generate.ts'
+import { Improver } from './improve.ts'
+import type { Tier0Manifest } from './manifest.ts'
 import * as record from './records.ts'
 import type { Row } from '../decode/rows.ts'
 
@@ -36,6 +37,7 @@ export class Translator {
   readonly #memory: PhysicalMemory
   readonly #decoder = new Decoder()
   readonly #handlers = new Map<string, number>()
+  readonly #improver: Improver
   readonly #formCache = new Map<Row, Map<number, number>>()
   readonly #block: number
   readonly #stepEnd: number
@@ -62,6 +64,7 @@ export class Translator {
     this.#memory = memory
     this.#arenaEnd = arenaEnd
     manifest.handlers.forEach((name, index) => this.#handlers.set(name, index))
+    this.#improver = new Improver(manifest)
     const engine = (name: string): number => {
       const index = this.#handlers.get(name)
       if (index === undefined) throw new Error(`tier0.json has no handler ${name}`)
@@ -141,6 +144,7 @@ export class Translator {
     const { u8 } = this.#memory
     const base = codePage.frame * layout.PAGE_SIZE
     const firsts: number[] = []
+    const instructions: number[] = []
     for (;;) {
       const result = this.#decoder.decode(u8, base + offsetNow, base + layout.PAGE_SIZE, rip - offset + offsetNow)
       if (result === DECODE_TRUNCATED) {
@@ -151,6 +155,7 @@ export class Translator {
       firsts.push(at)
       cost++
       at = this.#instruction(at, rip - offset + offsetNow, result)
+      instructions.push(at - record.RECORD_SIZE)
       if (result !== DECODE_OK) break
       const insn = this.#decoder.instruction
       offsetNow += insn.length
@@ -168,6 +173,7 @@ export class Translator {
       }
     }
     this.#finishBlock(start, rip, cost, firsts, at)
+    this.#improver.improve(this.#memory.u32, instructions)
     this.#top = at
     codePage.entries[offset] = start
     codePage.ranges.push(start, at)
@@ -203,6 +209,17 @@ export class Translator {
     }
     this.#refunds([start], 1, end)
     return start
+  }
+
+  /** The record that leaves with rip at an address, whatever is there. */
+  leaving(low: number, high: number): number {
+    const at = layout.LEAVE_RECORD
+    const { u32 } = this.#memory
+    u32[at >> 2] = this.#stepEnd
+    u32[(at + record.RECORD_COST) >> 2] = record.NO_BLOCK
+    u32[(at + record.RECORD_RIP) >> 2] = low
+    u32[(at + record.RECORD_RIP + 4) >> 2] = high
+    return at
   }
 
   #joined(frame: number, offset: number, second: () => number): Uint8Array | undefined {
@@ -288,6 +305,7 @@ export class Translator {
   #writeStepEnd(at: number, rip: number): number {
     this.#clear(at)
     this.#memory.u32[at >> 2] = this.#stepEnd
+    this.#memory.u32[(at + record.RECORD_COST) >> 2] = record.NO_BLOCK
     this.#setRip(at, rip)
     return at + record.RECORD_SIZE
   }
@@ -295,6 +313,7 @@ export class Translator {
   #writeGoto(at: number, rip: number): number {
     this.#clear(at)
     this.#memory.u32[at >> 2] = this.#goto
+    this.#memory.u32[(at + record.RECORD_COST) >> 2] = record.NO_BLOCK
     this.#setRip(at, rip)
     return at + record.RECORD_SIZE
   }
@@ -305,6 +324,7 @@ export class Translator {
     this.#clear(at)
     const { u32 } = this.#memory
     u32[at >> 2] = this.#link
+    u32[(at + record.RECORD_COST) >> 2] = record.NO_BLOCK
     u32[(at + record.RECORD_LINK_SLOT) >> 2] = slot
     this.#setRip(at, rip)
     return at + record.RECORD_SIZE

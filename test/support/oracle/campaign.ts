@@ -47,9 +47,10 @@ export class Campaign {
   #ours(test: Case, turn: number): Result { return this.emulator.run(test, CHUNKS[turn % CHUNKS.length]) }
 
   /** `count` cases that begin with the row; undefined if all agree. */
-  async row(row: number, seed: number, count: number, agreed?: (test: Built, result: Result) => void): Promise<Mismatch | undefined> {
+  async row(row: number, seed: number, count: number, agreed?: (test: Built, result: Result) => void,
+    change: (recipe: Recipe) => Recipe = (recipe) => recipe): Promise<Mismatch | undefined> {
     const arbitrary = recipes(row)
-    const tests = fc.sample(arbitrary, { seed, numRuns: count }).map(build).filter((test) => this.#isSafe(test))
+    const tests = fc.sample(arbitrary, { seed, numRuns: count }).map((recipe) => build(change(recipe))).filter((test) => this.#isSafe(test))
     const results = await this.oracle.run(tests)
     for (let i = 0; i < tests.length; i++) {
       const turn = this.#turn++

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import type { Row } from '../../../src/emu/decode/rows.ts'
 import { ALL_ROWS } from '../../../src/emu/decode/tables/index.ts'
 import { type Encoded, IMMEDIATE, INSTRUCTION_WORDS, MEMORY, MODRM, MORE, TARGET, encode, type Registers } from './encode.ts'
-import { CODE, CODE_END, type Case, DATA, PAGE, type Patch, STATE_FS, STATE_FX, STATE_GS, STATE_RFLAGS, STATE_RIP, STATE_SIZE } from './machine.ts'
+import { CODE, CODE_END, type Case, DATA, PAGE, type Patch, STATE_FS, STATE_FX, STATE_GS, STATE_RFLAGS, STATE_RIP, STATE_SIZE, sequence } from './machine.ts'
 import { EXCLUDED_ROWS, INEXACT_ROWS } from './exclusions.ts'
 import { FX_RECIPES, integer, mxcsr, putFxsave, putInteger, putVector, rflags, target } from './values.ts'
 
@@ -115,6 +115,12 @@ export interface Built extends Case {
   readonly rows: readonly Row[]
   /** Addresses of the instructions. */
   readonly addresses: readonly number[]
+}
+
+/** The recipe with most of the registers at their simplest: what is kept of it takes less room. */
+export const sparse = (recipe: Recipe): Recipe => {
+  const next = sequence(recipe.place)
+  return { ...recipe, state: recipe.state.map((word) => next() % 100 < 30 ? word : 0) }
 }
 
 /** The case that a recipe stands for. */
