@@ -11,6 +11,7 @@ import { forgetFile } from './epoll.ts'
 import { operationsOf } from './file-operations.ts'
 import type { FileKind, OpenFile } from './file.ts'
 import { type Inode, makeFile, releaseInode, retainInode } from './inode.ts'
+import { notifyClose } from './inotify.ts'
 import { releaseFlocks, releaseRecordLocks } from './locks.ts'
 
 export interface Descriptor {
@@ -66,6 +67,7 @@ export const retainFile = (file: OpenFile): void => { file.references++ }
 
 export const releaseFile = (kernel: Kernel, file: OpenFile): void => {
   if (--file.references > 0) return
+  notifyClose(kernel, file)
   forgetFile(kernel, file)
   releaseFlocks(kernel, file)
   operationsOf(file).release?.(kernel, file)

@@ -8,12 +8,14 @@
 import { EFAULT, EINVAL, EISDIR, ENOENT } from '../abi/errno.ts'
 import { SEEK_CUR, SEEK_SET } from '../abi/fcntl.ts'
 import { ACCESS_WRITE } from '../../emu/mmu/mmu.ts'
+import { IN_ACCESS } from '../abi/inotify.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
 import type { FileOperations, OpenFile } from './file.ts'
 import {
   applyHostStat, type DirectoryInode, directoryType, type Inode, makeHostInode, touchAccessed, touchModified,
 } from './inode.ts'
+import { notifyFile } from './inotify.ts'
 import { refreshProc } from './proc/lookup.ts'
 
 const hostChildPath = (directory: DirectoryInode, name: string): string => {
@@ -148,6 +150,7 @@ export const readDirectory = (kernel: Kernel, task: Task, file: OpenFile, addres
   }
   if (used > 0) user.write(address, scratch.subarray(0, used))
   touchAccessed(kernel, directory)
+  notifyFile(kernel, file, IN_ACCESS)
   if (used > 0 || !isFull) return used
   return room < wanted ? -EFAULT : -EINVAL
 }

@@ -6,6 +6,7 @@ import { directoryOperations } from './directory.ts'
 import { epollOperations } from './epoll.ts'
 import { eventOperations } from './eventfd.ts'
 import type { FileKind, FileOperations, OpenFile } from './file.ts'
+import { inotifyOperations } from './inotify.ts'
 import { pipeOperations } from './pipe.ts'
 import { procOperations } from './proc/open.ts'
 import { regularOperations } from './regular.ts'
@@ -32,7 +33,7 @@ const makeTable = (): Record<FileKind, FileOperations> => ({
   signal: signalOperations,
   socket: socketOperations,
   pid: NOTHING,
-  inotify: NOTHING,
+  inotify: inotifyOperations,
 })
 let table: Record<FileKind, FileOperations> | undefined
 

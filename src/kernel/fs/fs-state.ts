@@ -1,6 +1,7 @@
 /** The file systems' part of the kernel's state. */
 import type { WaitQueue } from '../wait-queue.ts'
 import type { DirectoryInode, Inode } from './inode.ts'
+import type { InotifyWatch } from './inotify.ts'
 import type { FileLock } from './locks.ts'
 import type { Terminal } from './tty.ts'
 
@@ -60,5 +61,8 @@ export interface FsState {
   /** Record locks (fcntl) and flock locks by inode. */
   readonly locks: FileLock[]
   readonly lockWaiters: WaitQueue
+  /** All inotify watches, and the last number of a rename. */
+  readonly watches: InotifyWatch[]
+  lastCookie: number
   bootId: string
 }

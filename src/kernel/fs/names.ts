@@ -4,6 +4,7 @@ import {
 } from '../abi/errno.ts'
 import { CAP_FOWNER, CAP_FSETID } from '../abi/capabilities.ts'
 import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from '../abi/fcntl.ts'
+import { IN_ATTRIB, IN_CREATE, IN_DELETE, IN_MOVE_SELF, IN_MOVED_FROM, IN_MOVED_TO } from '../abi/inotify.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
 import { addEntry, isEmptyDirectory, removeEntry } from './directory.ts'
@@ -11,6 +12,7 @@ import {
   type DirectoryInode, disposeIfUnused, ensureAttributes, type Inode, makeDevice, makeDirectory, now, S_ISGID,
   S_ISUID, touchModified,
 } from './inode.ts'
+import { notifyInode, notifyName, renameCookie } from './inotify.ts'
 import { LOOKUP_PARENT, type Place, resolve } from './path.ts'
 import { capable, checkAccess, checkSticky, isInGroup, MAY_EXEC, MAY_READ, MAY_WRITE, ownsInode } from './permissions.ts'
 
@@ -52,6 +54,7 @@ export const checkCreate = (kernel: Kernel, task: Task, parent: DirectoryInode):
 /** Adds a new inode under a free name; counts the links of directories. */
 const place = (kernel: Kernel, parent: DirectoryInode, name: string, inode: Inode): void => {
   addEntry(kernel, parent, name, inode)
+  notifyName(kernel, parent, name, inode, IN_CREATE)
   if (inode.kind !== 'directory') return
   parent.nlink++
   inode.parent = parent
@@ -103,7 +106,7 @@ const dropLink = (kernel: Kernel, inode: Inode): void => {
   ensureAttributes(kernel, inode)
   inode.nlink = inode.kind === 'directory' ? 0 : Math.max(inode.nlink - 1, 0)
   inode.ctime = now(kernel)
-  disposeIfUnused(kernel, inode)
+  if (inode.kind !== 'directory') notifyInode(kernel, inode, IN_ATTRIB)
 }
 
 export const removeName = (kernel: Kernel, task: Task, dirfd: number, path: string): number => {
@@ -120,6 +123,8 @@ export const removeName = (kernel: Kernel, task: Task, dirfd: number, path: stri
   if (isMountPoint(kernel, parent, name, inode)) return -EBUSY
   removeEntry(kernel, parent, name)
   dropLink(kernel, inode)
+  disposeIfUnused(kernel, inode)
+  notifyName(kernel, parent, name, inode, IN_DELETE)
   return 0
 }
 
@@ -139,6 +144,8 @@ export const removeDirectory = (kernel: Kernel, task: Task, dirfd: number, path:
   removeEntry(kernel, parent, name)
   parent.nlink--
   dropLink(kernel, inode)
+  disposeIfUnused(kernel, inode)
+  notifyName(kernel, parent, name, inode, IN_DELETE)
   return 0
 }
 
@@ -169,6 +176,8 @@ export const linkInode = (kernel: Kernel, task: Task, inode: Inode, dirfd: numbe
   inode.nlink++
   inode.ctime = now(kernel)
   addEntry(kernel, at.parent, at.name, inode)
+  notifyInode(kernel, inode, IN_ATTRIB)
+  notifyName(kernel, at.parent, at.name, inode, IN_CREATE)
   return 0
 }
 
@@ -235,6 +244,8 @@ export const rename = (
 
   if (isExchange && target !== undefined) {
     exchange(kernel, from, source, to, target)
+    notifyMove(kernel, from, to, source)
+    notifyMove(kernel, to, from, target)
     return 0
   }
   removeEntry(kernel, from.parent, from.name)
@@ -246,11 +257,22 @@ export const rename = (
   }
   putRenamed(kernel, to.parent, to.name, source)
   if (isDirectory) to.parent.nlink++
+  notifyMove(kernel, from, to, source)
+  if (target !== undefined) disposeIfUnused(kernel, target)
   if ((flags & RENAME_WHITEOUT) !== 0) {
     addEntry(kernel, from.parent, from.name,
       makeDevice(kernel, from.parent.superblock, 'character', 0, WHITEOUT_DEVICE, task.credentials.fsuid, task.credentials.fsgid))
   }
   return 0
+}
+
+/** Both directories hear of a rename, tied together by a cookie; so does what moved. */
+const notifyMove = (kernel: Kernel, from: Place, to: Place, inode: Inode): void => {
+  if (kernel.state.fs.watches.length === 0) return
+  const cookie = renameCookie(kernel)
+  notifyName(kernel, from.parent, from.name, inode, IN_MOVED_FROM, cookie)
+  notifyName(kernel, to.parent, to.name, inode, IN_MOVED_TO, cookie)
+  notifyInode(kernel, inode, IN_MOVE_SELF)
 }
 
 const exchange = (kernel: Kernel, from: Place, source: Inode, to: Place, target: Inode): void => {

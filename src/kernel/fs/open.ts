@@ -7,6 +7,7 @@ import {
   O_NOATIME, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_TRUNC, RESOLVE_BENEATH, RESOLVE_CACHED,
   RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_NO_XDEV, O_WRONLY,
 } from '../abi/fcntl.ts'
+import { IN_CREATE, IN_OPEN } from '../abi/inotify.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
 import { hasFreeDescriptor, installOrRelease, makeOpenFile } from './descriptor.ts'
@@ -16,6 +17,7 @@ import type { OpenFile } from './file.ts'
 import {
   type DirectoryInode, type FileInode, type Inode, makeFile,
 } from './inode.ts'
+import { notifyFile, notifyName } from './inotify.ts'
 import { ownershipFor, withoutForeignSetGid } from './names.ts'
 import {
   isLink, LOOKUP_BENEATH, LOOKUP_CREATE, LOOKUP_DIRECTORY, LOOKUP_FOLLOW, LOOKUP_IN_ROOT, LOOKUP_NO_MAGICLINKS, LOOKUP_NO_SYMLINKS,
@@ -120,6 +122,7 @@ const createFile = (kernel: Kernel, task: Task, parent: DirectoryInode, name: st
   if (denied !== 0) return denied
   const inode = makeInode(kernel, task, parent, mode)
   addEntry(kernel, parent, name, inode)
+  notifyName(kernel, parent, name, inode, IN_CREATE)
   return inode
 }
 
@@ -180,7 +183,10 @@ export const openPath = (kernel: Kernel, task: Task, dirfd: number, path: string
   const place = resolve(kernel, task, dirfd, path, lookup)
   if (typeof place === 'number') return place
   const file = (flags & __O_TMPFILE) !== 0 ? openTemporary(kernel, task, place, how) : openPlace(kernel, task, place, how)
-  if (typeof file !== 'number') file.flags &= ~TRANSIENT_FLAGS
+  if (typeof file !== 'number') {
+    file.flags &= ~TRANSIENT_FLAGS
+    if (file.kind !== 'path') notifyFile(kernel, file, IN_OPEN)
+  }
   return file
 }
 

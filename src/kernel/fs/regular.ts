@@ -8,6 +8,7 @@ import {
   SEEK_SET,
 } from '../abi/fcntl.ts'
 import { PROT_WRITE, MAP_TYPE, MAP_PRIVATE } from '../abi/mman.ts'
+import { IN_ACCESS, IN_MODIFY } from '../abi/inotify.ts'
 import { RLIMIT_FSIZE } from '../abi/resources.ts'
 import { SIGXFSZ } from '../abi/signals.ts'
 import type { Kernel } from '../kernel.ts'
@@ -20,6 +21,7 @@ import type { FileOperations, OpenFile } from './file.ts'
 import {
   ensureAttributes, type FileInode, pageFrame, readInode, touchAccessed, touchModified, truncateInode, writeInode,
 } from './inode.ts'
+import { notifyAnywhere, notifyFile } from './inotify.ts'
 import { dropSetId } from './permissions.ts'
 
 /** Largest file offset: that of ext4 with 4 KiB blocks, so that offsets are exact as numbers. */
@@ -27,7 +29,8 @@ export const MAX_FILE_SIZE = 2 ** 44 - 4096
 
 const inodeOf = (file: OpenFile): FileInode => file.inode as FileInode
 
-const accessed = (kernel: Kernel, file: OpenFile): void => {
+const accessed = (kernel: Kernel, file: OpenFile, count: number): void => {
+  if (count > 0) notifyFile(kernel, file, IN_ACCESS)
   if ((file.flags & O_NOATIME) === 0) touchAccessed(kernel, file.inode)
 }
 
@@ -35,7 +38,7 @@ const read = (kernel: Kernel, _task: Task, file: OpenFile, length: number, offse
   const at = offset ?? file.position
   const bytes = readInode(kernel, file.inode, at, length)
   if (offset === undefined) file.position = at + bytes.length
-  accessed(kernel, file)
+  accessed(kernel, file, bytes.length)
   return bytes
 }
 
@@ -72,7 +75,7 @@ const readTo = (kernel: Kernel, task: Task, file: OpenFile, address: number, len
     if (!(error instanceof OutOfFrames) || done === 0) throw error
   }
   if (offset === undefined) file.position = start + done
-  accessed(kernel, file)
+  accessed(kernel, file, done)
   return done === 0 && count > 0 ? -EFAULT : done
 }
 
@@ -113,6 +116,7 @@ const wrote = (kernel: Kernel, task: Task, file: OpenFile, at: number, count: nu
   if (offset === undefined) file.position = at + count
   dropSetId(task, file.inode)
   touchModified(kernel, file.inode)
+  notifyFile(kernel, file, IN_MODIFY)
   return count
 }
 
@@ -258,4 +262,5 @@ export const setSize = (kernel: Kernel, task: Task, inode: FileInode, size: numb
   if (size < old) unmapFileRange(kernel, inode, size, Infinity)
   dropSetId(task, inode)
   touchModified(kernel, inode)
+  notifyAnywhere(kernel, inode, IN_MODIFY)
 }

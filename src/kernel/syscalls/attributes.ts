@@ -4,12 +4,14 @@ import { CAP_CHOWN, CAP_FSETID } from '../abi/capabilities.ts'
 import {
   AT_EACCESS, AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_STATX_SYNC_TYPE, AT_SYMLINK_NOFOLLOW, MS_NOEXEC, UTIME_NOW, UTIME_OMIT,
 } from '../abi/fcntl.ts'
+import { IN_ACCESS, IN_ATTRIB, IN_MODIFY } from '../abi/inotify.ts'
 import { int32, uint32 } from '../abi/numbers.ts'
 import { getAnyFile, getFile } from '../fs/descriptor.ts'
 import { ensureAttributes, type Inode, now, S_ISGID, S_ISUID, type Timestamp } from '../fs/inode.ts'
 import { isLink, LOOKUP_EMPTY, LOOKUP_FOLLOW, readPath, resolveInode } from '../fs/path.ts'
 import { capable, checkAccess, isInGroup, MAY_EXEC, MAY_WRITE, ownsInode } from '../fs/permissions.ts'
 import { writeStat, writeStatfs, writeStatx } from '../fs/stat.ts'
+import { notifyAnywhere } from '../fs/inotify.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Credentials, Task } from '../task/task.ts'
 import type { Args, SyscallEntry } from './entry.ts'
@@ -124,6 +126,7 @@ const changeMode = (kernel: Kernel, task: Task, inode: Inode, mode: number): num
   if (!isInGroup(task.credentials, inode.gid) && !capable(task.credentials, CAP_FSETID)) bits &= ~S_ISGID
   inode.mode = bits
   inode.ctime = now(kernel)
+  notifyAnywhere(kernel, inode, IN_ATTRIB)
   return 0
 }
 
@@ -165,6 +168,7 @@ const changeOwner = (kernel: Kernel, task: Task, inode: Inode, uid: number, gid:
   if (uid !== KEEP) inode.uid = uid
   if (gid !== KEEP) inode.gid = gid
   inode.ctime = now(kernel)
+  notifyAnywhere(kernel, inode, IN_ATTRIB)
   return 0
 }
 
@@ -223,6 +227,8 @@ const setTimes = (kernel: Kernel, task: Task, inode: Inode, times: Times): numbe
     inode.mtime = choose(times[1], inode.mtime)
   }
   inode.ctime = current
+  const changed = times === undefined ? [true, true] : times.map((time) => !isOmitted(time))
+  notifyAnywhere(kernel, inode, changed[0] ? changed[1] ? IN_ATTRIB : IN_ACCESS : IN_MODIFY)
   return 0
 }
 

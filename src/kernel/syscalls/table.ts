@@ -30,6 +30,7 @@ import { MOUNT_CALLS } from './mounts.ts'
 import { READ_WRITE_CALLS } from './read-write.ts'
 import { XATTR_CALLS } from './xattr.ts'
 import { socketCalls } from './sockets.ts'
+import { inotifyCalls } from './inotify.ts'
 import type { SyscallEntry } from './entry.ts'
 
 const LISTS: readonly (readonly SyscallEntry[])[] = [
@@ -64,6 +65,7 @@ const LISTS: readonly (readonly SyscallEntry[])[] = [
   ioctlCalls,
   pipeCalls,
   socketCalls,
+  inotifyCalls,
 ]
 
 const byNumber: (SyscallEntry | undefined)[] = []
