@@ -1,10 +1,28 @@
 #!/bin/sh
 # Rebuilds the prebuilt guest programs in guests/bin: static, small, the same on every machine with musl-gcc.
-# Usage: guests/build.sh [name…]
+#   guests/build.sh [name…]
+# Builds them in every way that matters to the kernel, not to be committed: NAME-{musl,glibc}-{static,dynamic} in DIRECTORY.
+#   guests/build.sh --variants DIRECTORY [name…]
 set -eu
 cd "$(dirname "$0")"
+flags='-O1 -s -pthread -Wall -Wno-array-bounds -Wno-stringop-overflow -Wno-unused-but-set-variable -Wno-nonnull -Wno-unused-result'
+headers='-idirafter /usr/include -idirafter /usr/include/x86_64-linux-gnu'
+names() { if [ $# -gt 0 ]; then echo "$@"; else basename -s .c src/*.c; fi; }
+
+if [ "${1-}" = --variants ]; then
+  out=$2
+  shift 2
+  mkdir -p "$out"
+  for name in $(names "$@"); do
+    musl-gcc -static $flags $headers -o "$out/$name-musl-static" "src/$name.c"
+    musl-gcc $flags $headers -o "$out/$name-musl-dynamic" "src/$name.c"
+    gcc -static $flags -o "$out/$name-glibc-static" "src/$name.c"
+    gcc $flags -o "$out/$name-glibc-dynamic" "src/$name.c"
+  done
+  exit
+fi
+
 mkdir -p bin
-for name in ${@:-$(basename -s .c src/*.c)}; do
-  musl-gcc -static -O1 -s -Wall -Wno-array-bounds -Wno-stringop-overflow -Wno-unused-but-set-variable -Wno-nonnull \
-    -idirafter /usr/include -idirafter /usr/include/x86_64-linux-gnu -o "bin/$name" "src/$name.c"
+for name in $(names "$@"); do
+  musl-gcc -static $flags $headers -o "bin/$name" "src/$name.c"
 done
