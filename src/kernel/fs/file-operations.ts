@@ -7,6 +7,7 @@ import { epollOperations } from './epoll.ts'
 import { eventOperations } from './eventfd.ts'
 import type { FileKind, FileOperations, OpenFile } from './file.ts'
 import { inotifyOperations } from './inotify.ts'
+import { processOperations } from './pidfd.ts'
 import { pipeOperations } from './pipe.ts'
 import { procOperations } from './proc/open.ts'
 import { regularOperations } from './regular.ts'
@@ -32,7 +33,7 @@ const makeTable = (): Record<FileKind, FileOperations> => ({
   timer: timerOperations,
   signal: signalOperations,
   socket: socketOperations,
-  pid: NOTHING,
+  pid: processOperations,
   inotify: inotifyOperations,
 })
 let table: Record<FileKind, FileOperations> | undefined

@@ -15,6 +15,7 @@ import { int32, uint64 } from '../abi/numbers.ts'
 import { RLIMIT_MEMLOCK } from '../abi/resources.ts'
 import { getFile } from '../fs/descriptor.ts'
 import { zeroRange } from '../fs/inode.ts'
+import { groupOfFile } from '../fs/pidfd.ts'
 import type { Kernel } from '../kernel.ts'
 import {
   type AddressSpace, VMA_DONTDUMP, VMA_DONTFORK, VMA_LOCKED, VMA_SHARED, VMA_WIPEONFORK, type Vma,
@@ -193,7 +194,7 @@ const processMadvise = (kernel: Kernel, task: Task, args: Args): number => {
   })
   const file = getFile(task, int32(args[0]))
   if (file === undefined || file.kind !== 'pid') return -EBADF
-  const other = kernel.state.tasks.get((file.data as { tid?: number, pid?: number }).tid ?? (file.data as { pid?: number }).pid ?? 0)
+  const other = kernel.state.tasks.get(groupOfFile(file).tgid)
   if (other === undefined || other.state === 'zombie') return -ESRCH
   const advice = int32(args[3])
   if (!REMOTE_ADVICE.includes(advice)) return -EINVAL

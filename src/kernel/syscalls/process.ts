@@ -5,12 +5,14 @@ import { SIGCHLD, SIGNAL_COUNT } from '../abi/signals.ts'
 import { CAP_SYS_ADMIN } from '../abi/capabilities.ts'
 import { AT_FDCWD, type Image, readImage, releaseImage, STRING_LIMIT } from '../exec/image.ts'
 import { execProgram } from '../exec/exec.ts'
+import { getFile } from '../fs/descriptor.ts'
 import { readPath } from '../fs/path.ts'
+import { groupOfFile } from '../fs/pidfd.ts'
 import type { Kernel } from '../kernel.ts'
 import { USER_END, type UserMemory } from '../mm/user-memory.ts'
 import { waitAlone } from '../task/exec-threads.ts'
 import { exitGroup, exitStatus, exitTask } from '../task/exit.ts'
-import { CLONE_CLEAR_SIGHAND_HIGH, CLONE_DETACHED, CLONE_INTO_CGROUP_HIGH, CLONE_PARENT, CLONE_PIDFD, CLONE_SETTLS,
+import { CLONE_CLEAR_SIGHAND_HIGH, CLONE_DETACHED, CLONE_INTO_CGROUP_HIGH, CLONE_NEWTIME, CLONE_PARENT, CLONE_PARENT_SETTID, CLONE_PIDFD, CLONE_SETTLS,
   CLONE_THREAD, CLONE_VFORK, CLONE_VM, type CloneRequest, cloneTask, CSIGNAL } from '../task/fork.ts'
 import { hasCapability } from '../task/credentials.ts'
 import { writeUsage } from '../task/rusage.ts'
@@ -47,14 +49,15 @@ const waitForVfork = (kernel: Kernel, task: Task, pid: number): number => {
 
 const sysClone = (kernel: Kernel, task: Task, args: Args): number => {
   const flags = uint32(args[0] & ~CSIGNAL)
-  if ((flags & CLONE_PIDFD) !== 0) return -EINVAL
+  // The descriptor's place is the parent's thread id's.
+  if ((flags & CLONE_PIDFD) !== 0 && (flags & (CLONE_PARENT_SETTID | CLONE_THREAD)) !== 0) return -EINVAL
   return clone(kernel, task, {
     flags, clearHandlers: false, exitSignal: args[0] & CSIGNAL, stack: uint64(args[1]),
-    parentTid: args[2], childTid: args[3], tls: args[4], wantedTid: 0,
+    parentTid: args[2], childTid: args[3], tls: args[4], wantedTid: 0, pidfd: args[2],
   })
 }
 const plain = (flags: number): CloneRequest =>
-  ({ flags, clearHandlers: false, exitSignal: SIGCHLD, stack: 0, parentTid: 0, childTid: 0, tls: 0, wantedTid: 0 })
+  ({ flags, clearHandlers: false, exitSignal: SIGCHLD, stack: 0, parentTid: 0, childTid: 0, tls: 0, wantedTid: 0, pidfd: 0 })
 const FORK = plain(0)
 const VFORK = plain(CLONE_VFORK | CLONE_VM)
 
@@ -95,17 +98,18 @@ const sysClone3 = (kernel: Kernel, task: Task, args: Args): number => {
   const high = view.getUint32(4, true)
   const exitSignal = word(32), stack = word(40), stackSize = word(48)
   if (exitSignal > 255 || exitSignal > SIGNAL_COUNT) return -EINVAL
-  if ((flags & (CLONE_DETACHED | (CSIGNAL & ~0x80))) !== 0 || (high & ~CLONE3_HIGH) !== 0) return -EINVAL
+  if ((flags & (CLONE_DETACHED | (CSIGNAL & ~CLONE_NEWTIME))) !== 0 || (high & ~CLONE3_HIGH) !== 0) return -EINVAL
   if ((flags & (CLONE_THREAD | CLONE_PARENT)) !== 0 && exitSignal !== 0) return -EINVAL
   if (stack === 0 ? stackSize > 0 : stackSize === 0) return -EINVAL
   if (stack !== 0 && !(stack + stackSize <= USER_END)) return -EINVAL
-  // Process descriptors, cgroups and time namespaces are not there.
-  if ((flags & (CLONE_PIDFD | 0x80)) !== 0 || (high & CLONE_INTO_CGROUP_HIGH) !== 0) return -EINVAL
+  if ((flags & CLONE_PIDFD) !== 0 && (flags & CLONE_THREAD) !== 0) return -EINVAL
+  // Cgroups and time namespaces are not there.
+  if ((flags & CLONE_NEWTIME) !== 0 || (high & CLONE_INTO_CGROUP_HIGH) !== 0) return -EINVAL
   const tid = wantedTid(kernel, task, user, word(64), word(72))
   if (tid < 0) return tid
   return clone(kernel, task, {
     flags, clearHandlers: (high & CLONE_CLEAR_SIGHAND_HIGH) !== 0, exitSignal, stack: stack + stackSize,
-    parentTid: word(24), childTid: word(16), tls: (flags & CLONE_SETTLS) !== 0 ? word(56) : 0, wantedTid: tid,
+    parentTid: word(24), childTid: word(16), tls: (flags & CLONE_SETTLS) !== 0 ? word(56) : 0, wantedTid: tid, pidfd: word(8),
   })
 }
 
@@ -213,12 +217,18 @@ const wait4 = (kernel: Kernel, task: Task, args: Args): number => {
 
 const waitid = (kernel: Kernel, task: Task, args: Args): number => {
   const type = int32(args[0]), options = int32(args[3])
-  let id = int32(args[1])
+  const id = int32(args[1])
   if ((options & ~WAITID_OPTIONS) !== 0 || (options & (WEXITED | WSTOPPED | WCONTINUED)) === 0) return -EINVAL
   if (type === P_PID ? id <= 0 : type === P_PGID ? id < 0 : type !== P_ALL && type !== P_PIDFD) return -EINVAL
-  if (type === P_PIDFD) return id < 0 ? -EINVAL : -EBADF
-  if (type === P_PGID && id === 0) id = task.group.processGroup
-  const told = pollChildren(kernel, task, { type, id, options })
+  let wait = { type, id, options }
+  if (type === P_PIDFD) {
+    if (id < 0) return -EINVAL
+    const file = getFile(task, id)
+    if (file?.kind !== 'pid') return -EBADF
+    wait = { type: P_PID, id: groupOfFile(file).tgid, options }
+  }
+  if (type === P_PGID && id === 0) wait = { type, id: task.group.processGroup, options }
+  const told = pollChildren(kernel, task, wait)
   let result = 0
   if (typeof told === 'number') {
     result = told < 0 ? told : blockForChild(kernel, task, options)
@@ -239,17 +249,17 @@ const waitid = (kernel: Kernel, task: Task, args: Args): number => {
   return result
 }
 
-const PIDFD_NOTE = 'no process descriptors (CLONE_PIDFD), cgroups or namespaces: EINVAL or EPERM'
+const NAMESPACE_NOTE = 'no cgroups or namespaces: EINVAL or EPERM'
 
 export const processCalls: readonly SyscallEntry[] = [
-  { number: 56, name: 'clone', args: ['flags:flags(CLONE_)', 'stack:address', 'ptid:pointer', 'ctid:pointer', 'tls:address'], handler: sysClone, status: 'partial', note: PIDFD_NOTE },
+  { number: 56, name: 'clone', args: ['flags:flags(CLONE_)', 'stack:address', 'ptid:pointer', 'ctid:pointer', 'tls:address'], handler: sysClone, status: 'partial', note: NAMESPACE_NOTE },
   { number: 57, name: 'fork', args: [], handler: (kernel, task) => clone(kernel, task, FORK), status: 'full' },
   { number: 58, name: 'vfork', args: [], handler: (kernel, task) => clone(kernel, task, VFORK), status: 'full' },
   { number: 59, name: 'execve', args: ['path:path', 'argv:argv', 'envp:argv'], handler: (kernel, task, args) => exec(kernel, task, AT_FDCWD, args[0], args[1], args[2], 0), status: 'full' },
   { number: 60, name: 'exit', args: ['status:int'], handler: exit, status: 'full' },
   { number: 61, name: 'wait4', args: ['pid:pid', 'status:pointer', 'options:flags(W)', 'rusage:struct(rusage)*'], handler: wait4, status: 'full' },
   { number: 231, name: 'exit_group', args: ['status:int'], handler: sysExitGroup, status: 'full' },
-  { number: 247, name: 'waitid', args: ['type:enum(P_)', 'id:pid', 'info:struct(siginfo)*', 'options:flags(W)', 'rusage:struct(rusage)*'], handler: waitid, status: 'partial', note: 'no P_PIDFD' },
+  { number: 247, name: 'waitid', args: ['type:enum(P_)', 'id:pid', 'info:struct(siginfo)*', 'options:flags(W)', 'rusage:struct(rusage)*'], handler: waitid, status: 'full' },
   { number: 322, name: 'execveat', args: ['dirfd:dirfd', 'path:path', 'argv:argv', 'envp:argv', 'flags:flags(AT_)'], handler: execveat, status: 'full' },
-  { number: 435, name: 'clone3', args: ['args:struct(clone_args)', 'size:size'], handler: sysClone3, status: 'partial', note: PIDFD_NOTE },
+  { number: 435, name: 'clone3', args: ['args:struct(clone_args)', 'size:size'], handler: sysClone3, status: 'partial', note: NAMESPACE_NOTE },
 ]

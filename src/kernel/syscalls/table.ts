@@ -5,6 +5,8 @@ import { eventFileCalls } from './event-files.ts'
 import { ioctlCalls } from './ioctl.ts'
 import { pipeCalls } from './pipes.ts'
 import { futexCalls } from './futex.ts'
+import { pidfdCalls } from './pidfd.ts'
+import { namespaceCalls } from './namespaces.ts'
 import { identityCalls } from './identity.ts'
 import { processCalls } from './process.ts'
 import { signalCalls } from './signals.ts'
@@ -59,6 +61,8 @@ const LISTS: readonly (readonly SyscallEntry[])[] = [
   processCalls,
   identityCalls,
   futexCalls,
+  pidfdCalls,
+  namespaceCalls,
   pollCalls,
   epollCalls,
   eventFileCalls,

@@ -129,6 +129,7 @@ export const makeGroup = (kernel: Kernel, parts: GroupParts): ThreadGroup => ({
   threadExit: waitQueue(),
   exitStatus: 0,
   zombie: false,
+  ended: waitQueue(),
   stopSignal: 0,
   stopReport: 0,
   continueReport: false,

@@ -109,6 +109,7 @@ const endGroup = (kernel: Kernel, group: ThreadGroup, lastStatus: number): void 
   // Without exit_group the last task to end decides (synchronize_group_exit, since Linux 5.19).
   if (!group.exiting) group.exitStatus = lastStatus
   group.zombie = true
+  kernel.wake(group.ended)
   disarm(state.timers, group.realTimer)
   deletePosixTimers(kernel, group)
   if (group.tgid === state.mainPid) {

@@ -2,12 +2,14 @@
  * New tasks (clone(2), clone3(2), fork(2), vfork(2); Linux's copy_process).
  */
 import * as layout from '../../emu/cpu/layout.ts'
-import { EAGAIN, EINVAL, EPERM, ERESTARTNOINTR } from '../abi/errno.ts'
+import { EAGAIN, EINVAL, EMFILE, EPERM, ERESTARTNOINTR } from '../abi/errno.ts'
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from '../abi/capabilities.ts'
 import { RLIMIT_NPROC } from '../abi/resources.ts'
 import { SIG_DFL, SIG_IGN, SIGNAL_COUNT, SS_DISABLE } from '../abi/signals.ts'
-import { copyDescriptors } from '../fs/descriptor.ts'
+import { O_CLOEXEC } from '../abi/fcntl.ts'
+import { copyDescriptors, hasFreeDescriptor } from '../fs/descriptor.ts'
 import { copyPathContext } from '../fs/path.ts'
+import { openProcess } from '../fs/pidfd.ts'
 import { undoList } from '../ipc/semaphores.ts'
 import type { Kernel } from '../kernel.ts'
 import { copySpace } from '../mm/space.ts'
@@ -27,7 +29,8 @@ export const CSIGNAL = 0xff, CLONE_VM = 0x100, CLONE_FS = 0x200, CLONE_FILES = 0
   CLONE_NEWNET = 0x4000_0000, CLONE_IO = 0x8000_0000
 /** Bits above 32 of clone3's flags; they have no place in clone's. */
 export const CLONE_CLEAR_SIGHAND_HIGH = 1, CLONE_INTO_CGROUP_HIGH = 2
-const CLONE_NEWTIME = 0x80
+/** Where clone has its signal; clone3 and unshare know it. */
+export const CLONE_NEWTIME = 0x80
 const SCHED_RESET_ON_FORK = 0x4000_0000
 
 export const NAMESPACES = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET
@@ -44,6 +47,8 @@ export interface CloneRequest {
   readonly tls: number
   /** set_tid: the child's number, 0: any. */
   readonly wantedTid: number
+  /** CLONE_PIDFD: where the descriptor goes. */
+  readonly pidfd: number
 }
 
 const has = (flags: number, bit: number): boolean => (flags & bit) !== 0
@@ -154,6 +159,7 @@ export const cloneTask = (kernel: Kernel, task: Task, request: CloneRequest): Ta
   if (tid === 0) return -EAGAIN
 
   const isThread = has(flags, CLONE_THREAD)
+  if (has(flags, CLONE_PIDFD) && !hasFreeDescriptor(task)) return -EMFILE
   const group = isThread ? task.group : newGroup(kernel, task, tid, request)
   const mm = has(flags, CLONE_VM) ? task.mm : copySpace(kernel, task.mm)
   if (mm === task.mm) mm.users++
@@ -177,12 +183,11 @@ export const cloneTask = (kernel: Kernel, task: Task, request: CloneRequest): Ta
     state.groups.set(tid, group)
     state.groups.get(group.parent)?.children.push(tid)
   }
+  // The child has no such descriptor: it was not there yet when the table was copied.
+  if (has(flags, CLONE_PIDFD)) storeTid(kernel, task, request.pidfd, openProcess(kernel, task, group, O_CLOEXEC))
   if (has(flags, CLONE_PARENT_SETTID)) storeTid(kernel, task, request.parentTid, tid)
   if (has(flags, CLONE_CHILD_SETTID)) storeTid(kernel, child, request.childTid, tid)
   kernel.outside.observer.onTaskStart(state.cycle, tid, group.parent === INIT_PID ? INIT_PID : task.tid, group.tgid)
   kernel.makeRunnable(child)
   return child
 }
-
-/** unshare(2) and clone3 know this bit in the low byte, where clone has its signal. */
-export const isNewTime = (flags: number): boolean => has(flags, CLONE_NEWTIME)

@@ -162,6 +162,8 @@ export interface ThreadGroup {
   exitStatus: number
   /** All tasks are gone; stays in `groups` until waited for. */
   zombie: boolean
+  /** Woken when it becomes a zombie: process descriptors. */
+  readonly ended: WaitQueue
   /** The signal by which it is stopped, 0 if it is not. */
   stopSignal: number
   /** Its tasks are all stopped: the signal while wait4 has not told of it yet, then the signal's negative; else 0. */

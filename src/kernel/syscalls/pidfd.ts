@@ -1,0 +1,67 @@
+/** Process descriptors (pidfd_open(2), pidfd_send_signal(2), pidfd_getfd(2)). */
+import { EBADF, EINVAL, EPERM, ESRCH } from '../abi/errno.ts'
+import { O_CLOEXEC, O_NONBLOCK } from '../abi/fcntl.ts'
+import { CAP_SYS_PTRACE } from '../abi/capabilities.ts'
+import { int32, uint32 } from '../abi/numbers.ts'
+import { SI_TKILL, SIGNAL_COUNT } from '../abi/signals.ts'
+import { getAnyFile, getFile, installOrRelease, retainFile } from '../fs/descriptor.ts'
+import { groupOfFile, openProcess } from '../fs/pidfd.ts'
+import type { Kernel } from '../kernel.ts'
+import { mayKill } from '../signal/permission.ts'
+import { sendSignal, userInfo } from '../signal/send.ts'
+import { readSiginfo, SIGINFO_SIZE } from '../signal/siginfo.ts'
+import { mayAccessTask } from '../task/credentials.ts'
+import type { Task, ThreadGroup } from '../task/task.ts'
+import type { Args, SyscallEntry } from './entry.ts'
+
+const pidfdOpen = (kernel: Kernel, task: Task, args: Args): number => {
+  const pid = int32(args[0]), flags = uint32(args[1])
+  if ((flags & ~O_NONBLOCK) !== 0 || pid <= 0) return -EINVAL
+  const group = kernel.state.groups.get(pid)
+  if (group === undefined) return kernel.state.tasks.has(pid) ? -EINVAL : -ESRCH
+  return openProcess(kernel, task, group, flags | O_CLOEXEC)
+}
+
+const processOf = (task: Task, fd: number): ThreadGroup | undefined => {
+  const file = getFile(task, fd)
+  return file?.kind === 'pid' ? groupOfFile(file) : undefined
+}
+
+const isReaped = (kernel: Kernel, group: ThreadGroup): boolean => kernel.state.groups.get(group.tgid) !== group
+
+const pidfdSendSignal = (kernel: Kernel, task: Task, args: Args): number => {
+  const signal = int32(args[1])
+  if (uint32(args[3]) !== 0) return -EINVAL
+  const group = processOf(task, int32(args[0]))
+  if (group === undefined) return -EBADF
+  let info = userInfo(signal, task)
+  if (args[2] !== 0) {
+    const bytes = kernel.user(task).read(args[2], SIGINFO_SIZE)
+    info = readSiginfo(bytes, signal)
+    if (new DataView(bytes.buffer).getInt32(0, true) !== signal) return -EINVAL
+    if (group !== task.group && (info.code >= 0 || info.code === SI_TKILL)) return -EPERM
+  }
+  if (isReaped(kernel, group)) return -ESRCH
+  if (signal < 0 || signal > SIGNAL_COUNT) return -EINVAL
+  if (!mayKill(kernel, task, group, signal)) return -EPERM
+  return signal === 0 ? 0 : sendSignal(kernel, group, signal, info)
+}
+
+const pidfdGetfd = (kernel: Kernel, task: Task, args: Args): number => {
+  if (uint32(args[2]) !== 0) return -EINVAL
+  const group = processOf(task, int32(args[0]))
+  if (group === undefined) return -EBADF
+  const other = kernel.state.tasks.get(group.tgid)
+  if (other === undefined || other.state === 'zombie' || isReaped(kernel, group)) return -ESRCH
+  if (!mayAccessTask(task, other, CAP_SYS_PTRACE)) return -EPERM
+  const file = getAnyFile(other, int32(args[1]))
+  if (file === undefined) return -EBADF
+  retainFile(file)
+  return installOrRelease(kernel, task, file, true)
+}
+
+export const pidfdCalls: readonly SyscallEntry[] = [
+  { number: 424, name: 'pidfd_send_signal', args: ['pidfd:fd', 'sig:signal', 'info:struct(siginfo)', 'flags:uint'], handler: pidfdSendSignal, status: 'full' },
+  { number: 434, name: 'pidfd_open', args: ['pid:pid', 'flags:flags(O_)'], handler: pidfdOpen, status: 'full' },
+  { number: 438, name: 'pidfd_getfd', args: ['pidfd:fd', 'fd:fd', 'flags:uint'], handler: pidfdGetfd, status: 'full' },
+]
