@@ -12,15 +12,14 @@ import { defineX87Stack } from '../semantics/x87-stack.ts'
 import { ModuleBuilder } from '../wasm/module.ts'
 import { ENGINE_HANDLERS } from './engine-handlers.ts'
 import { formName, formsOfRow } from './forms.ts'
-import { HOT_FORMS } from './hot-forms.ts'
-import { type Form, defineRun, hasFastVersion } from './run.ts'
+import type { FlagUse } from './hot-emitter.ts'
+import { LEAVES, NO_FLAGS, PAIR, READS_FLAGS, type Tier0Manifest, WRITES_FLAGS } from './manifest.ts'
+import { HOT_FORMS, HOT_PAIRS } from './hot-forms.ts'
+import { type Case, type Form, defineRun, fastVersion } from './run.ts'
 import { HOST_FUNCTIONS, defineRuntime } from './runtime.ts'
 import { HANDLER, Tier0Emitter } from './tier0-emitter.ts'
 
-export interface Tier0Manifest {
-  /** Handler names by table index. */
-  readonly handlers: readonly string[]
-}
+export type { Tier0Manifest } from './manifest.ts'
 
 export const generateTier0 = (): { wasm: Uint8Array<ArrayBuffer>, manifest: Tier0Manifest } => {
   const module = new ModuleBuilder()
@@ -52,14 +51,34 @@ export const generateTier0 = (): { wasm: Uint8Array<ArrayBuffer>, manifest: Tier
       f.unreachable()
     })
   }
-  const fast = new Map<string, Form>()
+  const { cases, flagUse } = fastCases(module, forms)
+  // Handlers with a fast version come first: their table index is the case of `run`.
+  const handlers = [...cases.keys(), ...[...forms.keys()].filter((name) => !cases.has(name))]
+  defineRun(module, [...cases.values()])
+  // Behind a case is the plain handler of its first form.
+  module.table(handlers.map((name) => name.split(PAIR)[0].replace(NO_FLAGS, '')))
+  return { wasm: module.encode(), manifest: { handlers, flagUse } }
+}
+
+/** The cases of `run` by name: hot forms, those without their flags, and pairs. */
+const fastCases = (module: ModuleBuilder, forms: ReadonlyMap<string, Form>): { cases: Map<string, Case>, flagUse: number[] } => {
+  const cases = new Map<string, Case>()
+  const flagUse: number[] = []
+  const add = (name: string, form: Form, flagsDead: boolean, use: FlagUse): void => {
+    cases.set(name, { parts: [{ form, flagsDead }] })
+    flagUse.push((use.readsFlags ? READS_FLAGS : 0) | (use.writesFlags ? WRITES_FLAGS : 0) | (use.leaves ? LEAVES : 0))
+  }
   for (const name of HOT_FORMS) {
     const form = forms.get(name)
-    if (form !== undefined && hasFastVersion(module, form)) fast.set(name, form)
+    const use = form === undefined ? undefined : fastVersion(module, form, false)
+    if (form === undefined || use === undefined || cases.has(name)) continue
+    add(name, form, false, use)
+    if (use.changesFlags && !/^(cmp|test|u?comi)/.test(name)) add(name + NO_FLAGS, form, true, fastVersion(module, form, true) as FlagUse)
   }
-  // Handlers with a fast version come first: their table index is the case of `run`.
-  const handlers = [...fast.keys(), ...[...forms.keys()].filter((name) => !fast.has(name))]
-  defineRun(module, [...fast.values()])
-  module.table(handlers)
-  return { wasm: module.encode(), manifest: { handlers } }
+  for (const name of HOT_PAIRS) {
+    const parts = name.split(PAIR).map((part) => cases.get(part)?.parts[0])
+    const [first, second] = parts
+    if (parts.length === 2 && first !== undefined && second !== undefined) cases.set(name, { parts: [first, second] })
+  }
+  return { cases, flagUse }
 }

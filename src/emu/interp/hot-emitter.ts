@@ -5,7 +5,7 @@
  */
 import * as layout from '../cpu/layout.ts'
 import type { OperandForm } from '../semantics/emitter.ts'
-import { type Expr, i32, v } from '../wasm/expression.ts'
+import { type Expr, i32, i64, v } from '../wasm/expression.ts'
 import type { FunctionBuilder, Label, Local } from '../wasm/function.ts'
 import { Tier0Emitter, loadHost, storeHost, tlbEntry } from './tier0-emitter.ts'
 
@@ -16,25 +16,55 @@ export interface RunLabels {
   readonly target: Local
   /** Goes on with `record`. */
   readonly next: Label
+  /** Goes on with `record`, which may begin a block: pays for it. */
+  readonly enter: Label
   /** Goes on with the plain handler of `record`. */
   readonly plain: Label
   /** Goes on at the address in `target`, which is not in the jump cache. */
   readonly lookup: Label
 }
 
+/** What the translator must know of a form to leave out flags that nobody sees. */
+export interface FlagUse {
+  readsFlags: boolean
+  /** Some, or under a condition. */
+  changesFlags: boolean
+  /** All six, whatever the operands. */
+  writesFlags: boolean
+  /** It may fault, and then the flags before it are seen. */
+  leaves: boolean
+}
+
+/** What the flags stand for, where that is simpler than the flags. */
+type Known =
+  | { readonly kind: 'difference', readonly a: Expr, readonly b: Expr, readonly size: number }
+  | { readonly kind: 'logic' | 'result', readonly result: Expr, readonly size: number }
+
 /** A form that has no fast version. */
 export class NotFast extends Error {}
 
 export class HotEmitter extends Tier0Emitter {
   readonly #labels: RunLabels
+  readonly #flagsDead: boolean
+  readonly #depth: number
+  readonly use: FlagUse = { readsFlags: false, changesFlags: false, writesFlags: false, leaves: false }
   #changed = false
+  #known: Known | undefined
 
-  constructor(f: FunctionBuilder, operands: readonly OperandForm[], labels: RunLabels) {
+  /**
+   * @param flagsDead the flags that this form leaves are not seen by anybody
+   * @param before the form that has just been executed, in the same body
+   */
+  constructor(f: FunctionBuilder, operands: readonly OperandForm[], labels: RunLabels, flagsDead = false, before?: HotEmitter) {
     super(f, operands, labels.record)
     this.#labels = labels
+    this.#flagsDead = flagsDead
+    this.#depth = f.depth
+    this.#known = before === undefined ? undefined : before.#known
   }
 
   #plain(): void {
+    this.use.leaves = true
     if (this.#changed) throw new NotFast('leaves for the plain handler after it has changed something')
     this.f.br(this.#labels.plain)
   }
@@ -45,9 +75,16 @@ export class HotEmitter extends Tier0Emitter {
     this.ended = true
   }
 
+  override enter(target: Expr): void {
+    this.f.set(this.#labels.record, target)
+    this.f.br(this.#labels.enter)
+    this.ended = true
+  }
+
   override leave(): void { this.f.return() }
 
   protected override jumpSlowly(target: Expr): void {
+    this.use.leaves = true
     this.f.set(this.#labels.target, target)
     this.f.br(this.#labels.lookup)
   }
@@ -116,16 +153,85 @@ export class HotEmitter extends Tier0Emitter {
     this.#changed = true
   }
   override setState32(address: number, value: Expr): void {
+    if (address === layout.FLAG_AUX) {
+      this.#known = undefined
+      this.use.changesFlags = true
+      if (this.#flagsDead) return
+    }
     super.setState32(address, value)
     this.#changed = true
   }
   override setState64(address: number, value: Expr): void {
+    if (address === layout.FLAG_RESULT) {
+      this.#known = undefined
+      this.use.writesFlags ||= this.f.depth === this.#depth
+      if (this.#flagsDead) return
+    }
     super.setState64(address, value)
     this.#changed = true
   }
   override writeMmx(at: number, value: Expr): void {
     super.writeMmx(at, value)
     this.#changed = true
+  }
+
+  // Flags. A branch that follows an arithmetic instruction in the same body compares the operands.
+
+  #reading(address: number, value: Expr): Expr {
+    if (address !== layout.FLAG_AUX && address !== layout.FLAG_RESULT) return value
+    return { type: value.type, emit: (out) => { this.use.readsFlags = true; value.emit(out) } }
+  }
+  override state32(address: number): Expr { return this.#reading(address, super.state32(address)) }
+  override state64(address: number): Expr { return this.#reading(address, super.state64(address)) }
+
+  #know(known: Known): void {
+    // Within a condition they may be those of before.
+    if (this.f.depth === this.#depth) this.#known = known
+  }
+  override setFlags(result: Expr, aux: Expr, size = this.size): void {
+    const bound = this.f.let(result)
+    super.setFlags(bound, aux, size)
+    this.#know({ kind: 'result', result: bound, size })
+  }
+  override setFlagsSub(a: Expr, b: Expr, result: Expr, size = this.size): void {
+    super.setFlagsSub(a, b, result, size)
+    this.#know({ kind: 'difference', a, b, size })
+  }
+  override setFlagsLogic(result: Expr, size = this.size): void {
+    const bound = this.f.let(result)
+    super.setFlagsLogic(bound, size)
+    this.#know({ kind: 'logic', result: bound, size })
+  }
+
+  override condition(code: number): Expr {
+    const positive = this.#knownCondition(code >> 1)
+    if (positive === undefined) return super.condition(code)
+    return (code & 1) === 0 ? positive : i32.eqz(positive)
+  }
+
+  #knownCondition(pair: number): Expr | undefined {
+    const known = this.#known
+    if (known === undefined) return undefined
+    if (known.kind === 'difference') {
+      const { a, b, size } = known
+      switch (pair) {
+        case 1: return i64.ltU(a, b)
+        case 2: return i64.eq(a, b)
+        case 3: return i64.leU(a, b)
+        case 6: return i64.ltS(this.signed(a, size), this.signed(b, size))
+        case 7: return i64.leS(this.signed(a, size), this.signed(b, size))
+        default: return undefined
+      }
+    }
+    const signed = this.signed(known.result, known.size)
+    if (pair === 2) return i64.eqz(signed)
+    if (pair === 4) return i64.ltS(signed, i64.const(0))
+    if (known.kind === 'result') return undefined
+    // CF and OF are clear.
+    if (pair === 6) return i64.ltS(signed, i64.const(0))
+    if (pair === 7) return i64.leS(signed, i64.const(0))
+    if (pair === 3) return i64.eqz(signed)
+    return undefined
   }
 
   // What calls or needs more than one go.

@@ -31,5 +31,6 @@ export const RECORD_SEGMENTS = 47
 export const HAS_MEMORY = 1, STACK_OPERAND = 2, STACK_IMPLICIT = 4
 /** In a link record: the address of the word that is to point to the target once that is known. */
 export const RECORD_LINK_SLOT = 16
-/** In a block record: the cost of the block. */
+/** In a block record: the cost of the block; in other records that a branch may lead to, more than any budget. */
 export const RECORD_COST = 24
+export const NO_BLOCK = 0x7fffffff

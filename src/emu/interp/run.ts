@@ -6,71 +6,94 @@
  * the table. In a measurement this was 2.5 to 4.6 times as fast as handlers that tail-call each other: an indirect call in
  * V8 loads the callee's instance from the table, and all that a handler reads hangs on that.
  */
+import { BUDGET } from '../cpu/layout.ts'
 import type { OperandForm } from '../semantics/emitter.ts'
 import { i32 } from '../wasm/expression.ts'
 import { FunctionBuilder, type Label } from '../wasm/function.ts'
 import type { ModuleBuilder } from '../wasm/module.ts'
 import { signature } from '../wasm/types.ts'
-import { HotEmitter, NotFast, type RunLabels } from './hot-emitter.ts'
-import { HANDLER, type Tier0Emitter } from './tier0-emitter.ts'
+import { type FlagUse, HotEmitter, NotFast, type RunLabels } from './hot-emitter.ts'
+import { RECORD_COST, RECORD_SIZE } from './records.ts'
+import { HANDLER, type Tier0Emitter, ZERO_ADDRESS } from './tier0-emitter.ts'
 
 export interface Form {
   readonly operands: readonly OperandForm[]
   readonly emit: (e: Tier0Emitter) => void
 }
 
+/** A case of `run`: a form, perhaps without its flags; or two that follow each other. */
+export interface Case {
+  readonly parts: readonly { readonly form: Form, readonly flagsDead: boolean }[]
+}
+
 const RUN = signature(['i32'])
 
-/** @param fast the cases: handler indices from 0 */
-export const defineRun = (module: ModuleBuilder, fast: readonly Form[]): void => {
+/** @param cases handler indices from 0 */
+export const defineRun = (module: ModuleBuilder, cases: readonly Case[]): void => {
   module.function('run', RUN, (f) => {
     const record = f.params[0]
     const target = f.local('i64')
     f.loop((next) => {
-      f.block((lookup) => {
-        f.block((plain) => {
-          emitCases(f, fast, { record, target, next, plain, lookup })
+      f.block((enter) => {
+        f.block((lookup) => {
+          f.block((plain) => {
+            emitCases(f, cases, { record, target, next, enter, plain, lookup })
+          })
+          f.set(record, f.callIndirectValue(HANDLER, i32.load(record), record))
+          f.brIf(next, record)
+          f.return()
         })
-        f.set(record, f.callIndirectValue(HANDLER, i32.load(record), record))
-        f.brIf(next, record)
-        f.return()
+        f.set(record, f.call('jump_slow', target))
       })
-      f.set(record, f.call('jump_slow', target))
+      // What the handler of a block's record does, without a turn of its own where the budget reaches. Records that don't
+      // begin a block cost more than any budget.
+      const budget = f.let(i32.load(ZERO_ADDRESS, BUDGET))
+      const cost = f.let(i32.load(record, RECORD_COST))
+      f.brIf(next, i32.ltS(budget, cost))
+      f.i32Store(ZERO_ADDRESS, BUDGET, i32.sub(budget, cost))
+      f.set(record, i32.add(record, i32.const(RECORD_SIZE)))
       f.br(next)
     })
   }, true)
 }
 
-const emitCases = (f: FunctionBuilder, fast: readonly Form[], labels: RunLabels): void => {
-  const cases: Label[] = []
+const emitCases = (f: FunctionBuilder, cases: readonly Case[], labels: RunLabels): void => {
+  const entries: Label[] = []
   // Body i follows the block that is the i-th from the inside.
   const nest = (i: number): void => {
     if (i < 0) {
-      f.brTable(i32.load(labels.record), cases.toReversed(), labels.plain)
+      f.brTable(i32.load(labels.record), entries.toReversed(), labels.plain)
       return
     }
     f.block((label) => {
-      cases.push(label)
+      entries.push(label)
       nest(i - 1)
     })
     f.scope(() => {
-      const emitter = new HotEmitter(f, fast[i].operands, labels)
-      fast[i].emit(emitter)
-      if (!emitter.hasEnded) emitter.next()
+      let before: HotEmitter | undefined
+      cases[i].parts.forEach(({ form, flagsDead }, part) => {
+        if (part > 0) f.set(labels.record, i32.add(labels.record, i32.const(RECORD_SIZE)))
+        const emitter = new HotEmitter(f, form.operands, labels, flagsDead, before)
+        form.emit(emitter)
+        before = emitter
+      })
+      if (before?.hasEnded !== true) before?.next()
     })
   }
-  nest(fast.length - 1)
+  nest(cases.length - 1)
 }
 
-/** Whether a form has a fast version: tries it on a function that is thrown away. */
-export const hasFastVersion = (module: ModuleBuilder, form: Form): boolean => {
+/** What the fast version of a form does with flags, or undefined if it has none: tries it on a function that is thrown away. */
+export const fastVersion = (module: ModuleBuilder, form: Form, flagsDead: boolean): FlagUse | undefined => {
   const f = new FunctionBuilder(module, 'trial', RUN)
   const label: Label = { depth: 0 }
+  const labels: RunLabels = { record: f.params[0], target: f.local('i64'), next: label, enter: label, plain: label, lookup: label }
+  const emitter = new HotEmitter(f, form.operands, labels, flagsDead)
   try {
-    form.emit(new HotEmitter(f, form.operands, { record: f.params[0], target: f.local('i64'), next: label, plain: label, lookup: label }))
-    return true
+    form.emit(emitter)
+    return emitter.use
   } catch (error) {
-    if (error instanceof NotFast) return false
+    if (error instanceof NotFast) return undefined
     throw error
   }
 }

@@ -1,4 +1,4 @@
-/** Tier 0: operands come from the decoded record, registers live in memory, each handler tail-calls the next record's. */
+/** Tier 0: operands come from the decoded record, registers live in memory, each handler says which record is next. */
 import * as layout from '../cpu/layout.ts'
 import { Emitter, type OperandForm } from '../semantics/emitter.ts'
 import { type Expr, f64, i32, i64, select, v } from '../wasm/expression.ts'
@@ -63,6 +63,9 @@ export class Tier0Emitter extends Emitter {
     this.f.return(target)
     this.ended = true
   }
+
+  /** As `goOn`, to a record that may begin a block. */
+  enter(target: Expr): void { this.goOn(target) }
 
   /** Nothing more is to be emitted. */
   finish(): void { this.ended = true }
@@ -211,16 +214,16 @@ export class Tier0Emitter extends Emitter {
     const hash = i32.xor(i32.wrap(at), i32.wrap(i64.shrU(at, i64.const(12))))
     const entry = f.let(i32.shl(i32.and(hash, i32.const(layout.JUMP_CACHE_ENTRIES - 1)), i32.const(4)))
     f.if(i64.ne(i64.load(entry, layout.JUMP_CACHE), at), () => { this.jumpSlowly(at) })
-    this.goOn(i32.load(entry, layout.JUMP_CACHE + 8))
+    this.enter(i32.load(entry, layout.JUMP_CACHE + 8))
   }
 
   protected jumpSlowly(target: Expr): void { this.f.return(this.f.call('jump_slow', target)) }
 
   branch(condition: Expr): void {
-    this.goOn(select(condition, i32.load(this.record, record.RECORD_TAKEN), i32.load(this.record, record.RECORD_FALL)))
+    this.enter(select(condition, i32.load(this.record, record.RECORD_TAKEN), i32.load(this.record, record.RECORD_FALL)))
   }
 
-  branchAlways(): void { this.goOn(i32.load(this.record, record.RECORD_TAKEN)) }
+  branchAlways(): void { this.enter(i32.load(this.record, record.RECORD_TAKEN)) }
 
   next(): void { this.goOn(i32.add(this.record, i32.const(record.RECORD_SIZE))) }
 

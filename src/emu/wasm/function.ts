@@ -41,6 +41,9 @@ export class FunctionBuilder {
     this.params = signature.params.map((type, index) => new Local(type, index))
   }
 
+  /** How many blocks are open. */
+  get depth(): number { return this.#depth }
+
   /** Outside of scopes it is zero at first. */
   local(type: ValueType): Local {
     const spare = this.#scope === undefined ? -1 : this.#spare.findIndex((local) => local.type === type)

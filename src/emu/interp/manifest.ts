@@ -1,0 +1,18 @@
+/** What is in tier0.wasm: written by generate.ts at build time, read by the translator. */
+
+export interface Tier0Manifest {
+  /** Handler names by table index. The first have cases in `run`; names of pairs are `first + second`. */
+  readonly handlers: readonly string[]
+  /** Of the first handlers, READS_FLAGS, WRITES_FLAGS and LEAVES; the others are taken to do all that matters. */
+  readonly flagUse: readonly number[]
+}
+
+/** Ends the name of a form's version that leaves out the flags. */
+export const NO_FLAGS = ' -'
+export const PAIR = ' + '
+
+export const READS_FLAGS = 1
+/** All six, whatever the operands. */
+export const WRITES_FLAGS = 2
+/** It may fault, and then the flags before it are seen. */
+export const LEAVES = 4
