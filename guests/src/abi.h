@@ -20,7 +20,7 @@ static const char *abi_error(int e) {
     {EEXIST, "EEXIST"}, {ENODEV, "ENODEV"}, {EINVAL, "EINVAL"}, {ENOTTY, "ENOTTY"}, {EFBIG, "EFBIG"}, {ENOSPC, "ENOSPC"},
     {ESPIPE, "ESPIPE"}, {EDOM, "EDOM"}, {ERANGE, "ERANGE"}, {ENOSYS, "ENOSYS"}, {ENOMSG, "ENOMSG"}, {EIDRM, "EIDRM"},
     {EOVERFLOW, "EOVERFLOW"}, {EOPNOTSUPP, "EOPNOTSUPP"}, {ETIMEDOUT, "ETIMEDOUT"}, {EMSGSIZE, "EMSGSIZE"}, {ENXIO, "ENXIO"},
-    {ENAMETOOLONG, "ENAMETOOLONG"}, {EMFILE, "EMFILE"}, {ETXTBSY, "ETXTBSY"},
+    {EDEADLK, "EDEADLK"}, {ENAMETOOLONG, "ENAMETOOLONG"}, {EMFILE, "EMFILE"}, {ETXTBSY, "ETXTBSY"},
   };
   static char other[24];
   for (unsigned i = 0; i < sizeof names / sizeof *names; i++) if (names[i].e == e) return names[i].n;

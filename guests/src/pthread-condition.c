@@ -1,5 +1,5 @@
 /* Threads take turns in a ring by a condition variable; then a wait that times out. */
-#define _GNU_SOURCE
+#include "abi.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,6 +42,6 @@ int main(void) {
   pthread_mutex_unlock(&lock);
   clock_gettime(CLOCK_MONOTONIC, &after);
   long waited = (after.tv_sec - before.tv_sec) * 1000000000L + after.tv_nsec - before.tv_nsec;
-  printf("timed wait: %s, long enough %d\n", strerror(result), waited >= 5000000);
+  printf("timed wait: %s, long enough %d\n", abi_error(result), waited >= 5000000);
   return 0;
 }

@@ -1,5 +1,5 @@
 /* Four threads count under a mutex; a recursive and an error-checking one say what they are. */
-#define _GNU_SOURCE
+#include "abi.h"
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -37,12 +37,12 @@ int main(void) {
   pthread_mutex_init(&m, &kind);
   printf("recursive: %d %d %d\n", pthread_mutex_lock(&m), pthread_mutex_lock(&m), pthread_mutex_unlock(&m));
   pthread_mutex_unlock(&m);
-  printf("once too often: %s\n", strerror(pthread_mutex_unlock(&m)));
+  printf("once too often: %s\n", abi_error(pthread_mutex_unlock(&m)));
   pthread_mutexattr_settype(&kind, PTHREAD_MUTEX_ERRORCHECK);
   pthread_mutex_init(&m, &kind);
   pthread_mutex_lock(&m);
-  printf("error checking: %s\n", strerror(pthread_mutex_lock(&m)));
+  printf("error checking: %s\n", abi_error(pthread_mutex_lock(&m)));
   pthread_mutex_unlock(&m);
-  printf("trylock: %d %s\n", pthread_mutex_trylock(&lock), strerror(pthread_mutex_trylock(&lock)));
+  printf("trylock: %d %s\n", pthread_mutex_trylock(&lock), abi_error(pthread_mutex_trylock(&lock)));
   return count != ROUNDS * (1 + 2 + 3 + 4);
 }

@@ -1,5 +1,5 @@
 /* Readers never see a half-written pair under a read-write lock; writers exclude everyone. */
-#define _GNU_SOURCE
+#include "abi.h"
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -37,11 +37,11 @@ int main(void) {
   printf("pair %ld %ld, torn %d\n", first, second, torn);
   pthread_rwlock_rdlock(&lock);
   printf("second reader: %d\n", pthread_rwlock_tryrdlock(&lock));
-  printf("writer: %s\n", strerror(pthread_rwlock_trywrlock(&lock)));
+  printf("writer: %s\n", abi_error(pthread_rwlock_trywrlock(&lock)));
   pthread_rwlock_unlock(&lock);
   pthread_rwlock_unlock(&lock);
   printf("writer: %d\n", pthread_rwlock_trywrlock(&lock));
-  printf("reader: %s\n", strerror(pthread_rwlock_tryrdlock(&lock)));
+  printf("reader: %s\n", abi_error(pthread_rwlock_tryrdlock(&lock)));
   pthread_rwlock_unlock(&lock);
   return torn != 0;
 }

@@ -1,5 +1,5 @@
 /* A semaphore lets two of six threads in at a time; a second pair plays ping-pong. */
-#define _GNU_SOURCE
+#include "abi.h"
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -55,8 +55,8 @@ int main(void) {
   until.tv_nsec += 2000000;
   if (until.tv_nsec >= 1000000000) { until.tv_sec++; until.tv_nsec -= 1000000000; }
   int result = sem_timedwait(&ping, &until);
-  printf("nobody: %d %s\n", result, strerror(errno));
+  printf("nobody: %d %s\n", result, abi_error(errno));
   result = sem_trywait(&ping);
-  printf("try: %d %s\n", result, strerror(errno));
+  printf("try: %d %s\n", result, abi_error(errno));
   return most > PLACES;
 }

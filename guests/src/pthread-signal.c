@@ -1,5 +1,5 @@
 /* Signals to one thread: pthread_kill, masks per thread, sigwait, and cancellation. */
-#define _GNU_SOURCE
+#include "abi.h"
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -52,7 +52,7 @@ int main(void) {
   pthread_kill(target, SIGUSR1);
   while (!got) {}
   printf("handled by the thread it was sent to: %d\n", right);
-  printf("probe: %d, bad signal: %s\n", pthread_kill(target, 0), strerror(pthread_kill(target, 99)));
+  printf("probe: %d, bad signal: %s\n", pthread_kill(target, 0), abi_error(pthread_kill(target, 99)));
   stop = 1;
   pthread_join(target, NULL);
 
