@@ -1,5 +1,4 @@
 /** retrograde show: the events of a trace, as strace shows calls. */
-import { writeSync } from 'node:fs'
 import { Command, InvalidArgumentError } from 'commander'
 import type { Kernel } from '../kernel/kernel.ts'
 import { describeDivergence, eventJson, eventTextInWorld } from '../replay/describe.ts'
@@ -35,15 +34,11 @@ class Lines {
   }
 
   flush(): void {
-    const bytes = Buffer.from(this.#pending)
+    const problem = platform.write(1, Buffer.from(this.#pending))
     this.#pending = ''
-    try {
-      for (let done = 0; done < bytes.length;) done += writeSync(1, bytes, done)
-    } catch (error) {
-      // The reader has seen enough.
-      if ((error as NodeJS.ErrnoException).code === 'EPIPE') process.exit(0)
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
-    }
+    // The reader has seen enough.
+    if (problem?.error === 'EPIPE') process.exit(0)
+    if (problem !== undefined) throw new Error(`standard output: ${problem.error}`)
   }
 }
 
