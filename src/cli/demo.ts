@@ -14,7 +14,7 @@ import { TraceReader } from '../trace/reader.ts'
 import { bytesText, drive } from './drive.ts'
 import { UsageError } from './errors.ts'
 import { eventLineForTerminal } from './event-lines.ts'
-import { codecs, createTraceFile, loadEngine, openTraceFile, platform, root, toByteString, VERSION } from './host.ts'
+import { buildVersion, codecs, createTraceFile, loadEngine, openTraceFile, platform, root, toByteString, VERSION } from './host.ts'
 import { openReplay } from './replay.ts'
 
 const GUEST = 'lost-update'
@@ -78,7 +78,7 @@ export const demoCommand = new Command('demo').description('find a lost update i
     const world = demoWorld(directory, seed)
     const output: string[] = []
     const recorded = await drive(startRecording({
-      world, host: hostFor(engine, world, output), codecs, version: VERSION, openTrace: () => createTraceFile(flags.output),
+      world, host: hostFor(engine, world, output), codecs, version: buildVersion(), openTrace: () => createTraceFile(flags.output),
     }))
     say(`   ${output.join('').trim()} ${chalk.dim(`(exit status ${recorded.exitCode})`)}`)
     say(`   ${recorded.events} events, ${bytesText(recorded.traceBytes)}: ${flags.output}`)

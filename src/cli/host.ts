@@ -1,4 +1,5 @@
 /** What sessions need of this host, made from the platform. */
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -31,6 +32,12 @@ const findRoot = (): string => {
 }
 export const root = findRoot()
 export const VERSION = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version
+
+/** Version and build: traces say which one recorded them. From source there is no build. */
+export const buildVersion = (): string => {
+  const bundle = fileURLToPath(import.meta.url)
+  return bundle.endsWith('.ts') ? `${VERSION}+source` : `${VERSION}+${createHash('sha256').update(readFileSync(join(root, 'dist/retrograde.js'))).digest('hex').slice(0, 10)}`
+}
 
 /** The processor as `npm run build` left it. */
 export const loadEngine = (): Engine => {

@@ -4,7 +4,7 @@ import { Command } from 'commander'
 import { startRecording } from '../replay/record.ts'
 import { bytesText, drive } from './drive.ts'
 import { explainEnd, finishMounts } from './end.ts'
-import { codecs, createTraceFile, makeSessionHost, platform, VERSION } from './host.ts'
+import { codecs, createTraceFile, makeSessionHost, platform, buildVersion } from './host.ts'
 import { prepareWorld, withWorldOptions, type WorldFlags } from './options.ts'
 
 interface RecordFlags extends WorldFlags { readonly output: string, readonly quiet: boolean }
@@ -15,7 +15,7 @@ export const recordCommand = withWorldOptions(new Command('record').description(
   .action(async (program: string, args: string[], flags: RecordFlags) => {
     const { config, files } = await prepareWorld(platform, [program, ...args], flags)
     const session = startRecording({
-      world: config, host: makeSessionHost(files, flags.stdin), codecs, version: VERSION,
+      world: config, host: makeSessionHost(files, flags.stdin), codecs, version: buildVersion(),
       openTrace: () => createTraceFile(flags.output),
     })
     const result = await drive(session)

@@ -8,14 +8,14 @@ import { TraceReader } from '../trace/reader.ts'
 import { drive, millions } from './drive.ts'
 import { explainEnd } from './end.ts'
 import { EXIT_DIVERGED, EXIT_FAILURE } from './errors.ts'
-import { codecs, loadEngine, openTraceFile, platform } from './host.ts'
+import { buildVersion, codecs, loadEngine, openTraceFile, platform } from './host.ts'
 
 interface ReplayFlags { readonly fromSeed: boolean, readonly quiet: boolean, readonly json: boolean, readonly output: boolean }
 
 export const openReplay = (file: string, fromSeed: boolean, output?: (fd: 1 | 2, bytes: Uint8Array) => void): ReturnType<typeof startReplay> =>
   startReplay({
     trace: new TraceReader(openTraceFile(file), codecs), engine: loadEngine(), clock: platform, codecs,
-    mode: fromSeed ? 'from-seed' : 'drive', output,
+    mode: fromSeed ? 'from-seed' : 'drive', output, version: buildVersion(),
   })
 
 const report = (result: ReplayResult): void => {

@@ -157,12 +157,13 @@ export const eventJson = (event: TraceEvent, number: number): { readonly [key: s
 
 /** What differs, and where, in lines. */
 export const describeDivergence = (divergence: Divergence): string[] => {
-  const { event, cycle, task, rip, expected, actual, lastCheckpoint } = divergence
+  const { event, cycle, task, rip, expected, actual, lastCheckpoint, recordedBy } = divergence
   return [
     `event ${event}: ${divergence.what}`,
     `  at cycle ${cycle}${task === 0 ? '' : `, task ${task}`}${rip === undefined ? '' : `, rip 0x${rip.toString(16)}`}`,
     `  in the trace: ${expected === undefined ? 'nothing more' : eventText(expected)}`,
     `  in the replay: ${actual === undefined ? 'a question that the trace does not answer' : eventText(actual)}`,
     lastCheckpoint < 0 ? '  no checkpoint was reached before' : `  the states were equal at event ${lastCheckpoint}`,
+    ...(recordedBy === undefined ? [] : [`  the trace was recorded by another Retrograde, ${recordedBy}: that may be why`]),
   ]
 }

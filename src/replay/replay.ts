@@ -70,6 +70,7 @@ const recordedSources = (comparison: Comparison, options: ReplayOptions, config:
 class ReplaySession extends WorldLoop<ReplayResult> {
   readonly #trace: TraceReader
   readonly #comparison: Comparison
+  readonly #version: string | undefined
   #early: End | undefined
   /** How replay went on after the trace's last event. */
   #truncated: string | undefined
@@ -81,6 +82,7 @@ class ReplaySession extends WorldLoop<ReplayResult> {
     super(config, engine, new Tap(recordedSources(comparison, options, config), comparison, (bytes, previous) => codecs.crc32(bytes, previous)), clock, trace.head.turnSlices)
     this.#trace = trace
     this.#comparison = comparison
+    this.#version = options.version
     try {
       this.start()
     } catch (error) {
@@ -155,6 +157,7 @@ class ReplaySession extends WorldLoop<ReplayResult> {
       event: this.events, cycle: kernel?.state.cycle ?? 0, task: task?.tid ?? 0,
       rip: kernel?.loadedTask === undefined ? undefined : kernel.processor.cpu.rip,
       what, expected, actual, lastCheckpoint: this.#comparison.lastCheckpoint,
+      recordedBy: this.#version === undefined || this.#version === this.#trace.head.retrograde ? undefined : this.#trace.head.retrograde,
     }
     return {
       ...this.resultOf({ outcome: 'failed', status: end.status, error }, new Uint8Array(0)), exitCode: EXIT_DIVERGED,

@@ -43,6 +43,8 @@ export interface SessionHost extends SessionClock {
 export interface RunOptions {
   readonly world: WorldConfig
   readonly host: SessionHost
+  /** Take the hash of the final state (recording does so anyway). */
+  readonly finalHash?: boolean
   /** Told of every event as it happens, for `run --strace` and the like; costs time. */
   readonly onEvent?: (event: TraceEvent, number: number) => void
 }
@@ -51,7 +53,7 @@ export interface RecordOptions extends RunOptions {
   readonly codecs: TraceCodecs
   /** Called once the program was loaded, so that a world that can't start leaves no file behind. */
   readonly openTrace: () => TraceSink
-  /** Version of Retrograde, for the head of the trace. */
+  /** Version of Retrograde, for the head of the trace: with build metadata (`0.1.0+3fa9c1d2`) it tells builds apart. */
   readonly version: string
   /** Executed cycles between checkpoints; by default as often as costs 1% of the time. */
   readonly checkpointCycles?: number
@@ -66,6 +68,8 @@ export interface ReplayOptions {
   readonly clock: SessionClock
   readonly codecs: TraceCodecs
   readonly mode: ReplayMode
+  /** Version of this Retrograde: a divergence says if the trace is of another. */
+  readonly version?: string
   /** The guest's output as it is made again; it is compared with the trace in any case. */
   readonly output?: (fd: 1 | 2, bytes: Uint8Array) => void
   readonly onEvent?: (event: TraceEvent, number: number) => void
@@ -83,7 +87,7 @@ export interface SessionResult {
   readonly exitCode: number
   readonly cycle: number
   readonly events: number
-  /** Hex digest of the final state; '' if it could not be taken. */
+  /** Hex digest of the final state; '' if it was not or could not be taken. */
   readonly hash: string
   /** Who waits for what in a deadlock, or how the world stood when Retrograde failed: lines for people. */
   readonly explanation: readonly string[]
@@ -112,6 +116,8 @@ export interface Divergence {
   readonly actual: TraceEvent | undefined
   /** The last event at which both were known to have the same state: the checkpoint before. */
   readonly lastCheckpoint: number
+  /** The version that recorded, if it is not the one that replays: that may be all that is wrong. */
+  readonly recordedBy: string | undefined
 }
 
 export interface ReplayResult extends SessionResult {

@@ -89,7 +89,7 @@ export const record = (world: WorldConfig, tree: Tree, input: readonly string[] 
 
 export const run = (world: WorldConfig, tree: Tree, input: readonly string[] = []): { result: SessionResult, output: string } => {
   const console = new MemoryConsole(input)
-  return { result: runToEnd(startRun({ world, host: hostOf(tree, console) })), output: console.output }
+  return { result: runToEnd(startRun({ world, host: hostOf(tree, console), finalHash: true })), output: console.output }
 }
 
 export const replay = (trace: Uint8Array, mode: ReplayMode, more: Partial<ReplayOptions> = {}): { result: ReplayResult, output: string } => {
