@@ -108,7 +108,7 @@ static void scheduling(void) {
   SHOW(CALL(sched_getaffinity, 0, 7, m));
   SHOW(CALL(sched_getaffinity, 0, 0, m));
   OK(CALL(sched_getaffinity, 0, sizeof m, m));
-  printf("%d\n", m[0] & 1);
+  printf("%d\n", (int)(m[0] & 1));
   SHOW(CALL(sched_getaffinity, 999999, sizeof m, m));
   OK(CALL(sched_getaffinity, 0, sizeof m, 8));
   m[0] = 0;
