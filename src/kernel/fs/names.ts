@@ -13,6 +13,7 @@ import {
   S_ISUID, touchModified,
 } from './inode.ts'
 import { notifyInode, notifyName, renameCookie } from './inotify.ts'
+import { pathGone, pathMoved } from './open-paths.ts'
 import { LOOKUP_PARENT, type Place, resolve } from './path.ts'
 import { capable, checkAccess, checkSticky, isInGroup, MAY_EXEC, MAY_READ, MAY_WRITE, ownsInode } from './permissions.ts'
 
@@ -122,6 +123,7 @@ export const removeName = (kernel: Kernel, task: Task, dirfd: number, path: stri
   if (parent.node !== undefined) return -EPERM
   if (isMountPoint(kernel, parent, name, inode)) return -EBUSY
   removeEntry(kernel, parent, name)
+  pathGone(kernel, parent, name, inode)
   dropLink(kernel, inode)
   disposeIfUnused(kernel, inode)
   notifyName(kernel, parent, name, inode, IN_DELETE)
@@ -142,6 +144,7 @@ export const removeDirectory = (kernel: Kernel, task: Task, dirfd: number, path:
   if (isMountPoint(kernel, parent, name, inode)) return -EBUSY
   if (!isEmptyDirectory(kernel, task, inode)) return -ENOTEMPTY
   removeEntry(kernel, parent, name)
+  pathGone(kernel, parent, name, inode)
   parent.nlink--
   dropLink(kernel, inode)
   disposeIfUnused(kernel, inode)
@@ -252,11 +255,13 @@ export const rename = (
   if (isDirectory) from.parent.nlink--
   if (target !== undefined) {
     removeEntry(kernel, to.parent, to.name)
+    pathGone(kernel, to.parent, to.name, target)
     if (target.kind === 'directory') to.parent.nlink--
     dropLink(kernel, target)
   }
   putRenamed(kernel, to.parent, to.name, source)
   if (isDirectory) to.parent.nlink++
+  pathMoved(kernel, from.parent, from.name, to.parent, to.name, source)
   notifyMove(kernel, from, to, source)
   if (target !== undefined) disposeIfUnused(kernel, target)
   if ((flags & RENAME_WHITEOUT) !== 0) {

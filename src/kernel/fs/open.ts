@@ -18,6 +18,7 @@ import {
   type DirectoryInode, type FileInode, type Inode, makeFile,
 } from './inode.ts'
 import { notifyFile, notifyName } from './inotify.ts'
+import { DELETED } from './open-paths.ts'
 import { ownershipFor, withoutForeignSetGid } from './names.ts'
 import {
   isLink, LOOKUP_BENEATH, LOOKUP_CREATE, LOOKUP_DIRECTORY, LOOKUP_FOLLOW, LOOKUP_IN_ROOT, LOOKUP_NO_MAGICLINKS, LOOKUP_NO_SYMLINKS,
@@ -141,7 +142,7 @@ const openTemporary = (kernel: Kernel, task: Task, place: Place, how: OpenHow): 
   const inode = makeInode(kernel, task, directory, how.mode)
   inode.nlink = 0
   if ((how.flags & O_EXCL) === 0) inode.linkable = true
-  return makeRegularFile(kernel, inode, `${placePath(kernel, place)}/#${inode.ino}`, how.flags)
+  return makeRegularFile(kernel, inode, `${placePath(kernel, place)}/#${inode.ino}${DELETED}`, how.flags)
 }
 
 const openPlace = (kernel: Kernel, task: Task, place: Place, how: OpenHow): OpenFile | number => {

@@ -103,7 +103,7 @@ const UNREACHABLE = '(unreachable)'
 /** Path of a directory for getcwd(2) and /proc: '(unreachable)…' if it is outside of the root. */
 export const pathOf = (kernel: Kernel, directory: DirectoryInode, root: DirectoryInode): string => {
   const path = directoryPath(directory, root)
-  if (path !== '') return path
+  if (path !== '') return directory.nlink === 0 ? `${path} (deleted)` : path
   const absolute = directoryPath(directory, kernel.state.fs.root)
   return `${UNREACHABLE}${absolute === '' ? '/' : absolute}`
 }

@@ -16,12 +16,10 @@ const slotOf = (kernel: Kernel, node: ProcNode): Descriptor | undefined => {
   return subject === undefined || !isAlive(subject) ? undefined : subject.files.slots[node.fd]
 }
 
-/** Files that were removed say so; what never had a name has nlink 0, too. */
+/** Paths of files that were removed say so (`fs/open-paths.ts`). */
 export const target = (kernel: Kernel, node: ProcNode): string | number => {
   const file = slotOf(kernel, node)?.file
-  if (file === undefined) return -ENOENT
-  const isGone = file.inode.nlink === 0 && file.path.startsWith('/') && file.inode.superblock.kind !== 'proc'
-  return isGone ? `${file.path} (deleted)` : file.path
+  return file === undefined ? -ENOENT : file.path
 }
 
 const hex = (value: number, width: number): string => (value >>> 0).toString(16).padStart(width, '0')

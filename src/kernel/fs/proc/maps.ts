@@ -31,7 +31,7 @@ const isHeap = (space: AddressSpace, vma: Vma): boolean =>
 const nameOf = (space: AddressSpace, vma: Vma): string => {
   const { backing, name } = vma
   if (backing !== undefined && backing.kind !== 'shared-memory') {
-    return name.replaceAll('\n', '\\012') + (backing.nlink === 0 ? ' (deleted)' : '')
+    return name.replaceAll('\n', '\\012')
   }
   if (name !== '') return name
   if (backing !== undefined) return '/dev/zero (deleted)'

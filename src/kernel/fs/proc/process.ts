@@ -326,10 +326,9 @@ const linkText = (kernel: Kernel, node: ProcNode, text: (task: Task) => string |
   return task === undefined || !isAlive(task) ? -ENOENT : text(task)
 }
 export const cwd = (kernel: Kernel, node: ProcNode, reader: Task): string | number =>
-  linkText(kernel, node, (task) => pathOf(kernel, task.fs.cwd, reader.fs.root) + (task.fs.cwd.nlink === 0 ? ' (deleted)' : ''))
+  linkText(kernel, node, (task) => pathOf(kernel, task.fs.cwd, reader.fs.root))
 export const root = (kernel: Kernel, node: ProcNode, reader: Task): string | number =>
   linkText(kernel, node, (task) => pathOf(kernel, task.fs.root, reader.fs.root))
 export const exe = (kernel: Kernel, node: ProcNode): string | number => linkText(kernel, node, (task) => {
-  const executable = executableOf(task.mm)
-  return executable === undefined ? -ENOENT : task.mm.executable + (executable.nlink === 0 ? ' (deleted)' : '')
+  return executableOf(task.mm) === undefined ? -ENOENT : task.mm.executable
 })

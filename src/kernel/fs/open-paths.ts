@@ -1,0 +1,60 @@
+/**
+ * The paths by which /proc shows open files and mappings follow when names change (Linux asks the dentry; here the path is a string
+ * in the open file): a name that goes leaves ' (deleted)' behind.
+ */
+import type { Kernel } from '../kernel.ts'
+import type { AddressSpace } from '../mm/address-space.ts'
+import type { DescriptorTable } from './descriptor.ts'
+import type { DirectoryInode, Inode } from './inode.ts'
+import { childPath } from './path.ts'
+
+export const DELETED = ' (deleted)'
+
+/** Gives each path that is held somewhere to `change`; undefined leaves it. */
+const changePaths = (kernel: Kernel, change: (inode: Inode | undefined, path: string) => string | undefined): void => {
+  const tables = new Set<DescriptorTable>()
+  const spaces = new Set<AddressSpace>()
+  for (const task of kernel.state.tasks.values()) {
+    if (task.state === 'dead' || task.state === 'zombie') continue
+    tables.add(task.files)
+    spaces.add(task.mm)
+  }
+  for (const { slots } of tables) {
+    for (const slot of slots) {
+      if (slot === undefined) continue
+      const { file } = slot
+      const path = change(file.inode, file.path)
+      if (path !== undefined) file.path = path
+    }
+  }
+  for (const space of spaces) {
+    for (const vma of space.vmas) {
+      const { backing, name } = vma
+      if (backing === undefined || backing.kind === 'shared-memory') continue
+      const path = change(backing, name)
+      if (path === undefined) continue
+      vma.name = path
+      if (space.executable === name) space.executable = path
+    }
+  }
+}
+
+/** To be called before or after the name goes. Nothing is held of a file without users. */
+export const pathGone = (kernel: Kernel, parent: DirectoryInode, name: string, inode: Inode): void => {
+  if (inode.users === 0) return
+  const old = childPath(kernel, parent, name)
+  changePaths(kernel, (held, path) => held === inode && path === old ? old + DELETED : undefined)
+}
+
+/** To be called after the inode was moved; for a directory, all below it moves along. */
+export const pathMoved = (kernel: Kernel, from: DirectoryInode, oldName: string, to: DirectoryInode, newName: string, inode: Inode): void => {
+  const isDirectory = inode.kind === 'directory'
+  if (inode.users === 0 && !isDirectory) return
+  const old = childPath(kernel, from, oldName)
+  const now = childPath(kernel, to, newName)
+  const prefix = `${old}/`
+  changePaths(kernel, (held, path) => {
+    if (held === inode && path === old) return now
+    return isDirectory && path.startsWith(prefix) ? `${now}/${path.slice(prefix.length)}` : undefined
+  })
+}
