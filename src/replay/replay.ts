@@ -1,5 +1,6 @@
 /** A world made again from its trace, and compared with it event for event. */
 import type { Entropy, HostFiles } from '../kernel/outside.ts'
+import { WorldError } from '../kernel/world.ts'
 import { TraceError } from '../trace/errors.ts'
 import { TraceCursor } from '../trace/reader.ts'
 import { Comparison, Diverged, StopReached, TraceEnded } from './comparison.ts'
@@ -86,7 +87,8 @@ class ReplaySession extends WorldLoop<ReplayResult> {
     try {
       this.start()
     } catch (error) {
-      this.#early = this.failed(error)
+      // It could be loaded when it was recorded.
+      this.#early = this.failed(error instanceof WorldError ? new Diverged(error.message, comparison.expected, undefined) : error)
     }
   }
 
