@@ -8,6 +8,7 @@
  */
 import { parseArgs } from 'node:util'
 import { Campaign } from '../test/support/oracle/campaign.ts'
+import { formName, formsOfRow } from '../src/emu/interp/forms.ts'
 import { ROWS } from '../test/support/oracle/generate.ts'
 import { whyNoOracle } from '../test/support/oracle/native.ts'
 
@@ -52,6 +53,8 @@ await campaign.stop()
 console.log(`\n${compared} cases, ${mismatches} mismatches`)
 for (const [reason, count] of campaign.coverage.skipped) console.log(`  not compared: ${count}, ${reason}`)
 const never = rows.filter((row) => campaign.coverage.completed[row] === 0 && !['privileged', 'ud', 'int3', 'int'].includes(ROWS[row].name))
+const forms = new Set(ROWS.flatMap((row) => formsOfRow(row).map((operands) => formName(row.name, operands))))
+console.log(`forms reached by first instructions: ${[...campaign.coverage.forms].filter((name) => forms.has(name)).length} of ${forms.size}`)
 console.log(`rows reached: ${rows.filter((row) => campaign.coverage.compared[row] > 0).length} of ${rows.length}; never completed: ${never.map((row) => `'${ROWS[row].text} ${ROWS[row].name}'`).join(', ') || 'none'}`)
 if (broken.size > 0) console.log(`rows that differ:\n${[...broken].map(([row, count]) => `  ${count} × ${ROWS[row].text} ${ROWS[row].name}`).join('\n')}`)
 process.exitCode = mismatches > 0 ? 1 : 0

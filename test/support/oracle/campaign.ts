@@ -7,7 +7,9 @@ import fc from 'fast-check'
 import { differences, flagsText, notComparable, ripOf } from './compare.ts'
 import { Emulator } from './emulator.ts'
 import { type Built, ROWS, type Recipe, build, recipes } from './generate.ts'
-import { REGISTER_NAMES } from '../../../src/emu/cpu/layout.ts'
+import { REGISTER_NAMES, ZERO } from '../../../src/emu/cpu/layout.ts'
+import { DECODE_OK, Decoder } from '../../../src/emu/decode/decoder.ts'
+import { formName } from '../../../src/emu/interp/forms.ts'
 import { type Case, type Result, STATE_FX, STATE_RFLAGS, FX_MXCSR } from './machine.ts'
 import { NativeOracle } from './native.ts'
 
@@ -30,13 +32,16 @@ export interface Coverage {
   readonly compared: number[]
   /** Of these, those that did not fault in their first instruction. */
   readonly completed: number[]
+  /** Forms that the first instructions were of (src/emu/interp/forms.ts). */
+  readonly forms: Set<string>
   readonly skipped: Map<string, number>
 }
 
 export class Campaign {
   readonly oracle: NativeOracle
   readonly emulator = new Emulator()
-  readonly coverage: Coverage = { compared: ROWS.map(() => 0), completed: ROWS.map(() => 0), skipped: new Map() }
+  readonly coverage: Coverage = { compared: ROWS.map(() => 0), completed: ROWS.map(() => 0), forms: new Set(), skipped: new Map() }
+  readonly #decoder = new Decoder()
   #turn = 0
 
   private constructor(oracle: NativeOracle) { this.oracle = oracle }
@@ -67,6 +72,7 @@ export class Campaign {
         found = [(error as Error).message]
       }
       this.coverage.compared[row]++
+      this.#countForm(tests[i].code)
       if (found.length === 0) {
         if (ripOf(results[i]) !== tests[i].start) this.coverage.completed[row]++
         agreed?.(tests[i], results[i])
@@ -75,6 +81,13 @@ export class Campaign {
       return { row, seed, path: i, report: await this.#shrink(row, seed, i, turn) }
     }
     return undefined
+  }
+
+  #countForm(code: Uint8Array): void {
+    if (this.#decoder.decode(code, 0, code.length, 0) !== DECODE_OK) return
+    const { row, operands, operandCount, index } = this.#decoder.instruction
+    this.coverage.forms.add(formName(row.name, operands.slice(0, operandCount).map(({ kind, size }) =>
+      ({ kind: kind === 'm' && index !== ZERO ? 'n' : kind, size }))))
   }
 
   #isSafe(test: Case): boolean { return this.oracle.catchesSyscalls || !/0f05|cd80|0f34/.test(Buffer.from(test.patches[test.patches.length - 1].bytes).toString('hex')) }

@@ -2,7 +2,7 @@
 import type { Row } from '../../../src/emu/decode/rows.ts'
 import { REGISTER_NAMES } from '../../../src/emu/cpu/layout.ts'
 import { INEXACT_ROWS, POINTER_ROWS } from './exclusions.ts'
-import { FX_FCW, FX_FSW, FX_FTW, FX_MXCSR, FX_ST, FX_XMM, type Result, STATE_FS, STATE_FX, STATE_GS, STATE_RFLAGS, STATE_RIP } from './machine.ts'
+import { FX_FCW, FX_FSW, FX_FTW, FX_MXCSR, FX_ST, FX_XMM, PAGE, type Result, STATE_FS, STATE_FX, STATE_GS, STATE_RFLAGS, STATE_RIP } from './machine.ts'
 
 /** RF is set in the image that a fault leaves; it is no business of programs. */
 const RF = 0x10000
@@ -46,6 +46,8 @@ export const notComparable = (test: Compared, oracle: Result, ours: Result): str
   if (oracle.vector === 1 && ours.vector === 1 && ripOf(ours) === ripOf(oracle) + 1) return 'ICEBP, see EXCLUDED_ROWS'
   if (test.rows.some(({ name }) => /^rep\w*_(movs|stos)/.test(name)) && [oracle, ours].some(({ changes }) => changes.some((address, i) =>
     i % 3 === 0 && address < test.start + test.code.length && address + 8 > test.start))) return 'code that a repeated instruction writes to: we fetch it again'
+  const nextPage = BigInt(Math.ceil(ripOf(ours) / PAGE) * PAGE)
+  if (ours.vector === VECTOR_UD && oracle.vector === 14 && (oracle.errorCode & 0x10) !== 0 && oracle.address === nextPage) return 'an undefined instruction whose rest can’t be fetched: we don’t try'
   if (ours.vector === VECTOR_UD && oracle.vector !== VECTOR_UD && !test.addresses.includes(ripOf(ours))) return 'instructions of the host that ours lacks, met by a jump into the middle of others'
   if (test.rows.some(({ name }) => name.startsWith('maskmovdqu')) && oracle.vector === 14 && oracle.address > 0x7fff_ffff_fff0n && oracle.address < 0x8000_0000_0000n) return 'MASKMOVDQU at the end of user space: the fault depends on the mask'
   const mxcsr = new DataView(oracle.state.buffer, oracle.state.byteOffset).getUint32(STATE_FX + FX_MXCSR, true)

@@ -75,7 +75,7 @@ export const encode = (row: Row, recipe: ArrayLike<number>, rip: bigint, registe
   else if (!isRepeatSensitive(row) && !isLoop(row) && chance(bits, 17, 6, 1)) prefixes.push((bits >>> 23) & 1 ? 0xf2 : 0xf3)
   if (row.options.has('lock') && hasMemory ? chance(bits, 24, 2, 1) : !isSystem && chance(bits, 24, 6, 1)) prefixes.push(0xf0)
   if (chance(more, 0, 7, 1)) prefixes.push(prefixes[0] ?? 0x3e)
-  if (chance(more, 7, 9, 1)) while (prefixes.length < 9) prefixes.push(0x2e)
+  if (row.name !== 'ud' && chance(more, 7, 9, 1)) while (prefixes.length < 9) prefixes.push(0x2e)
   if (prefixes.length > 1) {
     const turn = (bits >>> 26) % prefixes.length
     prefixes.push(...prefixes.splice(0, turn))
