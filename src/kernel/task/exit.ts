@@ -3,7 +3,7 @@
  *
  * A thread that ends is gone; a group's leader stays as a zombie until all its threads have ended and the parent has waited.
  */
-import { CLD_DUMPED, CLD_EXITED, CLD_KILLED, SA_NOCLDWAIT, SIG_IGN, SIGCHLD } from '../abi/signals.ts'
+import { CLD_DUMPED, CLD_EXITED, CLD_KILLED, SA_NOCLDWAIT, SIG_IGN, SIGCHLD, SIGNAL_COUNT } from '../abi/signals.ts'
 import { leaveDescriptors } from '../fs/descriptor.ts'
 import { leavePathContext } from '../fs/path.ts'
 import { leaveTerminal } from '../fs/tty-jobs.ts'
@@ -97,7 +97,8 @@ const tellOfExit = (kernel: Kernel, group: ThreadGroup): void => {
   const action = kernel.state.tasks.get(parent.tgid)?.actions.table[SIGCHLD]
   const isIgnored = group.exitSignal === SIGCHLD && action !== undefined &&
     (action.handler === SIG_IGN || (action.flags & SA_NOCLDWAIT) !== 0)
-  if (group.exitSignal !== 0 && !(isIgnored && action.handler === SIG_IGN)) {
+  // clone(2) takes any low byte as the signal; only real ones are sent.
+  if (group.exitSignal !== 0 && group.exitSignal <= SIGNAL_COUNT && !(isIgnored && action.handler === SIG_IGN)) {
     sendSignal(kernel, parent, group.exitSignal, childInfo(kernel, group, code, signal === 0 ? status >> 8 : signal, group.exitSignal))
   }
   if (isIgnored) reapGroup(kernel, group)
