@@ -2,6 +2,7 @@
  * Runs a guest over the host's files without recording: for tests of the kernel, and by hand:
  *   node_modules/.bin/node test/support/run-guest.ts [--trace] [--cpus N] [--seed S] [--strategy random|round-robin] program args…
  */
+import { fileURLToPath } from 'node:url'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import type { Tier0Manifest } from '../../src/emu/interp/generate.ts'
@@ -117,11 +118,15 @@ const SILENT: Observer = {
 
 export const defaultEnvironment = ['PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin', 'HOME=/tmp', 'LANG=C', 'USER=root']
 
+const guests = fileURLToPath(new URL('../../guests/bin', import.meta.url))
+
 export const runGuest = (options: GuestOptions): GuestResult => {
   const { module, manifest } = loadTier0()
   const mounts: WorldConfig['mounts'] = [
     { guest: '/', source: { kind: 'host', host: '/' } }, { guest: '/proc', source: { kind: 'proc' } },
     { guest: '/dev', source: { kind: 'dev' } }, { guest: '/tmp', source: { kind: 'tmpfs' } },
+    // A checkout below /tmp would be hidden.
+    { guest: guests, source: { kind: 'host', host: guests } },
   ]
   const config: WorldConfig = {
     program: options.argv[0], argv: options.argv, env: options.env ?? defaultEnvironment, cwd: options.cwd ?? '/', mounts, files: [],
