@@ -13,7 +13,7 @@ import { RECORD_SIZE } from '../src/emu/interp/records.ts'
 /** Compiling `run` takes V8 time and memory that grow faster than its cases: see docs/performance.md. */
 const FORMS = 260, PAIRS = Number(process.env.PAIRS ?? 200)
 /** Whatever the profiles say: all that compiled code is made of. */
-const ALWAYS = ['@block', '@goto', 'ret', 'call j8', 'jmp j8', ...['r8', 'm8', 'n8'].flatMap((operand) => [`call_indirect ${operand}`, `jmp_indirect ${operand}`]),
+const ALWAYS = ['@block', '@goto', '@linked', 'ret', 'call j8', 'jmp j8', ...['r8', 'm8', 'n8'].flatMap((operand) => [`call_indirect ${operand}`, `jmp_indirect ${operand}`]),
   ...Array.from({ length: 16 }, (_, i) => `j_${i} j8`),
   ...['add', 'sub', 'mul', 'div'].flatMap((name) => ['x8 x8', 'x8 m8', 'x8 n8'].map((operands) => `${name}sd ${operands}`)),
   ...['add', 'sub', 'mul'].flatMap((name) => ['x4 x4', 'x4 m4', 'x4 n4'].map((operands) => `${name}ss ${operands}`)),

@@ -29,6 +29,8 @@ export const ENGINE_HANDLERS: Readonly<Record<string, (e: Tier0Emitter) => void>
     storeRip(e)
     e.goOn(e.call('host_link', e.record))
   },
+  /** A link that is a record of its own, not in a branch, once its target is known. */
+  '@linked': (e) => { e.branchAlways() },
   /** On to an address through the jump cache: between pages, which other address spaces may pair differently. */
   '@goto': (e) => { e.jump(e.rip()) },
   /** A record of a page whose code was written: gives back what the block had paid, then looks again. */

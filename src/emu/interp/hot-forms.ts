@@ -1,6 +1,6 @@
 /** What has a case of its own in `run`. Written by bench/choose-forms.ts, from what programs were seen to execute. */
 export const HOT_FORMS: readonly string[] = [
-  '@block', '@goto', 'ret', 'call j8', 'jmp j8', 'call_indirect r8', 'jmp_indirect r8', 'call_indirect m8', 'jmp_indirect m8',
+  '@block', '@goto', '@linked', 'ret', 'call j8', 'jmp j8', 'call_indirect r8', 'jmp_indirect r8', 'call_indirect m8', 'jmp_indirect m8',
   'call_indirect n8', 'jmp_indirect n8', 'j_0 j8', 'j_1 j8', 'j_2 j8', 'j_3 j8', 'j_4 j8', 'j_5 j8', 'j_6 j8', 'j_7 j8', 'j_8 j8',
   'j_9 j8', 'j_10 j8', 'j_11 j8', 'j_12 j8', 'j_13 j8', 'j_14 j8', 'j_15 j8', 'addsd x8 x8', 'addsd x8 m8', 'addsd x8 n8', 'subsd x8 x8',
   'subsd x8 m8', 'subsd x8 n8', 'mulsd x8 x8', 'mulsd x8 m8', 'mulsd x8 n8', 'divsd x8 x8', 'divsd x8 m8', 'divsd x8 n8', 'addss x4 x4',

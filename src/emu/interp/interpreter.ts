@@ -271,10 +271,9 @@ export class Interpreter implements Processor {
     const low = u32[(at + record.RECORD_RIP) >> 2]
     const high = u32[(at + record.RECORD_RIP + 4) >> 2]
     if (this.memory.i32[layout.BUDGET >> 2] <= 0) return this.#translator.leaving(low, high)
-    const slot = u32[(at + record.RECORD_LINK_SLOT) >> 2]
     const generation = this.#translator.generation
     const target = this.#lookup(low, high)
-    if (this.#translator.generation === generation && slot !== 0) this.memory.u32[slot >> 2] = target
+    if (this.#translator.generation === generation) this.#translator.link(at, target)
     return target
   }
 

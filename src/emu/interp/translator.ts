@@ -42,6 +42,7 @@ export class Translator {
   readonly #block: number
   readonly #stepEnd: number
   readonly #link: number
+  readonly #linked: number
   readonly #goto: number
   readonly #stale: number
   readonly #address64: number
@@ -73,6 +74,7 @@ export class Translator {
     this.#block = engine('@block')
     this.#stepEnd = engine('@step-end')
     this.#link = engine('@link')
+    this.#linked = engine('@linked')
     this.#goto = engine('@goto')
     this.#stale = engine('@stale')
     this.#address64 = engine('@address64')
@@ -300,6 +302,19 @@ export class Translator {
     const { u32 } = this.#memory
     u32[(at + record.RECORD_RIP) >> 2] = rip
     u32[(at + record.RECORD_RIP + 4) >> 2] = Math.floor(rip / 0x1_0000_0000)
+  }
+
+  /** A link record was taken for the first time: the branch before it, or it itself, goes straight to the target from now on. */
+  link(at: number, target: number): void {
+    const { u32 } = this.#memory
+    if (u32[at >> 2] !== this.#link) return
+    const slot = u32[(at + record.RECORD_LINK_SLOT) >> 2]
+    if (slot !== 0) {
+      u32[slot >> 2] = target
+    } else {
+      u32[at >> 2] = this.#linked
+      u32[(at + record.RECORD_TAKEN) >> 2] = target
+    }
   }
 
   #writeStepEnd(at: number, rip: number): number {
