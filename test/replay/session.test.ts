@@ -87,6 +87,15 @@ test('one seed, one world: recordings are the same event for event; other seeds 
   t.true((difference?.secondAfter.length ?? 0) > 0)
 })
 
+test('many runs under one seed have one result (1,000 in npm run soak)', (t) => {
+  const world = worldOf('replay-race', { seed: 'same', cpus: 3 })
+  const results = new Set(Array.from({ length: 40 }, () => {
+    const { result, output } = run(world, race)
+    return `${result.hash} ${result.events} ${output}`
+  }))
+  t.is(results.size, 1)
+})
+
 test('a world that is not as recorded is caught at the first difference', (t) => {
   const recorded = record(worldOf('replay-tour'), tour, INPUT, often)
   const events = eventsOf(recorded.trace)
