@@ -81,6 +81,7 @@ export interface GuestOptions {
   readonly uid?: number
   readonly memoryLimit?: number
   readonly cycleLimit?: number
+  readonly cpuHz?: number
   readonly stdio?: WorldConfig['stdio']
   /** Called with each thing that the observer is told, as a line. */
   readonly trace?: (line: string) => void
@@ -118,7 +119,7 @@ const SILENT: Observer = {
 
 export const defaultEnvironment = ['PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin', 'HOME=/tmp', 'LANG=C', 'USER=root']
 
-const guests = fileURLToPath(new URL('../../guests/bin', import.meta.url))
+const checkout = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '')
 
 export const runGuest = (options: GuestOptions): GuestResult => {
   const { module, manifest } = loadTier0()
@@ -126,11 +127,11 @@ export const runGuest = (options: GuestOptions): GuestResult => {
     { guest: '/', source: { kind: 'host', host: '/' } }, { guest: '/proc', source: { kind: 'proc' } },
     { guest: '/dev', source: { kind: 'dev' } }, { guest: '/tmp', source: { kind: 'tmpfs' } },
     // A checkout below /tmp would be hidden.
-    { guest: guests, source: { kind: 'host', host: guests } },
+    { guest: checkout, source: { kind: 'host', host: checkout } },
   ]
   const config: WorldConfig = {
     program: options.argv[0], argv: options.argv, env: options.env ?? defaultEnvironment, cwd: options.cwd ?? '/', mounts, files: [],
-    hostname: 'guest', cpus: options.cpus ?? 2, seed: options.seed ?? '1', strategy: options.strategy ?? 'random', cpuHz: 1e9,
+    hostname: 'guest', cpus: options.cpus ?? 2, seed: options.seed ?? '1', strategy: options.strategy ?? 'random', cpuHz: options.cpuHz ?? 1e9,
     epochSeconds: 1_700_000_000, uid: options.uid ?? 0, gid: options.uid ?? 0, stdio: options.stdio ?? ['pipe', 'pipe', 'pipe'],
     terminal: { rows: 25, columns: 80 }, memoryLimit: options.memoryLimit ?? 1 << 30, cycleLimit: options.cycleLimit ?? 20e9,
   }
