@@ -1,5 +1,6 @@
 /** Code that is written to while it runs, from itself, from another mapping, from the kernel; and the end of the arena. */
 import test from 'ava'
+import { TableMmu } from '../support/oracle/emulator.ts'
 import { Box, CODE, DATA, PAGE, code, layout } from '../support/processor.ts'
 
 const writable = (text: string, arenaEnd?: number): Box => {
@@ -86,6 +87,51 @@ test('the second page of an instruction is exchanged', (t) => {
   box.processor.cpu.rip = CODE + PAGE - 3
   box.run()
   t.is(box.get(layout.RAX), 0x77662211)
+})
+
+/**
+ * A jump across the end of the first page, itself jumped to by a link within the page. Its target is CODE + 0x10 (mov al, 1)
+ * with F0 FF FF in the second page, CODE + 0x110 (mov al, 2) with F1 FF FF, in a frame that `second` makes.
+ */
+const crossingJump = (): { box: Box, second: () => number } => {
+  const box = new Box('e9 f9 0f 00 00')
+  box.write(CODE + 0x10, code('b0 01 0f 05'))
+  box.write(CODE + 0x110, code('b0 02 0f 05'))
+  box.write(CODE + PAGE - 2, code('e9 0d f0 ff ff'))
+  const second = (): number => {
+    const frame = box.memory.allocate()
+    box.memory.u8.set(code('f1 ff ff'), frame * PAGE)
+    return frame
+  }
+  return { box, second }
+}
+
+test('the second page of an instruction is exchanged, from which nothing else was executed', (t) => {
+  const { box, second } = crossingJump()
+  for (const expected of [1, 1, 2]) {
+    if (expected === 2) {
+      box.mmu.map(CODE / PAGE + 1, second(), 'rx')
+      box.processor.flushPage(CODE / PAGE + 1)
+    }
+    box.processor.cpu.rip = CODE
+    t.is(box.run(), 'syscall')
+    t.is(box.get(layout.RAX), expected)
+  }
+})
+
+test('two address spaces share a page, but not the next one that an instruction reaches into', (t) => {
+  const { box, second } = crossingJump()
+  const other = new TableMmu()
+  for (const [page, mapping] of box.mmu.pages) other.pages.set(page, { ...mapping })
+  other.map(CODE / PAGE + 1, second(), 'rx')
+  for (let i = 0; i < 3; i++) {
+    for (const [mmu, expected] of [[box.mmu, 1], [other, 2]] as const) {
+      box.processor.setMmu(mmu)
+      box.processor.cpu.rip = CODE
+      t.is(box.run(), 'syscall')
+      t.is(box.get(layout.RAX), expected)
+    }
+  }
 })
 
 test('a page of code is exchanged for another', (t) => {

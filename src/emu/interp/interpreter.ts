@@ -35,6 +35,8 @@ export class Interpreter implements Processor {
   #mmu: Mmu | undefined
   /** Code pages of the current address space by virtual page. */
   readonly #codePages = new Map<number, CodePage>()
+  /** Pages of the current address space that instructions reach into from the page before. */
+  readonly #secondPages = new Set<number>()
   #requested = false
   /** Budget set aside when an exit was requested. */
   #withheld = 0
@@ -92,6 +94,8 @@ export class Interpreter implements Processor {
       // Records of this page may be running: make them look again.
       this.#translator.dropFrame(codePage.frame)
       this.memory.clearFlag(codePage.frame, FRAME_CODE)
+      this.#forgetCode()
+    } else if (this.#secondPages.has(page)) {
       this.#forgetCode()
     }
   }
@@ -248,7 +252,10 @@ export class Interpreter implements Processor {
     }
     const generation = this.#translator.generation
     const wasCode = (this.memory.flags(codePage.frame) & FRAME_CODE) !== 0
-    const at = this.#translator.block(codePage, low & layout.PAGE_MASK, () => this.#nextFrame(page))
+    const at = this.#translator.block(codePage, low & layout.PAGE_MASK, () => {
+      this.#secondPages.add(page + 1)
+      return this.#nextFrame(page)
+    })
     if (at === 0) {
       this.memory.u32[layout.RIP >> 2] = low
       this.memory.u32[(layout.RIP >> 2) + 1] = high
@@ -273,7 +280,10 @@ export class Interpreter implements Processor {
     if (this.memory.i32[layout.BUDGET >> 2] <= 0) return this.#translator.leaving(low, high)
     const generation = this.#translator.generation
     const target = this.#lookup(low, high)
-    if (this.#translator.generation === generation) this.#translator.link(at, target)
+    // A block that reaches into the next page is not the same in all address spaces that share this one.
+    const codePage = this.#codePages.get((high >>> 0) * (TWO_32 / layout.PAGE_SIZE) + (low >>> layout.PAGE_SHIFT))
+    const isOfPage = codePage?.entries[low & layout.PAGE_MASK] === target
+    if (this.#translator.generation === generation && isOfPage) this.#translator.link(at, target)
     return target
   }
 
@@ -287,6 +297,7 @@ export class Interpreter implements Processor {
 
   #forgetCode(): void {
     this.#codePages.clear()
+    this.#secondPages.clear()
     this.#emptyJumpCache()
   }
 
