@@ -8,6 +8,8 @@ import * as record from './records.ts'
 
 /** Handlers take their record and return the one to go on with, or 0 to leave. */
 export const HANDLER = signature(['i32'], ['i32'])
+/** Regions of tier 1 return a record too. */
+export const REGION = signature([], ['i32'])
 export const ZERO_ADDRESS = i32.const(0)
 
 /** A load or store of `size` bytes as i64, at a host address. */
@@ -63,6 +65,9 @@ export class Tier0Emitter extends Emitter {
     this.f.return(target)
     this.ended = true
   }
+
+  /** As `goOn`, or leaves if the record is 0. */
+  goOnOrLeave(target: Expr): void { this.goOn(target) }
 
   /** As `goOn`, to a record that may begin a block. */
   enter(target: Expr): void { this.goOn(target) }
@@ -220,7 +225,12 @@ export class Tier0Emitter extends Emitter {
   protected jumpSlowly(target: Expr): void { this.f.return(this.f.call('jump_slow', target)) }
 
   branch(condition: Expr): void {
-    this.enter(select(condition, i32.load(this.record, record.RECORD_TAKEN), i32.load(this.record, record.RECORD_FALL)))
+    // A branch, not a select: the host then predicts the guest's branch where it has the history for it, and the switch after it.
+    const next = this.f.local('i32')
+    this.f.if(condition,
+      () => { this.f.set(next, i32.load(this.record, record.RECORD_TAKEN)) },
+      () => { this.f.set(next, i32.load(this.record, record.RECORD_FALL)) })
+    this.enter(next)
   }
 
   branchAlways(): void { this.enter(i32.load(this.record, record.RECORD_TAKEN)) }
