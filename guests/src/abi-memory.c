@@ -206,7 +206,7 @@ static void moving(void) {
   OK(syscall(SYS_remap_file_pages, s, P, 0, 1, 0));
   printf("remapped %d\n", s[0]);
   OK(syscall(SYS_remap_file_pages, s, P, 1, 0, 0));
-  OK(syscall(SYS_remap_file_pages, p, P, 0, 0, 0));
+  OK(syscall(SYS_remap_file_pages, pages(1), P, 0, 0, 0));
 }
 
 static void advice(void) {

@@ -11,12 +11,16 @@ import { execCredentials } from '../task/credentials.ts'
 import { leaveSpace } from '../task/exit.ts'
 import type { Task } from '../task/task.ts'
 import { deletePosixTimers } from '../time/posix-timers.ts'
+import { mapVdso } from '../vdso/vdso.ts'
 import { type Image, releaseImage } from './image.ts'
 import { LoadFailure, loadElf, type Loaded } from './load.ts'
 import { buildStack } from './stack.ts'
 
 /** The task's name is 15 bytes of the path's last part. */
 export const TASK_NAME_LENGTH = 15
+
+/** Bits of personality(2): what a 64-bit program never starts with, and what one with other credentials does not. */
+const READ_IMPLIES_EXEC = 0x40_0000, PERSONALITY_CLEARED_ON_SETID = 0x74_0000
 
 const resetSignals = (task: Task): void => {
   task.actions = copyActions(task.actions)
@@ -45,7 +49,7 @@ export const execProgram = (kernel: Kernel, task: Task, image: Image): void => {
   const secure = execCredentials(task, image.inode, (image.inode.mode & (S_ISUID | S_ISGID)) !== 0)
   group.exitSignal = SIGCHLD
   group.didExec = true
-  task.personality = 0
+  task.personality &= secure ? ~PERSONALITY_CLEARED_ON_SETID : ~READ_IMPLIES_EXEC
   task.rseq = 0
   task.robustList = 0
   task.robustListLength = 0
@@ -65,7 +69,8 @@ export const execProgram = (kernel: Kernel, task: Task, image: Image): void => {
     space.dataEnd = program.dataEnd
     space.heapStart = program.end
     space.heapEnd = program.end
-    cpu.rsp = buildStack(kernel, task, space, image, program, interpreter, secure)
+    const vdso = mapVdso(kernel, space)
+    cpu.rsp = buildStack(kernel, task, space, image, program, interpreter, secure, vdso)
     cpu.rip = (interpreter ?? program).entry
   } catch (error) {
     if (!(error instanceof LoadFailure) && !(error instanceof BadAddress)) throw error

@@ -17,7 +17,7 @@ import { LOAD_FAILURE, type Loaded } from './load.ts'
 
 const AT_NULL = 0, AT_PHDR = 3, AT_PHENT = 4, AT_PHNUM = 5, AT_PAGESZ = 6, AT_BASE = 7, AT_FLAGS = 8, AT_ENTRY = 9,
   AT_UID = 11, AT_EUID = 12, AT_GID = 13, AT_EGID = 14, AT_PLATFORM = 15, AT_HWCAP = 16, AT_CLKTCK = 17, AT_SECURE = 23,
-  AT_RANDOM = 25, AT_HWCAP2 = 26, AT_EXECFN = 31, AT_MINSIGSTKSZ = 51
+  AT_RANDOM = 25, AT_HWCAP2 = 26, AT_EXECFN = 31, AT_SYSINFO_EHDR = 33, AT_MINSIGSTKSZ = 51
 const PLATFORM = 'x86_64'
 /** Rings of MONITOR/MWAIT and FSGSBASE would be told here: the processor has neither. */
 const HWCAP2 = 0
@@ -57,9 +57,10 @@ const stringBytes = (strings: readonly string[]): number => strings.reduce((sum,
 
 /** Auxiliary vector as pairs; a value of type string is the address of that item. */
 const auxiliary = (task: Task, image: Image, program: Loaded, interpreter: Loaded | undefined, secure: boolean,
-  random: number, filename: number, platform: number): [number, number][] => {
+  random: number, filename: number, platform: number, vdso: number): [number, number][] => {
   const { credentials: c } = task
   return [
+    ...(vdso === 0 ? [] : [[AT_SYSINFO_EHDR, vdso] satisfies [number, number]]),
     [AT_MINSIGSTKSZ, MINSIGSTKSZ_AUX],
     [AT_HWCAP, CPUID_1_EDX], [AT_PAGESZ, PAGE_SIZE], [AT_CLKTCK, CLOCK_TICKS], [AT_PHDR, program.headers],
     [AT_PHENT, PROGRAM_HEADER_SIZE], [AT_PHNUM, image.elf.headerCount], [AT_BASE, interpreter?.bias ?? 0], [AT_FLAGS, 0],
@@ -77,6 +78,7 @@ const stackProtection = (image: Image): number => {
 /** Maps and fills the stack; returns the initial rsp. */
 export const buildStack = (
   kernel: Kernel, task: Task, space: AddressSpace, image: Image, program: Loaded, interpreter: Loaded | undefined, secure: boolean,
+  vdso: number,
 ): number => {
   const { argv, env, filename } = image
   // The last word stays zero; then, downwards: the file name, the environment, argv.
@@ -85,7 +87,7 @@ export const buildStack = (
   const argumentsAt = environmentAt - stringBytes(argv)
   const platformAt = Math.floor(argumentsAt / 16) * 16 - (PLATFORM.length + 1)
   const randomAt = platformAt - 16
-  const vector = auxiliary(task, image, program, interpreter, secure, randomAt, filenameAt, platformAt)
+  const vector = auxiliary(task, image, program, interpreter, secure, randomAt, filenameAt, platformAt, vdso)
   const words = argv.length + 1 + env.length + 1 + 1
   const auxiliaryAt = Math.floor(randomAt / 16) * 16 - vector.length * 16
   const sp = Math.floor((auxiliaryAt - words * 8) / 16) * 16

@@ -11,6 +11,7 @@ import { PAGE_SIZE } from '../../emu/cpu/layout.ts'
 import { OutOfFrames } from '../../emu/memory.ts'
 import { NO_FRAME } from '../../emu/mmu/mmu.ts'
 import type { Kernel } from '../kernel.ts'
+import { realTime } from '../time/clock.ts'
 import type { HostStat } from '../outside.ts'
 import type { Superblock } from './fs-state.ts'
 import { inodeGone, type InotifyWatch } from './inotify.ts'
@@ -113,11 +114,7 @@ export const typeBits = (inode: Inode): number => inode.kind === 'proc' ? inode.
 export const directoryType = (inode: Inode): number => typeBits(inode) >> 12
 
 /** CLOCK_REALTIME as a timestamp. */
-export const now = (kernel: Kernel): Timestamp => {
-  const { cpuHz, epochSeconds } = kernel.config
-  const seconds = Math.floor(kernel.now / cpuHz)
-  return [epochSeconds + seconds, Math.floor((kernel.now - seconds * cpuHz) * (1e9 / cpuHz))]
-}
+export const now = (kernel: Kernel): Timestamp => realTime(kernel)
 
 const base = (kernel: Kernel, superblock: Superblock, mode: number, uid: number, gid: number): Omit<InodeBase, 'kind'> => {
   const time = now(kernel)

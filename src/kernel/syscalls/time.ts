@@ -19,6 +19,7 @@ import {
 } from '../time/posix-timers.ts'
 import { hasCapability } from '../task/credentials.ts'
 import type { PosixTimer, Task, ThreadGroup } from '../task/task.ts'
+import { updateVdsoClocks } from '../vdso/vdso.ts'
 import type { Args, SyscallEntry } from './entry.ts'
 
 // ——— Reading and setting clocks ———
@@ -50,6 +51,7 @@ const setRealtime = (kernel: Kernel, time: Time): number => {
   // It can't be earlier than the system has been up.
   if (base[0] < 0) return -EINVAL
   clocks.realtimeBase = base
+  updateVdsoClocks(kernel)
   rearmAbsoluteTimers(kernel)
   for (const task of kernel.state.tasks.values()) {
     const memory = task.syscall?.memory
@@ -98,6 +100,7 @@ const settimeofday = (kernel: Kernel, task: Task, args: Args): number => {
   if (zone !== undefined) {
     if (Math.abs(zone[0]) > ZONE_LIMIT) return -EINVAL
     kernel.state.clocks.timezone = zone
+    updateVdsoClocks(kernel)
   }
   return time === undefined ? 0 : setRealtime(kernel, time)
 }
@@ -177,6 +180,7 @@ const adjust = (kernel: Kernel, task: Task, address: number): number => {
     if ((modes & ADJ_OFFSET) !== 0) adjustment.offset = long(8)
     offset = adjustment.offset
   }
+  updateVdsoClocks(kernel)
   const now = realTime(kernel)
   const put = (at: number, value: number): void => {
     view.setUint32(at, value, true)

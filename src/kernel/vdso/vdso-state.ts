@@ -1,9 +1,11 @@
-/** The vDSO as state: the frames that every process maps, made when the first one is (see vdso.ts). */
+/** The vDSO as state: the pages that every process maps, made when the first program is loaded (see vdso.ts). */
+import type { SharedMemory } from '../mm/address-space.ts'
+
 export interface VdsoState {
   readonly kind: 'vdso'
-  /** Frames of the image, in order; empty until first used. */
-  readonly image: number[]
-  /** The frame of time data beside it; 0 until first used. */
-  data: number
+  image: SharedMemory | undefined
+  /** The page of time data beside it, and its frame (0: not made yet). */
+  data: SharedMemory | undefined
+  dataFrame: number
 }
-export const makeVdso = (): VdsoState => ({ kind: 'vdso', image: [], data: 0 })
+export const makeVdso = (): VdsoState => ({ kind: 'vdso', image: undefined, data: undefined, dataFrame: 0 })

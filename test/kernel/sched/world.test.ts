@@ -84,7 +84,7 @@ test('all memory is given back', (t) => {
   t.is(result.kernel.state.timers.heap.length, 0)
   t.is(result.kernel.state.futexes.waiters.size, 0)
   t.is(result.kernel.state.runqueue.length, 0)
-  let cached = 1 + result.kernel.state.vdso.image.length + (result.kernel.state.vdso.data === 0 ? 0 : 1)
+  let cached = 1 + (result.kernel.state.vdso.dataFrame === 0 ? 0 : 2)
   const seen = new Set<unknown>()
   const count = (inode: unknown): void => {
     if (typeof inode !== 'object' || inode === null || seen.has(inode)) return

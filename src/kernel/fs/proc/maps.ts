@@ -42,8 +42,10 @@ const header = (space: AddressSpace, vma: Vma): string => {
   const { backing, prot } = vma
   const flags = `${(prot & PROT_READ) !== 0 ? 'r' : '-'}${(prot & PROT_WRITE) !== 0 ? 'w' : '-'}${(prot & PROT_EXEC) !== 0 ? 'x' : '-'}${(vma.flags & VMA_SHARED) !== 0 ? 's' : 'p'}`
   const isShared = backing?.kind === 'shared-memory'
-  const device = backing === undefined ? 0 : isShared ? 1 : backing.superblock.dev
-  const ino = backing === undefined ? 0 : isShared ? backing.id : backing.ino
+  // The vDSO has no file behind it; a System V segment's inode is its identifier.
+  const isKernels = vma.name === '[vdso]' || vma.name === '[vvar]'
+  const device = backing === undefined || isKernels ? 0 : isShared ? 1 : backing.superblock.dev
+  const ino = backing === undefined || isKernels ? 0 : isShared ? (backing.segment >= 0 ? backing.segment : backing.id) : backing.ino
   const offset = backing === undefined ? 0 : vma.offset
   const line = `${hex(vma.start, 8)}-${hex(vma.end, 8)} ${flags} ${hex(offset, 8)} ${hex(device >> 8, 2)}:${hex(device & 0xff, 2)} ${ino} `
   const name = nameOf(space, vma)

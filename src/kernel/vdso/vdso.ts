@@ -1,0 +1,89 @@
+/**
+ * The vDSO in the world: code that programs call instead of the kernel to know the time, and the page of data that it reads.
+ *
+ * All processes map the same two frames. The kernel writes to the data when a slice begins (the world's clock, the virtual
+ * CPU) and when a clock is set; a guest thread never sees one half of a change, since `DATA_SEQUENCE` tells of it.
+ */
+import { PAGE_SIZE } from '../../emu/cpu/layout.ts'
+import { PROT_EXEC, PROT_READ } from '../abi/mman.ts'
+import { NANOSECONDS } from '../abi/time.ts'
+import type { Kernel } from '../kernel.ts'
+import { type AddressSpace, VMA_DONTDUMP, VMA_MAYEXEC, VMA_MAYREAD, VMA_MAYWRITE } from '../mm/address-space.ts'
+import { makeSharedMemory, retainBacking } from '../mm/backing.ts'
+import { findPlace, mapRegion } from '../mm/map.ts'
+import type { VirtualCpu } from '../state.ts'
+import {
+  DATA_BASE_NANOSECONDS, DATA_BASE_SECONDS, DATA_BILLION, DATA_CPU, DATA_HZ, DATA_NOW, DATA_SEQUENCE, DATA_TAI, DATA_TIMEZONE,
+} from './code.ts'
+import { vdsoImage } from './image.ts'
+
+/** The page of data comes first, the image behind it, as on Linux. */
+const DATA_OFFSET = -PAGE_SIZE
+
+const put64 = (kernel: Kernel, at: number, value: number): void => {
+  const { u32 } = kernel.memory
+  u32[at >> 2] = value
+  u32[(at >> 2) + 1] = Math.floor(value / 2 ** 32)
+}
+
+const make = (kernel: Kernel): void => {
+  const { vdso } = kernel.state
+  const { memory } = kernel
+  const image = makeSharedMemory(kernel)
+  const data = makeSharedMemory(kernel)
+  const frame = memory.allocate()
+  image.frames.set(0, frame)
+  memory.u8.set(vdsoImage(DATA_OFFSET), frame * PAGE_SIZE)
+  vdso.dataFrame = memory.allocate()
+  data.frames.set(0, vdso.dataFrame)
+  vdso.image = image
+  vdso.data = data
+  const base = vdso.dataFrame * PAGE_SIZE
+  put64(kernel, base + DATA_HZ, kernel.config.cpuHz)
+  put64(kernel, base + DATA_BILLION, NANOSECONDS)
+  updateVdsoClocks(kernel)
+}
+
+/** A clock was set: CLOCK_REALTIME, TAI, the time zone. */
+export const updateVdsoClocks = (kernel: Kernel): void => {
+  const { vdso, clocks } = kernel.state
+  if (vdso.dataFrame === 0) return
+  const { memory } = kernel
+  memory.beforeWrite(vdso.dataFrame)
+  const base = vdso.dataFrame * PAGE_SIZE
+  put64(kernel, base + DATA_BASE_SECONDS, clocks.realtimeBase[0])
+  put64(kernel, base + DATA_BASE_NANOSECONDS, clocks.realtimeBase[1])
+  put64(kernel, base + DATA_TAI, clocks.taiOffset)
+  memory.u32[(base + DATA_TIMEZONE) >> 2] = clocks.timezone[0]
+  memory.u32[(base + DATA_TIMEZONE + 4) >> 2] = clocks.timezone[1]
+  memory.u32[(base + DATA_SEQUENCE) >> 2]++
+}
+
+/** A slice begins on the CPU: no clock may show less than the world's stands at. */
+export const updateVdsoSlice = (kernel: Kernel, cpu: VirtualCpu): void => {
+  const { dataFrame } = kernel.state.vdso
+  if (dataFrame === 0) return
+  kernel.memory.beforeWrite(dataFrame)
+  const base = dataFrame * PAGE_SIZE
+  put64(kernel, base + DATA_NOW, kernel.state.now)
+  kernel.memory.u32[(base + DATA_CPU) >> 2] = cpu.index
+}
+
+/** Maps the vDSO where mmap would; returns the image's address for AT_SYSINFO_EHDR, 0 if there is no room. */
+export const mapVdso = (kernel: Kernel, space: AddressSpace): number => {
+  const { vdso } = kernel.state
+  if (vdso.dataFrame === 0) make(kernel)
+  const { image, data } = vdso
+  const start = findPlace(space, 2 * PAGE_SIZE, 0)
+  if (image === undefined || data === undefined || start === undefined) return 0
+  const middle = start + PAGE_SIZE
+  const areas = [
+    { start, end: middle, prot: PROT_READ, flags: VMA_MAYREAD | VMA_DONTDUMP, backing: data, offset: 0, name: '[vvar]' },
+    { start: middle, end: middle + PAGE_SIZE, prot: PROT_READ | PROT_EXEC, flags: VMA_MAYREAD | VMA_MAYWRITE | VMA_MAYEXEC, backing: image, offset: 0, name: '[vdso]' },
+  ]
+  for (const area of areas) {
+    retainBacking(kernel, area)
+    mapRegion(kernel, space, area)
+  }
+  return middle
+}
