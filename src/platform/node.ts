@@ -165,6 +165,8 @@ export class NodePlatform implements Platform {
     if (!process.stdin.isTTY || raw === this.#raw) return
     if (!this.#raw) process.once('exit', () => { if (this.#raw) process.stdin.setRawMode(false) })
     process.stdin.setRawMode(raw)
+    // Node's raw mode still makes \r\n of \n on output; the guest's terminal has done what there is to do.
+    if (raw) spawnSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'] })
     this.#raw = raw
   }
 
