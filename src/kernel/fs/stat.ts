@@ -89,8 +89,9 @@ export const writeStatx = (kernel: Kernel, task: Task, inode: Inode, mask: numbe
 
 const ST_RDONLY = 1, ST_NOSUID = 2, ST_NODEV = 4, ST_NOEXEC = 8, ST_VALID = 0x20, ST_NOATIME = 0x400, ST_NODIRATIME = 0x800, ST_RELATIME = 0x1000
 const NAME_LENGTH = 255
-/** A disk is not there: this is what file systems say that they hold, in blocks. */
+/** A disk is not there: this is what file systems say that they hold and have free, in blocks. */
 const TOTAL_BLOCKS = 1 << 20
+const FREE_BLOCKS = TOTAL_BLOCKS / 4 * 3
 const TOTAL_FILES = 1 << 20
 
 const mountFlags = (superblock: Superblock): number => {
@@ -122,8 +123,8 @@ export const writeStatfs = (kernel: Kernel, task: Task, inode: Inode, address: n
   put64(8, BLOCK_SIZE)
   if (hasStorage) {
     put64(16, TOTAL_BLOCKS)
-    put64(24, TOTAL_BLOCKS)
-    put64(32, TOTAL_BLOCKS)
+    put64(24, FREE_BLOCKS)
+    put64(32, FREE_BLOCKS)
     put64(40, TOTAL_FILES)
     put64(48, TOTAL_FILES - Math.min(superblock.lastIno, TOTAL_FILES))
   }

@@ -48,10 +48,51 @@ export const writeOut = (kernel: Kernel, task: Task, file: OpenFile, address: nu
   if (!isUserRange(address, length)) return -EFAULT
   const count = Math.min(length, MAX_TRANSFER)
   if (operations.writeFrom !== undefined) return operations.writeFrom(kernel, task, file, address, count, offset)
+  if (count > CHUNK && isByteStream(file)) return writeInChunks(kernel, task, file, [{ address, length: count }])
   const user = kernel.user(task)
   const room = user.accessible(address, Math.min(count, DEVICE_ROOM), ACCESS_READ)
   if (room === 0 && count > 0) return -EFAULT
   return operations.write(kernel, task, file, user.read(address, room), offset)
+}
+
+// ——— Large writes to what may block ———
+
+/** A handler that blocks runs again from its start: large writes go piece by piece, so that it need not copy all of them each time. */
+const CHUNK = 65_536
+
+/** Where pieces of a write are not told apart, but for pipes' packets, which are never larger. */
+const isByteStream = (file: OpenFile): boolean => file.kind === 'pipe' || file.kind === 'terminal'
+
+/** In `task.syscall.memory`: bytes of the pieces before this one. */
+interface ChunkProgress { chunked?: number }
+
+const rememberChunks = (task: Task, chunked: number): void => {
+  const { syscall } = task
+  if (syscall !== undefined && (chunked > 0 || syscall.memory !== undefined)) syscall.memory = { ...(syscall.memory as object | undefined), chunked }
+}
+
+const writeInChunks = (kernel: Kernel, task: Task, file: OpenFile, segments: Segment[]): number => {
+  const { write } = operationsOf(file)
+  if (write === undefined) return -EINVAL
+  const total = cutToAccessible(kernel, task, segments, MAX_TRANSFER, ACCESS_READ)
+  if (total === 0) return -EFAULT
+  let done = (task.syscall?.memory as ChunkProgress | undefined)?.chunked ?? 0
+  while (done < total) {
+    const piece = gather(kernel, task, segments, done, Math.min(CHUNK, total - done))
+    const result = write(kernel, task, file, piece, undefined)
+    if (result === BLOCKED) {
+      rememberChunks(task, done)
+      return result
+    }
+    if (result < 0) {
+      if (done === 0) return result
+      break
+    }
+    done += result
+    if (result < piece.length) break
+  }
+  rememberChunks(task, 0)
+  return done
 }
 
 // ——— Vectors ———
@@ -97,6 +138,25 @@ const cutToAccessible = (kernel: Kernel, task: Task, segments: Segment[], most: 
   return total
 }
 
+/** Bytes [from, from + length) of the segments' concatenation. */
+const gather = (kernel: Kernel, task: Task, segments: readonly Segment[], from: number, length: number): Uint8Array => {
+  const user = kernel.user(task)
+  const bytes = new Uint8Array(length)
+  let start = 0
+  let done = 0
+  for (const segment of segments) {
+    if (done === length) break
+    const skip = from + done - start
+    if (skip < segment.length) {
+      const count = Math.min(segment.length - skip, length - done)
+      bytes.set(user.read(segment.address + skip, count), done)
+      done += count
+    }
+    start += segment.length
+  }
+  return bytes
+}
+
 const sumOf = (segments: readonly Segment[]): number => segments.reduce((sum, { length }) => sum + length, 0)
 
 /** One transfer after the other, for files that never block, until one comes short. */
@@ -139,15 +199,9 @@ export const writeVectorOut = (kernel: Kernel, task: Task, file: OpenFile, segme
   const { write, writeFrom } = operations
   if (write === undefined) return -EINVAL
   const total = sumOf(segments)
+  if (total > CHUNK && isByteStream(file)) return writeInChunks(kernel, task, file, segments)
   if (writeFrom !== undefined) return eachSegment(segments, offset, (address, length, at) => writeFrom(kernel, task, file, address, length, at))
   const room = cutToAccessible(kernel, task, segments, DEVICE_ROOM, ACCESS_READ)
   if (room === 0 && total > 0) return -EFAULT
-  const user = kernel.user(task)
-  const bytes = new Uint8Array(room)
-  let done = 0
-  for (const { address, length } of segments) {
-    bytes.set(user.read(address, length), done)
-    done += length
-  }
-  return write(kernel, task, file, bytes, offset)
+  return write(kernel, task, file, gather(kernel, task, segments, 0, room), offset)
 }
