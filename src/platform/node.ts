@@ -1,4 +1,5 @@
 /** `Platform` on Node ≥ 24. */
+import { spawnSync } from 'node:child_process'
 import { createHash, randomInt } from 'node:crypto'
 import * as fs from 'node:fs'
 import { constants as osConstants } from 'node:os'
