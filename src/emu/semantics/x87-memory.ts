@@ -30,11 +30,16 @@ const load80 = (e: Emitter): { low: Expr, high: Expr } => {
   return { low, high: e.load(e.f.let(i64.add(address, i64.const(8))), 2) }
 }
 
-const store80 = (e: Emitter, low: Expr, high: Expr): void => {
+/** In two parts, which shows at the end of user space. */
+const probe80 = (e: Emitter): void => {
   const address = e.address(0)
-  // In two parts, which shows at the end of user space.
   e.probeWrite(address, 8)
   e.probeWrite(e.f.let(i64.add(address, i64.const(8))), 2)
+}
+
+const store80 = (e: Emitter, low: Expr, high: Expr): void => {
+  const address = e.address(0)
+  probe80(e)
   e.store(address, 8, low)
   e.store(e.f.let(i64.add(address, i64.const(8))), 2, high)
 }
@@ -60,7 +65,8 @@ const storeConverted = (convert: (e: Emitter, source: Expr, control: Expr) => Ex
     else e.store(address, e.size, low)
   }, () => {
     // The access is checked all the same.
-    e.probeWrite(address, e.size)
+    if (e.size === 10) probe80(e)
+    else e.probeWrite(address, e.size)
   })
   remember(e, address)
   f.if(unmasked(flags, control, EXCEPTIONS), () => { e.callVoid('x87_settle', flags, none) }, () => {

@@ -6,7 +6,7 @@ import { FX_FCW, FX_FSW, FX_FTW, FX_MXCSR, FX_ST, FX_XMM, PAGE, type Result, STA
 
 /** RF is set in the image that a fault leaves; it is no business of programs. */
 const RF = 0x10000
-const VECTOR_UD = 6, VECTOR_AC = 17
+const VECTOR_UD = 6, VECTOR_GP = 13, VECTOR_AC = 17
 /** C1 of x87's status word: whether it was rounded up. */
 const C1 = 0x200
 /** AMD processors have an MXCSR bit of their own (MM: unaligned vector operands are allowed). */
@@ -46,9 +46,11 @@ export const notComparable = (test: Compared, oracle: Result, ours: Result): str
   if (oracle.vector === 1 && ours.vector === 1 && ripOf(ours) === ripOf(oracle) + 1) return 'ICEBP, see EXCLUDED_ROWS'
   if (test.rows.some(({ name }) => /^rep\w*_(movs|stos)/.test(name)) && [oracle, ours].some(({ changes }) => changes.some((address, i) =>
     i % 3 === 0 && address < test.start + test.code.length && address + 8 > test.start))) return 'code that a repeated instruction writes to: we fetch it again'
+  if ((oracle.vector === VECTOR_GP || oracle.vector === 12) && ours.vector === 14 && ours.address >> 47n === 0x1ffffn) return 'an offset that is not canonical, but is with the base of its segment'
   const nextPage = BigInt(Math.ceil(ripOf(ours) / PAGE) * PAGE)
   if (ours.vector === VECTOR_UD && oracle.vector === 14 && (oracle.errorCode & 0x10) !== 0 && oracle.address === nextPage) return 'an undefined instruction whose rest can’t be fetched: we don’t try'
-  if (ours.vector === VECTOR_UD && oracle.vector !== VECTOR_UD && !test.addresses.includes(ripOf(ours))) return 'instructions of the host that ours lacks, met by a jump into the middle of others'
+  if (ours.vector === VECTOR_UD && ripOf(oracle) === ripOf(ours) && oracle.vector === VECTOR_GP && test.rows.some(({ name }) => name === 'ud')) return 'an undefined instruction that would be longer than 15 bytes'
+  if (ours.vector === VECTOR_UD && (oracle.vector !== VECTOR_UD || ripOf(oracle) !== ripOf(ours)) && !test.addresses.includes(ripOf(ours))) return 'instructions of the host that ours lacks, met by a jump into the middle of others'
   if (test.rows.some(({ name }) => name.startsWith('maskmovdqu')) && oracle.vector === 14 && oracle.address > 0x7fff_ffff_fff0n && oracle.address < 0x8000_0000_0000n) return 'MASKMOVDQU at the end of user space: the fault depends on the mask'
   const mxcsr = new DataView(oracle.state.buffer, oracle.state.byteOffset).getUint32(STATE_FX + FX_MXCSR, true)
   if ((mxcsr & MXCSR_MM) !== 0) return 'AMD’s misaligned exception mask'

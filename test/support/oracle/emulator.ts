@@ -154,6 +154,7 @@ export class Emulator {
       reason = processor.run(budget, 0)
       if (reason === EXIT_BUDGET && processor.executed !== budget) throw new Error(`run(${budget}) executed ${processor.executed} cycles and said it was out of budget`)
       executed += processor.executed
+      if (reason === EXIT_BUDGET) this.#switch(chunk)
     }
     const ending = reason === EXIT_FAULT ? 'fault' : reason === EXIT_SYSCALL ? 'syscall' : 'timeout'
     const state = storeState(processor)
@@ -182,6 +183,16 @@ export class Emulator {
       ending, vector: isFault ? vector : 0, errorCode: isFault ? errorCode : 0,
       address: isFault && vector === 14 ? BigInt.asUintN(64, BigInt(address)) : 0n, state, changes,
     }
+  }
+
+  /** Another task runs in between: all that belongs to this one is in the state that is saved. */
+  #switch(chunk: number): void {
+    const { cpu } = this.processor
+    const saved = cpu.save()
+    cpu.reset()
+    cpu.rsp = -1
+    if (chunk % 2 === 1) this.processor.flushTlb()
+    cpu.load(saved)
   }
 
   #patch({ address, bytes }: machine.Patch, restore = false): void {

@@ -18,6 +18,8 @@ const VECTOR_PF = 14
 /** Why there is no oracle here, or undefined if there is one. */
 export const whyNoOracle = (): string | undefined => {
   if (process.platform !== 'linux' || process.arch !== 'x64') return `the host is ${process.platform}-${process.arch}, not linux-x64`
+  // What the manual leaves undefined, and our semantics have as AMD's processors.
+  if (!readFileSync('/proc/cpuinfo', 'utf8').includes('AuthenticAMD')) return 'the host’s processor is not one of AMD’s'
   try {
     compile()
     return undefined
