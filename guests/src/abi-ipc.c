@@ -1,6 +1,8 @@
 /* System V shared memory, semaphores and messages. Identifiers are not printed. */
 #include "abi.h"
 #include <fcntl.h>
+#include <mqueue.h>
+#include <poll.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/msg.h>
@@ -245,10 +247,99 @@ static void messages(void) {
   printf("%d %d %d\n", i.msgmax, i.msgmnb, i.msgmni);
 }
 
+static volatile sig_atomic_t told, toldCode, toldValue;
+static void tell(int n, siginfo_t *i, void *c) { (void)n; (void)c; told++; toldCode = i->si_code; toldValue = i->si_value.sival_int; }
+
+static void queues(void) {
+  puts("-- POSIX message queues");
+  char name[32], b[64];
+  unsigned prio;
+  int status;
+  snprintf(name, sizeof name, "/abi-ipc-%d", getpid());
+  struct mq_attr a = {0, 4, 32, 0}, zero = {0, 0, 32, 0}, o;
+  OK(mq_open(name + 0, O_RDWR) == 0);
+  OK(CALL(mq_open, name, O_RDWR, 0, 0));
+  OK(CALL(mq_open, "", O_RDWR, 0, 0));
+  OK(CALL(mq_open, name + 1, O_RDWR | O_CREAT, 0600, &zero));
+  mqd_t q = mq_open(name, O_RDWR | O_CREAT, 0600, &a), r = mq_open(name, O_RDONLY | O_NONBLOCK);
+  printf("open %d %d\n", q >= 0, r >= 0);
+  OK(CALL(mq_open, name + 1, O_RDWR | O_CREAT | O_EXCL, 0600, &a));
+  OK(CALL(mq_open, name + 1, 3, 0, 0));
+  printf("close on exec %d\n", fcntl(q, F_GETFD));
+  SHOW(mq_getattr(r, &o));
+  printf("%ld %ld %ld %ld\n", o.mq_flags, o.mq_maxmsg, o.mq_msgsize, o.mq_curmsgs);
+  SHOW(mq_send(q, "low", 3, 1));
+  SHOW(mq_send(q, "high", 4, 9));
+  SHOW(mq_send(q, "low 2", 5, 1));
+  SHOW(mq_send(r, "x", 1, 1));
+  SHOW(mq_send(q, "x", 33, 1));
+  SHOW(mq_send(q, "x", 1, 32768));
+  SHOW(mq_send(999, "x", 1, 1));
+  SHOW(mq_send(1, "x", 1, 1));
+  SHOW(mq_receive(q, b, 31, &prio));
+  SHOW(mq_receive(q, b, 64, &prio));
+  printf("%.4s %u\n", b, prio);
+  SHOW(mq_receive(r, b, 64, 0));
+  SHOW(mq_receive(r, b, 64, &prio));
+  printf("%.5s %u\n", b, prio);
+  SHOW(mq_receive(r, b, 64, &prio));
+  struct pollfd p = {q, POLLIN | POLLOUT, 0};
+  SHOW(poll(&p, 1, 0));
+  printf("%d\n", p.revents);
+  for (int i = 0; i < 4; i++) mq_send(q, "fill", 4, 0);
+  SHOW(poll(&p, 1, 0));
+  printf("%d\n", p.revents);
+  struct timespec past = {1, 0}, bad = {0, -1};
+  SHOW(mq_timedsend(q, "x", 1, 0, &past));
+  SHOW(mq_timedsend(q, "x", 1, 0, &bad));
+  fflush(stdout);
+  pid_t c = fork();
+  if (c == 0) _exit(mq_send(q, "late", 4, 5));
+  later();
+  SHOW(mq_receive(q, b, 64, 0));
+  waitpid(c, &status, 0);
+  printf("sent: %d\n", WEXITSTATUS(status));
+  SHOW(mq_receive(q, b, 64, &prio));
+  printf("%.4s %u\n", b, prio);
+  while (mq_receive(r, b, 64, 0) >= 0) {}
+  struct sigaction s;
+  memset(&s, 0, sizeof s);
+  s.sa_sigaction = tell;
+  s.sa_flags = SA_SIGINFO;
+  sigaction(SIGUSR1, &s, 0);
+  struct sigevent e;
+  memset(&e, 0, sizeof e);
+  e.sigev_notify = SIGEV_SIGNAL;
+  e.sigev_signo = 99;
+  SHOW(mq_notify(q, &e));
+  e.sigev_signo = SIGUSR1;
+  e.sigev_value.sival_int = 77;
+  SHOW(mq_notify(q, &e));
+  SHOW(mq_notify(q, &e));
+  read(q, b, sizeof b);
+  printf("status %.9s\n", b);
+  mq_send(q, "x", 1, 0);
+  mq_send(q, "x", 1, 0);
+  printf("told %d: code %d value %d\n", told, toldCode, toldValue);
+  SHOW(mq_notify(q, 0));
+  a.mq_flags = O_NONBLOCK;
+  SHOW(mq_setattr(q, &a, &o));
+  mq_getattr(q, &o);
+  printf("%ld %ld\n", o.mq_flags, o.mq_curmsgs);
+  a.mq_flags = 1;
+  SHOW(mq_setattr(q, &a, 0));
+  SHOW(mq_unlink(name));
+  SHOW(mq_unlink(name));
+  SHOW(mq_receive(q, b, 64, 0));
+  SHOW(mq_close(q));
+  SHOW(mq_close(q));
+}
+
 int main(void) {
   setvbuf(stdout, 0, _IOLBF, 0);
   shared();
   semaphores();
   messages();
+  queues();
   return 0;
 }

@@ -177,12 +177,12 @@ static void interval(void) {
   long long a = now(2);
   setitimer(ITIMER_VIRTUAL, &v, 0);
   while (!hits) now(1);
-  printf("virtual %d\n", now(2) - a >= 2000000);
+  printf("virtual %d\n", now(2) - a >= 1000000);
   hits = 0;
   a = now(2);
   setitimer(ITIMER_PROF, &v, 0);
   while (!hits) now(1);
-  printf("prof %d\n", now(2) - a >= 2000000);
+  printf("prof %d\n", now(2) - a >= 1000000);
   SHOW(getitimer(ITIMER_PROF, &o));
   printf("off %ld\n", (long)o.it_value.tv_usec);
   IN_CHILD("not inherited", struct itimerval q; setitimer(ITIMER_REAL, &i, 0); if (fork() == 0) { getitimer(ITIMER_REAL, &q); printf("%ld\n", (long)q.it_value.tv_sec); } else wait(0));
@@ -264,7 +264,7 @@ static void posix(void) {
   long long a = now(2);
   CALL(timer_settime, id2, 0, &c, 0);
   while (!hits) now(1);
-  printf("cpu: %d\n", now(2) - a >= 3000000);
+  printf("cpu: %d\n", now(2) - a >= 1500000);
   CALL(timer_delete, id2);
   long long until = now(1) + 2000000;
   struct itimerspec b = {{0, 0}, {until / 1000000000, until % 1000000000}};

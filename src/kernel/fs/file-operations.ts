@@ -8,6 +8,7 @@ import { eventOperations } from './eventfd.ts'
 import type { FileKind, FileOperations, OpenFile } from './file.ts'
 import { inotifyOperations } from './inotify.ts'
 import { processOperations } from './pidfd.ts'
+import { messageQueueOperations } from '../ipc/message-queues.ts'
 import { pipeOperations } from './pipe.ts'
 import { procOperations } from './proc/open.ts'
 import { regularOperations } from './regular.ts'
@@ -35,6 +36,7 @@ const makeTable = (): Record<FileKind, FileOperations> => ({
   socket: socketOperations,
   pid: processOperations,
   inotify: inotifyOperations,
+  mqueue: messageQueueOperations,
 })
 let table: Record<FileKind, FileOperations> | undefined
 

@@ -11,7 +11,7 @@ import type { Epoll } from './epoll.ts'
 import type { Inode } from './inode.ts'
 
 export type FileKind = 'regular' | 'directory' | 'path' | 'pipe' | 'stream' | 'device' | 'terminal' | 'proc' | 'event' | 'epoll' | 'timer'
-  | 'signal' | 'socket' | 'pid' | 'inotify'
+  | 'signal' | 'socket' | 'pid' | 'inotify' | 'mqueue'
 
 export interface OpenFile {
   readonly kind: FileKind

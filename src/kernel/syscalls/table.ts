@@ -23,6 +23,7 @@ import { systemCalls } from './system.ts'
 import { shmCalls } from './shm.ts'
 import { semCalls } from './sem.ts'
 import { msgCalls } from './msg.ts'
+import { mqCalls } from './mq.ts'
 import { obsoleteCalls } from './obsolete.ts'
 import { ATTRIBUTE_CALLS } from './attributes.ts'
 import { DESCRIPTOR_CALLS } from './descriptors.ts'
@@ -55,6 +56,7 @@ const LISTS: readonly (readonly SyscallEntry[])[] = [
   shmCalls,
   semCalls,
   msgCalls,
+  mqCalls,
   obsoleteCalls,
   threadCalls,
   signalCalls,

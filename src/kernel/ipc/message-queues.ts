@@ -1,0 +1,57 @@
+/** POSIX message queues as files (mq_overview(7)): what a descriptor of one can do, and how the first message is told of. */
+import { SI_MESGQ } from '../abi/signals.ts'
+import { SIGEV_SIGNAL } from '../abi/time.ts'
+import { type FileOperations, type OpenFile, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../fs/file.ts'
+import type { Kernel } from '../kernel.ts'
+import { sendSignal } from '../signal/send.ts'
+import type { Task } from '../task/task.ts'
+import type { PosixMessage, PosixMessageQueue } from './ipc-state.ts'
+
+export const queueOf = (file: OpenFile): PosixMessageQueue => file.data as PosixMessageQueue
+
+/** Messages of higher priority come first, those of one priority in the order in which they were sent. */
+export const insertMessage = (queue: PosixMessageQueue, message: PosixMessage): void => {
+  const at = queue.messages.findIndex((other) => other.priority < message.priority)
+  if (at < 0) queue.messages.push(message)
+  else queue.messages.splice(at, 0, message)
+}
+
+/** A message came to an empty queue on which nobody waits: whoever asked is told, once. */
+export const tellOfMessage = (kernel: Kernel, sender: Task, queue: PosixMessageQueue): void => {
+  const { notify } = queue
+  if (notify === undefined || queue.receivers.tids.length > 0) return
+  queue.notify = undefined
+  const group = kernel.state.groups.get(notify.tgid)
+  if (notify.method !== SIGEV_SIGNAL || group === undefined) return
+  sendSignal(kernel, group, notify.signal, {
+    signal: notify.signal, errno: 0, code: SI_MESGQ,
+    detail: { kind: 'queue', pid: sender.group.tgid, uid: sender.credentials.uid, valueLow: notify.valueLow, valueHigh: notify.valueHigh },
+  })
+}
+
+const status = (queue: PosixMessageQueue): Uint8Array => {
+  const size = queue.messages.reduce((sum, message) => sum + message.bytes.length, 0)
+  const { notify } = queue
+  const text = `QSIZE:${String(size).padEnd(10)} NOTIFY:${String(notify?.method ?? 0).padEnd(5)} SIGNO:${String(notify?.signal ?? 0).padEnd(5)} ` +
+    `NOTIFY_PID:${String(notify?.tgid ?? 0).padEnd(6)}\n`
+  return Uint8Array.from(text, (char) => char.charCodeAt(0))
+}
+
+export const messageQueueOperations: FileOperations = {
+  positioned: true,
+  read: (_kernel, _task, file, length, offset) => {
+    const from = offset ?? file.position
+    const bytes = status(queueOf(file)).subarray(from, from + length)
+    if (offset === undefined) file.position += bytes.length
+    return bytes
+  },
+  poll: (_kernel, file) => {
+    const { messages, maxMessages } = queueOf(file)
+    return (messages.length > 0 ? POLLIN | POLLRDNORM : 0) | (messages.length < maxMessages ? POLLOUT | POLLWRNORM : 0)
+  },
+  queues: (_kernel, file) => [queueOf(file).receivers, queueOf(file).senders],
+  close: (_kernel, task, file) => {
+    const queue = queueOf(file)
+    if (queue.notify?.tgid === task.group.tgid) queue.notify = undefined
+  },
+}

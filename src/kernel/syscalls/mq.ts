@@ -1,0 +1,199 @@
+/** POSIX message queues: mq_open(2), mq_unlink(2), mq_send(2), mq_receive(2), mq_notify(2), mq_getattr(2). */
+import { CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_SYS_RESOURCE } from '../abi/capabilities.ts'
+import {
+  EACCES, EAGAIN, EBADF, EBUSY, EEXIST, EINVAL, EMFILE, EMSGSIZE, ENAMETOOLONG, ENOENT, ENOSPC, EPERM, ERESTARTSYS, ETIMEDOUT,
+} from '../abi/errno.ts'
+import { NAME_MAX, O_ACCMODE, O_CREAT, O_EXCL, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, PATH_MAX } from '../abi/fcntl.ts'
+import { int32, uint32, uint64 } from '../abi/numbers.ts'
+import { RLIMIT_MSGQUEUE } from '../abi/resources.ts'
+import { SIGNAL_COUNT } from '../abi/signals.ts'
+import { CLOCK_REALTIME, SIGEV_NONE, SIGEV_SIGNAL } from '../abi/time.ts'
+import { getFile, installOrRelease, makeAnonymousFile } from '../fs/descriptor.ts'
+import type { OpenFile } from '../fs/file.ts'
+import { MAY_READ, MAY_WRITE } from '../fs/permissions.ts'
+import type { PosixMessageQueue } from '../ipc/ipc-state.ts'
+import { insertMessage, queueOf, tellOfMessage } from '../ipc/message-queues.ts'
+import type { Kernel } from '../kernel.ts'
+import { hasCapability, isInGroup } from '../task/credentials.ts'
+import type { Task } from '../task/task.ts'
+import { deadlineAt, readTimespec } from '../time/clock.ts'
+import { waitQueue } from '../wait-queue.ts'
+import type { Args, SyscallEntry } from './entry.ts'
+
+/** fs.mqueue.msg_default, msgsize_default, queues_max; what is allowed without and with CAP_SYS_RESOURCE. */
+const DEFAULT_MESSAGES = 10, DEFAULT_SIZE = 8192, QUEUES_LIMIT = 256
+const MESSAGES_LIMIT = 10, SIZE_LIMIT = 8192, HARD_MESSAGES_LIMIT = 65_536, HARD_SIZE_LIMIT = 16 << 20
+const PRIORITY_LIMIT = 32_768
+const ATTRIBUTES_SIZE = 64
+
+/** The name without its slash, which libraries take off, or a negative errno. */
+const readName = (kernel: Kernel, task: Task, address: number): string | number => {
+  const name = kernel.user(task).string(address, PATH_MAX)
+  if (name === undefined) return -ENAMETOOLONG
+  if (name === '') return -ENOENT
+  if (name.length > NAME_MAX) return -ENAMETOOLONG
+  return name.includes('/') || name === '.' || name === '..' ? -EACCES : name
+}
+
+/** Bytes that a queue counts for RLIMIT_MSGQUEUE: messages, and two words of 48 bytes for each. */
+const accounted = (messages: number, size: number): number => messages * (size + 96)
+
+const create = (kernel: Kernel, task: Task, name: string, mode: number, attributes: number): PosixMessageQueue | number => {
+  const { queues } = kernel.state.ipc
+  const privileged = hasCapability(task, CAP_SYS_RESOURCE)
+  const user = kernel.user(task)
+  let maxMessages = DEFAULT_MESSAGES
+  let messageSize = DEFAULT_SIZE
+  if (attributes !== 0) {
+    maxMessages = user.i64(attributes + 8)
+    messageSize = user.i64(attributes + 16)
+    if (maxMessages <= 0 || messageSize <= 0) return -EINVAL
+    if (maxMessages > (privileged ? HARD_MESSAGES_LIMIT : MESSAGES_LIMIT) || messageSize > (privileged ? HARD_SIZE_LIMIT : SIZE_LIMIT)) return -EINVAL
+  }
+  if (queues.size >= QUEUES_LIMIT && !privileged) return -ENOSPC
+  const { fsuid, fsgid } = task.credentials
+  let used = accounted(maxMessages, messageSize)
+  for (const queue of queues.values()) if (queue.uid === fsuid) used += accounted(queue.maxMessages, queue.messageSize)
+  if (used > task.group.limits[RLIMIT_MSGQUEUE][0]) return -EMFILE
+  const queue: PosixMessageQueue = {
+    kind: 'mqueue', name, maxMessages, messageSize, mode: mode & 0o777 & ~task.fs.umask, uid: fsuid, gid: fsgid, messages: [],
+    senders: waitQueue(), receivers: waitQueue(), notify: undefined,
+  }
+  queues.set(name, queue)
+  return queue
+}
+
+const ACCESS: Readonly<Record<number, number>> = { [O_RDONLY]: MAY_READ, [O_WRONLY]: MAY_WRITE, [O_RDWR]: MAY_READ | MAY_WRITE }
+
+const mayOpen = (task: Task, queue: PosixMessageQueue, wanted: number): boolean => {
+  const granted = task.credentials.fsuid === queue.uid ? queue.mode >> 6 : isInGroup(task, queue.gid) ? queue.mode >> 3 : queue.mode
+  return (wanted & ~granted) === 0 || hasCapability(task, CAP_DAC_OVERRIDE)
+}
+
+const mqOpen = (kernel: Kernel, task: Task, args: Args): number => {
+  const flags = int32(args[1])
+  const name = readName(kernel, task, uint64(args[0]))
+  if (typeof name === 'number') return name
+  const attributes = (flags & O_CREAT) === 0 ? 0 : uint64(args[3])
+  if (attributes !== 0) kernel.user(task).read(attributes, ATTRIBUTES_SIZE)
+  let queue: PosixMessageQueue | number | undefined = kernel.state.ipc.queues.get(name)
+  if (queue === undefined) {
+    if ((flags & O_CREAT) === 0) return -ENOENT
+    queue = create(kernel, task, name, uint32(args[2]), attributes)
+    if (typeof queue === 'number') return queue
+  } else {
+    if ((flags & O_CREAT) !== 0 && (flags & O_EXCL) !== 0) return -EEXIST
+    if ((flags & O_ACCMODE) === O_ACCMODE) return -EINVAL
+    if (!mayOpen(task, queue, ACCESS[flags & O_ACCMODE])) return -EACCES
+  }
+  const file = makeAnonymousFile(kernel, task, 'mqueue', `/${name}`, flags & (O_ACCMODE | O_NONBLOCK), queue)
+  return installOrRelease(kernel, task, file, true)
+}
+
+const mqUnlink = (kernel: Kernel, task: Task, args: Args): number => {
+  const name = readName(kernel, task, uint64(args[0]))
+  if (typeof name === 'number') return name
+  const queue = kernel.state.ipc.queues.get(name)
+  if (queue === undefined) return -ENOENT
+  // Their directory is sticky.
+  if (queue.uid !== task.credentials.fsuid && !hasCapability(task, CAP_FOWNER)) return -EPERM
+  kernel.state.ipc.queues.delete(name)
+  return 0
+}
+
+/** The file if it is a message queue that was opened for this. */
+const queueFile = (task: Task, fd: number, refusedMode: number): OpenFile | undefined => {
+  const file = getFile(task, fd)
+  return file?.kind !== 'mqueue' || (file.flags & O_ACCMODE) === refusedMode ? undefined : file
+}
+
+/** Absolute, of CLOCK_REALTIME; Infinity without; −EINVAL. */
+const readDeadline = (kernel: Kernel, task: Task, address: number): number => {
+  if (address === 0) return Infinity
+  const time = readTimespec(kernel.user(task), address)
+  return typeof time === 'number' ? time : Math.max(deadlineAt(kernel, CLOCK_REALTIME, time), 0)
+}
+
+const wait = (kernel: Kernel, task: Task, file: OpenFile, queue: PosixMessageQueue['senders'], deadline: number): number => {
+  if ((file.flags & O_NONBLOCK) !== 0) return -EAGAIN
+  if (kernel.now >= deadline) return -ETIMEDOUT
+  return kernel.interrupted(task) ? -ERESTARTSYS : kernel.block(task, [queue], deadline)
+}
+
+const mqTimedsend = (kernel: Kernel, task: Task, args: Args): number => {
+  const deadline = readDeadline(kernel, task, uint64(args[4]))
+  if (deadline < 0) return deadline
+  const priority = uint32(args[3])
+  if (priority >= PRIORITY_LIMIT) return -EINVAL
+  const file = queueFile(task, int32(args[0]), O_RDONLY)
+  if (file === undefined) return -EBADF
+  const queue = queueOf(file)
+  const length = uint64(args[2])
+  if (length > queue.messageSize) return -EMSGSIZE
+  const bytes = kernel.user(task).read(uint64(args[1]), length)
+  if (queue.messages.length >= queue.maxMessages) return wait(kernel, task, file, queue.senders, deadline)
+  const wasEmpty = queue.messages.length === 0
+  insertMessage(queue, { priority, bytes })
+  if (wasEmpty) tellOfMessage(kernel, task, queue)
+  kernel.wake(queue.receivers)
+  return 0
+}
+
+const mqTimedreceive = (kernel: Kernel, task: Task, args: Args): number => {
+  const deadline = readDeadline(kernel, task, uint64(args[4]))
+  if (deadline < 0) return deadline
+  const file = queueFile(task, int32(args[0]), O_WRONLY)
+  if (file === undefined) return -EBADF
+  const queue = queueOf(file)
+  if (uint64(args[2]) < queue.messageSize) return -EMSGSIZE
+  const message = queue.messages.shift()
+  if (message === undefined) return wait(kernel, task, file, queue.receivers, deadline)
+  kernel.wake(queue.senders)
+  const user = kernel.user(task)
+  if (args[3] !== 0) user.setU32(uint64(args[3]), message.priority)
+  user.write(uint64(args[1]), message.bytes)
+  return message.bytes.length
+}
+
+const mqNotify = (kernel: Kernel, task: Task, args: Args): number => {
+  const user = kernel.user(task)
+  const event = args[1] === 0 ? undefined : new DataView(user.read(uint64(args[1]), ATTRIBUTES_SIZE).buffer)
+  const method = event?.getInt32(12, true) ?? SIGEV_NONE
+  const signal = event?.getInt32(8, true) ?? 0
+  // SIGEV_THREAD is told through a netlink socket, which there is none.
+  if (event !== undefined && method !== SIGEV_NONE && method !== SIGEV_SIGNAL) return -EINVAL
+  if (event !== undefined && method === SIGEV_SIGNAL && (signal <= 0 || signal > SIGNAL_COUNT)) return -EINVAL
+  const file = getFile(task, int32(args[0]))
+  if (file?.kind !== 'mqueue') return -EBADF
+  const queue = queueOf(file)
+  if (event === undefined) {
+    if (queue.notify?.tgid === task.group.tgid) queue.notify = undefined
+    return 0
+  }
+  if (queue.notify !== undefined) return -EBUSY
+  queue.notify = { tgid: task.group.tgid, method, signal, valueLow: event.getUint32(0, true), valueHigh: event.getUint32(4, true) }
+  return 0
+}
+
+const mqGetsetattr = (kernel: Kernel, task: Task, args: Args): number => {
+  const user = kernel.user(task)
+  const wanted = args[1] === 0 ? undefined : new DataView(user.read(uint64(args[1]), ATTRIBUTES_SIZE).buffer)
+  const flags = wanted?.getUint32(0, true) ?? 0
+  if (wanted !== undefined && ((flags & ~O_NONBLOCK) !== 0 || wanted.getUint32(4, true) !== 0)) return -EINVAL
+  const file = getFile(task, int32(args[0]))
+  if (file?.kind !== 'mqueue') return -EBADF
+  const queue = queueOf(file)
+  const old = [file.flags & O_NONBLOCK, queue.maxMessages, queue.messageSize, queue.messages.length, 0, 0, 0, 0]
+  if (wanted !== undefined) file.flags = (file.flags & ~O_NONBLOCK) | flags
+  if (args[2] !== 0) for (const [i, value] of old.entries()) user.setI64(uint64(args[2]) + i * 8, value)
+  return 0
+}
+
+export const mqCalls: readonly SyscallEntry[] = [
+  { number: 240, name: 'mq_open', args: ['name:string', 'oflag:flags(O)', 'mode:mode', 'attr:struct(mq_attr)'], handler: mqOpen, status: 'full' },
+  { number: 241, name: 'mq_unlink', args: ['name:string'], handler: mqUnlink, status: 'full' },
+  { number: 242, name: 'mq_timedsend', args: ['mqdes:fd', 'msg:in[2]', 'len:size', 'prio:uint', 'timeout:struct(timespec)'], handler: mqTimedsend, status: 'full' },
+  { number: 243, name: 'mq_timedreceive', args: ['mqdes:fd', 'msg:out[2]', 'len:size', 'prio:pointer', 'timeout:struct(timespec)'], handler: mqTimedreceive, status: 'full' },
+  { number: 244, name: 'mq_notify', args: ['mqdes:fd', 'event:struct(sigevent)'], handler: mqNotify, status: 'partial', note: 'SIGEV_THREAD needs a netlink socket: EINVAL' },
+  { number: 245, name: 'mq_getsetattr', args: ['mqdes:fd', 'new:struct(mq_attr)', 'old:struct(mq_attr)*'], handler: mqGetsetattr, status: 'full' },
+]
