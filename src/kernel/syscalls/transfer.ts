@@ -71,14 +71,19 @@ const rememberChunks = (task: Task, chunked: number): void => {
   if (syscall !== undefined && (chunked > 0 || syscall.memory !== undefined)) syscall.memory = { ...(syscall.memory as object | undefined), chunked }
 }
 
-const writeInChunks = (kernel: Kernel, task: Task, file: OpenFile, segments: Segment[]): number => {
+const writeInChunks = (kernel: Kernel, task: Task, file: OpenFile, segments: readonly Segment[]): number => {
   const { write } = operationsOf(file)
   if (write === undefined) return -EINVAL
-  const total = cutToAccessible(kernel, task, segments, MAX_TRANSFER, ACCESS_READ)
-  if (total === 0) return -EFAULT
+  const total = sumOf(segments)
   let done = (task.syscall?.memory as ChunkProgress | undefined)?.chunked ?? 0
   while (done < total) {
-    const piece = gather(kernel, task, segments, done, Math.min(CHUNK, total - done))
+    const wanted = Math.min(CHUNK, total - done)
+    const room = accessiblePart(kernel, task, segments, done, wanted)
+    if (room === 0) {
+      if (done === 0) return -EFAULT
+      break
+    }
+    const piece = gather(kernel, task, segments, done, room)
     const result = write(kernel, task, file, piece, undefined)
     if (result === BLOCKED) {
       rememberChunks(task, done)
@@ -89,7 +94,7 @@ const writeInChunks = (kernel: Kernel, task: Task, file: OpenFile, segments: Seg
       break
     }
     done += result
-    if (result < piece.length) break
+    if (result < wanted) break
   }
   rememberChunks(task, 0)
   return done
@@ -136,6 +141,25 @@ const cutToAccessible = (kernel: Kernel, task: Task, segments: Segment[], most: 
     total += room
   }
   return total
+}
+
+/** How many of the bytes [from, from + length) of the segments' concatenation come before the first bad page. */
+const accessiblePart = (kernel: Kernel, task: Task, segments: readonly Segment[], from: number, length: number): number => {
+  const user = kernel.user(task)
+  let start = 0
+  let done = 0
+  for (const segment of segments) {
+    if (done === length) break
+    const skip = from + done - start
+    if (skip < segment.length) {
+      const count = Math.min(segment.length - skip, length - done)
+      const room = user.accessible(segment.address + skip, count, ACCESS_READ)
+      done += room
+      if (room < count) break
+    }
+    start += segment.length
+  }
+  return done
 }
 
 /** Bytes [from, from + length) of the segments' concatenation. */
