@@ -108,6 +108,10 @@ const TYPE_BITS = {
   file: S_IFREG, directory: S_IFDIR, symlink: S_IFLNK, character: S_IFCHR, block: S_IFBLK, fifo: S_IFIFO, socket: S_IFSOCK,
 } as const
 
+/** Inodes of eventfds, epolls and the like: no files that could be opened again, and without a type in st_mode. */
+export const isNameless = (inode: Inode): boolean =>
+  inode.kind === 'file' && inode.superblock.kind === 'anonymous' && inode.seals === undefined
+
 /** File type bits of st_mode. */
 export const typeBits = (inode: Inode): number => inode.kind === 'proc' ? inode.node.type : TYPE_BITS[inode.kind]
 /** d_type of getdents64. */
@@ -393,8 +397,7 @@ export const touchAccessed = (kernel: Kernel, inode: Inode): void => {
   ensureAttributes(kernel, inode)
   const { atime } = inode
   if (!isBefore(atime, inode.mtime) && !isBefore(atime, inode.ctime)) {
-    const seconds = kernel.config.epochSeconds + Math.floor(kernel.now / kernel.config.cpuHz)
-    if (seconds - atime[0] < DAY_SECONDS) return
+    if (now(kernel)[0] - atime[0] < DAY_SECONDS) return
   }
   inode.atime = now(kernel)
 }

@@ -15,7 +15,7 @@ import { addEntry, type DirectoryCursor } from './directory.ts'
 import { openDevice } from './devices.ts'
 import type { OpenFile } from './file.ts'
 import {
-  type DirectoryInode, type FileInode, type Inode, makeFile,
+  type DirectoryInode, type FileInode, type Inode, isNameless, makeFile,
 } from './inode.ts'
 import { notifyFile, notifyName } from './inotify.ts'
 import { DELETED } from './open-paths.ts'
@@ -101,6 +101,7 @@ export const makeRegularFile = (kernel: Kernel, inode: FileInode, path: string, 
 const openInode = (kernel: Kernel, task: Task, inode: Inode, path: string, flags: number): OpenFile | number => {
   switch (inode.kind) {
     case 'file': {
+      if (isNameless(inode)) return -ENXIO
       if ((flags & O_ACCMODE) !== O_RDONLY && isExecuting(kernel, inode)) return -ETXTBSY
       return makeRegularFile(kernel, inode, path, flags)
     }

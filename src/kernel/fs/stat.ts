@@ -1,7 +1,7 @@
 /** struct stat, struct statx and struct statfs as the x86-64 ABI lays them out. */
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
-import { ensureAttributes, type Inode, inodeBlocks, inodeSize, type Timestamp, typeBits } from './inode.ts'
+import { ensureAttributes, type Inode, inodeBlocks, inodeSize, isNameless, type Timestamp, typeBits } from './inode.ts'
 import { MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID } from '../abi/fcntl.ts'
 import type { Superblock } from './fs-state.ts'
 
@@ -26,7 +26,7 @@ const putTime = (at: number, time: Timestamp): void => {
 
 /** st_mode. Inodes of eventfds, epolls and the like have no file type. */
 export const modeOf = (inode: Inode): number =>
-  inode.kind === 'file' && inode.superblock.kind === 'anonymous' && inode.seals === undefined ? inode.mode : typeBits(inode) | inode.mode
+  isNameless(inode) ? inode.mode : typeBits(inode) | inode.mode
 
 export const writeStat = (kernel: Kernel, task: Task, inode: Inode, address: number): void => {
   ensureAttributes(kernel, inode)

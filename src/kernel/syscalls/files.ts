@@ -14,7 +14,7 @@ import { RLIMIT_FSIZE } from '../abi/resources.ts'
 import { SIGXFSZ } from '../abi/signals.ts'
 import { getFile, installOrRelease } from '../fs/descriptor.ts'
 import type { OpenFile } from '../fs/file.ts'
-import { type FileInode, inodeSize, makeFile, pageFrame, readInode, touchModified, truncateInode, writeInode, zeroRange } from '../fs/inode.ts'
+import { type FileInode, inodeSize, isNameless, makeFile, pageFrame, readInode, touchModified, truncateInode, writeInode, zeroRange } from '../fs/inode.ts'
 import { checkHow, makeRegularFile, openDescriptor, plainHow } from '../fs/open.ts'
 import { LOOKUP_FOLLOW, readPath, resolveInode } from '../fs/path.ts'
 import { checkAccess, dropSetId, MAY_WRITE } from '../fs/permissions.ts'
@@ -78,7 +78,7 @@ const truncate = (kernel: Kernel, task: Task, args: Args): number => {
   const inode = resolveInode(kernel, task, AT_FDCWD, path, LOOKUP_FOLLOW)
   if (typeof inode === 'number') return inode
   if (inode.kind === 'directory') return -EISDIR
-  if (inode.kind !== 'file') return -EINVAL
+  if (inode.kind !== 'file' || isNameless(inode)) return -EINVAL
   if (inode.superblock.readOnly) return -EROFS
   const denied = checkAccess(kernel, task.credentials, inode, MAY_WRITE)
   if (denied !== 0) return denied

@@ -251,7 +251,7 @@ export const makeTestTask = ({ trees = [], ...options }: TestWorld = {}): TestTa
   const state = {
     now: 0, cycle: 0, tasks: new Map(), groups: new Map(), runqueue: [], cpus: [], lastPid: 99, lastSpaceId: 0, zeroFrame: memory.allocate(),
     timers: timerQueue(), futexes: futexTable(), unknownSyscalls: new Set(), consoleInput: waitQueue(), mainPid: 100, mainStatus: undefined,
-    mainExitCycle: 0, nextConsolePoll: 0, hostname: 'test', domainname: '', fs: undefined, clocks: makeClocks(0), ipc: makeIpc(), vdso: makeVdso(),
+    mainExitCycle: 0, nextConsolePoll: 0, hostname: 'test', domainname: '', fs: undefined, clocks: makeClocks(config.epochSeconds), ipc: makeIpc(), vdso: makeVdso(),
     net: makeNet(),
   } as unknown as KernelState
   const kernel = new Kernel(config, memory, NO_PROCESSOR, outsideOver(trees), state)
