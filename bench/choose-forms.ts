@@ -39,12 +39,12 @@ const manifest = loadEngine().manifest
 const withPairs = (pairs: readonly string[]): Tier0Manifest => {
   const known = new Set(manifest.handlers)
   const handlers = manifest.handlers.filter((name) => !name.includes(PAIR))
-  return { flagUse: manifest.flagUse, handlers: [...handlers, ...pairs.filter((pair) => pair.split(PAIR).every((name) => known.has(name)))] }
+  return { ...manifest, handlers: [...handlers, ...pairs.filter((pair) => pair.split(PAIR).every((name) => known.has(name)))] }
 }
 const isCase = new Set(manifest.handlers.slice(0, manifest.flagUse.length))
 const count = (pairs: readonly string[], adjacent: boolean): Counts => {
   const { handlers, flagUse } = withPairs(pairs)
-  const improver = new Improver({ handlers, flagUse })
+  const improver = new Improver({ ...manifest, handlers, flagUse })
   const indices = new Map(handlers.map((name, index) => [name, index]))
   const counts: Counts = new Map()
   const words = new Uint32Array(64 * RECORD_SIZE / 4)

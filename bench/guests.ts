@@ -5,7 +5,7 @@ import { join } from 'node:path'
 
 const SOURCES = join(import.meta.dirname, 'guests')
 const CACHE = join(import.meta.dirname, '../node_modules/.cache/retrograde-bench')
-const QEMU = '/usr/bin/qemu-x86_64-static'
+export const QEMU = '/usr/bin/qemu-x86_64-static'
 
 export interface Guest {
   readonly name: string
