@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 static uint64_t state;
+static pid_t me;
 static uint64_t draw(void) { state ^= state << 13; state ^= state >> 7; state ^= state << 17; return state; }
 static uint64_t below(uint64_t n) { return draw() % n; }
 
@@ -55,7 +56,7 @@ static uint64_t argument(void) {
     case 0: case 1: return pointer();
     case 2: return (uintptr_t)paths[below(sizeof paths / sizeof *paths)];
     case 3: return below(24);
-    case 4: return getpid() + below(5) - 2;
+    case 4: return me + below(5) - 2;
     default: return number();
   }
 }
@@ -68,14 +69,29 @@ static int skip(long n) {
   return n == SYS_exit || n == SYS_exit_group || n == SYS_rt_sigreturn || n == SYS_vfork || n == SYS_reboot;
 }
 
+/* Calls that would take away the ground: they get addresses of the scratch memory only. */
+static int changes_memory(long n) {
+  return n == SYS_munmap || n == SYS_mprotect || n == SYS_mremap || n == SYS_madvise || n == SYS_remap_file_pages || n == SYS_pkey_mprotect ||
+    n == SYS_shmat || n == SYS_mmap || n == SYS_process_vm_writev || n == SYS_brk || n == SYS_arch_prctl || n == SYS_shmdt || n == 440;
+}
 static void nothing(int s) { (void)s; }
-static void child(int calls) {
-  struct sigaction a; memset(&a, 0, sizeof a); a.sa_handler = nothing;
-  for (int s = 1; s < 32; s++) if (s != SIGSEGV && s != SIGBUS && s != SIGILL && s != SIGCHLD) sigaction(s, &a, 0);
-  struct itimerval t = {{0, 2000}, {0, 2000}};
-  setitimer(ITIMER_REAL, &t, 0);
-  memory = mmap(0, 4 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+static void make_memory(void) {
+  memory = mmap(memory, 4 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | (memory ? MAP_FIXED : 0), -1, 0);
+  mmap(memory + 4 * 4096, 4 * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
   mmap(memory + 8 * 4096, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+}
+/* What interrupts calls that block. */
+static void revive(void) {
+  struct sigaction a; memset(&a, 0, sizeof a); a.sa_handler = nothing;
+  for (int s = 1; s < 32; s++) if (s != SIGSEGV && s != SIGBUS && s != SIGILL && s != SIGFPE && s != SIGTRAP && s != SIGCHLD) sigaction(s, &a, 0);
+  sigset_t none; sigemptyset(&none); sigprocmask(SIG_SETMASK, &none, 0);
+  struct itimerval t = {{0, 500}, {0, 500}};
+  setitimer(ITIMER_REAL, &t, 0);
+}
+static void child(int calls) {
+  me = getpid();
+  revive();
+  make_memory();
   int p[2];
   if (pipe(p)) _exit(1);
   open("/tmp/f/a", O_RDWR | O_CREAT, 0666); open("/tmp/f", O_RDONLY); open("/dev/ptmx", O_RDWR | O_NOCTTY);
@@ -85,8 +101,13 @@ static void child(int calls) {
     long n = below(16) ? below(336) : 424 + below(38);
     if (skip(n)) continue;
     if (below(3) == 0) scribble();
-    if (n == SYS_kill && below(20)) continue;
-    long r = syscall(n, argument(), argument(), argument(), argument(), argument(), argument());
+    if ((n == SYS_kill || n == SYS_execve || n == SYS_execveat || n == SYS_tkill || n == SYS_tgkill) && below(20)) continue;
+    uint64_t first = argument();
+    if (changes_memory(n)) { make_memory(); first = (uintptr_t)memory + below(9) * 4096; }
+    if ((n == SYS_prctl && first == 36) || n == SYS_arch_prctl || n == 334) continue;
+    if (n == SYS_rt_sigaction || n == SYS_rt_sigprocmask || n == SYS_setitimer || n == SYS_alarm || i % 16 == 0) revive();
+    long r = syscall(n, first, argument(), argument(), argument(), argument(), argument());
+    if (changes_memory(n)) make_memory();
     if ((n == SYS_fork || n == SYS_clone || n == SYS_clone3) && r == 0) _exit(0);
   }
   _exit(0);
@@ -102,7 +123,7 @@ int main(int argc, char **argv) {
   for (int i = 0; i < processes; i++) {
     pid_t pid = fork();
     if (pid == 0) { setsid(); state = (seed * 1000003 + i) * 0x9e3779b97f4a7c15 + 1; child(calls); }
-    for (int ms = 0; waitpid(pid, 0, WNOHANG) == 0; ms++) { usleep(1000); if (ms > 400) kill(pid, SIGKILL); }
+    for (int ms = 0; waitpid(pid, 0, WNOHANG) == 0; ms++) { usleep(10000); if (ms > 400) kill(pid, SIGKILL); }
   }
   puts("survived");
   return 0;
