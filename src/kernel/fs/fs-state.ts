@@ -1,5 +1,6 @@
 /** The file systems' part of the kernel's state. */
 import type { WaitQueue } from '../wait-queue.ts'
+import type { AioContext } from './aio.ts'
 import type { DirectoryInode, Inode } from './inode.ts'
 import type { InotifyWatch } from './inotify.ts'
 import type { FileLock } from './locks.ts'
@@ -25,11 +26,12 @@ export interface Superblock {
 export type SuperblockKind = 'ramfs' | 'host' | 'proc' | 'dev' | 'anonymous'
 
 export interface Mount {
-  readonly path: string
+  /** From the root of the world. */
+  path: string
   readonly superblock: Superblock
   readonly root: Inode
   /** The directory below, or the directory and the file that a single file hides (undefined: there was none). */
-  readonly on: DirectoryInode
+  on: DirectoryInode
   readonly hidden: Inode | undefined
   /** Of a single file: its name in that directory; '' for directories. */
   readonly name: string
@@ -51,6 +53,8 @@ export interface FsState {
   /** Terminals by number of /dev/pts, and the console at −1. */
   readonly terminals: Map<number, Terminal>
   lastPty: number
+  /** Contexts of io_setup(2). */
+  readonly aio: AioContext[]
   readonly hostInput: HostInput
   /** Inodes of the host's descriptors that are not terminals, by descriptor: opening one again (/dev/stdout) leads outside. */
   readonly streams: (Inode | undefined)[]

@@ -10,7 +10,7 @@ import type { Task } from '../task/task.ts'
 import { mountDev } from './devices.ts'
 import type { FsState, Mount, Superblock, SuperblockKind } from './fs-state.ts'
 import { type DirectoryInode, type Inode, makeDirectory } from './inode.ts'
-import { LOOKUP_FOLLOW, placePath, resolve } from './path.ts'
+import { directoryPath, LOOKUP_DIRECTORY, LOOKUP_FOLLOW, placePath, resolve } from './path.ts'
 import { capable } from './permissions.ts'
 import { mountProc } from './proc/root.ts'
 
@@ -191,3 +191,54 @@ export const unmount = (kernel: Kernel, task: Task, target: string, flags: numbe
   return 0
 }
 
+/** pivot_root(2): another mount becomes the root of the world, and the old root is mounted below it. */
+export const pivotRoot = (kernel: Kernel, task: Task, newPath: string, oldPath: string): number => {
+  if (!capable(task.credentials, CAP_SYS_ADMIN)) return -EPERM
+  const newPlace = resolve(kernel, task, AT_FDCWD, newPath, LOOKUP_FOLLOW | LOOKUP_DIRECTORY)
+  if (typeof newPlace === 'number') return newPlace
+  const oldPlace = resolve(kernel, task, AT_FDCWD, oldPath, LOOKUP_FOLLOW | LOOKUP_DIRECTORY)
+  if (typeof oldPlace === 'number') return oldPlace
+  const newRoot = newPlace.inode
+  const on = oldPlace.inode
+  if (newRoot?.kind !== 'directory' || on?.kind !== 'directory') return -ENOENT
+  const { fs } = kernel.state
+  const { root } = task.fs
+  const newMount = mountAt(fs, newRoot)
+  const oldMount = mountAt(fs, root)
+  if (newMount === undefined || oldMount === undefined || newRoot.covers !== newMount.on) return -EINVAL
+  if (newRoot === root || on === root) return -EBUSY
+  if (directoryPath(on, newRoot) === '') return -EINVAL
+  newMount.on.mounted = undefined
+  newRoot.covers = undefined
+  newMount.on = newRoot
+  if (on === newRoot) {
+    // The old root lies over the new one, as `pivot_root . .` wants it: umount2 of it is what follows.
+    return attachOver(kernel, oldMount, newRoot, root)
+  }
+  on.mounted = root
+  root.covers = on
+  oldMount.on = on
+  moveRoots(kernel, root, newRoot)
+  return 0
+}
+
+const attachOver = (kernel: Kernel, oldMount: Mount, newRoot: DirectoryInode, root: DirectoryInode): number => {
+  newRoot.mounted = root
+  root.covers = newRoot
+  oldMount.on = newRoot
+  moveRoots(kernel, root, newRoot)
+  return 0
+}
+
+/** Tasks at the old root go to the new one, and paths are those from there. */
+const moveRoots = (kernel: Kernel, root: DirectoryInode, newRoot: DirectoryInode): void => {
+  const { fs } = kernel.state
+  if (fs.root === root) fs.root = newRoot
+  for (const { fs: context } of kernel.state.tasks.values()) {
+    if (context.root === root) context.root = newRoot
+    if (context.cwd === root) context.cwd = newRoot
+  }
+  for (const mount of fs.mounts) {
+    if (mount.root.kind === 'directory') mount.path = directoryPath(mount.root, fs.root) || mount.path
+  }
+}

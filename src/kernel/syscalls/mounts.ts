@@ -4,7 +4,7 @@ import { PATH_MAX } from '../abi/fcntl.ts'
 import { uint32 } from '../abi/numbers.ts'
 import { PAGE_SIZE } from '../../emu/cpu/layout.ts'
 import { ACCESS_READ } from '../../emu/mmu/mmu.ts'
-import { mount as mountFileSystem, unmount } from '../fs/mounts.ts'
+import { mount as mountFileSystem, pivotRoot, unmount } from '../fs/mounts.ts'
 import { readPath } from '../fs/path.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
@@ -43,7 +43,15 @@ const umount2 = (kernel: Kernel, task: Task, args: Args): number => {
   return typeof path === 'number' ? path : unmount(kernel, task, path, uint32(args[1]))
 }
 
+const pivot = (kernel: Kernel, task: Task, args: Args): number => {
+  const newRoot = readPath(kernel, task, args[0])
+  if (typeof newRoot === 'number') return newRoot
+  const putOld = readPath(kernel, task, args[1])
+  return typeof putOld === 'number' ? putOld : pivotRoot(kernel, task, newRoot, putOld)
+}
+
 export const MOUNT_CALLS: readonly SyscallEntry[] = [
+  { number: 155, name: 'pivot_root', args: ['new_root:path', 'put_old:path'], handler: pivot, status: 'full' },
   {
     number: 165, name: 'mount', args: ['source:string', 'target:path', 'filesystemtype:string', 'mountflags:flags(MS)', 'data:string'],
     handler: mount, status: 'partial',

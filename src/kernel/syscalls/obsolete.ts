@@ -38,6 +38,8 @@ const FORBIDDEN: readonly Row[] = [
 const ABSENT: readonly Row[] = [
   [154, 'modify_ldt', 'as without CONFIG_MODIFY_LDT_SYSCALL', 'func:int', 'ptr:pointer', 'bytecount:size'],
   [179, 'quotactl', 'as without CONFIG_QUOTA', 'cmd:int', 'special:path', 'id:uid', 'addr:pointer'],
+  [300, 'fanotify_init', 'as without CONFIG_FANOTIFY', 'flags:uint', 'event_f_flags:uint'],
+  [301, 'fanotify_mark', 'as without CONFIG_FANOTIFY', 'fd:fd', 'flags:uint', 'mask:long', 'dirfd:dirfd', 'pathname:path'],
   [425, 'io_uring_setup', 'as without CONFIG_IO_URING', 'entries:uint', 'params:pointer'],
   [426, 'io_uring_enter', 'as without CONFIG_IO_URING', 'fd:fd', 'to_submit:uint', 'min_complete:uint', 'flags:uint', 'argp:pointer', 'argsz:size'],
   [427, 'io_uring_register', 'as without CONFIG_IO_URING', 'fd:fd', 'opcode:uint', 'arg:pointer', 'nr_args:uint'],

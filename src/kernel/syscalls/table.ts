@@ -25,10 +25,12 @@ import { semCalls } from './sem.ts'
 import { msgCalls } from './msg.ts'
 import { mqCalls } from './mq.ts'
 import { obsoleteCalls } from './obsolete.ts'
+import { AIO_CALLS } from './aio.ts'
 import { ATTRIBUTE_CALLS } from './attributes.ts'
 import { DESCRIPTOR_CALLS } from './descriptors.ts'
 import { DIRECTORY_CALLS } from './directories.ts'
 import { FILE_CALLS } from './files.ts'
+import { HANDLE_CALLS } from './handles.ts'
 import { MOUNT_CALLS } from './mounts.ts'
 import { READ_WRITE_CALLS } from './read-write.ts'
 import { XATTR_CALLS } from './xattr.ts'
@@ -44,6 +46,8 @@ const LISTS: readonly (readonly SyscallEntry[])[] = [
   ATTRIBUTE_CALLS,
   MOUNT_CALLS,
   XATTR_CALLS,
+  HANDLE_CALLS,
+  AIO_CALLS,
   memoryCalls,
   memoryAdviceCalls,
   memoryRemoteCalls,

@@ -24,7 +24,7 @@ const isPrivileged = (): boolean => {
 }
 const canRunNatively = isLinux && process.getuid?.() === 0 && isPrivileged() && isTmpfs(SHARED_MEMORY)
 
-for (const name of ['abi-files', 'abi-names', 'abi-locks', 'abi-attributes']) {
+for (const name of ['abi-files', 'abi-names', 'abi-locks', 'abi-attributes', 'abi-aio']) {
   test(`${name} prints what it prints on Linux`, (t) => { compare(t, name, expectedOutput(name), { cpus: 2, strategy: 'random', seed: name }) })
   const against = canRunNatively ? test : test.skip
   against(`${name} prints on this machine what is expected`, (t) => {
