@@ -247,8 +247,8 @@ export class Tier0Emitter extends Emitter {
     this.f.unreachable()
   }
 
-  exit(reason: number): void {
-    this.f.i64Store(ZERO_ADDRESS, layout.RIP, this.nextRip())
+  exit(reason: number, target = this.nextRip()): void {
+    this.f.i64Store(ZERO_ADDRESS, layout.RIP, target)
     this.f.i32Store(ZERO_ADDRESS, layout.EXIT_REASON, i32.const(reason))
     this.leave()
     this.ended = true

@@ -1,5 +1,5 @@
 /** Branches, calls, returns, loops. */
-import { RCX, RSP } from '../cpu/layout.ts'
+import { FLAG_OTHER, RCX, RSP } from '../cpu/layout.ts'
 import { type Expr, i32, i64 } from '../wasm/expression.ts'
 import type { Emitter, Semantics } from './emitter.ts'
 import type { Family } from './registry.ts'
@@ -19,6 +19,48 @@ const ret = (e: Emitter, extra: Expr): void => {
   e.checkCanonical(target)
   e.setGpr(RSP, i64.add(i64.add(rsp, i64.const(8)), extra))
   e.jump(target)
+}
+
+/** Linux's selectors for 64-bit code and for data. Others that could be returned to (32-bit code) are not supported: #GP. */
+const USER_CS = 0x33, USER_SS = 0x2b
+const NT = 0x4000, ABOVE_16_BITS = 0x240000
+
+const checkSelector = (e: Emitter, selector: Expr, expected: number): void => {
+  const value = e.f.let(i64.and(selector, i64.const(0xffff)))
+  e.f.if(i64.ne(value, i64.const(expected)), () => { e.fault(13, i32.wrap(i64.and(value, i64.const(0xfffc)))) })
+}
+
+/** Far RET to the same code segment, which is the one that there is. */
+const retFar = (e: Emitter, extra: Expr): void => {
+  const rsp = e.gpr(RSP)
+  const cs = e.load(e.f.let(i64.add(rsp, i64.const(e.size))), e.size)
+  const target = e.load(rsp, e.size)
+  // To another privilege level, which is refused, but not before the other stack pointer was read.
+  e.f.if(i64.ne(i64.and(cs, i64.const(3)), i64.const(3)), () => {
+    const outer = e.f.let(i64.add(rsp, i64.add(i64.const(e.size * 2), extra)))
+    e.load(e.f.let(i64.add(outer, i64.const(e.size))), e.size)
+    e.load(outer, e.size)
+  })
+  checkSelector(e, cs, USER_CS)
+  e.checkCanonical(target)
+  e.setGpr(RSP, i64.add(i64.add(rsp, i64.const(e.size * 2)), extra))
+  e.jump(target)
+}
+
+/** IRET at the same privilege: in 64-bit mode it pops rsp and ss as well (volume 2, IRET). */
+const iret: Semantics = (e) => {
+  e.faultIf(i32.and(e.state32(FLAG_OTHER), i32.const(NT)), 13)
+  const rsp = e.gpr(RSP)
+  // In this order, which a fault shows.
+  const [flags, cs, target, ss, stack] = [2, 1, 0, 4, 3].map((i) => e.load(e.f.let(i64.add(rsp, i64.const(i * e.size))), e.size))
+  checkSelector(e, cs, USER_CS)
+  checkSelector(e, ss, USER_SS)
+  e.checkCanonical(target)
+  e.setGpr(RSP, stack)
+  // The 16-bit form keeps AC and ID, which are above it.
+  e.callVoid('write_rflags', e.size === 2 ? i64.or(flags, i64.extendI32U(i32.and(e.state32(FLAG_OTHER), i32.const(ABOVE_16_BITS)))) : flags)
+  // As after POPF, the engine looks at TF.
+  e.exit(0, target)
 }
 
 /** LOOP, LOOPE, LOOPNE: the count register is rcx, or ecx with 67. */
@@ -58,6 +100,9 @@ export const CONTROL: Family = {
   },
   ret: (e) => { ret(e, i64.const(0)) },
   ret_immediate: (e) => { ret(e, e.read(0)) },
+  ret_far: (e) => { retFar(e, i64.const(0)) },
+  ret_far_immediate: (e) => { retFar(e, e.f.let(i64.and(e.read(1), i64.const(0xffff)))) },
+  iret,
   loop: loop(false, always), loope: loop(false, equal), loopne: loop(false, notEqual),
   loop_a32: loop(true, always), loope_a32: loop(true, equal), loopne_a32: loop(true, notEqual),
   jrcxz: (e) => { e.branch(i64.eqz(e.gpr(RCX))) },

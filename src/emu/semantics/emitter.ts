@@ -183,8 +183,8 @@ export abstract class Emitter {
   abstract fault(vector: number, errorCode: Expr): void
   /** #GP(0) of an image that is not aligned; unlike with vector operands, what is not canonical gives its own fault. */
   abstract faultMisaligned(address: Expr): void
-  /** Leaves `run` with the given reason after this instruction, rip = next. Not for faults. */
-  abstract exit(reason: number): void
+  /** Leaves `run` with the given reason after this instruction, rip = next or `target`. Not for faults. */
+  abstract exit(reason: number, target?: Expr): void
   /** Raises a trap: as `exit`, but the kernel sees an exception, with rip behind the instruction. */
   trap(vector: number): void {
     this.setState32(EXIT_VECTOR, i32.const(vector))

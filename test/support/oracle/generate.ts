@@ -53,7 +53,7 @@ const isString = (row: Row): boolean => /(movs|cmps|stos|lods|scas)(_a32)?$/.tes
 const isShift = (row: Row): boolean => row.operands.some(({ letter }) => letter === 'C')
 
 /** Rows that end a case for certain, or go who knows where. */
-const ENDS: ReadonlySet<string> = new Set(['ud', 'privileged', 'int', 'int3', 'syscall', 'ret', 'ret_immediate', 'call_indirect', 'jmp_indirect', 'popf', 'fxrstor', 'fldenv', 'frstor', 'ldmxcsr', 'fldcw'])
+const ENDS: ReadonlySet<string> = new Set(['ud', 'privileged', 'int', 'int3', 'syscall', 'iret', 'ret', 'ret_immediate', 'ret_far', 'ret_far_immediate', 'call_indirect', 'jmp_indirect', 'popf', 'fxrstor', 'fldenv', 'frstor', 'ldmxcsr', 'fldcw'])
 
 /**
  * In some cases, much less goes wrong, so that more instructions are reached: memory operands are aimed at the middle of
@@ -158,6 +158,21 @@ export interface Built extends Case {
   readonly addresses: readonly number[]
 }
 
+/** RIP, CS, RFLAGS, RSP, SS on the stack, with something wrong now and then. AC stays clear. */
+const farReturn = (row: Row, words: Uint32Array, bytes: readonly number[], target: number): Uint8Array => {
+  const rexW = row.operands.length > 0 && bytes.some((byte, i) => (byte & 0xf8) === 0x48 && bytes[i + 1] === row.opcode)
+  const size = rexW ? 8 : bytes.includes(0x66) ? 2 : 4
+  const frame = new Uint8Array(40)
+  const view = new DataView(frame.buffer)
+  const memory = words[MEMORY]
+  const values = [BigInt(target), 0x33n, BigInt(rflags(memory >>> 8)) & ~0x40000n, BigInt(DATA + 0x808), 0x2bn]
+  if ((memory & 15) === 14) values[(memory >>> 4) % 5] = (memory & 0x700) === 0 ? 0n : integer(words[MORE]) & ~0x40000n
+  // 32-bit code is something else altogether.
+  if ((values[1] & 0xfffcn) === 0x20n) values[1] = 0x10n
+  values.forEach((value, i) => { for (let k = 0; k < size; k++) frame[i * size + k] = Number((value >> BigInt(k * 8)) & 0xffn) })
+  return new Uint8Array(view.buffer, 0, size * 5)
+}
+
 /** The recipe with most of the registers at their simplest: what is kept of it takes less room. */
 export const sparse = (recipe: Recipe): Recipe => {
   const next = sequence(recipe.place)
@@ -194,9 +209,12 @@ export const build = (whole: Recipe): Built => {
   list.forEach((encoded, i) => {
     const row = rows[i]
     const { words } = recipe.instructions[i]
-    const content = memoryContent(row, words, addresses)
+    let content = memoryContent(row, words, addresses)
     let where = encoded.memory
-    if (row.name === 'pop' || row.name === 'popf' || row.name.startsWith('ret')) {
+    if (row.name === 'iret' || row.name.startsWith('ret_far')) {
+      where = registers.gpr[RSP]
+      content = farReturn(row, words, encoded.bytes, addresses[(words[MEMORY] >>> 4) % addresses.length])
+    } else if (row.name === 'pop' || row.name === 'popf' || row.name.startsWith('ret')) {
       where = registers.gpr[RSP]
       if (row.name.startsWith('ret') && content !== undefined) new DataView(content.buffer).setBigUint64(0, BigInt(addresses[(words[MEMORY] >>> 4) % addresses.length]), true)
       // AC would make unaligned accesses fault, which we leave out.

@@ -9,6 +9,7 @@ const branches: Row[] = [
   row('eb', 'jmp', 'Jb'), row('e9', 'jmp', 'Jz'), row('e8', 'call', 'Jz'),
   row('ff /2', 'call_indirect', 'Eq', 'end'), row('ff /4', 'jmp_indirect', 'Eq', 'end'),
   row('c3', 'ret', '', 'end'), row('c2', 'ret_immediate', 'Iw', 'end', 'unsigned-immediate'),
+  row('cf', 'iret', 'Sv', 'end'), row('cb', 'ret_far', 'Sv', 'end'), row('ca', 'ret_far_immediate', 'Sv Iw', 'end', 'unsigned-immediate'),
   row('a32 e0', 'loopne_a32', 'Jb'), row('a32 e1', 'loope_a32', 'Jb'), row('a32 e2', 'loop_a32', 'Jb'), row('a32 e3', 'jrcxz_a32', 'Jb'),
   row('e0', 'loopne', 'Jb'), row('e1', 'loope', 'Jb'), row('e2', 'loop', 'Jb'), row('e3', 'jrcxz', 'Jb'),
 ]
