@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import * as layout from '../src/emu/cpu/layout.ts'
 import type { Tier0Manifest } from '../src/emu/interp/generate.ts'
 import { Interpreter } from '../src/emu/interp/interpreter.ts'
-import { DEFAULT_TIER, EAGER_TIER } from '../src/emu/jit/jit.ts'
+import { type JitStatistics, tierOptions } from '../src/emu/jit/jit.ts'
 import { PhysicalMemory } from '../src/emu/memory.ts'
 import { type Mmu, NO_FRAME } from '../src/emu/mmu/mmu.ts'
 import { EXIT_BUDGET, EXIT_FAULT } from '../src/emu/processor.ts'
@@ -72,6 +72,7 @@ export interface BareRun {
   /** Processor time of `run` alone, without loading and without V8's compiler threads. */
   readonly seconds: number
   readonly output: string
+  readonly jit: JitStatistics | undefined
 }
 
 const threadSeconds = (): number => {
@@ -85,8 +86,7 @@ export const runBare = (path: string, args: readonly string[]): BareRun => {
   const module = new WebAssembly.Module(readFileSync(join(dist, 'tier0.wasm')))
   const manifest = JSON.parse(readFileSync(join(dist, 'tier0.json'), 'utf8')) as Tier0Manifest
   const memory = new PhysicalMemory()
-  const { RETROGRADE_TIER: tier = 'mixed' } = process.env
-  const interpreter = new Interpreter(memory, module, manifest, undefined, tier === '0' ? undefined : tier === '1' ? EAGER_TIER : DEFAULT_TIER)
+  const interpreter = new Interpreter(memory, module, manifest, undefined, tierOptions(process.env.RETROGRADE_TIER))
   const space = new Space(memory)
   const { cpu } = interpreter
 
@@ -149,7 +149,7 @@ export const runBare = (path: string, args: readonly string[]): BareRun => {
         break
       }
       case 158: cpu.fsBase = b; result = 0; break
-      case 60: case 231: return { instructions, seconds: threadSeconds() - started, output }
+      case 60: case 231: return { instructions, seconds: threadSeconds() - started, output, jit: interpreter.jitStatistics }
       default:
     }
     cpu.set(layout.RAX, result)

@@ -60,8 +60,16 @@ export const EXIT_RECORD = 0x1818
 /** Cycle count at the start of the slice (f64) and the budget given then (i32): what RDTSC reads. */
 export const SLICE_CYCLE = 0x1820
 export const SLICE_BUDGET = 0x1828
+/** RDTSC reads no less than this (f64): what another CPU may have read already. */
+export const SLICE_FLOOR = 0x1838
 /** Not zero if translations were dropped since the engine last began: a repeated instruction then looks whether it is still there. */
 export const CODE_CHANGED = 0x182c
+/** Counts how often translations or mappings of code were dropped. */
+export const CODE_EPOCH = 0x1830
+/** Not zero after a region was left because the budget did not reach. */
+export const REGION_LEFT = 0x1834
+/** Of tier 1: how often regions were left for each reason (jit/reasons.ts), 32 bits each. */
+export const REGION_EXITS = 0x1840
 /** Accesses that cross a page go through these 64 bytes. */
 export const BOUNCE = 0x1900
 export const BOUNCE_SIZE = 0x80
@@ -81,6 +89,9 @@ export const JUMP_CACHE = 0x10000
 export const JUMP_CACHE_ENTRIES = 4096
 /** Constant tables for semantics: data segments of the tier-0 module. */
 export const CONSTANTS = 0x20000
+/** Of tier 1: by region, the epoch in which it was last found valid. */
+export const REGION_EPOCHS = 0xf0000
+export const REGIONS = 4096
 /** Decoded records grow from here to FRAMES. */
 export const RECORD_ARENA = 0x100000
 export const RECORD_ARENA_END = 0x3000000

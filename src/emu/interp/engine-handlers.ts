@@ -3,7 +3,7 @@ import * as layout from '../cpu/layout.ts'
 import { EXIT_BUDGET } from '../processor.ts'
 import { i32, i64 } from '../wasm/expression.ts'
 import * as record from './records.ts'
-import { type Tier0Emitter, ZERO_ADDRESS } from './tier0-emitter.ts'
+import { REGION, type Tier0Emitter, ZERO_ADDRESS } from './tier0-emitter.ts'
 
 const storeRip = (e: Tier0Emitter): void => { e.f.i64Store(ZERO_ADDRESS, layout.RIP, e.rip()) }
 const leave = (e: Tier0Emitter, reason: number): void => {
@@ -22,6 +22,8 @@ export const ENGINE_HANDLERS: Readonly<Record<string, (e: Tier0Emitter) => void>
     f.if(i32.ltS(budget, cost), () => { leave(e, EXIT_BUDGET) })
     f.i32Store(ZERO_ADDRESS, layout.BUDGET, i32.sub(budget, cost))
   },
+  /** Start of a block that is compiled: calls the region, which says how to go on. */
+  '@region': (e) => { e.goOnOrLeave(e.f.callRegion(REGION, i32.load(e.record, record.RECORD_REGION))) },
   /** End of an instruction that is executed alone. */
   '@step-end': (e) => { leave(e, 0); e.finish() },
   /** A branch whose target has not been looked up yet. */

@@ -2,6 +2,7 @@
  * Builds the tier-0 module: one handler a form, in a table whose indices the manifest names.
  * `node src/emu/interp/generate.ts` is not a command: scripts/build.ts calls `generateTier0` and writes dist/tier0.wasm and dist/tier0.json.
  */
+import { REGIONS } from '../cpu/layout.ts'
 import { ALL_ROWS } from '../decode/tables/index.ts'
 import { defineFloatRuntime } from '../float/index.ts'
 import { SEMANTICS } from '../semantics/registry.ts'
@@ -13,11 +14,11 @@ import { ModuleBuilder } from '../wasm/module.ts'
 import { ENGINE_HANDLERS } from './engine-handlers.ts'
 import { formName, formsOfRow } from './forms.ts'
 import type { FlagUse } from './hot-emitter.ts'
-import { LEAVES, NO_FLAGS, PAIR, READS_FLAGS, type Tier0Manifest, WRITES_FLAGS } from './manifest.ts'
+import { LEAVES, NO_FLAGS, PAIR, READS_FLAGS, REGION_HANDLER, type Tier0Manifest, WRITES_FLAGS } from './manifest.ts'
 import { HOT_FORMS, HOT_PAIRS } from './hot-forms.ts'
 import { type Case, type Form, defineRun, fastVersion } from './run.ts'
 import { HOST_FUNCTIONS, defineRuntime } from './runtime.ts'
-import { HANDLER, Tier0Emitter } from './tier0-emitter.ts'
+import { HANDLER, REGION, Tier0Emitter } from './tier0-emitter.ts'
 
 export type { Tier0Manifest } from './manifest.ts'
 
@@ -31,6 +32,8 @@ export const generateTier0 = (): { wasm: Uint8Array<ArrayBuffer>, manifest: Tier
   defineFloatRuntime(module)
   defineX87Stack(module)
   defineX87Control(module)
+  const runtime = module.exportAll()
+  module.regions(REGION, REGIONS, false)
 
   const forms = new Map<string, Form>()
   for (const [name, emit] of Object.entries(ENGINE_HANDLERS)) forms.set(name, { operands: [], emit })
@@ -52,12 +55,13 @@ export const generateTier0 = (): { wasm: Uint8Array<ArrayBuffer>, manifest: Tier
     })
   }
   const { cases, flagUse } = fastCases(module, forms)
+  if ([...cases.keys()][REGION_HANDLER] !== '@region') throw new Error('@region is not the first handler')
   // Handlers with a fast version come first: their table index is the case of `run`.
   const handlers = [...cases.keys(), ...[...forms.keys()].filter((name) => !cases.has(name))]
   defineRun(module, [...cases.values()])
   // Behind a case is the plain handler of its first form.
   module.table(handlers.map((name) => name.split(PAIR)[0].replace(NO_FLAGS, '')))
-  return { wasm: module.encode(), manifest: { handlers, flagUse } }
+  return { wasm: module.encode(), manifest: { handlers, flagUse, runtime } }
 }
 
 /** The cases of `run` by name: hot forms, those without their flags, and pairs. */
@@ -68,7 +72,7 @@ const fastCases = (module: ModuleBuilder, forms: ReadonlyMap<string, Form>): { c
     cases.set(name, { parts: [{ form, flagsDead }] })
     flagUse.push((use.readsFlags ? READS_FLAGS : 0) | (use.writesFlags ? WRITES_FLAGS : 0) | (use.leaves ? LEAVES : 0))
   }
-  for (const name of HOT_FORMS) {
+  for (const name of ['@region', ...HOT_FORMS]) {
     const form = forms.get(name)
     const use = form === undefined ? undefined : fastVersion(module, form, false)
     if (form === undefined || use === undefined || cases.has(name)) continue

@@ -75,6 +75,13 @@ export class HotEmitter extends Tier0Emitter {
     this.ended = true
   }
 
+  override goOnOrLeave(target: Expr): void {
+    this.f.set(this.#labels.record, target)
+    this.f.brIf(this.#labels.next, this.#labels.record)
+    this.f.return()
+    this.ended = true
+  }
+
   override enter(target: Expr): void {
     this.f.set(this.#labels.record, target)
     this.f.br(this.#labels.enter)

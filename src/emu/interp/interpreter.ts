@@ -11,6 +11,7 @@ import { FRAME_CODE, type PhysicalMemory } from '../memory.ts'
 import { ACCESS_EXECUTE, ACCESS_WRITE, type Access, type Mmu, NO_FRAME } from '../mmu/mmu.ts'
 import { EXIT_BUDGET, EXIT_FAULT, EXIT_REQUESTED, EXIT_SYSCALL, type ExitReason, type Fault, type Processor,
   VECTOR_DB, VECTOR_GP, VECTOR_PF, VECTOR_SS } from '../processor.ts'
+import { Jit, type JitStatistics, type TierOptions } from '../jit/jit.ts'
 import type { Tier0Manifest } from './manifest.ts'
 import * as record from './records.ts'
 import { type CodePage, Translator } from './translator.ts'
@@ -32,6 +33,11 @@ export class Interpreter implements Processor {
 
   readonly #translator: Translator
   readonly #run: (record: number) => void
+  readonly #jit: Jit | undefined
+  /** Of the budget of this `run`, what has not been given out yet: it is given in chunks, and where chunks end is where the heat is. */
+  #reserve = 0
+  /** Cycles to be given out until the next sample is due. */
+  #untilSample = 0
   #mmu: Mmu | undefined
   /** Code pages of the current address space by virtual page. */
   readonly #codePages = new Map<number, CodePage>()
@@ -47,11 +53,14 @@ export class Interpreter implements Processor {
   #bounceSecondLength = 0
 
   /** @param arenaEnd translations fill the memory from RECORD_ARENA to here; tests make it small */
-  constructor(memory: PhysicalMemory, module: WebAssembly.Module, manifest: Tier0Manifest, arenaEnd = layout.RECORD_ARENA_END) {
+  constructor(memory: PhysicalMemory, module: WebAssembly.Module, manifest: Tier0Manifest, arenaEnd = layout.RECORD_ARENA_END, tier?: TierOptions) {
     this.memory = memory
     this.cpu = new CpuState(memory)
     this.#translator = new Translator(memory, manifest, arenaEnd)
-    this.#translator.onReset = () => { this.#forgetCode() }
+    this.#translator.onReset = () => {
+      this.#jit?.forget()
+      this.#forgetCode()
+    }
     memory.onCodeWrite = (frame) => { this.#dropCode(frame) }
     const instance = new WebAssembly.Instance(module, {
       env: { memory: memory.memory },
@@ -63,12 +72,25 @@ export class Interpreter implements Processor {
         host_link: (at: number) => this.#link(at),
         host_cpuid: () => { cpuid(memory) },
         host_random: () => this.randomWord() | 0,
+        host_fill: (low: number, high: number, size: number, access: Access) => this.#fill(low, high, size, access) ? 1 : 0,
+        host_revalidate: (region: number) => this.#jit?.revalidate(region) === true ? 1 : 0,
       },
     })
     this.#run = instance.exports.run as (record: number) => void
+    if (tier !== undefined) {
+      const codePage = (page: number): CodePage | undefined => {
+        const known = this.#codePages.get(page)
+        return known?.valid === true && (memory.flags(known.frame) & FRAME_CODE) !== 0 ? known : undefined
+      }
+      this.#untilSample = tier.chunk
+      this.#jit = new Jit(memory, instance.exports, manifest, tier, { codePage, blockHandler: this.#translator.blockHandler })
+    }
     this.#emptyTlb()
     this.#emptyJumpCache()
   }
+
+  /** Of tier 1, if there is one. */
+  get jitStatistics(): JitStatistics | undefined { return this.#jit?.statistics }
 
   /** How many instructions were translated so far, counting again what was dropped. */
   get translatedInstructions(): number { return this.#translator.translatedInstructions }
@@ -91,6 +113,7 @@ export class Interpreter implements Processor {
     }
     const codePage = this.#codePages.get(page)
     if (codePage !== undefined) {
+      this.#jit?.dropFrame(codePage.frame)
       // Records of this page may be running: make them look again.
       this.#translator.dropFrame(codePage.frame)
       this.memory.clearFlag(codePage.frame, FRAME_CODE)
@@ -106,17 +129,21 @@ export class Interpreter implements Processor {
     this.memory.i32[layout.BUDGET >> 2] = 0
   }
 
-  run(budget: number, cycle: number): ExitReason {
+  run(budget: number, cycle: number, floor = cycle): ExitReason {
     const { memory } = this
     const i32 = memory.i32
-    i32[layout.BUDGET >> 2] = budget
-    i32[layout.SLICE_BUDGET >> 2] = budget
+    const chunk = this.#jit === undefined ? budget : Math.min(budget, this.#untilSample)
+    this.#untilSample -= chunk
+    this.#reserve = budget - chunk
+    i32[layout.BUDGET >> 2] = chunk
+    i32[layout.SLICE_BUDGET >> 2] = chunk
     memory.f64[layout.SLICE_CYCLE >> 3] = cycle
+    memory.f64[layout.SLICE_FLOOR >> 3] = floor
     this.#withheld = 0
     this.#requested = false
     const reason = this.#loop()
     // Views may have been replaced while the guest ran.
-    this.executed = budget - this.memory.i32[layout.BUDGET >> 2] - this.#withheld
+    this.executed = this.memory.i32[layout.SLICE_BUDGET >> 2] - this.memory.i32[layout.BUDGET >> 2] - this.#withheld
     return reason
   }
 
@@ -138,6 +165,7 @@ export class Interpreter implements Processor {
         }
         const rip = layout.RIP >> 2
         const at = this.#lookup(memory.i32[rip], memory.i32[rip + 1])
+        if (this.#jit?.isEager === true) this.#jit.compileAt(this.cpu.rip)
         this.memory.i32[layout.CODE_CHANGED >> 2] = 0
         this.#run(at)
       } catch (error) {
@@ -148,6 +176,13 @@ export class Interpreter implements Processor {
       if (reason === EXIT_SYSCALL) return EXIT_SYSCALL
       if (reason === EXIT_FAULT) return this.#trapped()
       if (this.#requested) return EXIT_REQUESTED
+      if (reason === EXIT_BUDGET) {
+        if (this.#jit !== undefined) this.#sample(this.#jit)
+        if (this.#reserve > 0) {
+          this.#nextChunk()
+          continue
+        }
+      }
       if (reason === EXIT_BUDGET) {
         try {
           while (this.memory.i32[layout.BUDGET >> 2] > 0 && !this.#isSingleStepped()) {
@@ -161,8 +196,30 @@ export class Interpreter implements Processor {
           throw error
         }
       }
-      if (this.memory.i32[layout.BUDGET >> 2] <= 0) return EXIT_BUDGET
+      if (this.memory.i32[layout.BUDGET >> 2] <= 0) {
+        if (this.#reserve === 0) return EXIT_BUDGET
+        if (this.#untilSample <= 0) this.#untilSample = this.#jit?.chunk ?? 0
+        this.#nextChunk()
+      }
     }
+  }
+
+  /** At the end of what was given out: rip is where a block begins. */
+  #sample(jit: Jit): void {
+    const { i32 } = this.memory
+    // Where a region was left says nothing of tier 0, which goes on from here until it comes to one again.
+    if (this.#untilSample <= 0 && i32[layout.REGION_LEFT >> 2] === 0) jit.sample(this.cpu.rip)
+    i32[layout.REGION_LEFT >> 2] = 0
+    if (this.#untilSample <= 0) this.#untilSample = jit.chunk
+  }
+
+  #nextChunk(): void {
+    const chunk = Math.min(this.#reserve, this.#untilSample)
+    this.#reserve -= chunk
+    this.#untilSample -= chunk
+    const { i32 } = this.memory
+    i32[layout.BUDGET >> 2] += chunk
+    i32[layout.SLICE_BUDGET >> 2] += chunk
   }
 
   #isSingleStepped(): boolean { return (this.memory.u32[layout.FLAG_OTHER >> 2] & layout.TF) !== 0 }
@@ -289,6 +346,7 @@ export class Interpreter implements Processor {
 
   #dropCode(frame: number): void {
     this.memory.i32[layout.CODE_CHANGED >> 2] = 1
+    this.#jit?.dropFrame(frame)
     this.#translator.dropFrame(frame)
     this.memory.clearFlag(frame, FRAME_CODE)
     for (const [page, codePage] of this.#codePages) if (!codePage.valid) this.#codePages.delete(page)
@@ -303,6 +361,7 @@ export class Interpreter implements Processor {
 
   /** With a rip that can't be one: −1 can. */
   #emptyJumpCache(): void {
+    this.memory.i32[layout.CODE_EPOCH >> 2]++
     this.memory.u8.fill(0x80, layout.JUMP_CACHE, layout.JUMP_CACHE + layout.JUMP_CACHE_ENTRIES * 16)
   }
 
@@ -362,6 +421,32 @@ export class Interpreter implements Processor {
     this.#bounceSecond = second
     this.#bounceSecondLength = size - firstLength
     return layout.BOUNCE
+  }
+
+  /**
+   * What tier 0 does about a page that the soft TLB does not have, for tier 1: false, so that tier 0 executes the
+   * instruction, if there is more to it than that: a fault, a second page, a write to code, the region itself dropped.
+   */
+  #fill(low: number, high: number, size: number, access: Access): boolean {
+    const page = (high >>> 0) * (TWO_32 / layout.PAGE_SIZE) + (low >>> layout.PAGE_SHIFT)
+    if (page >= USER_PAGES || (low & layout.PAGE_MASK) + size > layout.PAGE_SIZE) return false
+    const epoch = this.memory.i32[layout.CODE_EPOCH >> 2]
+    let frame: number
+    try {
+      frame = this.#mmuOrThrow().resolve(page, access)
+    } catch {
+      // Out of memory, perhaps: tier 0 asks again and lets it out.
+      return false
+    }
+    if (frame === NO_FRAME || this.memory.i32[layout.CODE_EPOCH >> 2] !== epoch) return false
+    if (access === ACCESS_WRITE) {
+      if ((this.memory.flags(frame) & FRAME_CODE) !== 0) return false
+      this.memory.beforeWrite(frame)
+      this.#fillTlb(layout.TLB_WRITE, page, frame)
+    } else {
+      this.#fillTlb(layout.TLB_READ, page, frame)
+    }
+    return true
   }
 
   /** An address beyond the lower canonical half. */

@@ -1,11 +1,17 @@
 /** What is in tier0.wasm: written by generate.ts at build time, read by the translator. */
+import type { Signature } from '../wasm/types.ts'
 
 export interface Tier0Manifest {
   /** Handler names by table index. The first have cases in `run`; names of pairs are `first + second`. */
   readonly handlers: readonly string[]
   /** Of the first handlers, READS_FLAGS, WRITES_FLAGS and LEAVES; the others are taken to do all that matters. */
   readonly flagUse: readonly number[]
+  /** Exported functions that regions of tier 1 may call. */
+  readonly runtime: Readonly<Record<string, Signature>>
 }
+
+/** Table index of '@region', which regions compare with: it is the first. */
+export const REGION_HANDLER = 0
 
 /** Ends the name of a form's version that leaves out the flags. */
 export const NO_FLAGS = ' -'

@@ -34,3 +34,6 @@ export const RECORD_LINK_SLOT = 16
 /** In a block record: the cost of the block; in other records that a branch may lead to, more than any budget. */
 export const RECORD_COST = 24
 export const NO_BLOCK = 0x7fffffff
+/** In a block record that is the entry of a region of tier 1: the region's index, and what the block costs in tier 0. */
+export const RECORD_REGION = 16
+export const RECORD_SAVED_COST = 28

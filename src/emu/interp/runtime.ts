@@ -7,7 +7,10 @@ import * as layout from '../cpu/layout.ts'
 import { type Expr, i32, i64 } from '../wasm/expression.ts'
 import type { ModuleBuilder } from '../wasm/module.ts'
 import { signature } from '../wasm/types.ts'
-import { ZERO_ADDRESS } from './tier0-emitter.ts'
+import { EXIT_BUDGET } from '../processor.ts'
+import { REGION_HANDLER } from './manifest.ts'
+import { RECORD_SAVED_COST, RECORD_SIZE } from './records.ts'
+import { Tier0Emitter, ZERO_ADDRESS } from './tier0-emitter.ts'
 
 /** Functions of the host: name → signature. */
 export const HOST_FUNCTIONS = {
@@ -23,6 +26,10 @@ export const HOST_FUNCTIONS = {
   host_link: signature(['i32'], ['i32']),
   /** CPUID on the register block. */
   host_cpuid: signature([]),
+  /** (address low, high, size, access) → 1 if the soft TLB has the page of that access now; 0, and nothing has happened, if a handler of tier 0 must see to it. */
+  host_fill: signature(['i32', 'i32', 'i32', 'i32'], ['i32']),
+  /** (region) → 1 if its code is what this address space has at those pages. */
+  host_revalidate: signature(['i32'], ['i32']),
   /** 32 random bits from the kernel's entropy. */
   host_random: signature([], ['i32']),
 } as const
@@ -64,6 +71,7 @@ export const defineRuntime = (module: ModuleBuilder): void => {
     f.i64Store(ZERO_ADDRESS, layout.RIP, target)
     f.return(f.call('host_lookup', i32.wrap(target), i32.wrap(i64.shrU(target, i64.const(32)))))
   })
+  defineTier1Runtime(module)
   /** RFLAGS from the lazy form. */
   module.function('read_rflags', signature([], ['i64']), (f) => {
     const result = f.let(i64.load(ZERO_ADDRESS, layout.FLAG_RESULT))
@@ -85,3 +93,56 @@ export const defineRuntime = (module: ModuleBuilder): void => {
     f.i32Store(ZERO_ADDRESS, layout.FLAG_OTHER, i32.or(i32.and(flags, i32.const(layout.TF | layout.DF | 0x4000 | 0x40000 | 0x200000)), i32.const(layout.IF)))
   })
 }
+
+/** What regions of tier 1 call (src/emu/jit). */
+const defineTier1Runtime = (module: ModuleBuilder): void => {
+  for (const [name, access] of [['fill_read', 0], ['fill_write', 1]] as const) {
+    module.function(name, signature(['i64', 'i32'], ['i32']), (f) => {
+      const [address, size] = f.params
+      f.return(f.call('host_fill', i32.wrap(address), i32.wrap(i64.shrU(address, i64.const(32))), size, i32.const(access)))
+    })
+  }
+  module.function('revalidate', signature(['i32'], ['i32']), (f) => { f.return(f.call('host_revalidate', f.params[0])) })
+  /** The record with which tier 0 goes on at an address, even if that is the entry of a region. 0: the budget does not reach. */
+  module.function('leave_plain', signature(['i64'], ['i32']), (f) => {
+    const [target] = f.params
+    const hash = i32.xor(i32.wrap(target), i32.wrap(i64.shrU(target, i64.const(12))))
+    const entry = f.let(i32.shl(i32.and(hash, i32.const(layout.JUMP_CACHE_ENTRIES - 1)), i32.const(4)))
+    const at = f.ifValue('i32', i64.eq(i64.load(entry, layout.JUMP_CACHE), target),
+      () => i32.load(entry, layout.JUMP_CACHE + 8), () => f.call('jump_slow', target))
+    f.if(i32.ne(i32.load(at), i32.const(REGION_HANDLER)), () => { f.return(at) })
+    const budget = f.let(i32.load(ZERO_ADDRESS, layout.BUDGET))
+    const cost = f.let(i32.load(at, RECORD_SAVED_COST))
+    f.if(i32.ltS(budget, cost), () => {
+      f.i64Store(ZERO_ADDRESS, layout.RIP, target)
+      f.i32Store(ZERO_ADDRESS, layout.EXIT_REASON, i32.const(EXIT_BUDGET))
+      f.return(i32.const(0))
+    })
+    f.i32Store(ZERO_ADDRESS, layout.BUDGET, i32.sub(budget, cost))
+    f.return(i32.add(at, i32.const(RECORD_SIZE)))
+  })
+  /** Flags from the form in which a region has them: see jit/flags.ts. */
+  module.function('settle_flags', signature(['i32', 'i64', 'i64', 'i64', 'i32']), (f) => {
+    const [operation, a, b, result, aux] = f.params
+    f.if(i32.eqz(operation), () => {
+      f.i64Store(ZERO_ADDRESS, layout.FLAG_RESULT, result)
+      f.i32Store(ZERO_ADDRESS, layout.FLAG_AUX, aux)
+      f.return()
+    })
+    const e = new Tier0Emitter(f, [])
+    PACKED_FLAGS.forEach((kind, k) => {
+      [1, 2, 4, 8].forEach((size, s) => {
+        f.if(i32.eq(operation, i32.const(packedFlags(k, s))), () => {
+          if (kind === 'sub') e.setFlagsSub(a, b, f.let(e.trunc(i64.sub(a, b), size)), size)
+          else if (kind === 'add') e.setFlagsAdd(a, b, f.let(e.trunc(i64.add(a, b), size)), size)
+          else e.setFlagsLogic(a, size)
+        })
+      })
+    })
+  })
+}
+
+/** Kinds of operations whose flags regions keep as operands. */
+export const PACKED_FLAGS = ['sub', 'add', 'logic'] as const
+/** @param sizeLog2 of the operands in bytes */
+export const packedFlags = (kind: number, sizeLog2: number): number => 1 + kind * 4 + sizeLog2

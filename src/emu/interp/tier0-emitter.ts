@@ -291,6 +291,8 @@ export class Tier0Emitter extends Emitter {
   cycle(): Expr {
     const executed = i32.sub(i32.load(ZERO_ADDRESS, layout.SLICE_BUDGET), i32.load(ZERO_ADDRESS, layout.BUDGET))
     const start = i64.truncSatF64S(f64.load(ZERO_ADDRESS, layout.SLICE_CYCLE))
-    return i64.add(start, i64.extendI32S(executed))
+    const cycle = this.f.let(i64.add(start, i64.extendI32S(executed)))
+    const floor = this.f.let(i64.truncSatF64S(f64.load(ZERO_ADDRESS, layout.SLICE_FLOOR)))
+    return select(i64.geS(cycle, floor), cycle, floor)
   }
 }

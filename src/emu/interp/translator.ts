@@ -19,7 +19,7 @@ import type { Row } from '../decode/rows.ts'
 const BLOCK_LIMIT = 64
 const MAX_RECORDS_PER_BLOCK = BLOCK_LIMIT * 2 + 4
 /** Instructions that access the stack beside their operands. */
-const STACK_INSTRUCTION = /^(push|pop|call|ret|enter|leave)/
+const STACK_INSTRUCTION = /^(push|pop|call|ret|iret|enter|leave)/
 const KINDS = 'rmnixqfgsj'
 const SIZE_CODE: Readonly<Record<number, number>> = { 0: 0, 1: 1, 2: 2, 4: 3, 8: 4, 16: 5, 10: 6 }
 
@@ -82,6 +82,8 @@ export class Translator {
     this.#invalid = engine('@invalid')
     this.#tooLong = engine('@too-long')
   }
+
+  get blockHandler(): number { return this.#block }
 
   codePage(page: number, frame: number): CodePage {
     let pages = this.#byFrame.get(frame)

@@ -13,6 +13,8 @@ export interface Expr {
   readonly type: ValueType
   /** Present on integer constants only. */
   readonly constant?: bigint
+  /** Bytes beyond which an integer is known to be zero. */
+  readonly width?: number
   emit(out: ByteWriter): void
 }
 
@@ -70,9 +72,22 @@ const FOLDS: Partial<Record<string, Fold>> = {
   shrU: (a, b, bits) => unsigned(a, bits) >> (b & BigInt(bits - 1)),
   shrS: (a, b, bits) => a >> (b & BigInt(bits - 1)),
 }
+const COMPARISONS: Partial<Record<string, (a: bigint, b: bigint, bits: number) => boolean>> = {
+  eq: (a, b) => a === b,
+  ne: (a, b) => a !== b,
+  ltS: (a, b) => a < b,
+  gtS: (a, b) => a > b,
+  leS: (a, b) => a <= b,
+  geS: (a, b) => a >= b,
+  ltU: (a, b, bits) => unsigned(a, bits) < unsigned(b, bits),
+  gtU: (a, b, bits) => unsigned(a, bits) > unsigned(b, bits),
+  leU: (a, b, bits) => unsigned(a, bits) <= unsigned(b, bits),
+  geU: (a, b, bits) => unsigned(a, bits) >= unsigned(b, bits),
+}
 
 const binary = (type: 'i32' | 'i64' | 'f32' | 'f64', name: string, opcode: number, result: ValueType) => {
   const fold = type === 'i32' || type === 'i64' ? FOLDS[name] : undefined
+  const comparison = type === 'i32' || type === 'i64' ? COMPARISONS[name] : undefined
   const bits = type === 'i32' ? 32 : 64
   const constant = type === 'i32' ? (v: bigint) => i32Const(Number(BigInt.asIntN(32, v))) : i64Const
   /** x op 0 = x */
@@ -80,6 +95,9 @@ const binary = (type: 'i32' | 'i64' | 'f32' | 'f64', name: string, opcode: numbe
   return (a: Expr, b: Expr): Expr => {
     check(`${type}.${name}`, type, a)
     check(`${type}.${name}`, type, b)
+    if (comparison !== undefined && a.constant !== undefined && b.constant !== undefined) {
+      return i32Const(comparison(a.constant, b.constant, bits) ? 1 : 0)
+    }
     if (fold !== undefined) {
       if (a.constant !== undefined && b.constant !== undefined) {
         const folded = fold(a.constant, b.constant, bits)
@@ -94,6 +112,7 @@ const binary = (type: 'i32' | 'i64' | 'f32' | 'f64', name: string, opcode: numbe
 
 const unary = (type: ValueType, name: string, opcode: number, result: ValueType) => (a: Expr): Expr => {
   check(`${type}.${name}`, type, a)
+  if (name === 'eqz' && a.constant !== undefined) return i32Const(a.constant === 0n ? 1 : 0)
   return { type: result, emit: (out) => { a.emit(out); out.u8(opcode) } }
 }
 
@@ -115,6 +134,7 @@ const converts = mapTable(op.CONVERT, (name, row) => (a: Expr): Expr => {
     if (name === 'i32WrapI64') return i32Const(Number(BigInt.asIntN(32, a.constant)))
     if (name === 'i64ExtendI32U') return i64Const(BigInt.asUintN(32, a.constant))
     if (name === 'i64ExtendI32S') return i64Const(a.constant)
+    if (name === 'i64Eqz') return i32Const(a.constant === 0n ? 1 : 0)
   }
   return { type: to, emit: (out) => { a.emit(out); emitOpcode(out, opcode) } }
 })

@@ -9,6 +9,10 @@ import { type Signature, VALUE_TYPE_CODE, type ValueType } from './types.ts'
 export class Local implements Expr {
   readonly type: ValueType
   readonly index: number
+  /** Made by `let`: it keeps its value. */
+  bound = false
+  /** Of an integer known to have no bits above its low `width` bytes; 8: nothing is known. */
+  width = 8
   constructor(type: ValueType, index: number) {
     this.type = type
     this.index = index
@@ -49,6 +53,8 @@ export class FunctionBuilder {
     const spare = this.#scope === undefined ? -1 : this.#spare.findIndex((local) => local.type === type)
     const local = spare < 0 ? new Local(type, this.params.length + this.#locals.length) : this.#spare.splice(spare, 1)[0]
     if (spare < 0) this.#locals.push(type)
+    local.bound = false
+    local.width = 8
     this.#scope?.push(local)
     return local
   }
@@ -61,11 +67,31 @@ export class FunctionBuilder {
     this.#scope = undefined
   }
 
+  /** As `scope`, in two halves; locals in `kept` stay what they are. */
+  openScope(): void { this.#scope = [] }
+  closeScope(kept: ReadonlySet<Expr>): void {
+    if (this.#scope !== undefined) for (const local of this.#scope) if (!kept.has(local)) this.#spare.push(local)
+    this.#scope = undefined
+  }
+
+  /** As `closeScope`, keeping all. */
+  keepScope(): void { this.#scope = undefined }
+
+  /** Emits what comes before all that was emitted so far; `body` leaves no block open. */
+  prologue(body: () => void): void {
+    const rest = this.#out.take()
+    this.#out.length = 0
+    body()
+    this.#out.bytes(rest)
+  }
+
   /** Evaluates now, once; constants and locals that are already bound stay what they are. */
   let(value: Expr): Expr {
-    if (value.constant !== undefined) return value
+    if (value.constant !== undefined || value instanceof Local && value.bound) return value
     const local = this.local(value.type)
     this.set(local, value)
+    local.bound = true
+    local.width = value.width ?? 8
     return local
   }
 
@@ -90,6 +116,11 @@ export class FunctionBuilder {
   v128Store(address: Expr, offset: number, value: Expr): void { this.do(stores.v128Store(address, offset, value)) }
 
   if(condition: Expr, then: () => void, otherwise?: () => void): void {
+    if (condition.constant !== undefined) {
+      if (condition.constant !== 0n) then()
+      else otherwise?.()
+      return
+    }
     condition.emit(this.#out)
     this.#out.u8(0x04)
     this.#out.u8(0x40)
@@ -179,6 +210,26 @@ export class FunctionBuilder {
     this.#out.u8(0x13)
     this.#out.unsigned(this.module.typeIndex(callee))
     this.#out.unsigned(0)
+  }
+
+  /** A call through the table of regions: no arguments, one result. */
+  callRegion(callee: Signature, index: Expr): Expr {
+    const typeIndex = this.module.typeIndex(callee)
+    return {
+      type: callee.results[0],
+      emit: (out) => {
+        index.emit(out)
+        out.u8(0x11)
+        out.unsigned(typeIndex)
+        out.unsigned(this.module.regionTable)
+      },
+    }
+  }
+  returnCallRegion(callee: Signature, index: Expr): void {
+    index.emit(this.#out)
+    this.#out.u8(0x13)
+    this.#out.unsigned(this.module.typeIndex(callee))
+    this.#out.unsigned(this.module.regionTable)
   }
 
   callIndirect(callee: Signature, index: Expr, ...args: readonly Expr[]): void {

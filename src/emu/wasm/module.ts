@@ -4,10 +4,11 @@ import { FunctionBuilder } from './function.ts'
 import { type Signature, VALUE_TYPE_CODE } from './types.ts'
 
 /** A reference type without null; the instruction that makes a reference to a function. */
-const NON_NULL = 0x64, REF_FUNC = 0xd2
+const NON_NULL = 0x64, NULLABLE = 0x63, REF_FUNC = 0xd2
 
 interface ImportedFunction { readonly module: string, readonly name: string, readonly signature: Signature }
-interface DefinedFunction { readonly builder: FunctionBuilder, readonly exported: boolean }
+interface DefinedFunction { readonly builder: FunctionBuilder, exported: boolean }
+interface RegionTable { readonly signature: Signature, readonly size: number, readonly imported: boolean }
 
 export class ModuleBuilder {
   readonly #types: Signature[] = []
@@ -18,6 +19,7 @@ export class ModuleBuilder {
   readonly #signatures = new Map<string, Signature>()
   #memory: { minimumPages: number, maximumPages: number } | undefined
   #elements: readonly string[] = []
+  #regions: RegionTable | undefined
   readonly #data: { address: number, bytes: Uint8Array }[] = []
 
   typeIndex(signature: Signature): number {
@@ -57,8 +59,29 @@ export class ModuleBuilder {
     this.#elements = names
   }
 
+  /**
+   * A second table, of functions that come and go, all of one type: exported as 'regions', or imported (then it is the
+   * module's only one).
+   */
+  regions(signature: Signature, size: number, imported: boolean): void {
+    this.typeIndex(signature)
+    this.#regions = { signature, size, imported }
+  }
+  get regionTable(): number { return this.#regions?.imported === true ? 0 : 1 }
+
+  /** Exports all functions that are defined so far: name → signature. */
+  exportAll(): Record<string, Signature> {
+    for (const f of this.#functions) f.exported = true
+    return Object.fromEntries(this.#functions.map(({ builder }) => [builder.name, builder.signature]))
+  }
+
   /** Bytes that instantiating the module writes to the memory. */
   data(address: number, bytes: Uint8Array): void { this.#data.push({ address, bytes }) }
+
+  /** Functions that expressions may name; what is emitted of them must be imported or defined, too. */
+  know(signatures: Readonly<Record<string, Signature>>): void {
+    for (const [name, signature] of Object.entries(signatures)) if (!this.#signatures.has(name)) this.#signatures.set(name, signature)
+  }
 
   hasFunction(name: string): boolean { return this.#indices.has(name) }
 
@@ -82,6 +105,14 @@ export class ModuleBuilder {
   }
 
   encode(): Uint8Array<ArrayBuffer> {
+    const regionTableType = (s: ByteWriter): void => {
+      if (this.#regions === undefined) return
+      s.u8(NULLABLE)
+      s.signed(this.typeIndex(this.#regions.signature))
+      s.u8(0x01)
+      s.unsigned(this.#regions.size)
+      s.unsigned(this.#regions.size)
+    }
     // Bodies first: encoding them may add types.
     const bodies = this.#functions.map(({ builder }) => builder.encode())
     const out = new ByteWriter()
@@ -101,7 +132,7 @@ export class ModuleBuilder {
       }
     })
     section(2, (s) => {
-      s.unsigned(this.#imports.length + (this.#memory === undefined ? 0 : 1))
+      s.unsigned(this.#imports.length + (this.#memory === undefined ? 0 : 1) + (this.#regions?.imported === true ? 1 : 0))
       for (const { module, name, signature } of this.#imports) {
         s.name(module)
         s.name(name)
@@ -116,6 +147,12 @@ export class ModuleBuilder {
         s.unsigned(this.#memory.minimumPages)
         s.unsigned(this.#memory.maximumPages)
       }
+      if (this.#regions?.imported === true) {
+        s.name('env')
+        s.name('regions')
+        s.u8(0x01)
+        regionTableType(s)
+      }
     })
     section(3, (s) => {
       s.unsigned(this.#functions.length)
@@ -124,7 +161,7 @@ export class ModuleBuilder {
     const elementType = this.#elements.length === 0 ? 0 : this.typeIndex(this.functionSignature(this.#elements[0]))
     if (this.#elements.length > 0) {
       section(4, (s) => {
-        s.unsigned(1)
+        s.unsigned(this.#regions === undefined ? 1 : 2)
         // With an initial value: the type does not allow null.
         s.bytes([0x40, 0x00, NON_NULL])
         s.signed(elementType)
@@ -134,15 +171,22 @@ export class ModuleBuilder {
         s.u8(REF_FUNC)
         s.unsigned(this.functionIndex(this.#elements[0]))
         s.u8(0x0b)
+        regionTableType(s)
       })
     }
     section(7, (s) => {
       const exported = this.#functions.filter((f) => f.exported)
-      s.unsigned(exported.length)
+      const hasTable = this.#regions?.imported === false
+      s.unsigned(exported.length + (hasTable ? 1 : 0))
       for (const { builder } of exported) {
         s.name(builder.name)
         s.u8(0x00)
         s.unsigned(this.functionIndex(builder.name))
+      }
+      if (hasTable) {
+        s.name('regions')
+        s.u8(0x01)
+        s.unsigned(1)
       }
     })
     if (this.#elements.length > 0) {

@@ -2,6 +2,7 @@
 import * as layout from '../../../src/emu/cpu/layout.ts'
 import { generateTier0 } from '../../../src/emu/interp/generate.ts'
 import { Interpreter } from '../../../src/emu/interp/interpreter.ts'
+import { type TierOptions, tierOptions } from '../../../src/emu/jit/jit.ts'
 import { PhysicalMemory } from '../../../src/emu/memory.ts'
 import { ACCESS_EXECUTE, ACCESS_READ, ACCESS_WRITE, type Access, type Mmu, NO_FRAME } from '../../../src/emu/mmu/mmu.ts'
 import { EXIT_BUDGET, EXIT_FAULT, EXIT_SYSCALL } from '../../../src/emu/processor.ts'
@@ -41,12 +42,12 @@ export class TableMmu implements Mmu {
 let module: { module: WebAssembly.Module, manifest: ReturnType<typeof generateTier0>['manifest'] } | undefined
 
 /** A processor made from the sources as they are, whatever dist/ holds. */
-export const makeProcessor = (memory = new PhysicalMemory(), arenaEnd?: number): Interpreter => {
+export const makeProcessor = (memory = new PhysicalMemory(), arenaEnd?: number, tier = process.env.RETROGRADE_TIER === undefined ? undefined : tierOptions(process.env.RETROGRADE_TIER)): Interpreter => {
   if (module === undefined) {
     const { wasm, manifest } = generateTier0()
     module = { module: new WebAssembly.Module(wasm), manifest }
   }
-  return new Interpreter(memory, module.module, module.manifest, arenaEnd)
+  return new Interpreter(memory, module.module, module.manifest, arenaEnd, tier)
 }
 
 /** Full tag (00 valid, 01 zero, 10 special, 11 empty) of an 80-bit value that is not empty (Intel SDM volume 1, 8.1.7). */
@@ -124,9 +125,9 @@ export class Emulator {
   /** Frames of the regions' pages, the content before any patch, and what the pages hold at the start of the case. */
   readonly #frames: { address: number, frame: number, pristine: Uint32Array, image: Uint32Array }[] = []
 
-  /** @param arenaEnd see `Interpreter` */
-  constructor(arenaEnd?: number) {
-    this.processor = makeProcessor(new PhysicalMemory(), arenaEnd)
+  /** @param arenaEnd, tier see `Interpreter` */
+  constructor(arenaEnd?: number, tier?: TierOptions) {
+    this.processor = makeProcessor(new PhysicalMemory(), arenaEnd, tier)
     const { memory } = this.processor
     for (const region of REGIONS) {
       const content = initialContent(region)

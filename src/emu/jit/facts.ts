@@ -1,0 +1,63 @@
+/** What is known of a form before it is emitted: found by emitting it once for nothing. */
+import type { Tier0Manifest } from '../interp/manifest.ts'
+import { REGION } from '../interp/tier0-emitter.ts'
+import { FunctionBuilder } from '../wasm/function.ts'
+import { ModuleBuilder } from '../wasm/module.ts'
+import type { KeptInstruction } from './instruction.ts'
+import { RegionCode } from './region-code.ts'
+import { type FlagFacts, Tier1Emitter, Unsupported } from './tier1-emitter.ts'
+
+export interface Facts extends Readonly<FlagFacts> {
+  readonly isSupported: boolean
+  /** Runtime functions. */
+  readonly calls: ReadonlySet<string>
+}
+
+const UNSUPPORTED: Facts = { isSupported: false, reads: false, writes: false, conditional: false, calls: new Set() }
+/** What these do to flags depends on their immediate count. */
+const COUNTED = /^(ro[lr]|rc[lr]|sh[lr]d?|sar)$/
+
+/** Notes which functions are called. */
+class TrialModule extends ModuleBuilder {
+  called = new Set<string>()
+  override functionIndex(name: string): number {
+    this.called.add(name)
+    return super.functionIndex(name)
+  }
+}
+
+export class FactsTable {
+  readonly #module = new TrialModule()
+  readonly #known = new Map<string, Facts>()
+
+  constructor(manifest: Tier0Manifest) {
+    for (const [name, type] of Object.entries(manifest.runtime)) this.#module.importFunction('tier0', name, type)
+    this.#module.regions(REGION, 1, true)
+  }
+
+  of(insn: KeptInstruction): Facts {
+    const key = COUNTED.test(insn.name) ? `${insn.form} ${insn.immediate}` : insn.form
+    let facts = this.#known.get(key)
+    if (facts === undefined) {
+      facts = this.#find(insn)
+      this.#known.set(key, facts)
+    }
+    return facts
+  }
+
+  #find(insn: KeptInstruction): Facts {
+    const called = new Set<string>()
+    this.#module.called = called
+    const code = new RegionCode(new FunctionBuilder(this.#module, 'trial', REGION))
+    const emitter = new Tier1Emitter(code, insn, 0)
+    try {
+      insn.semantics(emitter)
+    } catch (error) {
+      if (error instanceof Unsupported) return UNSUPPORTED
+      throw error
+    }
+    // Only what ends a block knows how to go on from there.
+    if (insn.endsBlock !== emitter.hasEnded) return UNSUPPORTED
+    return { isSupported: true, ...emitter.flagFacts, calls: called }
+  }
+}

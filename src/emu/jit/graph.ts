@@ -1,0 +1,291 @@
+/**
+ * A region: basic blocks reached from its entry by direct branches, through calls as if the callee were written there.
+ * Blocks may overlap: a branch into the middle of a block begins another one, which repeats its end.
+ */
+import * as layout from '../cpu/layout.ts'
+import { DECODE_OK, DECODE_TRUNCATED, Decoder } from '../decode/decoder.ts'
+import type { CodePage } from '../interp/translator.ts'
+import type { PhysicalMemory } from '../memory.ts'
+import type { FactsTable } from './facts.ts'
+import { type KeptInstruction, keep } from './instruction.ts'
+
+/** A call whose callee is part of the region. */
+export interface CallContext {
+  readonly parent: CallContext | undefined
+  readonly returnRip: number
+  readonly depth: number
+  readonly id: number
+}
+
+export interface Edge {
+  readonly rip: number
+  /** Undefined: outside of the region. */
+  block: Block | undefined
+}
+
+export interface Block {
+  readonly rip: number
+  readonly context: CallContext | undefined
+  readonly instructions: KeptInstruction[]
+  /** Branch taken, or where an unconditional one goes; where the return goes if it returns to the call. */
+  taken: Edge | undefined
+  /** Otherwise. */
+  fall: Edge | undefined
+  /** An instruction that only tier 0 knows follows. */
+  stopsAt: number | undefined
+
+  // Found by `analyze`.
+  order: number
+  dominator: Block | undefined
+  isLoop: boolean
+  forwardPredecessors: number
+  children: Block[]
+  /** Flags that it is entered with are read on some path. */
+  readsFlags: boolean
+}
+
+export interface Region {
+  readonly entry: Block
+  /** In reverse postorder. */
+  readonly blocks: readonly Block[]
+  /** [page, frame] of all code, the entry's first. */
+  readonly pages: ReadonlyMap<number, number>
+}
+
+export interface Limits {
+  readonly instructions: number
+  readonly callDepth: number
+  /** Only blocks that tier 0 has executed. */
+  readonly executedOnly: boolean
+}
+
+const MAX_BLOCK = 100
+const PREFIX_ROOM = 16
+
+export class RegionFinder {
+  readonly #decoder = new Decoder()
+  readonly #memory: PhysicalMemory
+  readonly #facts: FactsTable
+  readonly #codePage: (page: number) => CodePage | undefined
+  #pages = new Map<number, number>()
+  #contexts = 0
+
+  constructor(memory: PhysicalMemory, facts: FactsTable, codePage: (page: number) => CodePage | undefined) {
+    this.#memory = memory
+    this.#facts = facts
+    this.#codePage = codePage
+  }
+
+  /** The region that begins at an address; undefined if not one instruction there can be part of one. */
+  find(rip: number, limits: Limits): Region | undefined {
+    this.#pages = new Map()
+    this.#contexts = 0
+    const known = new Map<string, Block>()
+    const key = (at: number, context: CallContext | undefined): string => `${at} ${context?.id ?? 0}`
+    const queue: Block[] = []
+    let budget = limits.instructions
+    const blockAt = (at: number, context: CallContext | undefined, isEntry: boolean): Block | undefined => {
+      const old = known.get(key(at, context))
+      if (old !== undefined) return old
+      if (budget <= 0 || !isEntry && limits.executedOnly && !this.#wasExecuted(at)) return undefined
+      const block = this.#decode(at, context, (next) => known.has(key(next, context)), Math.min(budget, MAX_BLOCK))
+      if (block === undefined) return undefined
+      budget -= block.instructions.length
+      known.set(key(at, context), block)
+      queue.push(block)
+      return block
+    }
+    const entry = blockAt(rip, undefined, true)
+    if (entry === undefined) return undefined
+    for (let block = queue.shift(); block !== undefined; block = queue.shift()) {
+      const last = block.instructions[block.instructions.length - 1]
+      let { context } = block
+      if (last.name === 'call') {
+        const depth = (context?.depth ?? 0) + 1
+        if (depth > limits.callDepth || last.target === undefined) continue
+        context = { parent: context, returnRip: last.nextRip, depth, id: ++this.#contexts }
+      } else if (/^ret/.test(last.name)) {
+        if (context === undefined) continue
+        context = context.parent
+      }
+      if (block.fall !== undefined) block.fall.block = blockAt(block.fall.rip, context, false)
+      if (block.taken !== undefined) block.taken.block = blockAt(block.taken.rip, context, false)
+    }
+    return { entry, blocks: analyze(entry), pages: this.#pages }
+  }
+
+  #wasExecuted(rip: number): boolean {
+    const codePage = this.#codePage(Math.floor(rip / layout.PAGE_SIZE))
+    if (codePage === undefined) return false
+    const offset = rip % layout.PAGE_SIZE
+    // What reaches into the next page has no entry.
+    return codePage.entries[offset] !== 0 || offset > layout.PAGE_SIZE - PREFIX_ROOM
+  }
+
+  /** Decodes until something ends the block. */
+  #decode(start: number, context: CallContext | undefined, isKnown: (rip: number) => boolean, limit: number): Block | undefined {
+    const instructions: KeptInstruction[] = []
+    const block: Block = {
+      rip: start, context, instructions, taken: undefined, fall: undefined, stopsAt: undefined,
+      order: -1, dominator: undefined, isLoop: false, forwardPredecessors: 0, children: [], readsFlags: false,
+    }
+    let rip = start
+    for (;;) {
+      if (instructions.length > 0 && isKnown(rip) || instructions.length >= limit) {
+        block.fall = { rip, block: undefined }
+        return block
+      }
+      const insn = this.#instruction(rip)
+      if (insn === undefined || !this.#facts.of(insn).isSupported) {
+        if (instructions.length === 0) return undefined
+        block.stopsAt = rip
+        return block
+      }
+      instructions.push(insn)
+      rip = insn.nextRip
+      if (!insn.endsBlock) continue
+      if (insn.target !== undefined) {
+        block.taken = { rip: insn.target, block: undefined }
+        if (insn.name !== 'jmp' && insn.name !== 'call') block.fall = { rip, block: undefined }
+      } else if (context !== undefined && /^ret/.test(insn.name)) block.taken = { rip: context.returnRip, block: undefined }
+      return block
+    }
+  }
+
+  #instruction(rip: number): KeptInstruction | undefined {
+    const page = Math.floor(rip / layout.PAGE_SIZE)
+    const offset = rip % layout.PAGE_SIZE
+    const codePage = this.#codePage(page)
+    if (codePage === undefined) return undefined
+    const { u8 } = this.#memory
+    const base = codePage.frame * layout.PAGE_SIZE
+    let result = this.#decoder.decode(u8, base + offset, base + layout.PAGE_SIZE, rip)
+    if (result === DECODE_TRUNCATED) {
+      const next = this.#codePage(page + 1)
+      if (next === undefined) return undefined
+      const head = layout.PAGE_SIZE - offset
+      const joined = new Uint8Array(head + PREFIX_ROOM)
+      joined.set(u8.subarray(base + offset, base + layout.PAGE_SIZE))
+      joined.set(u8.subarray(next.frame * layout.PAGE_SIZE, next.frame * layout.PAGE_SIZE + PREFIX_ROOM), head)
+      result = this.#decoder.decode(joined, 0, joined.length, rip)
+      if (result === DECODE_OK) this.#pages.set(page + 1, next.frame)
+    }
+    if (result !== DECODE_OK) return undefined
+    this.#pages.set(page, codePage.frame)
+    return keep(this.#decoder.instruction, rip)
+  }
+}
+
+const successors = (block: Block): Edge[] => [block.taken, block.fall].filter((edge) => edge?.block !== undefined) as Edge[]
+
+/**
+ * Reverse postorder, dominators (Cooper, Harvey, Kennedy: "A Simple, Fast Dominance Algorithm"), loops. An edge that
+ * goes back to a block that does not dominate its source is made one that leaves the region.
+ */
+const analyze = (entry: Block): Block[] => {
+  for (;;) {
+    const blocks = reversePostorder(entry)
+    findDominators(blocks)
+    let isReducible = true
+    for (const block of blocks) {
+      for (const edge of successors(block)) {
+        const target = edge.block as Block
+        if (target.order <= block.order && !dominates(target, block)) {
+          edge.block = undefined
+          isReducible = false
+        }
+      }
+    }
+    if (!isReducible) continue
+    for (const block of blocks) {
+      for (const edge of successors(block)) {
+        const target = edge.block as Block
+        if (target.order <= block.order) target.isLoop = true
+        else target.forwardPredecessors++
+      }
+      if (block.dominator !== undefined) block.dominator.children.push(block)
+    }
+    return blocks
+  }
+}
+
+const reversePostorder = (entry: Block): Block[] => {
+  const blocks: Block[] = []
+  const seen = new Set<Block>([entry])
+  const visit = (block: Block): void => {
+    // The branch not taken first: it then comes last in postorder, and the loop's body before what follows it.
+    for (const edge of successors(block)) {
+      const target = edge.block as Block
+      if (seen.has(target)) continue
+      seen.add(target)
+      visit(target)
+    }
+    blocks.push(block)
+  }
+  visit(entry)
+  blocks.reverse()
+  blocks.forEach((block, order) => { block.order = order })
+  return blocks
+}
+
+const findDominators = (blocks: readonly Block[]): void => {
+  const predecessors = new Map<Block, Block[]>(blocks.map((block) => [block, []]))
+  for (const block of blocks) {
+    block.dominator = undefined
+    for (const edge of successors(block)) predecessors.get(edge.block as Block)?.push(block)
+  }
+  const [entry] = blocks
+  const immediate = new Map<Block, Block>([[entry, entry]])
+  const meet = (a: Block, b: Block): Block => {
+    let x = a
+    let y = b
+    while (x !== y) {
+      while (x.order > y.order) x = immediate.get(x) as Block
+      while (y.order > x.order) y = immediate.get(y) as Block
+    }
+    return x
+  }
+  for (let changed = true; changed;) {
+    changed = false
+    for (const block of blocks) {
+      if (block === entry) continue
+      let found: Block | undefined
+      for (const before of predecessors.get(block) ?? []) {
+        if (immediate.has(before)) found = found === undefined ? before : meet(found, before)
+      }
+      if (found !== undefined && immediate.get(block) !== found) {
+        immediate.set(block, found)
+        changed = true
+      }
+    }
+  }
+  for (const block of blocks) if (block !== entry) block.dominator = immediate.get(block)
+}
+
+const dominates = (a: Block, b: Block): boolean => {
+  for (let at: Block | undefined = b; at !== undefined; at = at.dominator) if (at === a) return true
+  return false
+}
+
+/** Marks the blocks whose flags on entry some path reads. */
+export const findFlagReaders = (blocks: readonly Block[], facts: FactsTable): void => {
+  const first = blocks.map((block) => {
+    for (const insn of block.instructions) {
+      const { reads, writes, conditional } = facts.of(insn)
+      if (reads || conditional) return 'reads'
+      if (writes) return 'writes'
+    }
+    return 'none'
+  })
+  for (let changed = true; changed;) {
+    changed = false
+    for (let i = blocks.length - 1; i >= 0; i--) {
+      const block = blocks[i]
+      if (block.readsFlags || first[i] === 'writes') continue
+      if (first[i] === 'reads' || successors(block).some((edge) => (edge.block as Block).readsFlags)) {
+        block.readsFlags = true
+        changed = true
+      }
+    }
+  }
+}

@@ -1,0 +1,219 @@
+/** Finds what is hot, has it compiled, and puts regions in the place of the blocks where they begin; takes them out again. */
+import * as layout from '../cpu/layout.ts'
+import { REGION_HANDLER, type Tier0Manifest } from '../interp/manifest.ts'
+import * as record from '../interp/records.ts'
+import type { CodePage } from '../interp/translator.ts'
+import type { PhysicalMemory } from '../memory.ts'
+import { compileRegions } from './compiler.ts'
+import { FactsTable } from './facts.ts'
+import { type Limits, type Region, RegionFinder } from './graph.ts'
+import { EXIT_REASONS } from './reasons.ts'
+
+export interface TierOptions {
+  /** Cycles between samples. */
+  readonly chunk: number
+  /** Samples at a block after which it is compiled. */
+  readonly samples: number
+  /** Blocks that are compiled together; chunks after which they are even if there are fewer. */
+  readonly batch: number
+  readonly patience: number
+  /** Compiles whatever is about to be executed: for tests. */
+  readonly isEager: boolean
+}
+
+export const DEFAULT_TIER: TierOptions = { chunk: 30_000, samples: 3, batch: 8, patience: 6, isEager: false }
+/** By what users and tests call them: tier 0 alone, tier 1 wherever it can, tier 1 for what is hot. */
+export const tierOptions = (name: string | undefined): TierOptions | undefined => {
+  switch (name) {
+    case '0': return undefined
+    case '1': return EAGER_TIER
+    case undefined: case 'mixed': return DEFAULT_TIER
+    default: throw new RangeError(`no tier is called '${name}': 0, 1 or mixed`)
+  }
+}
+/** Everything is compiled as soon as it is entered, as far as can be. */
+export const EAGER_TIER: TierOptions = { ...DEFAULT_TIER, isEager: true }
+
+const LIMITS: Limits = { instructions: 400, callDepth: 3, executedOnly: true }
+/** Blocks with samples that are remembered. */
+const MAX_SAMPLED = 20_000
+
+export interface CodeSource {
+  /** Code that the current address space has at a virtual page, if it was executed from there. */
+  readonly codePage: (page: number) => CodePage | undefined
+  /** Handler of blocks that are no regions. */
+  readonly blockHandler: number
+}
+
+interface Installed {
+  readonly index: number
+  readonly rip: number
+  readonly at: number
+  readonly pages: ReadonlyMap<number, number>
+}
+
+export interface JitStatistics {
+  readonly regions: number
+  readonly instructions: number
+  readonly bytes: number
+  readonly exits: Readonly<Record<string, number>>
+}
+
+export class Jit {
+  readonly #memory: PhysicalMemory
+  readonly #exports: Readonly<Record<string, unknown>>
+  readonly #table: WebAssembly.Table
+  readonly #manifest: Tier0Manifest
+  readonly #options: TierOptions
+  readonly #source: CodeSource
+  readonly #facts: FactsTable
+  readonly #finder: RegionFinder
+  readonly #samples = new Map<number, number>()
+  readonly #queue = new Set<number>()
+  #waited = 0
+  /** By index in the table. */
+  readonly #installed: (Installed | undefined)[] = []
+  readonly #byFrame = new Map<number, Set<Installed>>()
+  #next = 0
+  #compiled = 0
+  #compiledInstructions = 0
+  #bytes = 0
+
+  constructor(memory: PhysicalMemory, exports: Readonly<Record<string, unknown>>, manifest: Tier0Manifest, options: TierOptions, source: CodeSource) {
+    this.#memory = memory
+    this.#exports = exports
+    this.#table = exports.regions as WebAssembly.Table
+    this.#manifest = manifest
+    this.#options = options
+    this.#source = source
+    this.#facts = new FactsTable(manifest)
+    this.#finder = new RegionFinder(memory, this.#facts, source.codePage)
+  }
+
+  get chunk(): number { return this.#options.chunk }
+  get isEager(): boolean { return this.#options.isEager }
+
+  get statistics(): JitStatistics {
+    const { u32 } = this.#memory
+    return {
+      regions: this.#compiled, instructions: this.#compiledInstructions, bytes: this.#bytes,
+      exits: Object.fromEntries(EXIT_REASONS.map((name, i) => [name, u32[(layout.REGION_EXITS >> 2) + i]])),
+    }
+  }
+
+  /** A chunk has ended at the block at `rip`. */
+  sample(rip: number): void {
+    const count = (this.#samples.get(rip) ?? 0) + 1
+    if (this.#samples.size >= MAX_SAMPLED) this.#samples.clear()
+    this.#samples.set(rip, count)
+    if (count % this.#options.samples === 0 && this.#recordAt(rip) !== undefined) this.#queue.add(rip)
+    if (this.#queue.size === 0) return
+    if (this.#queue.size < this.#options.batch && ++this.#waited < this.#options.patience) return
+    const rips = [...this.#queue]
+    this.#queue.clear()
+    this.#waited = 0
+    this.#compile(rips, LIMITS)
+  }
+
+  /** For tests. */
+  compileAt(rip: number): void {
+    if (this.#recordAt(rip) !== undefined) this.#compile([rip], { ...LIMITS, executedOnly: false })
+  }
+
+  /** The block's record, if there is one and it is not a region already. */
+  #recordAt(rip: number): number | undefined {
+    const at = this.#source.codePage(Math.floor(rip / layout.PAGE_SIZE))?.entries[rip % layout.PAGE_SIZE] ?? 0
+    return at !== 0 && this.#memory.u32[at >> 2] === this.#source.blockHandler ? at : undefined
+  }
+
+  #compile(rips: readonly number[], limits: Limits): void {
+    const regions: { region: Region, index: number }[] = []
+    if (this.#next + rips.length > layout.REGIONS) this.#evict()
+    for (const rip of rips) {
+      if (this.#recordAt(rip) === undefined) continue
+      const region = this.#finder.find(rip, limits)
+      if (region === undefined) continue
+      regions.push({ region, index: this.#next++ })
+    }
+    if (regions.length === 0) return
+    const bytes = compileRegions(regions, this.#facts, this.#manifest)
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
+      env: { memory: this.#memory.memory, regions: this.#table }, tier0: this.#exports as Readonly<Record<string, unknown>>,
+    })
+    this.#bytes += bytes.length
+    for (const { region, index } of regions) this.#install(region, index, instance.exports[`r${index}`])
+  }
+
+  #install({ entry, blocks, pages }: Region, index: number, code: unknown): void {
+    const at = this.#recordAt(entry.rip)
+    if (at === undefined) return
+    this.#table.set(index, code)
+    const installed: Installed = { index, rip: entry.rip, at, pages }
+    this.#installed[index] = installed
+    for (const frame of pages.values()) {
+      let regions = this.#byFrame.get(frame)
+      if (regions === undefined) {
+        regions = new Set()
+        this.#byFrame.set(frame, regions)
+      }
+      regions.add(installed)
+      // A write must be noticed, also to the page that only the end of an instruction is in.
+      this.#memory.markCode(frame)
+    }
+    const { u32 } = this.#memory
+    u32[(layout.REGION_EPOCHS >> 2) + index] = u32[layout.CODE_EPOCH >> 2]
+    u32[(at + record.RECORD_SAVED_COST) >> 2] = u32[(at + record.RECORD_COST) >> 2]
+    u32[(at + record.RECORD_COST) >> 2] = record.NO_BLOCK
+    u32[(at + record.RECORD_REGION) >> 2] = index
+    u32[at >> 2] = REGION_HANDLER
+    this.#compiled++
+    this.#compiledInstructions += blocks.reduce((sum, block) => sum + block.instructions.length, 0)
+  }
+
+  /** Makes its entry an ordinary block again. */
+  #remove(region: Installed): void {
+    const { u32 } = this.#memory
+    const { at, index } = region
+    for (const frame of region.pages.values()) this.#byFrame.get(frame)?.delete(region)
+    this.#installed[index] = undefined
+    this.#table.set(index, null)
+    if (u32[at >> 2] !== REGION_HANDLER || u32[(at + record.RECORD_REGION) >> 2] !== index) return
+    u32[at >> 2] = this.#source.blockHandler
+    u32[(at + record.RECORD_COST) >> 2] = u32[(at + record.RECORD_SAVED_COST) >> 2]
+  }
+
+  /** The code of a frame changes: before its records are dropped. */
+  dropFrame(frame: number): void {
+    const regions = this.#byFrame.get(frame)
+    if (regions === undefined) return
+    for (const region of [...regions]) this.#remove(region)
+    this.#byFrame.delete(frame)
+    this.#samples.clear()
+  }
+
+  /** The records are gone. */
+  forget(): void {
+    for (const region of this.#installed) if (region !== undefined) this.#table.set(region.index, null)
+    this.#installed.length = 0
+    this.#byFrame.clear()
+    this.#samples.clear()
+    this.#queue.clear()
+    this.#next = 0
+  }
+
+  /** The table is full: all regions go, those that are still hot come back. */
+  #evict(): void {
+    for (const region of this.#installed) if (region !== undefined) this.#remove(region)
+    this.forget()
+  }
+
+  /** Whether a region's pages are the current address space's. */
+  revalidate(index: number): boolean {
+    const region = this.#installed[index]
+    if (region === undefined) return false
+    for (const [page, frame] of region.pages) if (this.#source.codePage(page)?.frame !== frame) return false
+    const { u32 } = this.#memory
+    u32[(layout.REGION_EPOCHS >> 2) + index] = u32[layout.CODE_EPOCH >> 2]
+    return true
+  }
+}

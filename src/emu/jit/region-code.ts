@@ -1,0 +1,267 @@
+/** The function of a region while it is emitted: its locals, its flags, the ways out of it. */
+import * as layout from '../cpu/layout.ts'
+import { REGION_HANDLER } from '../interp/manifest.ts'
+import { RECORD_REGION } from '../interp/records.ts'
+import { REGION, ZERO_ADDRESS } from '../interp/tier0-emitter.ts'
+import { EXIT_BUDGET } from '../processor.ts'
+import { type Expr, i32, i64, v } from '../wasm/expression.ts'
+import type { FunctionBuilder, Label, Local } from '../wasm/function.ts'
+import { type FlagState, auxWord, packedNumber, resultWord } from './flags.ts'
+import { EXIT_REASONS, type ExitName } from './reasons.ts'
+
+const MASKS: Readonly<Record<number, number>> = { 1: 0xff, 2: 0xffff, 4: 0xffffffff }
+
+/** Least width that holds a constant. */
+const constantWidth = (value: bigint): number => value < 0n ? 8 : value < 0x100n ? 1 : value < 0x10000n ? 2 : value < 0x1_0000_0000n ? 4 : 8
+const widthOf = (value: Expr): number => value.constant === undefined ? value.width ?? 8 : constantWidth(BigInt.asIntN(64, value.constant))
+const withWidth = (value: Expr, width: number): Expr => value.constant !== undefined ? value : { type: value.type, width, emit: (out) => { value.emit(out) } }
+
+/** What is known at a point of the code, for that point alone. */
+export interface Knowledge { readonly flags: FlagState, readonly widths: readonly (number | undefined)[] }
+
+export class RegionCode {
+  readonly f: FunctionBuilder
+  flags: FlagState = { kind: 'stored' }
+  /** Set by who emits blocks. */
+  onJump: (target: Expr) => void = () => {}
+  onBranch: (condition: Expr) => void = () => {}
+  leave: Label = { depth: 0 }
+  chain: Label = { depth: 0 }
+
+  readonly storedResult: Local
+  readonly storedAux: Local
+  readonly #packed: Local
+  readonly #packedA: Local
+  readonly #packedB: Local
+  readonly budget: Local
+  readonly #exitRip: Local
+  readonly #exitReason: Local
+  readonly #registers: (Local | undefined)[] = []
+  readonly #writtenRegisters = new Set<number>()
+  readonly #vectors: (Local | undefined)[] = []
+  readonly #writtenVectors = new Set<number>()
+
+  constructor(f: FunctionBuilder) {
+    this.f = f
+    this.storedResult = f.local('i64')
+    this.storedAux = f.local('i32')
+    this.#packed = f.local('i32')
+    this.#packedA = f.local('i64')
+    this.#packedB = f.local('i64')
+    this.budget = f.local('i32')
+    this.#exitRip = f.local('i64')
+    this.#exitReason = f.local('i32')
+    // All at once, before scopes begin that would take them back.
+    for (let i = 0; i < 16; i++) {
+      this.#registers[i] = f.local('i64')
+      this.#vectors[i] = f.local('v128')
+    }
+  }
+
+  readonly #usedRegisters = new Set<number>()
+  readonly #usedVectors = new Set<number>()
+
+  // ——— Registers ———
+
+  #register(index: number): Local {
+    this.#usedRegisters.add(index)
+    return this.#registers[index] as Local
+  }
+
+  /** @param offset of the storage from that of RAX; the second byte of a register is AH and the like */
+  register(offset: number, size: number): Expr {
+    const local = this.#register(offset >> 3)
+    if ((offset & 1) !== 0) return withWidth(i64.and(i64.shrU(local, i64.const(8)), i64.const(0xff)), 1)
+    return size >= local.width ? local : withWidth(i64.and(local, i64.const(MASKS[size])), size)
+  }
+
+  /** @param perhaps it may not be executed */
+  setRegister(offset: number, size: number, value: Expr, perhaps: boolean): void {
+    const { f } = this
+    const local = this.#register(offset >> 3)
+    const before = local.width
+    this.#writtenRegisters.add(offset >> 3)
+    const width = widthOf(value)
+    if (size === 8) {
+      f.set(local, value)
+      local.width = width
+    } else if (size === 4) {
+      f.set(local, width <= 4 ? value : i64.and(value, i64.const(MASKS[4])))
+      local.width = Math.min(width, 4)
+    } else {
+      const shift = (offset & 1) * 8
+      const mask = MASKS[size] << shift
+      const low = width <= size ? value : i64.and(value, i64.const(MASKS[size]))
+      f.set(local, i64.or(i64.and(local, i64.const(~mask)), i64.shl(low, i64.const(shift))))
+      local.width = Math.max(local.width, size + shift / 8)
+    }
+    if (perhaps) local.width = Math.max(local.width, before)
+  }
+
+  vector(storage: number): Expr { return this.#vector((storage - layout.VECTOR) / layout.VECTOR_STRIDE) }
+  #vector(index: number): Local {
+    this.#usedVectors.add(index)
+    return this.#vectors[index] as Local
+  }
+  setVector(storage: number, value: Expr): void {
+    const index = (storage - layout.VECTOR) / layout.VECTOR_STRIDE
+    this.f.set(this.#vector(index), value)
+    this.#writtenVectors.add(index)
+  }
+
+  // ——— What is known ———
+
+  get knowledge(): Knowledge { return { flags: this.flags, widths: this.#registers.map((local) => local?.width) } }
+  set knowledge({ flags, widths }: Knowledge) {
+    this.flags = flags
+    this.#registers.forEach((local, i) => { if (local !== undefined) local.width = widths[i] ?? 8 })
+  }
+  /** Where paths meet. */
+  meet(areFlagsRead: boolean): void {
+    this.flags = { kind: areFlagsRead ? 'stored' : 'packed' }
+    for (const local of this.#registers) if (local !== undefined) local.width = 8
+  }
+
+  // ——— Flags ———
+
+  /** Into the locals for the two words. */
+  storeFlags(state: FlagState): void {
+    const { f } = this
+    if (state.kind === 'stored') return
+    if (state.kind === 'packed') throw new Error('packed flags are not read')
+    const aux = f.let(state.kind === 'words' ? state.aux : auxWord(state))
+    f.set(this.storedResult, state.kind === 'words' ? state.result : resultWord(state))
+    f.set(this.storedAux, aux)
+  }
+  /** From now on they are there. */
+  settleFlags(): void {
+    this.storeFlags(this.flags)
+    this.flags = { kind: 'stored' }
+  }
+
+  /** Where they can be found whatever comes next: operands for `settle_flags`, or the two words. */
+  packFlags(): void {
+    const { f, flags } = this
+    if (flags.kind === 'packed') return
+    if (flags.kind === 'sub' || flags.kind === 'add' || flags.kind === 'logic') {
+      f.set(this.#packed, i32.const(packedNumber(flags)))
+      f.set(this.#packedA, flags.a)
+      if (flags.kind !== 'logic') f.set(this.#packedB, flags.b)
+      return
+    }
+    this.storeFlags(flags)
+    f.set(this.#packed, i32.const(0))
+  }
+
+  flagsToMemory(): void {
+    const { f, flags } = this
+    if (flags.kind === 'packed') {
+      this.#settle()
+      return
+    }
+    const [result, aux] = flags.kind === 'stored' ? [this.storedResult, this.storedAux]
+      : flags.kind === 'words' ? [flags.result, flags.aux] : [resultWord(flags), auxWord(flags)]
+    f.i64Store(ZERO_ADDRESS, layout.FLAG_RESULT, result)
+    f.i32Store(ZERO_ADDRESS, layout.FLAG_AUX, aux)
+  }
+  #settle(): void {
+    this.f.callVoid('settle_flags', this.#packed, this.#packedA, this.#packedB, this.storedResult, this.storedAux)
+  }
+
+  // ——— Ways out ———
+
+  /** Leaves before the instruction at `rip`, for which and for what follows it `refund` cycles were paid. */
+  leaveAt(rip: number, refund: number, reason: ExitName): void {
+    const { f } = this
+    this.packFlags()
+    if (refund !== 0) f.set(this.budget, i32.add(this.budget, i32.const(refund)))
+    f.set(this.#exitRip, i64.const(rip))
+    f.set(this.#exitReason, i32.const(EXIT_REASONS.indexOf(reason)))
+    f.br(this.leave)
+  }
+
+  /** On to code outside of the region. */
+  chainTo(target: Expr): void {
+    this.flagsToMemory()
+    this.f.set(this.#exitRip, target)
+    this.f.br(this.chain)
+  }
+
+  /** Asks the host for a page that the soft TLB does not have. */
+  fill(write: boolean, address: Expr, size: number, otherwise: () => void): void {
+    const { f } = this
+    f.i32Store(ZERO_ADDRESS, layout.BUDGET, this.budget)
+    const done = f.let(f.call(write ? 'fill_write' : 'fill_read', address, i32.const(size)))
+    f.set(this.budget, i32.load(ZERO_ADDRESS, layout.BUDGET))
+    f.if(i32.eqz(done), otherwise)
+  }
+
+  /** Pays for a block that begins at `rip`, or leaves there. */
+  pay(rip: number, cost: number): void {
+    const { f, budget } = this
+    f.set(budget, i32.sub(budget, i32.const(cost)))
+    f.if(i32.ltS(budget, i32.const(0)), () => { this.leaveAt(rip, cost, 'budget') })
+  }
+
+  /** The function around the blocks that `body` emits. `check`: is the code valid in this address space? */
+  function(region: number, entry: number, check: boolean, body: () => void): void {
+    const { f } = this
+    f.block((leave) => {
+      this.leave = leave
+      f.block((chain) => {
+        this.chain = chain
+        body()
+      })
+      this.#chainTail()
+    })
+    this.#leaveTail()
+    f.prologue(() => {
+      if (check) {
+        const known = i32.load(ZERO_ADDRESS, layout.REGION_EPOCHS + region * 4)
+        f.if(i32.ne(known, i32.load(ZERO_ADDRESS, layout.CODE_EPOCH)), () => {
+          f.if(i32.eqz(f.call('revalidate', i32.const(region))), () => { f.return(f.call('leave_plain', i64.const(entry))) })
+        })
+      }
+      f.set(this.budget, i32.load(ZERO_ADDRESS, layout.BUDGET))
+      f.set(this.storedResult, i64.load(ZERO_ADDRESS, layout.FLAG_RESULT))
+      f.set(this.storedAux, i32.load(ZERO_ADDRESS, layout.FLAG_AUX))
+      for (const i of this.#usedRegisters) f.set(this.#registers[i] as Local, i64.load(ZERO_ADDRESS, layout.GPR + i * 8))
+      for (const i of this.#usedVectors) f.set(this.#vectors[i] as Local, v.load(ZERO_ADDRESS, layout.VECTOR + i * layout.VECTOR_STRIDE))
+    })
+  }
+
+  #spill(): void {
+    const { f } = this
+    for (const i of this.#writtenRegisters) f.i64Store(ZERO_ADDRESS, layout.GPR + i * 8, this.#registers[i] as Local)
+    for (const i of this.#writtenVectors) f.v128Store(ZERO_ADDRESS, layout.VECTOR + i * layout.VECTOR_STRIDE, this.#vectors[i] as Local)
+    f.i32Store(ZERO_ADDRESS, layout.BUDGET, this.budget)
+  }
+
+  /** To the region at the address, or back to tier 0 with the record there. */
+  #chainTail(): void {
+    const { f } = this
+    const target = this.#exitRip
+    this.#spill()
+    const hash = i32.xor(i32.wrap(target), i32.wrap(i64.shrU(target, i64.const(12))))
+    const entry = f.let(i32.shl(i32.and(hash, i32.const(layout.JUMP_CACHE_ENTRIES - 1)), i32.const(4)))
+    f.if(i64.ne(i64.load(entry, layout.JUMP_CACHE), target), () => { f.return(f.call('jump_slow', target)) })
+    const record = f.let(i32.load(entry, layout.JUMP_CACHE + 8))
+    f.if(i32.ne(i32.load(record), i32.const(REGION_HANDLER)), () => { f.return(record) })
+    f.returnCallRegion(REGION, i32.load(record, RECORD_REGION))
+  }
+
+  #leaveTail(): void {
+    const { f } = this
+    const counter = f.let(i32.shl(this.#exitReason, i32.const(2)))
+    f.i32Store(counter, layout.REGION_EXITS, i32.add(i32.load(counter, layout.REGION_EXITS), i32.const(1)))
+    this.#settle()
+    this.#spill()
+    f.if(i32.eqz(this.#exitReason), () => {
+      f.i64Store(ZERO_ADDRESS, layout.RIP, this.#exitRip)
+      f.i32Store(ZERO_ADDRESS, layout.EXIT_REASON, i32.const(EXIT_BUDGET))
+      f.i32Store(ZERO_ADDRESS, layout.REGION_LEFT, i32.const(1))
+      f.return(i32.const(0))
+    })
+    f.return(f.call('leave_plain', this.#exitRip))
+  }
+}
