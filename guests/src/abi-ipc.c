@@ -76,7 +76,8 @@ static void shared(void) {
 union arg { int val; struct semid_ds *buf; unsigned short *array; struct seminfo *info; };
 static int op(int id, int n, int o, int f) { struct sembuf s = {n, o, f}; return semop(id, &s, 1); }
 static int val(int id, int n) { return semctl(id, n, GETVAL); }
-static void later(void) { struct timespec t = {0, 5000000}; nanosleep(&t, 0); }
+/* Long enough for another process to get to where it waits, even on a busy machine. */
+static void later(void) { struct timespec t = {0, 60000000}; nanosleep(&t, 0); }
 static void caught(int s) { (void)s; }
 
 static void semaphores(void) {
@@ -131,7 +132,7 @@ static void semaphores(void) {
   fflush(stdout);
   pid_t c = fork();
   if (c == 0) { int r = op(id, 0, -2, 0); printf("woken: %d, left %d\n", r, val(id, 0)); fflush(stdout); _exit(0); }
-  later();
+  for (int i = 0; i < 50 && semctl(id, 0, GETNCNT) == 0; i++) later();
   printf("ncnt %d zcnt %d\n", semctl(id, 0, GETNCNT), semctl(id, 0, GETZCNT));
   op(id, 0, 1, 0);
   later();
@@ -152,7 +153,7 @@ static void semaphores(void) {
   semctl(id, 0, SETVAL, (union arg){.val = 1});
   c = fork();
   if (c == 0) { int r = op(id, 0, 0, 0); printf("zero: %d\n", r); fflush(stdout); _exit(0); }
-  later();
+  for (int i = 0; i < 50 && semctl(id, 0, GETZCNT) == 0; i++) later();
   printf("zcnt %d\n", semctl(id, 0, GETZCNT));
   fflush(stdout);
   op(id, 0, -1, 0);

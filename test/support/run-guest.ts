@@ -121,7 +121,15 @@ export const defaultEnvironment = ['PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:
 
 const checkout = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '')
 
-export const runGuest = (options: GuestOptions): GuestResult => {
+/** A world made but not run, and what it will print. */
+interface GuestWorld {
+  readonly kernel: Kernel
+  readonly output: readonly [string[], string[]]
+  /** When the world waits for input: gives it some, or lets time pass. @returns false if it would wait forever */
+  readonly feed: (deadline: number) => boolean
+}
+
+export const makeGuestWorld = (options: GuestOptions): GuestWorld => {
   const { module, manifest } = loadTier0()
   const mounts: WorldConfig['mounts'] = [
     { guest: '/', source: { kind: 'host', host: '/' } }, { guest: '/proc', source: { kind: 'proc' } },
@@ -170,20 +178,25 @@ export const runGuest = (options: GuestOptions): GuestResult => {
   }
   const memory = new PhysicalMemory(config.memoryLimit)
   const kernel = world.kernel = createWorld(config, memory, new Interpreter(memory, module, manifest), outside)
+  const feed = (deadline: number): boolean => {
+    if (options.typed !== undefined) {
+      const next = typed.shift()
+      if (next === undefined && deadline === Infinity) return false
+      if (next === undefined) skipToDeadline(kernel)
+      else provideInput(kernel, Uint8Array.from(Buffer.from(next[1])))
+    } else if (input.length > 0 || deadline === Infinity) provideInput(kernel, console.read(4096) ?? new Uint8Array(0))
+    else skipToDeadline(kernel)
+    return true
+  }
+  return { kernel, output, feed }
+}
+
+export const runGuest = (options: GuestOptions): GuestResult => {
+  const { kernel, output, feed } = makeGuestWorld(options)
   let stop: WorldStop
   for (;;) {
     stop = runWorld(kernel, 1000)
-    if (stop.reason === 'input') {
-      if (options.typed !== undefined) {
-        const next = typed.shift()
-        if (next === undefined && stop.deadline === Infinity) break
-        if (next === undefined) skipToDeadline(kernel)
-        else provideInput(kernel, Uint8Array.from(Buffer.from(next[1])))
-      } else if (input.length > 0 || stop.deadline === Infinity) provideInput(kernel, console.read(4096) ?? new Uint8Array(0))
-      else skipToDeadline(kernel)
-    } else if (stop.reason !== 'running') {
-      break
-    }
+    if (stop.reason === 'input' ? !feed(stop.deadline) : stop.reason !== 'running') break
   }
   const status = stop.reason === 'exited' ? stop.status : undefined
   return {
