@@ -38,8 +38,9 @@ export interface Processor {
    * Executes the loaded task for at most `budget` cycles (1 ≤ budget < 2^31), exactly: on EXIT_BUDGET just that many
    * were executed. After EXIT_SYSCALL rip is behind the SYSCALL instruction and rcx, r11 hold what it leaves there.
    * @param cycle the virtual cycle count at the start: RDTSC reads cycle + what was executed
+   * @param floor but no less than this: CPUs lag behind each other, and their counters are synchronised
    */
-  run(budget: number, cycle: number): ExitReason
+  run(budget: number, cycle: number, floor?: number): ExitReason
   /** Mappings of the current address space changed (unmapped, protected, made copy-on-write): forget all pages, or one. */
   flushTlb(): void
   flushPage(page: number): void

@@ -73,7 +73,7 @@ export const runSlice = (kernel: Kernel, cpu: VirtualCpu, task: Task, budget: nu
     const limit = Math.min(end, nextDeadline(state.timers))
     const left = Math.min(limit - cpu.clock, cyclesToCpuTimer(kernel, task), LONGEST_RUN)
     if (left <= 0) break
-    const reason = processor.run(left, cpu.clock)
+    const reason = processor.run(left, cpu.clock, state.now)
     const { executed } = processor
     task.usage.userCycles += executed
     advance(kernel, cpu, executed)
