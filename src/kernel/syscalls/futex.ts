@@ -188,5 +188,5 @@ const futex = (kernel: Kernel, task: Task, args: Args): number => {
 
 export const futexCalls: readonly SyscallEntry[] = [
   { number: FUTEX, name: 'futex', args: ['address:pointer', 'op:enum(FUTEX_)', 'value:uint', 'timeout:struct(timespec)', 'address2:pointer', 'value3:uint'], handler: futex, status: 'partial', note: 'no FUTEX_WAIT_REQUEUE_PI and FUTEX_CMP_REQUEUE_PI; priorities are not inherited, as there are none' },
-  { number: 449, name: 'futex_waitv', args: ['waiters:pointer', 'count:uint', 'flags:uint', 'timeout:struct(timespec)', 'clock:int'], handler: () => -ENOSYS, status: 'absent' },
+  { number: 449, name: 'futex_waitv', args: ['waiters:pointer', 'count:uint', 'flags:uint', 'timeout:struct(timespec)', 'clock:int'], handler: () => -ENOSYS, status: 'absent', note: 'not there yet: libraries fall back to futex' },
 ]
