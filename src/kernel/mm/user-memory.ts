@@ -119,16 +119,18 @@ export class UserMemory {
    * @throws BadAddress
    */
   string(address: number, limit: number): string | undefined {
-    const parts: string[] = []
+    let text = ''
     let done = 0
     while (done < limit) {
       const at = this.#host(address + done, ACCESS_READ)
-      const count = Math.min(limit - done, PAGE_SIZE - (at & PAGE_MASK))
-      const end = this.#memory.u8.subarray(at, at + count).indexOf(0)
-      const piece = this.#memory.u8.subarray(at, at + (end < 0 ? count : end))
-      for (let i = 0; i < piece.length; i += 4096) parts.push(String.fromCharCode(...piece.subarray(i, i + 4096)))
-      if (end >= 0) return parts.join('')
-      done += count
+      const stop = at + Math.min(limit - done, PAGE_SIZE - (at & PAGE_MASK))
+      const { u8 } = this.#memory
+      let end = at
+      while (end < stop && u8[end] !== 0) end++
+      // A typed array as arguments: far faster than spreading it, which goes through its iterator.
+      text += Reflect.apply(String.fromCharCode, undefined, u8.subarray(at, end))
+      if (end < stop) return text
+      done += stop - at
     }
     return undefined
   }
