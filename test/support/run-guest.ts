@@ -75,6 +75,8 @@ export interface GuestOptions {
   /** In place of `input`: what is typed when (virtual seconds; at once if nothing else can happen). */
   readonly typed?: readonly (readonly [seconds: number, text: string])[]
   readonly cwd?: string
+  /** Made in the world before it starts. */
+  readonly files?: WorldConfig['files']
   readonly seed?: string
   readonly cpus?: number
   readonly strategy?: WorldConfig['strategy']
@@ -138,7 +140,7 @@ export const makeGuestWorld = (options: GuestOptions): GuestWorld => {
     { guest: checkout, source: { kind: 'host', host: checkout } },
   ]
   const config: WorldConfig = {
-    program: options.argv[0], argv: options.argv, env: options.env ?? defaultEnvironment, cwd: options.cwd ?? '/', mounts, files: [],
+    program: options.argv[0], argv: options.argv, env: options.env ?? defaultEnvironment, cwd: options.cwd ?? '/', mounts, files: options.files ?? [],
     hostname: 'guest', cpus: options.cpus ?? 2, seed: options.seed ?? '1', strategy: options.strategy ?? 'random', cpuHz: options.cpuHz ?? 1e9,
     epochSeconds: 1_700_000_000, uid: options.uid ?? 0, gid: options.uid ?? 0, stdio: options.stdio ?? ['pipe', 'pipe', 'pipe'],
     terminal: { rows: 25, columns: 80 }, memoryLimit: options.memoryLimit ?? 1 << 30, cycleLimit: options.cycleLimit ?? 20e9,
