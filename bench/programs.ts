@@ -16,7 +16,7 @@ const PROGRAMS: readonly (readonly [name: string, command: readonly string[]])[]
   ['gzip, 3 MB', ['gzip', '-c', 'TEXT']],
   ['sort, 3 MB', ['sort', 'TEXT']],
   ['perl, hashes', ['perl', '-e', 'my %h; for my $i (1..200000) { $h{$i % 777} .= "x$i"; } print length(join ",", map {"$_=$h{$_}"} sort keys %h), "\n"']],
-  ['python, sums', ['python3', '-S', '-c', 'print(sum(i * i % 7 for i in range(500000)))']],
+  ['python, sums', ['/usr/bin/python3', '-S', '-c', 'print(sum(i * i % 7 for i in range(500000)))']],
 ]
 
 /** Words of a small vocabulary, always the same. */

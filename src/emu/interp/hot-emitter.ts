@@ -103,6 +103,8 @@ export class HotEmitter extends Tier0Emitter {
 
   override fault(_vector: number, _errorCode: Expr): void { this.#plain() }
 
+  override probeWrite(): void { this.#plain() }
+
   #host(tlb: number, address: Expr, size: number): Expr {
     const { hit, host } = tlbEntry(this.f, tlb, address, size)
     this.f.if(i32.eqz(hit), () => { this.#plain() })
@@ -244,7 +246,6 @@ export class HotEmitter extends Tier0Emitter {
   // What calls or needs more than one go.
 
   override vectorStorage(): Expr { throw new NotFast('works on storage') }
-  override probeWrite(): void { throw new NotFast('probes') }
   override exit(): void { throw new NotFast('leaves') }
   override exitIncomplete(): void { throw new NotFast('repeats') }
   override takeCycle(): Expr { throw new NotFast('repeats') }
