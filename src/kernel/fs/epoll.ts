@@ -8,7 +8,7 @@ import { EPOLLET, EPOLLEXCLUSIVE, EPOLLONESHOT, EPOLLWAKEUP } from '../abi/epoll
 import type { Kernel } from '../kernel.ts'
 import { waitQueue, type WaitQueue } from '../wait-queue.ts'
 import {
-  type FileOperations, type OpenFile, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDBAND, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM,
+  type FileOperations, type OpenFile, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDBAND, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM, stayingSeek,
 } from './file.ts'
 import { readiness, readinessQueues } from './readiness.ts'
 
@@ -113,6 +113,7 @@ export const forgetFile = (_kernel: Kernel, file: OpenFile): void => {
 }
 
 export const epollOperations: FileOperations = {
+  seek: stayingSeek,
   poll: (kernel, file) => epollOf(file).items.some((item) => itemEvents(kernel, item, false) !== 0) ? POLLIN | POLLRDNORM : 0,
   queues: (kernel, file) => epollQueues(kernel, epollOf(file)),
   release: (_kernel, file) => {

@@ -2,7 +2,7 @@
 import { EAGAIN, EINVAL, ERESTARTSYS } from '../abi/errno.ts'
 import { O_NONBLOCK } from '../abi/fcntl.ts'
 import { waitQueue, type WaitQueue } from '../wait-queue.ts'
-import { type FileOperations, type OpenFile, POLLERR, POLLIN, POLLOUT } from './file.ts'
+import { type FileOperations, type OpenFile, POLLERR, POLLIN, POLLOUT, stayingSeek } from './file.ts'
 
 export interface EventCounter {
   readonly kind: 'eventfd'
@@ -33,6 +33,7 @@ const eightBytes = (low: number, high: number): Uint8Array => {
 }
 
 export const eventOperations: FileOperations = {
+  seek: stayingSeek,
   read: (kernel, task, file, length) => {
     if (length < SIZE) return -EINVAL
     const counter = counterOf(file)

@@ -73,3 +73,6 @@ export interface FileOperations {
   /** 'offset' reads and writes (pread) are allowed: false means ESPIPE. */
   readonly positioned?: boolean
 }
+
+/** Seeking in files that have no position succeeds and does nothing (Linux's noop_llseek). */
+export const stayingSeek: NonNullable<FileOperations['seek']> = (_kernel, _task, file) => file.position

@@ -12,7 +12,7 @@ import {
 import type { Kernel } from '../kernel.ts'
 import { initialCredentials } from '../task/create.ts'
 import { waitQueue, type WaitQueue } from '../wait-queue.ts'
-import { type FileOperations, type OpenFile, POLLIN, POLLRDNORM } from './file.ts'
+import { type FileOperations, type OpenFile, POLLIN, POLLRDNORM, stayingSeek } from './file.ts'
 import type { DirectoryInode, Inode } from './inode.ts'
 import { LOOKUP_FOLLOW, walk } from './path.ts'
 
@@ -177,6 +177,7 @@ const encode = (events: readonly InotifyEvent[], size: number): Uint8Array => {
 }
 
 export const inotifyOperations: FileOperations = {
+  seek: stayingSeek,
   read: (kernel, task, file, length) => {
     const { events, readable } = inotifyOf(file)
     if (events.length === 0) {

@@ -107,7 +107,6 @@ const dropLink = (kernel: Kernel, inode: Inode): void => {
   ensureAttributes(kernel, inode)
   inode.nlink = inode.kind === 'directory' ? 0 : Math.max(inode.nlink - 1, 0)
   inode.ctime = now(kernel)
-  if (inode.kind !== 'directory') notifyInode(kernel, inode, IN_ATTRIB)
 }
 
 export const removeName = (kernel: Kernel, task: Task, dirfd: number, path: string): number => {
@@ -125,6 +124,7 @@ export const removeName = (kernel: Kernel, task: Task, dirfd: number, path: stri
   removeEntry(kernel, parent, name)
   pathGone(kernel, parent, name, inode)
   dropLink(kernel, inode)
+  notifyInode(kernel, inode, IN_ATTRIB)
   disposeIfUnused(kernel, inode)
   notifyName(kernel, parent, name, inode, IN_DELETE)
   return 0
@@ -247,8 +247,8 @@ export const rename = (
 
   if (isExchange && target !== undefined) {
     exchange(kernel, from, source, to, target)
-    notifyMove(kernel, from, to, source)
-    notifyMove(kernel, to, from, target)
+    notifyMove(kernel, from, to, source, undefined)
+    notifyMove(kernel, to, from, target, undefined)
     return 0
   }
   removeEntry(kernel, from.parent, from.name)
@@ -262,7 +262,7 @@ export const rename = (
   putRenamed(kernel, to.parent, to.name, source)
   if (isDirectory) to.parent.nlink++
   pathMoved(kernel, from.parent, from.name, to.parent, to.name, source)
-  notifyMove(kernel, from, to, source)
+  notifyMove(kernel, from, to, source, target)
   if (target !== undefined) disposeIfUnused(kernel, target)
   if ((flags & RENAME_WHITEOUT) !== 0) {
     addEntry(kernel, from.parent, from.name,
@@ -271,12 +271,13 @@ export const rename = (
   return 0
 }
 
-/** Both directories hear of a rename, tied together by a cookie; so does what moved. */
-const notifyMove = (kernel: Kernel, from: Place, to: Place, inode: Inode): void => {
+/** Both directories hear of a rename, tied together by a cookie; so does what moved, and what was in its way. */
+const notifyMove = (kernel: Kernel, from: Place, to: Place, inode: Inode, replaced: Inode | undefined): void => {
   if (kernel.state.fs.watches.length === 0) return
   const cookie = renameCookie(kernel)
   notifyName(kernel, from.parent, from.name, inode, IN_MOVED_FROM, cookie)
   notifyName(kernel, to.parent, to.name, inode, IN_MOVED_TO, cookie)
+  if (replaced !== undefined) notifyInode(kernel, replaced, IN_ATTRIB)
   notifyInode(kernel, inode, IN_MOVE_SELF)
 }
 

@@ -132,7 +132,6 @@ export const masterOperations = {
   write(kernel: Kernel, task: Task, file: OpenFile, bytes: Uint8Array): number {
     const terminal = terminalOf(file)
     let done = writtenSoFar(task)
-    if (terminal.slaveClosed) return endWrite(task, done, -EIO)
     const count = Math.min(bytes.length - done, PTY_ROOM - backlogBytes(terminal))
     if (count > 0) {
       receive(kernel, terminal, bytes.subarray(done, done + count))

@@ -4,7 +4,7 @@ import { O_NONBLOCK } from '../abi/fcntl.ts'
 import { dequeue } from '../signal/pending.ts'
 import type { SignalInfo, SignalSet } from '../signal/signal.ts'
 import type { Task } from '../task/task.ts'
-import { type FileOperations, type OpenFile, POLLIN } from './file.ts'
+import { type FileOperations, type OpenFile, POLLIN, stayingSeek } from './file.ts'
 
 export interface SignalSource {
   readonly kind: 'signalfd'
@@ -86,6 +86,7 @@ const take = (task: Task, source: SignalSource): SignalInfo | undefined => {
 }
 
 export const signalOperations: FileOperations = {
+  seek: stayingSeek,
   read: (kernel, task, file, length) => {
     const count = Math.floor(length / INFO_SIZE)
     if (count === 0) return -EINVAL

@@ -8,7 +8,7 @@ import type { Kernel } from '../kernel.ts'
 import { cyclesToTimespec, type Time, timeUntil } from '../time/clock.ts'
 import { arm, disarm, makeTimer, type Timer } from '../time/timer-queue.ts'
 import { waitQueue, type WaitQueue } from '../wait-queue.ts'
-import { type FileOperations, type OpenFile, POLLIN } from './file.ts'
+import { type FileOperations, type OpenFile, POLLIN, stayingSeek } from './file.ts'
 
 /** The timer in the queue is the description's data itself, so that it is found when it fires. */
 export interface FileTimer extends Timer {
@@ -66,6 +66,7 @@ const SIZE = 8
 const TFD_IOC_SET_TICKS = 0x4008_5400
 
 export const timerOperations: FileOperations = {
+  seek: stayingSeek,
   read: (kernel, task, file, length) => {
     if (length < SIZE) return -EINVAL
     const timer = fileTimerOf(file)

@@ -37,7 +37,7 @@ export interface Incoming {
   /** Their references go to the receiver. */
   readonly files: readonly OpenFile[]
   readonly credentials: PeerCredentials | undefined
-  /** MSG_* for msg_flags: MSG_TRUNC, MSG_EOR. */
+  /** MSG_* for msg_flags: MSG_TRUNC. */
   readonly flags: number
   /** Length of the whole message, of which `bytes` may be a part. */
   readonly length: number

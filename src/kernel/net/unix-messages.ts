@@ -3,7 +3,7 @@ import {
   ECONNREFUSED, EINVAL, EISCONN, EMSGSIZE, ENOTCONN, EOPNOTSUPP, EPERM, EPIPE,
 } from '../abi/errno.ts'
 import {
-  MSG_EOR, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_TRUNC, SOCK_SEQPACKET, SOCK_STREAM,
+  MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_TRUNC, SOCK_SEQPACKET, SOCK_STREAM,
 } from '../abi/sockets.ts'
 import { retainFile } from '../fs/descriptor.ts'
 import type { OpenFile } from '../fs/file.ts'
@@ -89,6 +89,7 @@ const sendDatagram = (kernel: Kernel, task: Task, file: OpenFile, socket: UnixSo
   if (typeof other === 'number') return other
   const { bytes } = message
   if (bytes.length > socket.sendBuffer - DATAGRAM_OVERHEAD) return -EMSGSIZE
+  if ((socket.shut & SHUT_SEND) !== 0) return -EPIPE
   if (other.closed) {
     if (socket.type === SOCK_SEQPACKET) return -EPIPE
     if (socket.peer === other) socket.peer = undefined
@@ -96,7 +97,7 @@ const sendDatagram = (kernel: Kernel, task: Task, file: OpenFile, socket: UnixSo
   }
   // Only its peer may write to a socket that has one.
   if (other.peer !== undefined && other.peer !== socket) return -EPERM
-  if ((socket.shut & SHUT_SEND) !== 0 || (other.shut & SHUT_RECEIVE) !== 0) return -EPIPE
+  if ((other.shut & SHUT_RECEIVE) !== 0) return -EPIPE
   if (socket.sentBytes >= socket.sendBuffer) return waitOn(kernel, task, file, message.flags, socket.writable, socket.sendTimeout)
   if (other.peer !== socket && isQueueFull(other)) return waitOn(kernel, task, file, message.flags, other.writable, socket.sendTimeout)
   deliver(kernel, socket, other, bytes.slice(), takeFiles(message), message.credentials ?? credentialsOf(task))
@@ -189,7 +190,7 @@ const receiveDatagram = (kernel: Kernel, task: Task, file: OpenFile, socket: Uni
   return {
     bytes: message.bytes.subarray(0, length), address: message.sender.name === undefined ? new Uint8Array(0) : encodeName(message.sender.name),
     files, credentials: message.credentials, length: message.bytes.length,
-    flags: (message.bytes.length > length ? MSG_TRUNC : 0) | (socket.type === SOCK_SEQPACKET ? MSG_EOR : 0),
+    flags: message.bytes.length > length ? MSG_TRUNC : 0,
   }
 }
 

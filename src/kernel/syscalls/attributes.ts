@@ -168,7 +168,7 @@ const changeOwner = (kernel: Kernel, task: Task, inode: Inode, uid: number, gid:
   if (uid !== KEEP) inode.uid = uid
   if (gid !== KEEP) inode.gid = gid
   inode.ctime = now(kernel)
-  notifyAnywhere(kernel, inode, IN_ATTRIB)
+  if (uid !== KEEP || gid !== KEEP) notifyAnywhere(kernel, inode, IN_ATTRIB)
   return 0
 }
 
