@@ -10,7 +10,7 @@ import { updateRseq } from '../task/rseq.ts'
 import type { Task } from '../task/task.ts'
 import { checkCpuTimers, cyclesToCpuTimer } from '../time/itimers.ts'
 import { nextDeadline } from '../time/timer-queue.ts'
-import { updateVdsoSlice } from '../vdso/vdso.ts'
+import { updateVdsoCpu } from '../vdso/vdso.ts'
 import { isAlone } from './schedule.ts'
 
 /** Virtual cost of an exception. */
@@ -51,7 +51,7 @@ export const runSlice = (kernel: Kernel, cpu: VirtualCpu, task: Task, budget: nu
   kernel.current = task
   kernel.yielded = false
   kernel.load(task)
-  updateVdsoSlice(kernel, cpu)
+  updateVdsoCpu(kernel, cpu)
   if (isNew) updateRseq(kernel, task)
   kernel.outside.observer.onSlice(cpu.clock, cpu.index, task.tid, budget)
   let joined = false

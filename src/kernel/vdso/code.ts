@@ -1,16 +1,16 @@
 /**
  * The functions of the vDSO.
  *
- * Time is what the system call would say: the cycle counter (RDTSC), but not less than the world's clock stood at when the
- * slice began (virtual CPUs lag behind each other), divided by the frequency as `time/clock.ts` does, in integers.
- * Whatever changes of the data on the way is seen by its sequence number, and read again.
+ * Time is what the system call would say: the cycle counter (RDTSC, which is the world's clock on every virtual CPU) divided
+ * by the frequency as `time/clock.ts` does, in integers. If the data changes on the way, its sequence number tells, and
+ * the time is read again.
  */
 import { CLOCK_TAI, COARSE_NANOSECONDS, NANOSECONDS } from '../abi/time.ts'
 import { Assembler, JUMP_IF } from './assembler.ts'
 
 /** The page of data: byte offsets. */
-export const DATA_SEQUENCE = 0, DATA_CPU = 4, DATA_NOW = 8, DATA_HZ = 16, DATA_BASE_SECONDS = 24, DATA_BASE_NANOSECONDS = 32,
-  DATA_TAI = 40, DATA_TIMEZONE = 48, DATA_BILLION = 56
+export const DATA_SEQUENCE = 0, DATA_CPU = 4, DATA_HZ = 8, DATA_BASE_SECONDS = 16, DATA_BASE_NANOSECONDS = 24,
+  DATA_TAI = 32, DATA_TIMEZONE = 40, DATA_BILLION = 48
 
 const CLOCK_GETTIME = 228, CLOCK_GETRES = 229
 
@@ -36,9 +36,6 @@ const readCounter = (a: Assembler): void => {
   a.code(0x0f, 0x31) // rdtsc
   a.code(0x48, 0xc1, 0xe2, 32) // shl rdx, 32
   a.code(0x48, 0x09, 0xd0) // or rax, rdx
-  a.withData([0x48, 0x8b, 0x0d], DATA_NOW) // mov rcx, [now]
-  a.code(0x48, 0x39, 0xc8) // cmp rax, rcx
-  a.code(0x48, 0x0f, 0x42, 0xc1) // cmovb rax, rcx
   a.code(0x31, 0xd2) // xor edx, edx
   a.withData([0x48, 0xf7, 0x35], DATA_HZ) // div qword [hz]
   a.code(0x49, 0x89, 0xc1) // mov r9, rax

@@ -1,8 +1,8 @@
 /**
  * The vDSO in the world: code that programs call instead of the kernel to know the time, and the page of data that it reads.
  *
- * All processes map the same two frames. The kernel writes to the data when a slice begins (the world's clock, the virtual
- * CPU) and when a clock is set; a guest thread never sees one half of a change, since `DATA_SEQUENCE` tells of it.
+ * All processes map the same two frames. The kernel writes to the data when a slice begins (the virtual CPU) and when a clock
+ * is set; a guest thread never sees one half of a change, since `DATA_SEQUENCE` tells of it.
  */
 import { PAGE_SIZE } from '../../emu/cpu/layout.ts'
 import { PROT_EXEC, PROT_READ } from '../abi/mman.ts'
@@ -13,7 +13,7 @@ import { makeSharedMemory, retainBacking } from '../mm/backing.ts'
 import { findPlace, mapRegion } from '../mm/map.ts'
 import type { VirtualCpu } from '../state.ts'
 import {
-  DATA_BASE_NANOSECONDS, DATA_BASE_SECONDS, DATA_BILLION, DATA_CPU, DATA_HZ, DATA_NOW, DATA_SEQUENCE, DATA_TAI, DATA_TIMEZONE,
+  DATA_BASE_NANOSECONDS, DATA_BASE_SECONDS, DATA_BILLION, DATA_CPU, DATA_HZ, DATA_SEQUENCE, DATA_TAI, DATA_TIMEZONE,
 } from './code.ts'
 import { vdsoImage } from './image.ts'
 
@@ -22,8 +22,8 @@ const DATA_OFFSET = -PAGE_SIZE
 
 const put64 = (kernel: Kernel, at: number, value: number): void => {
   const { u32 } = kernel.memory
-  u32[at >> 2] = value
-  u32[(at >> 2) + 1] = Math.floor(value / 2 ** 32)
+  u32[at / 4] = value
+  u32[at / 4 + 1] = Math.floor(value / 2 ** 32)
 }
 
 const make = (kernel: Kernel): void => {
@@ -54,19 +54,18 @@ export const updateVdsoClocks = (kernel: Kernel): void => {
   put64(kernel, base + DATA_BASE_SECONDS, clocks.realtimeBase[0])
   put64(kernel, base + DATA_BASE_NANOSECONDS, clocks.realtimeBase[1])
   put64(kernel, base + DATA_TAI, clocks.taiOffset)
-  memory.u32[(base + DATA_TIMEZONE) >> 2] = clocks.timezone[0]
-  memory.u32[(base + DATA_TIMEZONE + 4) >> 2] = clocks.timezone[1]
-  memory.u32[(base + DATA_SEQUENCE) >> 2]++
+  memory.u32[(base + DATA_TIMEZONE) / 4] = clocks.timezone[0]
+  memory.u32[(base + DATA_TIMEZONE) / 4 + 1] = clocks.timezone[1]
+  memory.u32[(base + DATA_SEQUENCE) / 4]++
 }
 
-/** A slice begins on the CPU: no clock may show less than the world's stands at. */
-export const updateVdsoSlice = (kernel: Kernel, cpu: VirtualCpu): void => {
+/** A slice begins: getcpu answers this CPU until the next one does. */
+export const updateVdsoCpu = (kernel: Kernel, cpu: VirtualCpu): void => {
   const { dataFrame } = kernel.state.vdso
-  if (dataFrame === 0) return
+  const at = (dataFrame * PAGE_SIZE + DATA_CPU) / 4
+  if (dataFrame === 0 || kernel.memory.u32[at] === cpu.index) return
   kernel.memory.beforeWrite(dataFrame)
-  const base = dataFrame * PAGE_SIZE
-  put64(kernel, base + DATA_NOW, kernel.state.now)
-  kernel.memory.u32[(base + DATA_CPU) >> 2] = cpu.index
+  kernel.memory.u32[at] = cpu.index
 }
 
 /** Maps the vDSO where mmap would; returns the image's address for AT_SYSINFO_EHDR, 0 if there is no room. */
