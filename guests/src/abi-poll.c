@@ -124,8 +124,11 @@ static void epolls(void) {
   SHOW(control(EPOLL_CTL_ADD, p[0], EPOLLIN, 1));
   SHOW(control(EPOLL_CTL_ADD, p[0], EPOLLIN, 1));
   SHOW(control(EPOLL_CTL_ADD, p[1], EPOLLOUT, 2));
-  SHOW(control(EPOLL_CTL_MOD, 0, EPOLLIN, 1));
-  SHOW(control(EPOLL_CTL_DEL, 0, 0, 1));
+  int null = open("/dev/null", O_RDONLY), other = eventfd(0, 0);
+  SHOW(control(EPOLL_CTL_MOD, null, EPOLLIN, 1));
+  SHOW(control(EPOLL_CTL_MOD, other, EPOLLIN, 1));
+  SHOW(control(EPOLL_CTL_DEL, other, 0, 1));
+  close(null); close(other);
   SHOW(control(EPOLL_CTL_ADD, 99, EPOLLIN, 1));
   SHOW(control(EPOLL_CTL_ADD, e, EPOLLIN, 1));
   SHOW(control(9, p[0], EPOLLIN, 1));
@@ -243,7 +246,7 @@ static void timerfds(void) {
   SHOW(read(f, &v, 8)); SHOW(timerfd_gettime(f, &old)); printf("%ld %ld\n", (long)old.it_value.tv_sec, (long)old.it_value.tv_nsec);
   t.it_value.tv_nsec = 1000000000; SHOW(timerfd_settime(f, 0, &t, 0));
   t.it_value.tv_nsec = 0; t.it_value.tv_sec = 100; SHOW(timerfd_settime(f, 0, &t, &old));
-  SHOW(timerfd_settime(f, 64, &t, 0)); SHOW(timerfd_settime(0, 0, &t, 0)); SHOW(timerfd_settime(99, 0, &t, 0));
+  SHOW(timerfd_settime(f, 64, &t, 0)); SHOW(timerfd_settime(p[0], 0, &t, 0)); SHOW(timerfd_settime(99, 0, &t, 0));
   SHOW(timerfd_gettime(f, &old)); printf("%ld\n", (long)old.it_value.tv_sec);
   t.it_value.tv_sec = 0; t.it_value.tv_nsec = 20000000; t.it_interval.tv_nsec = 50000000;
   SHOW(timerfd_settime(f, 0, &t, 0));
