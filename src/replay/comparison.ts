@@ -58,13 +58,15 @@ export class Comparison implements EventSink {
   readonly #cursor: TraceCursor
   readonly #onEvent: ((event: TraceEvent, number: number) => void) | undefined
   readonly #until: number
+  readonly #compareHashes: boolean
   #draw = 0
   #ended = false
 
-  constructor(cursor: TraceCursor, onEvent: ((event: TraceEvent, number: number) => void) | undefined, until: number) {
+  constructor(cursor: TraceCursor, onEvent: ((event: TraceEvent, number: number) => void) | undefined, until: number, compareHashes: boolean) {
     this.#cursor = cursor
     this.#onEvent = onEvent
     this.#until = until
+    this.#compareHashes = compareHashes
   }
 
   /** Events that were as recorded. */
@@ -82,7 +84,8 @@ export class Comparison implements EventSink {
 
   event(actual: TraceEvent): void {
     const expected = this.#require()
-    if (!sameEvent(expected, actual)) throw new Diverged(difference(expected, actual), expected, actual)
+    const compared = !this.#compareHashes && 'hash' in actual && typeof actual.hash === 'object' ? { ...actual, hash: 'hash' in expected ? expected.hash : actual.hash } as TraceEvent : actual
+    if (!sameEvent(expected, compared)) throw new Diverged(difference(expected, actual), expected, actual)
     this.#advance(expected)
   }
 

@@ -79,7 +79,7 @@ class ReplaySession extends WorldLoop<ReplayResult> {
   constructor(options: ReplayOptions) {
     const { trace, engine, clock, codecs } = options
     const config = worldOf(trace)
-    const comparison = new Comparison(new TraceCursor(trace), options.onEvent, options.untilEvent ?? Infinity)
+    const comparison = new Comparison(new TraceCursor(trace), options.onEvent, options.untilEvent ?? Infinity, options.compareHashes ?? true)
     super(config, engine, new Tap(recordedSources(comparison, options, config), comparison, (bytes, previous) => codecs.crc32(bytes, previous)), clock, trace.head.turnSlices)
     this.#trace = trace
     this.#comparison = comparison

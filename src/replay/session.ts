@@ -73,6 +73,8 @@ export interface ReplayOptions {
   /** The guest's output as it is made again; it is compared with the trace in any case. */
   readonly output?: (fd: 1 | 2, bytes: Uint8Array) => void
   readonly onEvent?: (event: TraceEvent, number: number) => void
+  /** Compare state hashes: false for traces of another version, whose state may be laid out otherwise though all events are the same. */
+  readonly compareHashes?: boolean
   /** Stop once this event has happened, with outcome 'interrupted'. */
   readonly untilEvent?: number
 }
