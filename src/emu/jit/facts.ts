@@ -19,9 +19,9 @@ const COUNTED = /^(ro[lr]|rc[lr]|sh[lr]d?|sar)$/
 
 /** Notes which functions are called. */
 class TrialModule extends ModuleBuilder {
-  called = new Set<string>()
+  onCall: (name: string) => void = () => {}
   override functionIndex(name: string): number {
-    this.called.add(name)
+    this.onCall(name)
     return super.functionIndex(name)
   }
 }
@@ -47,11 +47,16 @@ export class FactsTable {
 
   #find(insn: KeptInstruction): Facts {
     const called = new Set<string>()
-    this.#module.called = called
     const code = new RegionCode(new FunctionBuilder(this.#module, 'trial', REGION))
     const emitter = new Tier1Emitter(code, insn, 0)
+    this.#module.onCall = (name) => {
+      called.add(name)
+      emitter.noteCall(name)
+    }
     try {
       insn.semantics(emitter)
+      // What has been put off may call, too.
+      code.flagsToMemory()
     } catch (error) {
       if (error instanceof Unsupported) return UNSUPPORTED
       throw error

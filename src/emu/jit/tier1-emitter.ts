@@ -208,6 +208,12 @@ export class Tier1Emitter extends Emitter {
   override exitIncomplete(): void { throw new Unsupported('repeats') }
   override cycle(): Expr { throw new Unsupported('reads the cycle counter') }
 
+  /** A runtime function is called, perhaps by those of the semantics that don't ask the emitter. */
+  noteCall(name: string): void {
+    if (/^x87_(read|write)_fxsave$/.test(name)) throw new Unsupported('works on the storage of vector registers')
+    if (/^x87_(?!is_empty|register|tag)/.test(name)) this.#change()
+  }
+
   override call(name: string, ...args: readonly Expr[]): Expr {
     this.#called(name)
     return super.call(name, ...args)
