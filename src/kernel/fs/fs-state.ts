@@ -12,6 +12,8 @@ export interface Superblock {
   /** st_dev as a number (minor; major 0), unique. */
   readonly dev: number
   lastIno: number
+  /** Inodes that exist in memory only, of file systems that hold files: they are limited, as tmpfs's are. */
+  inodes: number
   /** Read-only mounts refuse writes with EROFS. */
   readOnly: boolean
   /** What /proc/mounts says. */

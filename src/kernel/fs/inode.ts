@@ -122,6 +122,7 @@ export const now = (kernel: Kernel): Timestamp => realTime(kernel)
 
 const base = (kernel: Kernel, superblock: Superblock, mode: number, uid: number, gid: number): Omit<InodeBase, 'kind'> => {
   const time = now(kernel)
+  superblock.inodes++
   return {
     ino: ++superblock.lastIno, superblock, mode, uid, gid, nlink: 1, rdev: 0, atime: time, mtime: time, ctime: time,
     host: undefined, users: 0,
@@ -204,6 +205,7 @@ export const makeHostInode = (kernel: Kernel, superblock: Superblock, mount: num
       default: return makeDevice(kernel, superblock, type === 6 ? 'block' : 'character', 0o600, 0)
     }
   })()
+  superblock.inodes--
   inode.host = { mount, path, stated: false, size: 0, blocks: 0 }
   return inode
 }
@@ -326,7 +328,22 @@ export const truncateInode = (kernel: Kernel, inode: FileInode, size: number): v
 
 /** Makes a range read as zeros: whole pages are given back, parts are zeroed. The size stays. */
 export const zeroRange = (kernel: Kernel, inode: FileInode, offset: number, length: number): void => {
-  const end = Math.min(offset + length, inode.size)
+  let end = Math.min(offset + length, inode.size)
+  const inMemory = Math.ceil(inode.hostSize / PAGE_SIZE) * PAGE_SIZE
+  if ((end - Math.max(offset, inMemory)) / PAGE_SIZE > inode.pages.size) {
+    // More hole than file: what is there is looked for among the pages, not page by page.
+    const from = Math.ceil(Math.max(offset, inMemory) / PAGE_SIZE)
+    const last = Math.floor(end / PAGE_SIZE)
+    for (const [index, frame] of inode.pages) {
+      if (index < from || index >= last) continue
+      kernel.memory.release(frame)
+      inode.pages.delete(index)
+    }
+    if (last > from) {
+      zeroRange(kernel, inode, last * PAGE_SIZE, end - last * PAGE_SIZE)
+      end = from * PAGE_SIZE
+    }
+  }
   // The host's bytes must not come back: pages that it has are made, then zeroed.
   for (let at = offset; at < end;) {
     const within = at % PAGE_SIZE
@@ -365,12 +382,17 @@ export const releaseInode = (kernel: Kernel, inode: Inode): void => {
 }
 
 export const disposeIfUnused = (kernel: Kernel, inode: Inode): void => {
-  if (inode.watches !== undefined && inode.users === 0 && inode.nlink === 0) inodeGone(kernel, inode)
-  if (inode.users > 0 || inode.nlink > 0 || inode.kind !== 'file') return
+  if (inode.users > 0 || inode.nlink > 0) return
+  if (inode.watches !== undefined) inodeGone(kernel, inode)
+  if (inode.host === undefined) inode.superblock.inodes--
+  if (inode.kind !== 'file') return
   for (const frame of inode.pages.values()) kernel.memory.release(frame)
   inode.pages.clear()
   inode.size = 0
 }
+
+/** Whether the file system may have one more inode in memory: half as many as there are pages, as tmpfs does it (nr_inodes). */
+export const hasInodeRoom = (kernel: Kernel, superblock: Superblock): boolean => superblock.inodes < kernel.memory.frameLimit / 2
 
 /** 512-byte blocks in use, as st_blocks counts them. */
 export const inodeBlocks = (inode: Inode): number => {

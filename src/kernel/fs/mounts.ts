@@ -33,7 +33,7 @@ const optionText = (flags: number, extra: string): string => {
 /** A new superblock; its device number is its place in the list. */
 export const makeSuperblock = (fs: FsState, kind: SuperblockKind, type: string, source: string, magic: number, flags = 0, extra = ''): Superblock => {
   const superblock: Superblock = {
-    kind, dev: fs.superblocks.length + 1, lastIno: 0, readOnly: (flags & MS_RDONLY) !== 0, source, type, options: optionText(flags, extra),
+    kind, dev: fs.superblocks.length + 1, lastIno: 0, inodes: 0, readOnly: (flags & MS_RDONLY) !== 0, source, type, options: optionText(flags, extra),
     flags, magic,
   }
   fs.superblocks.push(superblock)

@@ -1,6 +1,6 @@
 /** Making, linking, renaming and removing names (fs/namei.c: may_create, may_delete, do_linkat, do_renameat2 …). */
 import {
-  EACCES, EBUSY, EEXIST, EINVAL, EISDIR, EMLINK, ENOENT, ENOTDIR, ENOTEMPTY, EPERM, EROFS, EXDEV,
+  EACCES, EBUSY, EEXIST, EINVAL, EISDIR, EMLINK, ENOENT, ENOSPC, ENOTDIR, ENOTEMPTY, EPERM, EROFS, EXDEV,
 } from '../abi/errno.ts'
 import { CAP_FOWNER, CAP_FSETID } from '../abi/capabilities.ts'
 import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from '../abi/fcntl.ts'
@@ -9,7 +9,7 @@ import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
 import { addEntry, isEmptyDirectory, removeEntry } from './directory.ts'
 import {
-  type DirectoryInode, disposeIfUnused, ensureAttributes, type Inode, makeDevice, makeDirectory, now, S_ISGID,
+  type DirectoryInode, disposeIfUnused, ensureAttributes, hasInodeRoom, type Inode, makeDevice, makeDirectory, now, S_ISGID,
   S_ISUID, touchModified,
 } from './inode.ts'
 import { notifyInode, notifyName, renameCookie } from './inotify.ts'
@@ -73,6 +73,7 @@ export const createNode = (
   if (typeof at === 'number') return at
   const denied = checkCreate(kernel, task, at.parent)
   if (denied !== 0) return denied
+  if (!hasInodeRoom(kernel, at.parent.superblock)) return -ENOSPC
   const { uid, gid } = ownershipFor(kernel, task, at.parent)
   const inode = make(at.parent, uid, gid)
   place(kernel, at.parent, at.name, inode)
@@ -85,6 +86,7 @@ export const createDirectory = (kernel: Kernel, task: Task, dirfd: number, path:
   const { parent } = at
   const denied = checkCreate(kernel, task, parent)
   if (denied !== 0) return denied
+  if (!hasInodeRoom(kernel, parent.superblock)) return -ENOSPC
   const { uid, gid } = ownershipFor(kernel, task, parent)
   const inherited = parent.mode & S_ISGID
   place(kernel, parent, at.name, makeDirectory(kernel, parent.superblock, parent, at.name, (mode & 0o1777 & ~task.fs.umask) | inherited, uid, gid))

@@ -1,6 +1,6 @@
 /** open(2) and its relatives: from flags and a path to an open file description (fs/open.c, fs/namei.c). */
 import {
-  EACCES, EEXIST, EINVAL, EISDIR, ELOOP, EMFILE, ENOENT, ENOTDIR, ENXIO, EOPNOTSUPP, EPERM, EROFS, ETXTBSY,
+  EACCES, EEXIST, EINVAL, EISDIR, ELOOP, EMFILE, ENOENT, ENOSPC, ENOTDIR, ENXIO, EOPNOTSUPP, EPERM, EROFS, ETXTBSY,
 } from '../abi/errno.ts'
 import {
   __O_SYNC, __O_TMPFILE, O_ASYNC, MS_NODEV, O_ACCMODE, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_LARGEFILE,
@@ -15,7 +15,7 @@ import { addEntry, type DirectoryCursor } from './directory.ts'
 import { openDevice } from './devices.ts'
 import type { OpenFile } from './file.ts'
 import {
-  type DirectoryInode, type FileInode, type Inode, isNameless, makeFile,
+  type DirectoryInode, type FileInode, hasInodeRoom, type Inode, isNameless, makeFile,
 } from './inode.ts'
 import { notifyFile, notifyName } from './inotify.ts'
 import { DELETED } from './open-paths.ts'
@@ -122,6 +122,7 @@ const createFile = (kernel: Kernel, task: Task, parent: DirectoryInode, name: st
   if (parent.nlink === 0) return -ENOENT
   const denied = checkAccess(kernel, task.credentials, parent, MAY_WRITE | MAY_EXEC)
   if (denied !== 0) return denied
+  if (!hasInodeRoom(kernel, parent.superblock)) return -ENOSPC
   const inode = makeInode(kernel, task, parent, mode)
   addEntry(kernel, parent, name, inode)
   notifyName(kernel, parent, name, inode, IN_CREATE)
@@ -140,6 +141,7 @@ const openTemporary = (kernel: Kernel, task: Task, place: Place, how: OpenHow): 
   const { kind, readOnly } = directory.superblock
   if (readOnly) return -EROFS
   if (kind !== 'ramfs' && kind !== 'host') return -EOPNOTSUPP
+  if (!hasInodeRoom(kernel, directory.superblock)) return -ENOSPC
   const inode = makeInode(kernel, task, directory, how.mode)
   inode.nlink = 0
   if ((how.flags & O_EXCL) === 0) inode.linkable = true

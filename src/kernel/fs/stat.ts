@@ -126,7 +126,7 @@ export const writeStatfs = (kernel: Kernel, task: Task, inode: Inode, address: n
     put64(24, FREE_BLOCKS)
     put64(32, FREE_BLOCKS)
     put64(40, TOTAL_FILES)
-    put64(48, TOTAL_FILES - Math.min(superblock.lastIno, TOTAL_FILES))
+    put64(48, Math.max(TOTAL_FILES - superblock.inodes, 0))
   }
   view.setUint32(56, superblock.dev, true)
   put64(64, NAME_LENGTH)

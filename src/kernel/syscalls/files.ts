@@ -14,7 +14,7 @@ import { RLIMIT_FSIZE } from '../abi/resources.ts'
 import { SIGXFSZ } from '../abi/signals.ts'
 import { getFile, installOrRelease } from '../fs/descriptor.ts'
 import type { OpenFile } from '../fs/file.ts'
-import { type FileInode, inodeSize, isNameless, makeFile, pageFrame, readInode, touchModified, truncateInode, writeInode, zeroRange } from '../fs/inode.ts'
+import { type FileInode, inodeSize, isNameless, makeFile, pageFrame, touchModified, zeroRange } from '../fs/inode.ts'
 import { checkHow, makeRegularFile, openDescriptor, plainHow } from '../fs/open.ts'
 import { LOOKUP_FOLLOW, readPath, resolveInode } from '../fs/path.ts'
 import { checkAccess, dropSetId, MAY_WRITE } from '../fs/permissions.ts'
@@ -130,6 +130,7 @@ const checkMode = (mode: number): number => {
 const allocatePages = (kernel: Kernel, inode: FileInode, offset: number, length: number): number => {
   const first = Math.floor(offset / PAGE_SIZE)
   const last = Math.ceil((offset + length) / PAGE_SIZE)
+  if (last - first - inode.pages.size > kernel.memory.frameLimit - kernel.memory.framesInUse) return -ENOSPC
   const made: number[] = []
   try {
     for (let index = first; index < last; index++) {
@@ -150,22 +151,37 @@ const allocatePages = (kernel: Kernel, inode: FileInode, offset: number, length:
   return 0
 }
 
+/** Gives the pages behind the piece other places; false if memory is full. */
+const shiftPages = (kernel: Kernel, inode: FileInode, offset: number, length: number, isInsert: boolean): boolean => {
+  const from = offset / PAGE_SIZE
+  const count = length / PAGE_SIZE
+  try {
+    // The host's pages can't move: they become pages in memory.
+    for (let index = from; index * PAGE_SIZE < inode.hostSize; index++) pageFrame(kernel, inode, index, true)
+  } catch (error) {
+    if (error instanceof OutOfFrames) return false
+    throw error
+  }
+  inode.hostSize = Math.min(inode.hostSize, offset)
+  const pages = [...inode.pages]
+  inode.pages.clear()
+  for (const [index, frame] of pages) {
+    if (index < from) inode.pages.set(index, frame)
+    else if (isInsert) inode.pages.set(index + count, frame)
+    else if (index >= from + count) inode.pages.set(index - count, frame)
+    else kernel.memory.release(frame)
+  }
+  inode.size += isInsert ? length : -length
+  return true
+}
+
 /** Takes out or puts in a piece in the middle: what is behind moves. */
 const shiftRange = (kernel: Kernel, inode: FileInode, offset: number, length: number, isInsert: boolean): number => {
   if (offset % PAGE_SIZE !== 0 || length % PAGE_SIZE !== 0) return -EINVAL
   const { size } = inode
   if (isInsert ? offset >= size : offset + length >= size) return -EINVAL
   if (isInsert && size + length > MAX_FILE_SIZE) return -EFBIG
-  const tail = readInode(kernel, inode, isInsert ? offset : offset + length, size)
-  truncateInode(kernel, inode, offset)
-  const target = isInsert ? offset + length : offset
-  truncateInode(kernel, inode, target + tail.length)
-  try {
-    writeInode(kernel, inode, target, tail)
-  } catch (error) {
-    if (error instanceof OutOfFrames) return -ENOSPC
-    throw error
-  }
+  if (!shiftPages(kernel, inode, offset, length, isInsert)) return -ENOSPC
   unmapFileRange(kernel, inode, offset, Infinity)
   return 0
 }

@@ -1,6 +1,6 @@
 /** Extended attributes (xattr(7)): kept in memory with the inode, on file systems that hold files. */
 import {
-  E2BIG, EBADF, EEXIST, EINVAL, ENODATA, EOPNOTSUPP, EPERM, ERANGE, EROFS,
+  E2BIG, EBADF, EEXIST, EINVAL, ENODATA, ENOSPC, EOPNOTSUPP, EPERM, ERANGE, EROFS,
 } from '../abi/errno.ts'
 import { CAP_SYS_ADMIN } from '../abi/capabilities.ts'
 import { AT_FDCWD, XATTR_CREATE, XATTR_REPLACE } from '../abi/fcntl.ts'
@@ -14,6 +14,8 @@ import type { Task } from '../task/task.ts'
 import type { Args, SyscallEntry } from './entry.ts'
 
 const NAME_LIMIT = 255, SIZE_LIMIT = 65_536
+/** What all attributes of an inode may take. */
+const ROOM = 2 * SIZE_LIMIT
 
 /** An attribute's name, or −ERANGE. */
 const readName = (kernel: Kernel, task: Task, address: number): string | number => {
@@ -74,6 +76,9 @@ const setAttribute = (find: Finder) => (kernel: Kernel, task: Task, args: Args):
   if (exists && (flags & XATTR_CREATE) !== 0) return -EEXIST
   if (!exists && (flags & XATTR_REPLACE) !== 0) return -ENODATA
   inode.xattrs ??= new Map<string, Uint8Array>()
+  let used = name.length + value.length
+  for (const [other, bytes] of inode.xattrs) if (other !== name) used += other.length + bytes.length
+  if (used > ROOM) return -ENOSPC
   inode.xattrs.set(name, value)
   inode.ctime = now(kernel)
   return 0

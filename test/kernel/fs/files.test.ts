@@ -299,3 +299,41 @@ test('times', (t) => {
   t.is(other.call('utime', '/f', words(1, 2)), 'EPERM')
   t.is(other.call('utime', '/f', 0), 'EACCES')
 })
+
+test('there is an end to inodes, and what is removed makes room', (t) => {
+  const task = makeTestTask({ memoryLimit: 4 << 20 })
+  const wanted = 512
+  let made = 0
+  while (made < 2000 && task.call('mknod', `/f${made}`, 0o100644, 0) === 0) made++
+  t.true(made > wanted - 20 && made <= wanted, String(made))
+  t.is(task.call('mkdir', '/d', 0o755), 'ENOSPC')
+  t.is(task.call('open', '/new', O_CREAT | O_RDWR, 0o644), 'ENOSPC')
+  t.is(task.call('symlink', 'x', '/s'), 'ENOSPC')
+  t.is(task.call('link', '/f0', '/l'), 0, 'a link is no inode')
+  task.do('unlink', '/f0')
+  t.is(task.call('mkdir', '/d', 0o755), 'ENOSPC', 'it still has a name')
+  task.do('unlink', '/l')
+  t.is(task.call('mkdir', '/d', 0o755), 0)
+  t.is(task.call('mkdir', '/e', 0o755), 'ENOSPC')
+  task.do('rmdir', '/d')
+  t.is(task.call('symlink', 'x', '/s'), 0)
+})
+
+test('holes of any size', (t) => {
+  const task = makeTestTask()
+  const fd = task.open('/f', O_CREAT | O_RDWR)
+  const huge = 2 ** 43
+  task.do('ftruncate', fd, huge)
+  task.do('pwrite64', fd, bytes('a'.repeat(5000)), 5000, 2 ** 40 + 100)
+  t.is(task.stat('/f').size, huge)
+  t.is(task.do('lseek', fd, 0, SEEK_DATA), 2 ** 40)
+  t.is(task.call('fallocate', fd, 3, 50, huge - 100), 0)
+  t.is(task.stat('/f').blocks, 0)
+  task.do('pwrite64', fd, bytes('b'), 1, 2 ** 41)
+  t.is(task.call('fallocate', fd, 8, 4096, 4096), 0)
+  t.is(task.stat('/f').size, huge - 4096)
+  t.is(task.do('lseek', fd, 0, SEEK_DATA), 2 ** 41 - 4096)
+  t.is(task.call('fallocate', fd, 32, 0, 8192), 0)
+  t.is(task.do('lseek', fd, 0, SEEK_DATA), 2 ** 41 + 4096)
+  t.is(task.call('fallocate', fd, 0, 0, huge), 'ENOSPC')
+})
