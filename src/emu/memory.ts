@@ -45,8 +45,9 @@ export class PhysicalMemory {
   /** Called with a frame before a write to it drops translations made from it. Set by the processor. */
   onCodeWrite: (frame: number) => void = () => {}
 
-  constructor(limitBytes = MAXIMUM_BYTES - FRAMES) {
-    this.frameLimit = Math.min(limitBytes, MAXIMUM_BYTES - FRAMES) >>> PAGE_SHIFT
+  constructor(limitBytes = MAXIMUM_BYTES) {
+    // Not the last frame: an address behind it would wrap to 0.
+    this.frameLimit = Math.min(limitBytes, MAXIMUM_BYTES - FRAMES - PAGE_SIZE) / PAGE_SIZE >>> 0
     this.memory = new WebAssembly.Memory({ initial: INITIAL_BYTES / WASM_PAGE, maximum: MAXIMUM_BYTES / WASM_PAGE })
     this.#refresh()
   }
