@@ -8,6 +8,10 @@ import type { Engine } from './session.ts'
 export class MeteredInterpreter extends Interpreter {
   totalExecuted = 0
 
+  constructor(memory: PhysicalMemory, engine: Engine) {
+    super(memory, engine.module, engine.manifest, undefined, engine.tier)
+  }
+
   override run(budget: number, cycle: number): ExitReason {
     const reason = super.run(budget, cycle)
     this.totalExecuted += this.executed
@@ -22,5 +26,5 @@ export interface Machine {
 
 export const makeMachine = (engine: Engine, memoryLimit: number): Machine => {
   const memory = new PhysicalMemory(memoryLimit)
-  return { memory, processor: new MeteredInterpreter(memory, engine.module, engine.manifest) }
+  return { memory, processor: new MeteredInterpreter(memory, engine) }
 }

@@ -6,6 +6,7 @@
  * progress, or `interrupt`. `runToEnd` is the loop for those who have nothing else to do.
  */
 import type { Tier0Manifest } from '../emu/interp/generate.ts'
+import type { TierOptions } from '../emu/jit/jit.ts'
 import type { WorldConfig } from '../kernel/config.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import type { HostFiles } from '../kernel/outside.ts'
@@ -18,6 +19,8 @@ import type { TraceReader } from '../trace/reader.ts'
 export interface Engine {
   readonly module: WebAssembly.Module
   readonly manifest: Tier0Manifest
+  /** How hot code is compiled; tier 0 alone if left out. Worlds are the same to the bit either way. */
+  readonly tier?: TierOptions
 }
 
 /** The three standard descriptors of the host. */

@@ -77,8 +77,8 @@ export class MemoryConsole {
 
 export interface Recorded { readonly result: RecordResult, readonly trace: Uint8Array, readonly output: string }
 
-export const hostOf = (tree: Tree, console: SessionHost['console']): SessionHost =>
-  ({ engine: loadEngine(), files: memoryFiles(tree), console, wallTimeMs: () => performance.now() })
+export const hostOf = (tree: Tree, console: SessionHost['console'], engine = loadEngine()): SessionHost =>
+  ({ engine, files: memoryFiles(tree), console, wallTimeMs: () => performance.now() })
 
 export const record = (world: WorldConfig, tree: Tree, input: readonly string[] = [], more: Partial<RecordOptions> = {}): Recorded => {
   const console = new MemoryConsole(input)
