@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Tier0Manifest } from '../emu/interp/generate.ts'
+import { tierOptions } from '../emu/jit/jit.ts'
 import { ERRNO, type ErrnoName } from '../kernel/abi/errno.ts'
 import type { HostFiles } from '../kernel/outside.ts'
 import { NodePlatform } from '../platform/node.ts'
@@ -44,7 +45,7 @@ export const loadEngine = (): Engine => {
   try {
     const bytes = readFileSync(join(root, 'dist/tier0.wasm'))
     const manifest = JSON.parse(readFileSync(join(root, 'dist/tier0.json'), 'utf8')) as Tier0Manifest
-    return { module: new WebAssembly.Module(bytes), manifest }
+    return { module: new WebAssembly.Module(bytes), manifest, tier: tierOptions(process.env.RETROGRADE_TIER ?? '0') }
   } catch (error) {
     throw new UsageError(`the processor could not be loaded: ${(error as Error).message}. Run 'npm run build' in ${root}`)
   }

@@ -22,18 +22,21 @@ export interface TierOptions {
 }
 
 export const DEFAULT_TIER: TierOptions = { chunk: 30_000, samples: 3, batch: 8, patience: 6, isEager: false }
-/** By what users and tests call them: tier 0 alone, tier 1 wherever it can, tier 1 for what is hot. */
-export const tierOptions = (name: string | undefined): TierOptions | undefined => {
-  switch (name) {
-    case '0': return undefined
-    case '1': return EAGER_TIER
-    case undefined: case 'mixed': return DEFAULT_TIER
-    default: throw new RangeError(`no tier is called '${name}': 0, 1 or mixed`)
-  }
-}
 /** Everything is compiled as soon as it is entered, as far as can be. */
 export const EAGER_TIER: TierOptions = { ...DEFAULT_TIER, isEager: true }
 
+/**
+ * By name: '0' tier 0 alone, '1' tier 1 wherever it can be, 'mixed' tier 1 for what is hot; or the thresholds for that,
+ * as 'chunk,samples,batch,patience'.
+ */
+export const tierOptions = (name = 'mixed'): TierOptions | undefined => {
+  if (name === '0') return undefined
+  if (name === '1') return EAGER_TIER
+  if (name === 'mixed') return DEFAULT_TIER
+  const [chunk, samples, batch, patience] = name.split(',').map(Number)
+  if (![chunk, samples, batch, patience].every((number) => number > 0)) throw new RangeError(`no tier is called '${name}': 0, 1, mixed or four thresholds`)
+  return { chunk, samples, batch, patience, isEager: false }
+}
 const LIMITS: Limits = { instructions: 400, callDepth: 3, executedOnly: true }
 /** Blocks with samples that are remembered. */
 const MAX_SAMPLED = 20_000
