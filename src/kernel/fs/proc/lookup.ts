@@ -12,10 +12,19 @@ import { dynamicRow, type ProcFolder, type ProcRow, rowOf } from './tree.ts'
 
 const TYPES = { file: S_IFREG, link: S_IFLNK, folder: S_IFDIR } as const
 
+/** A process may always look at its own descriptors (proc_fd_permission): they are shown to it as its own. */
+const isOwnDescriptors = (node: ProcNode, subject: Task, reader: Task | undefined): boolean =>
+  reader?.group === subject.group && /\/fd(info)?$/.test(node.entry)
+
 /** Owner of a process's nodes: its effective ids, or root for one that can't be dumped. */
-const setOwner = (kernel: Kernel, inode: Inode, node: ProcNode): void => {
+const setOwner = (kernel: Kernel, inode: Inode, node: ProcNode, reader: Task | undefined): void => {
   const subject = node.tgid === 0 ? undefined : subjectOf(kernel, node)
   if (subject === undefined) return
+  if (reader !== undefined && isOwnDescriptors(node, subject, reader)) {
+    inode.uid = reader.credentials.fsuid
+    inode.gid = reader.credentials.fsgid
+    return
+  }
   const isOwn = subject.group.dumpable === 1
   inode.uid = isOwn ? subject.credentials.euid : 0
   inode.gid = isOwn ? subject.credentials.egid : 0
@@ -64,7 +73,7 @@ const hasDynamic = (kernel: Kernel, node: ProcNode, row: ProcFolder, number: num
 
 const LINK_READ = 0o500, LINK_WRITE = 0o300, LINK_BOTH = 0o700
 
-const refreshNumber = (kernel: Kernel, directory: DirectoryInode, parent: ProcNode, row: ProcFolder, number: number): void => {
+const refreshNumber = (kernel: Kernel, task: Task | undefined, directory: DirectoryInode, parent: ProcNode, row: ProcFolder, number: number): void => {
   const { dynamic } = row
   if (dynamic === undefined) return
   const name = String(number)
@@ -86,10 +95,10 @@ const refreshNumber = (kernel: Kernel, directory: DirectoryInode, parent: ProcNo
     const access = (subjectOf(kernel, parent)?.files.slots[number]?.file.flags ?? 0) & O_ACCMODE
     inode.mode = access === O_RDONLY ? LINK_READ : access === O_WRONLY ? LINK_WRITE : LINK_BOTH
   }
-  setOwner(kernel, inode, inode.kind === 'directory' || inode.kind === 'proc' ? inode.node ?? parent : parent)
+  setOwner(kernel, inode, inode.kind === 'directory' || inode.kind === 'proc' ? inode.node ?? parent : parent, task)
 }
 
-const refreshStatic = (kernel: Kernel, directory: DirectoryInode, parent: ProcNode, row: ProcFolder, name: string): void => {
+const refreshStatic = (kernel: Kernel, task: Task | undefined, directory: DirectoryInode, parent: ProcNode, row: ProcFolder, name: string): void => {
   const child = row.children.get(name)
   if (child === undefined) return
   let inode = directory.entries.get(name)
@@ -97,7 +106,7 @@ const refreshStatic = (kernel: Kernel, directory: DirectoryInode, parent: ProcNo
     inode = make(kernel, directory, name, child, nodeFor(parent, name, child))
     directory.entries.set(name, inode)
   }
-  setOwner(kernel, inode, parent)
+  setOwner(kernel, inode, inode.kind === 'directory' ? inode.node ?? parent : parent, task)
 }
 
 /** Brings one name, or all (`name` undefined), of a directory up to date. */
@@ -113,18 +122,18 @@ export const refreshProc = (kernel: Kernel, task: Task | undefined, directory: D
     return
   }
   if (name !== undefined) {
-    if (isNumber(name)) refreshNumber(kernel, directory, node, row, Number(name))
-    else refreshStatic(kernel, directory, node, row, name)
+    if (isNumber(name)) refreshNumber(kernel, task, directory, node, row, Number(name))
+    else refreshStatic(kernel, task, directory, node, row, name)
     return
   }
   // In the order in which Linux lists them: processes behind the rest in /proc, descriptors alone.
   const numbers = dynamicNames(kernel, node, row)
-  for (const child of row.children.keys()) refreshStatic(kernel, directory, node, row, child)
+  for (const child of row.children.keys()) refreshStatic(kernel, task, directory, node, row, child)
   const wanted = new Set(numbers.map(String))
   const numbered = [...directory.entries].filter(([entry]) => isNumber(entry))
   for (const [entry] of numbered) directory.entries.delete(entry)
   for (const [entry, inode] of numbered) if (wanted.has(entry)) directory.entries.set(entry, inode)
-  for (const number of numbers) refreshNumber(kernel, directory, node, row, number)
+  for (const number of numbers) refreshNumber(kernel, task, directory, node, row, number)
   sortEntries(directory)
 }
 
