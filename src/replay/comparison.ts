@@ -2,6 +2,7 @@
 import type { DecisionKind } from '../kernel/outside.ts'
 import type { EventName, EventOf, TraceEvent } from '../trace/events.ts'
 import type { TraceCursor } from '../trace/reader.ts'
+import type { NumberedEvent } from './session.ts'
 import type { EventSink } from './tap.ts'
 
 /** Thrown through the kernel: the replay is not what was recorded. */
@@ -41,6 +42,9 @@ const same = (a: unknown, b: unknown): boolean => {
 
 export const sameEvent = (a: TraceEvent, b: TraceEvent): boolean => same(a, b)
 
+/** How many events before a difference are kept. */
+const CONTEXT = 8
+
 /** What differs, in a few words. */
 export const difference = (expected: TraceEvent, actual: TraceEvent): string => {
   if (expected.type !== actual.type) return `'${actual.type}' instead of '${expected.type}'`
@@ -59,6 +63,7 @@ export class Comparison implements EventSink {
   readonly #onEvent: ((event: TraceEvent, number: number) => void) | undefined
   readonly #until: number
   readonly #compareHashes: boolean
+  readonly #last: NumberedEvent[] = []
   #draw = 0
   #ended = false
 
@@ -71,6 +76,8 @@ export class Comparison implements EventSink {
 
   /** Events that were as recorded. */
   get events(): number { return this.#cursor.number }
+  /** The last of them. */
+  get before(): readonly NumberedEvent[] { return this.#last }
   /** The recording's end was reached. */
   get ended(): boolean { return this.#ended }
   /** What must come next; undefined at the end of the trace. */
@@ -111,6 +118,8 @@ export class Comparison implements EventSink {
   #advance(event: TraceEvent): void {
     const { number } = this.#cursor
     this.#draw = 0
+    this.#last.push({ number, event })
+    if (this.#last.length > CONTEXT) this.#last.shift()
     if (event.type === 'checkpoint') {
       this.lastCheckpoint = number
       this.checkpoints++

@@ -115,6 +115,9 @@ export const eventTextInWorld = (event: TraceEvent, kernel: Kernel): string => {
   return `${eventText(event)} [${args.join(', ')}]`
 }
 
+/** A message may come from anywhere: nothing that a terminal acts upon. */
+const printable = (text: string): string => text.replace(/[^\x20-\x7e\u00a0-\uffff]/g, ' ')
+
 /** What happened, without when and to whom. */
 export const eventText = (event: TraceEvent): string => {
   switch (event.type) {
@@ -134,7 +137,7 @@ export const eventText = (event: TraceEvent): string => {
     case 'exec': return `runs ${quote(event.path)}`
     case 'unknownSyscall': return `unknown system call ${event.number}`
     case 'checkpoint': return `state hash ${hexOf(event.hash)}`
-    case 'end': return `end: ${event.outcome}${event.status >= 0 ? `, ${statusText(event.status)}` : ''}${event.message === '' ? '' : `: ${event.message}`}`
+    case 'end': return `end: ${event.outcome}${event.status >= 0 ? `, ${statusText(event.status)}` : ''}${event.message === '' ? '' : `: ${printable(event.message)}`}`
   }
 }
 
@@ -151,19 +154,23 @@ export const eventJson = (event: TraceEvent, number: number): { readonly [key: s
   for (const [key, value] of Object.entries(event)) {
     json[key] = value instanceof Uint8Array ? hexOf(value) : ArrayBuffer.isView(value) ? Array.from(value as unknown as ArrayLike<number>) : value ?? null
   }
+  // A checkpoint has its own number, too.
+  json.event = number
   if (event.type === 'syscall') json.text = syscallText(event)
   return json
 }
 
 /** What differs, and where, in lines. */
 export const describeDivergence = (divergence: Divergence): string[] => {
-  const { event, cycle, task, rip, expected, actual, lastCheckpoint, recordedBy } = divergence
+  const { event, cycle, task, rip, expected, actual, lastCheckpoint, before, recordedBy } = divergence
   return [
     `event ${event}: ${divergence.what}`,
     `  at cycle ${cycle}${task === 0 ? '' : `, task ${task}`}${rip === undefined ? '' : `, rip 0x${rip.toString(16)}`}`,
     `  in the trace: ${expected === undefined ? 'nothing more' : eventText(expected)}`,
     `  in the replay: ${actual === undefined ? 'a question that the trace does not answer' : eventText(actual)}`,
     lastCheckpoint < 0 ? '  no checkpoint was reached before' : `  the states were equal at event ${lastCheckpoint}`,
+    ...(before.length === 0 ? [] : ['  before:']),
+    ...before.map(({ number, event: earlier }) => `  ${number}  ${'tid' in earlier ? `${earlier.tid}  ` : ''}${eventText(earlier)}`),
     ...(recordedBy === undefined ? [] : [`  the trace was recorded by another Retrograde, ${recordedBy}: that may be why`]),
   ]
 }

@@ -2,8 +2,9 @@
 import type { TraceEvent } from '../trace/events.ts'
 import { TraceCursor, type TraceReader } from '../trace/reader.ts'
 import { difference, sameEvent } from './comparison.ts'
+import type { NumberedEvent } from './session.ts'
 
-export interface NumberedEvent { readonly number: number, readonly event: TraceEvent }
+export type { NumberedEvent } from './session.ts'
 
 export interface TraceDifference {
   /** Number of the first event that differs. */

@@ -158,7 +158,7 @@ class ReplaySession extends WorldLoop<ReplayResult> {
     const divergence: Divergence = {
       event: this.events, cycle: kernel?.state.cycle ?? 0, task: task?.tid ?? 0,
       rip: kernel?.loadedTask === undefined ? undefined : kernel.processor.cpu.rip,
-      what, expected, actual, lastCheckpoint: this.#comparison.lastCheckpoint,
+      what, expected, actual, lastCheckpoint: this.#comparison.lastCheckpoint, before: [...this.#comparison.before],
       recordedBy: this.#version === undefined || this.#version === this.#trace.head.retrograde ? undefined : this.#trace.head.retrograde,
     }
     return {

@@ -105,6 +105,8 @@ export interface RecordResult extends SessionResult {
   readonly checkpoints: number
 }
 
+export interface NumberedEvent { readonly number: number, readonly event: TraceEvent }
+
 export interface Divergence {
   /** Number of the first event that is not as recorded. */
   readonly event: number
@@ -121,6 +123,8 @@ export interface Divergence {
   readonly actual: TraceEvent | undefined
   /** The last event at which both were known to have the same state: the checkpoint before. */
   readonly lastCheckpoint: number
+  /** The last events before, as they were recorded and happened. */
+  readonly before: readonly NumberedEvent[]
   /** The version that recorded, if it is not the one that replays: that may be all that is wrong. */
   readonly recordedBy: string | undefined
 }

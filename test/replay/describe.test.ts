@@ -1,8 +1,10 @@
 import test from 'ava'
+import fc from 'fast-check'
 import { SYSCALLS } from '../../src/kernel/syscalls/table.ts'
-import { type Call, callText, errnoText, eventText, statusText } from '../../src/replay/describe.ts'
+import { type Call, callText, errnoText, eventJson, eventLine, eventText, statusText } from '../../src/replay/describe.ts'
 import { quote } from '../../src/replay/quote.ts'
 import { namesOf } from '../../src/replay/names.ts'
+import { anyEvent } from '../trace/support.ts'
 
 const call = (name: string, args: readonly number[], ...strings: (string | undefined)[]): string => {
   const number = SYSCALLS.findIndex((entry) => entry?.name === name)
@@ -30,6 +32,14 @@ test('results, statuses, strings', (t) => {
   t.is(statusText(0x8b), 'killed by SIGSEGV (core)')
   t.is(quote('\xff\0'), '"\\xff\\x00"')
   t.is(eventText({ type: 'syscall', cycle: 10, tid: 1, started: 4, number: 9999, args: [1, -1], strings: [], result: -38 }), 'syscall_9999(0x1, 0xffffffffffffffff) = -1 ENOSYS <6 cycles>')
+})
+
+test('any event is one line, whatever it holds', (t) => {
+  fc.assert(fc.property(anyEvent, fc.nat(), (event, number) => {
+    // eslint-disable-next-line no-control-regex -- what a terminal would act upon must not get through
+    t.notRegex(eventLine(event, number, 1e9), /[\x00-\x1f\x7f-\x9f]/)
+    t.is((JSON.parse(JSON.stringify(eventJson(event, number))) as { event: number }).event, number)
+  }), { numRuns: 500 })
 })
 
 test('all flags and numbers that the table of system calls names have names', (t) => {
