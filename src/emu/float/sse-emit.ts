@@ -35,13 +35,17 @@ const exactly = (e: Emitter, mxcsr: Expr, call: Expr): Expr => {
   return result
 }
 
-/** `quick` where `condition` holds, else the exact call. */
-const fastOrExact = (e: Emitter, mxcsr: Expr, quick: Expr, condition: (quick: Expr) => Expr, exact: Expr): Expr => {
+/** `quick` where `condition` holds, else the exact call. `usual` is cheaper to find out, and never holds where `condition` does not. */
+const fastOrExact = (e: Emitter, mxcsr: Expr, quick: Expr, condition: (quick: Expr) => Expr, exact: Expr, usual?: (quick: Expr) => Expr): Expr => {
   const { f } = e
   const result = f.local(quick.type)
   f.set(result, quick)
-  if (e.otherwisePlain(condition(result))) return result
-  f.if(i32.eqz(condition(result)), () => { f.set(result, exactly(e, mxcsr, exact)) })
+  const check = (): void => {
+    if (e.otherwisePlain(condition(result))) return
+    f.if(i32.eqz(condition(result)), () => { f.set(result, exactly(e, mxcsr, exact)) })
+  }
+  if (usual === undefined) check()
+  else f.if(i32.eqz(usual(result)), check)
   return result
 }
 
@@ -56,6 +60,8 @@ interface ScalarOps {
   bits(value: Expr): Expr
   /** Bits as an integer of the format's width, shifted left by one: the sign is gone. */
   doubled(bits: Expr): Expr
+  /** Neither zero nor denormal. */
+  hasExponent(bits: Expr): Expr
   /** a − b ≤ c (or < with `strict`), unsigned, in that width. */
   within(doubled: Expr, lowest: bigint, length: bigint): Expr
   isZero(doubled: Expr): Expr
@@ -65,6 +71,7 @@ const SCALAR: Readonly<Record<FloatName, ScalarOps>> = {
   f32: {
     value: (bits) => f32.reinterpretI32(i32.wrap(bits)),
     bits: (value) => i64.extendI32U(i32.reinterpretF32(value)),
+    hasExponent: (bits) => i32.ne(i32.and(i32.wrap(bits), i32.const(0x7f800000)), i32.const(0)),
     doubled: (bits) => i32.shl(i32.wrap(bits), i32.const(1)),
     within: (doubled, lowest, length) => i32.ltU(i32.sub(doubled, i32.const(Number(lowest))), i32.const(Number(length))),
     isZero: (doubled) => i32.eqz(doubled),
@@ -72,6 +79,7 @@ const SCALAR: Readonly<Record<FloatName, ScalarOps>> = {
   f64: {
     value: (bits) => f64.reinterpretI64(bits),
     bits: (value) => i64.reinterpretF64(value),
+    hasExponent: (bits) => i64.ne(i64.and(bits, i64.const(F64.infinity)), i64.const(0)),
     doubled: (bits) => i64.shl(bits, i64.const(1)),
     within: (doubled, lowest, length) => i64.ltU(i64.sub(doubled, i64.const(lowest)), i64.const(length)),
     isZero: (doubled) => i64.eqz(doubled),
@@ -101,7 +109,9 @@ export const arithmetic = (e: Emitter, operation: ArithmeticName, name: FloatNam
     // A sum is zero only if it is exact; its sign is that of rounding to nearest in both.
     const good = operation === 'add' || operation === 'sub' ? i32.or(isOrdinary(name, result), isZero(doubled(result))) : isOrdinary(name, result)
     return i32.and(i32.and(isFast(mxcsr), good), i32.and(isPlain(name, x), isPlain(name, y)))
-  }, e.f.call(`sse_${operation}_${name}`, x, y, mxcsr))
+  }, e.f.call(`sse_${operation}_${name}`, x, y, mxcsr),
+  // Infinite and NaN operands don't give an ordinary result.
+  (result) => i32.and(i32.and(isFast(mxcsr), isOrdinary(name, result)), i32.and(SCALAR[name].hasExponent(x), SCALAR[name].hasExponent(y))))
 }
 
 export const squareRoot = (e: Emitter, name: FloatName, a: Expr): Expr => {
