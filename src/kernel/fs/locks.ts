@@ -6,7 +6,7 @@
  */
 import { EAGAIN, EBADF, EDEADLOCK, EINVAL, EOVERFLOW, ERESTARTSYS } from '../abi/errno.ts'
 import {
-  F_OFD_SETLK, F_OFD_SETLKW, F_RDLCK, F_SETLKW, F_UNLCK, F_WRLCK, LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, O_ACCMODE, O_RDONLY,
+  F_OFD_SETLK, F_OFD_SETLKW, F_RDLCK, F_SETLKW, F_UNLCK, F_WRLCK, LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, O_ACCMODE, O_RDONLY, O_RDWR,
   O_WRONLY, SEEK_CUR, SEEK_END, SEEK_SET,
 } from '../abi/fcntl.ts'
 import type { Kernel } from '../kernel.ts'
@@ -188,7 +188,8 @@ export const setRecordLock = (kernel: Kernel, task: Task, file: OpenFile, comman
   const wanted = toLock(kernel, file, request, isOfd ? file : task.files, isOfd ? -1 : task.group.tgid)
   if (typeof wanted === 'number') return wanted
   const access = file.flags & O_ACCMODE
-  if ((request.type === F_RDLCK && access === O_WRONLY) || (request.type === F_WRLCK && access === O_RDONLY)) return -EBADF
+  if (request.type === F_RDLCK && access !== O_RDONLY && access !== O_RDWR) return -EBADF
+  if (request.type === F_WRLCK && access !== O_WRONLY && access !== O_RDWR) return -EBADF
   if (isOfd && request.pid !== 0) return -EINVAL
   const { syscall } = task
   if (request.type === F_UNLCK) {

@@ -13,7 +13,7 @@ import {
   S_ISUID, touchModified,
 } from './inode.ts'
 import { notifyInode, notifyName, renameCookie } from './inotify.ts'
-import { pathGone, pathMoved } from './open-paths.ts'
+import { pathGone, pathMoved, pathsExchanged } from './open-paths.ts'
 import { LOOKUP_PARENT, type Place, resolve } from './path.ts'
 import { capable, checkAccess, checkSticky, isInGroup, MAY_EXEC, MAY_READ, MAY_WRITE, ownsInode } from './permissions.ts'
 
@@ -248,6 +248,7 @@ export const rename = (
   if (!isExchange && target?.kind === 'directory' && !isEmptyDirectory(kernel, task, target)) return -ENOTEMPTY
 
   if (isExchange && target !== undefined) {
+    pathsExchanged(kernel, from, to)
     exchange(kernel, from, source, to, target)
     notifyMove(kernel, from, to, source, undefined)
     notifyMove(kernel, to, from, target, undefined)
@@ -263,7 +264,7 @@ export const rename = (
   }
   putRenamed(kernel, to.parent, to.name, source)
   if (isDirectory) to.parent.nlink++
-  pathMoved(kernel, from.parent, from.name, to.parent, to.name, source)
+  pathMoved(kernel, from, to)
   notifyMove(kernel, from, to, source, target)
   if (target !== undefined) disposeIfUnused(kernel, target)
   if ((flags & RENAME_WHITEOUT) !== 0) {

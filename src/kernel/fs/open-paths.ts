@@ -46,15 +46,28 @@ export const pathGone = (kernel: Kernel, parent: DirectoryInode, name: string, i
   changePaths(kernel, (held, path) => held === inode && path === old ? old + DELETED : undefined)
 }
 
-/** To be called after the inode was moved; for a directory, all below it moves along. */
-export const pathMoved = (kernel: Kernel, from: DirectoryInode, oldName: string, to: DirectoryInode, newName: string, inode: Inode): void => {
-  const isDirectory = inode.kind === 'directory'
-  if (inode.users === 0 && !isDirectory) return
-  const old = childPath(kernel, from, oldName)
-  const now = childPath(kernel, to, newName)
-  const prefix = `${old}/`
-  changePaths(kernel, (held, path) => {
-    if (held === inode && path === old) return now
-    return isDirectory && path.startsWith(prefix) ? `${now}/${path.slice(prefix.length)}` : undefined
-  })
+interface Name { readonly parent: DirectoryInode, readonly name: string, readonly inode: Inode | undefined }
+
+/** What the path becomes when `from` becomes `to`; for a directory, all below it moves along. */
+const moved = (held: Inode | undefined, path: string, inode: Inode | undefined, from: string, to: string): string | undefined => {
+  if (held === inode && path === from) return to
+  return inode?.kind === 'directory' && path.startsWith(`${from}/`) ? to + path.slice(from.length) : undefined
+}
+
+const isHeld = (inode: Inode | undefined): boolean => inode !== undefined && (inode.users > 0 || inode.kind === 'directory')
+
+/** To be called after the inode of `from` got the name `to`. */
+export const pathMoved = (kernel: Kernel, from: Name, to: Name): void => {
+  if (!isHeld(from.inode)) return
+  const old = childPath(kernel, from.parent, from.name)
+  const now = childPath(kernel, to.parent, to.name)
+  changePaths(kernel, (held, path) => moved(held, path, from.inode, old, now))
+}
+
+/** To be called before two names are exchanged. */
+export const pathsExchanged = (kernel: Kernel, from: Name, to: Name): void => {
+  if (!isHeld(from.inode) && !isHeld(to.inode)) return
+  const one = childPath(kernel, from.parent, from.name)
+  const other = childPath(kernel, to.parent, to.name)
+  changePaths(kernel, (held, path) => moved(held, path, from.inode, one, other) ?? moved(held, path, to.inode, other, one))
 }

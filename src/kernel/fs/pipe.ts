@@ -222,6 +222,8 @@ export const openFifo = (kernel: Kernel, task: Task, inode: FifoInode, path: str
   if (stream !== undefined) return stream
   const pipe = inode.pipe ??= makePipe()
   const access = flags & O_ACCMODE
+  // Neither reading nor writing: mode 3 is for ioctl, of which a FIFO has none.
+  if (access === O_ACCMODE) return -EINVAL
   const { syscall } = task
   const waiting = (syscall?.memory as Opening | undefined)?.fifo
   const reads = access !== O_WRONLY
