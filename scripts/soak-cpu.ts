@@ -1,8 +1,9 @@
 /**
  * npm run soak:cpu: a long campaign of the differential test of the processor against the host's.
  *
- *   npm run soak:cpu -- [--cases N] [--seed N] [--row text] [--per-row N] [--stop]
+ *   npm run soak:cpu -- [--cases N] [--seed N] [--row text] [--per-row N] [--tier1-every N] [--quiet]
  *
+ * Every 5th case (--tier1-every) is for tier 1, the rest for tier 0 with budgets of all sizes.
  * Goes round the rows of the decoder's tables until N cases (default 1,000,000) were compared. Mismatches are shrunk, and
  * the first of each row printed; at the end comes the coverage by row. Exit status 1 if anything differed.
  */
@@ -15,7 +16,7 @@ import { whyNoOracle } from '../test/support/oracle/native.ts'
 const { values } = parseArgs({
   options: {
     cases: { type: 'string', default: '1000000' }, seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
-    row: { type: 'string' }, 'per-row': { type: 'string', default: '50' }, quiet: { type: 'boolean', default: false },
+    row: { type: 'string' }, 'tier1-every': { type: 'string', default: '5' }, 'per-row': { type: 'string', default: '50' }, quiet: { type: 'boolean', default: false },
   },
 })
 
@@ -28,7 +29,7 @@ if (missing !== undefined) {
 const wanted = Number(values.cases)
 const perRow = Number(values['per-row'])
 const rows = ROWS.map((_, i) => i).filter((i) => values.row === undefined || `${ROWS[i].text} ${ROWS[i].name}`.includes(values.row))
-const campaign = await Campaign.start()
+const campaign = await Campaign.start(Number(values['tier1-every']))
 const started = performance.now()
 let seed = Number(values.seed)
 let compared = 0

@@ -8,6 +8,7 @@ import fc from 'fast-check'
 import { TableMmu, makeProcessor } from '../support/oracle/emulator.ts'
 import { PAGE, layout } from '../support/processor.ts'
 import type { Interpreter } from '../../src/emu/interp/interpreter.ts'
+import { EAGER_TIER, type TierOptions } from '../../src/emu/jit/jit.ts'
 import { PhysicalMemory } from '../../src/emu/memory.ts'
 
 const seed = Number(process.env.RETROGRADE_SEED ?? Date.now() % 2 ** 31)
@@ -40,9 +41,9 @@ class World {
   readonly #forgets: boolean
   #space = 0
 
-  constructor(forgets: boolean) {
+  constructor(forgets: boolean, tier?: TierOptions) {
     this.#forgets = forgets
-    this.processor = makeProcessor(this.memory, forgets ? undefined : ARENA_END)
+    this.processor = makeProcessor(this.memory, forgets ? undefined : ARENA_END, tier)
     this.frames = Array.from({ length: FRAMES }, () => this.memory.allocate())
     this.frames.forEach((_, i) => { this.fill(i, i) })
     this.spaces = Array.from({ length: SPACES }, (_, s) => {
@@ -134,13 +135,13 @@ const operation: fc.Arbitrary<Operation> = fc.tuple(
   fc.oneof({ weight: 12, arbitrary: fc.constant(5) }, { weight: 4, arbitrary: fc.constant(4) }, { weight: 3, arbitrary: fc.integer({ min: 0, max: 3 }) }),
   fc.noBias(fc.nat()), fc.noBias(fc.nat()), fc.noBias(fc.nat(255)))
 
-test('a processor that keeps translations does what one that forgets them does', (t) => {
-  const keeps = new World(false)
+for (const [name, tier] of [['tier 0', undefined], ['tier 1', EAGER_TIER]] as const) test(`a processor that keeps translations does what one that forgets them does: ${name}`, (t) => {
+  const keeps = new World(false, tier)
   const forgets = new World(true)
   let runs = 0
   const started = performance.now()
   fc.assert(fc.property(fc.array(operation, { minLength: 1, maxLength: 60, size: 'max' }), (operations) => {
-    if (performance.now() - started > 15_000) return
+    if (performance.now() - started > 10_000) return
     // Back to the start, by the same means in both.
     for (const world of [keeps, forgets]) {
       for (let i = 0; i < FRAMES; i++) world.do([2, i, i, 0])

@@ -4,14 +4,15 @@ import test from 'ava'
 import { differences } from '../support/oracle/compare.ts'
 import { Emulator } from '../support/oracle/emulator.ts'
 import { unpackFixtures } from '../support/oracle/fixtures.ts'
+import { EAGER_TIER } from '../../src/emu/jit/jit.ts'
 import { ROWS } from '../support/oracle/generate.ts'
 import { INEXACT_ROWS } from '../support/oracle/exclusions.ts'
 
 const file = new URL('fixtures/cases.msgpack.gz', import.meta.url)
 
-for (const chunk of [1_000_000, 1]) {
-  test(`kept answers of a processor agree, ${chunk === 1 ? 'one cycle a run' : 'in one run'}`, (t) => {
-    const emulator = new Emulator()
+for (const [how, chunk, tier] of [['in one run', 1_000_000, undefined], ['one cycle a run', 1, undefined], ['by tier 1', 1_000_000, EAGER_TIER]] as const) {
+  test(`kept answers of a processor agree, ${how}`, (t) => {
+    const emulator = new Emulator(undefined, tier)
     const { cases } = unpackFixtures(readFileSync(file))
     const failed = cases.flatMap(({ title, state, patches, result }) => {
       const found = differences({ start: 0, code: new Uint8Array(0), addresses: [], rows: [] }, result, emulator.run({ state, patches }, chunk))

@@ -12,6 +12,7 @@ import { DECODE_OK, Decoder } from '../../../src/emu/decode/decoder.ts'
 import { formName } from '../../../src/emu/interp/forms.ts'
 import { type Case, type Result, STATE_FX, STATE_RFLAGS, FX_MXCSR } from './machine.ts'
 import { NativeOracle } from './native.ts'
+import { EAGER_TIER } from '../../../src/emu/jit/jit.ts'
 
 /** Budgets of `run` that cases take turns with: how the work is cut up must not show. */
 const CHUNKS = [300_000, 1, 3, 300_000, 2, 7]
@@ -39,17 +40,27 @@ export interface Coverage {
 
 export class Campaign {
   readonly oracle: NativeOracle
-  readonly emulator = new Emulator()
+  /** Every so many cases is executed by tier 1, as far as that can be, instead of tier 0: compiling takes its time. */
+  readonly #tier1Every: number
+  readonly #tier0 = new Emulator()
+  readonly #tier1 = new Emulator(undefined, EAGER_TIER)
   readonly coverage: Coverage = { compared: ROWS.map(() => 0), completed: ROWS.map(() => 0), forms: new Set(), skipped: new Map() }
   readonly #decoder = new Decoder()
   #turn = 0
 
-  private constructor(oracle: NativeOracle) { this.oracle = oracle }
+  private constructor(oracle: NativeOracle, tier1Every: number) {
+    this.oracle = oracle
+    this.#tier1Every = tier1Every
+  }
 
-  static async start(): Promise<Campaign> { return new Campaign(await NativeOracle.start()) }
+  static async start(tier1Every = 5): Promise<Campaign> { return new Campaign(await NativeOracle.start(), tier1Every) }
   async stop(): Promise<void> { await this.oracle.stop() }
 
-  #ours(test: Case, turn: number): Result { return this.emulator.run(test, CHUNKS[turn % CHUNKS.length]) }
+  #isTier1(turn: number): boolean { return turn % this.#tier1Every === this.#tier1Every - 1 }
+
+  #ours(test: Case, turn: number): Result {
+    return this.#isTier1(turn) ? this.#tier1.run(test) : this.#tier0.run(test, CHUNKS[turn % CHUNKS.length])
+  }
 
   /** `count` cases that begin with the row; undefined if all agree. */
   async row(row: number, seed: number, count: number, agreed?: (test: Built, result: Result) => void,
@@ -112,7 +123,7 @@ export class Campaign {
     const smallest = (details.counterexample?.[0] ?? fc.sample(recipes(row), { seed, numRuns: path + 1 })[path])
     const test = build(smallest)
     const found = await this.#differ(smallest, turn)
-    return describe(test, found, `row ${row} ('${ROWS[row].text}' ${ROWS[row].name}), seed ${seed}, path ${path}, budget ${CHUNKS[turn % CHUNKS.length]}`)
+    return describe(test, found, `row ${row} ('${ROWS[row].text}' ${ROWS[row].name}), seed ${seed}, path ${path}, ${this.#isTier1(turn) ? 'tier 1' : `tier 0, budget ${CHUNKS[turn % CHUNKS.length]}`}`)
   }
 }
 
