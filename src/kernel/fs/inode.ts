@@ -59,6 +59,8 @@ export interface FileInode extends InodeBase {
   size: number
   /** Frames by page index; pages that are not there are zero, or those of the host's file. */
   readonly pages: Map<number, number>
+  /** Indexes of pages that fallocate set aside: they count in st_blocks, and are holes until they are written. Never in `pages`, too. */
+  reserved: Set<number> | undefined
   /** Index into FsState.hostContents once the host file was read; pages beyond `hostSize` never come from it. */
   hostContent: number
   hostSize: number
@@ -130,7 +132,7 @@ const base = (kernel: Kernel, superblock: Superblock, mode: number, uid: number,
 }
 
 export const makeFile = (kernel: Kernel, superblock: Superblock, mode: number, uid = 0, gid = 0): FileInode =>
-  ({ ...base(kernel, superblock, mode, uid, gid), kind: 'file', size: 0, pages: new Map(), hostContent: -1, hostSize: 0, writers: 0 })
+  ({ ...base(kernel, superblock, mode, uid, gid), kind: 'file', size: 0, pages: new Map(), reserved: undefined, hostContent: -1, hostSize: 0, writers: 0 })
 
 /** Without a parent: a root. */
 export const makeDirectory = (kernel: Kernel, superblock: Superblock, parent: DirectoryInode | undefined, name: string, mode: number, uid = 0, gid = 0): DirectoryInode => {
@@ -243,7 +245,40 @@ export const pageFrame = (kernel: Kernel, inode: FileInode, index: number, creat
   frame = kernel.memory.allocate()
   if (content !== undefined) kernel.memory.u8.set(content.subarray(offset, Math.min(offset + PAGE_SIZE, inode.hostSize)), frame * PAGE_SIZE)
   inode.pages.set(index, frame)
+  if (inode.reserved !== undefined) inode.reserved.delete(index)
   return frame
+}
+
+/** Gives pages [first, last) back; those that the host has would show its bytes again. */
+const dropPages = (kernel: Kernel, inode: FileInode, first: number, last: number): void => {
+  const { pages, reserved } = inode
+  const drop = (index: number, frame: number): void => {
+    kernel.memory.release(frame)
+    pages.delete(index)
+  }
+  if (last - first > pages.size) {
+    for (const [index, frame] of pages) if (index >= first && index < last) drop(index, frame)
+  } else {
+    for (let index = first; index < last; index++) {
+      const frame = pages.get(index)
+      if (frame !== undefined) drop(index, frame)
+    }
+  }
+  if (reserved !== undefined) for (const index of reserved) if (index >= first && index < last) reserved.delete(index)
+}
+
+/** Zeroes bytes of a page, if there is a page. */
+const zeroPart = (kernel: Kernel, inode: FileInode, index: number, start: number, end: number): void => {
+  const frame = inode.pages.get(index)
+  if (frame === undefined || start >= end) return
+  kernel.memory.beforeWrite(frame)
+  kernel.memory.u8.fill(0, frame * PAGE_SIZE + start, frame * PAGE_SIZE + end)
+}
+
+/** Sets pages aside, as fallocate does. */
+export const reservePages = (inode: FileInode, first: number, last: number): void => {
+  inode.reserved ??= new Set()
+  for (let index = Math.max(first, Math.ceil(inode.hostSize / PAGE_SIZE)); index < last; index++) if (!inode.pages.has(index)) inode.reserved.add(index)
 }
 
 export const inodeSize = (kernel: Kernel, inode: Inode): number => {
@@ -305,64 +340,33 @@ export const writeInode = (kernel: Kernel, inode: FileInode, offset: number, byt
 /** Cuts or extends; what is beyond the new end reads as zero if the file grows again. */
 export const truncateInode = (kernel: Kernel, inode: FileInode, size: number): void => {
   ensureAttributes(kernel, inode)
-  if (size < inode.size) {
-    // The host's bytes beyond must not come back.
-    if (size % PAGE_SIZE !== 0 && size < inode.hostSize) pageFrame(kernel, inode, Math.floor(size / PAGE_SIZE), true)
-    inode.hostSize = Math.min(inode.hostSize, size)
-    const last = Math.ceil(size / PAGE_SIZE)
-    for (const [index, frame] of inode.pages) {
-      if (index >= last) {
-        kernel.memory.release(frame)
-        inode.pages.delete(index)
-      }
-    }
+  // What fallocate set aside beyond the end goes, too, if the size stays.
+  if (size <= inode.size) {
     const partial = size % PAGE_SIZE
-    const frame = partial === 0 ? undefined : inode.pages.get(Math.floor(size / PAGE_SIZE))
-    if (frame !== undefined) {
-      kernel.memory.beforeWrite(frame)
-      kernel.memory.u8.fill(0, frame * PAGE_SIZE + partial, (frame + 1) * PAGE_SIZE)
-    }
+    // The host's bytes beyond must not come back.
+    if (partial !== 0 && size < inode.hostSize) pageFrame(kernel, inode, Math.floor(size / PAGE_SIZE), true)
+    inode.hostSize = Math.min(inode.hostSize, size)
+    dropPages(kernel, inode, Math.ceil(size / PAGE_SIZE), Infinity)
+    if (partial !== 0) zeroPart(kernel, inode, Math.floor(size / PAGE_SIZE), partial, PAGE_SIZE)
   }
   inode.size = size
 }
 
 /** Makes a range read as zeros: whole pages are given back, parts are zeroed. The size stays. */
 export const zeroRange = (kernel: Kernel, inode: FileInode, offset: number, length: number): void => {
-  let end = Math.min(offset + length, inode.size)
-  const inMemory = Math.ceil(inode.hostSize / PAGE_SIZE) * PAGE_SIZE
-  if ((end - Math.max(offset, inMemory)) / PAGE_SIZE > inode.pages.size) {
-    // More hole than file: what is there is looked for among the pages, not page by page.
-    const from = Math.ceil(Math.max(offset, inMemory) / PAGE_SIZE)
-    const last = Math.floor(end / PAGE_SIZE)
-    for (const [index, frame] of inode.pages) {
-      if (index < from || index >= last) continue
-      kernel.memory.release(frame)
-      inode.pages.delete(index)
-    }
-    if (last > from) {
-      zeroRange(kernel, inode, last * PAGE_SIZE, end - last * PAGE_SIZE)
-      end = from * PAGE_SIZE
-    }
+  const end = offset + length
+  const first = Math.floor(offset / PAGE_SIZE)
+  const last = Math.floor(end / PAGE_SIZE)
+  // Pages of the host's become zeros of our own.
+  const hostEnd = Math.min(Math.ceil(inode.hostSize / PAGE_SIZE), Math.ceil(end / PAGE_SIZE))
+  for (let index = first; index < hostEnd; index++) {
+    pageFrame(kernel, inode, index, true)
+    zeroPart(kernel, inode, index, Math.max(offset - index * PAGE_SIZE, 0), Math.min(end - index * PAGE_SIZE, PAGE_SIZE))
   }
-  // The host's bytes must not come back: pages that it has are made, then zeroed.
-  for (let at = offset; at < end;) {
-    const within = at % PAGE_SIZE
-    const count = Math.min(end - at, PAGE_SIZE - within)
-    const index = Math.floor(at / PAGE_SIZE)
-    const isWhole = count === PAGE_SIZE || at + count === inode.size && within === 0
-    if (isWhole && index * PAGE_SIZE >= inode.hostSize) {
-      const frame = inode.pages.get(index)
-      if (frame !== undefined) {
-        kernel.memory.release(frame)
-        inode.pages.delete(index)
-      }
-    } else if (inode.pages.has(index) || index * PAGE_SIZE < inode.hostSize) {
-      const frame = pageFrame(kernel, inode, index, true)
-      kernel.memory.beforeWrite(frame)
-      kernel.memory.u8.fill(0, frame * PAGE_SIZE + within, frame * PAGE_SIZE + within + count)
-    }
-    at += count
-  }
+  const from = Math.max(Math.ceil(offset / PAGE_SIZE), hostEnd)
+  if (from < last) dropPages(kernel, inode, from, last)
+  if (first < from && first >= hostEnd) zeroPart(kernel, inode, first, offset - first * PAGE_SIZE, Math.min(end - first * PAGE_SIZE, PAGE_SIZE))
+  if (last >= from && (last > first || from === first)) zeroPart(kernel, inode, last, 0, end - last * PAGE_SIZE)
 }
 
 /** Page-cache frame of a file for a mapping; NO_FRAME beyond the end. The caller retains it to keep it. */
@@ -388,6 +392,7 @@ export const disposeIfUnused = (kernel: Kernel, inode: Inode): void => {
   if (inode.kind !== 'file') return
   for (const frame of inode.pages.values()) kernel.memory.release(frame)
   inode.pages.clear()
+  inode.reserved = undefined
   inode.size = 0
 }
 
@@ -399,8 +404,8 @@ export const inodeBlocks = (inode: Inode): number => {
   const { host } = inode
   if (inode.kind !== 'file') return host === undefined ? 0 : host.blocks
   const hostPages = host === undefined ? 0 : Math.ceil(inode.hostSize / PAGE_SIZE)
-  let pages = 0
-  if (hostPages === 0) pages = inode.pages.size
+  let pages = inode.reserved?.size ?? 0
+  if (hostPages === 0) pages += inode.pages.size
   else for (const index of inode.pages.keys()) if (index >= hostPages) pages++
   if (pages === 0 && host !== undefined && inode.hostSize === host.size) return host.blocks
   return (hostPages + pages) * (PAGE_SIZE / 512)

@@ -158,16 +158,20 @@ const toLock = (kernel: Kernel, file: OpenFile, request: FlockRequest, owner: Lo
   return { style: 'record', inode: file.inode, owner, pid, exclusive: request.type === F_WRLCK, start, end }
 }
 
+/** The owner's own lock in the range. */
+const findOwn = (kernel: Kernel, wanted: FileLock): FileLock | undefined => kernel.state.fs.locks.find((held) =>
+  held.style === 'record' && held.inode === wanted.inode && held.owner === wanted.owner && held.start < wanted.end && wanted.start < held.end)
+
 /** F_GETLK, F_OFD_GETLK: what is in the way of such a lock. */
 export const getRecordLock = (kernel: Kernel, task: Task, file: OpenFile, address: number, isOfd: boolean): number => {
   const request = readFlock(kernel, task, address)
   if (isOfd && request.pid !== 0) return -EINVAL
-  // F_UNLCK asks for any lock of OFD callers since Linux 6.11; of others it is invalid.
+  // Since Linux 6.11 F_UNLCK asks for a lock of the description itself.
   if (request.type !== F_RDLCK && request.type !== F_WRLCK && !(isOfd && request.type === F_UNLCK)) return -EINVAL
   const wanted = toLock(kernel, file, request, isOfd ? file : task.files, task.group.tgid)
   if (typeof wanted === 'number') return wanted
   const user = kernel.user(task)
-  const held = findConflict(kernel, wanted)
+  const held = request.type === F_UNLCK ? findOwn(kernel, wanted) : findConflict(kernel, wanted)
   if (held === undefined) {
     user.setU16(address, F_UNLCK)
     return 0

@@ -14,7 +14,7 @@ import { RLIMIT_FSIZE } from '../abi/resources.ts'
 import { SIGXFSZ } from '../abi/signals.ts'
 import { getFile, installOrRelease } from '../fs/descriptor.ts'
 import type { OpenFile } from '../fs/file.ts'
-import { type FileInode, inodeSize, isNameless, makeFile, pageFrame, touchModified, zeroRange } from '../fs/inode.ts'
+import { type FileInode, inodeSize, isNameless, makeFile, pageFrame, reservePages, touchModified, zeroRange } from '../fs/inode.ts'
 import { checkHow, makeRegularFile, openDescriptor, plainHow } from '../fs/open.ts'
 import { LOOKUP_FOLLOW, readPath, resolveInode } from '../fs/path.ts'
 import { checkAccess, dropSetId, MAY_WRITE } from '../fs/permissions.ts'
@@ -130,24 +130,9 @@ const checkMode = (mode: number): number => {
 const allocatePages = (kernel: Kernel, inode: FileInode, offset: number, length: number): number => {
   const first = Math.floor(offset / PAGE_SIZE)
   const last = Math.ceil((offset + length) / PAGE_SIZE)
-  if (last - first - inode.pages.size > kernel.memory.frameLimit - kernel.memory.framesInUse) return -ENOSPC
-  const made: number[] = []
-  try {
-    for (let index = first; index < last; index++) {
-      if (inode.pages.has(index)) continue
-      pageFrame(kernel, inode, index, true)
-      made.push(index)
-    }
-  } catch (error) {
-    if (!(error instanceof OutOfFrames)) throw error
-    for (const index of made) {
-      const frame = inode.pages.get(index)
-      if (frame === undefined || index * PAGE_SIZE < inode.hostSize) continue
-      kernel.memory.release(frame)
-      inode.pages.delete(index)
-    }
-    return -ENOSPC
-  }
+  const free = kernel.memory.frameLimit - kernel.memory.framesInUse - (inode.reserved?.size ?? 0)
+  if (last - first - inode.pages.size > free) return -ENOSPC
+  reservePages(inode, first, last)
   return 0
 }
 
@@ -171,6 +156,13 @@ const shiftPages = (kernel: Kernel, inode: FileInode, offset: number, length: nu
     else if (index >= from + count) inode.pages.set(index - count, frame)
     else kernel.memory.release(frame)
   }
+  const { reserved } = inode
+  inode.reserved = undefined
+  for (const index of reserved ?? []) {
+    if (index < from) reservePages(inode, index, index + 1)
+    else if (isInsert) reservePages(inode, index + count, index + count + 1)
+    else if (index >= from + count) reservePages(inode, index - count, index - count + 1)
+  }
   inode.size += isInsert ? length : -length
   return true
 }
@@ -185,6 +177,9 @@ const shiftRange = (kernel: Kernel, inode: FileInode, offset: number, length: nu
   unmapFileRange(kernel, inode, offset, Infinity)
   return 0
 }
+
+/** It can make holes and set space aside, and no more (shmem_fallocate). */
+const isTmpfs = (inode: FileInode): boolean => inode.superblock.type === 'tmpfs' || inode.seals !== undefined
 
 const fallocate = (kernel: Kernel, task: Task, args: Args): number => {
   const offset = args[2]
@@ -205,8 +200,8 @@ const fallocate = (kernel: Kernel, task: Task, args: Args): number => {
   const seals = inode.seals ?? 0
   const size = inodeSize(kernel, inode)
   const operation = mode & ~FALLOC_FL_KEEP_SIZE
+  if (operation !== 0 && operation !== FALLOC_FL_PUNCH_HOLE && isTmpfs(inode)) return -EOPNOTSUPP
   if (operation === FALLOC_FL_COLLAPSE_RANGE || operation === FALLOC_FL_INSERT_RANGE) {
-    if (inode.seals !== undefined) return -EOPNOTSUPP
     const error = shiftRange(kernel, inode, offset, length, operation === FALLOC_FL_INSERT_RANGE)
     if (error !== 0) return error
   } else if (operation === FALLOC_FL_PUNCH_HOLE) {
@@ -220,10 +215,7 @@ const fallocate = (kernel: Kernel, task: Task, args: Args): number => {
       if (tooBig !== 0) return tooBig
       if ((seals & F_SEAL_GROW) !== 0) return -EPERM
     }
-    if (operation === FALLOC_FL_ZERO_RANGE) {
-      if (inode.seals !== undefined) return -EOPNOTSUPP
-      zeroRange(kernel, inode, offset, length)
-    }
+    if (operation === FALLOC_FL_ZERO_RANGE) zeroRange(kernel, inode, offset, length)
     const error = allocatePages(kernel, inode, offset, length)
     if (error !== 0) return error
     if (grows) inode.size = end
