@@ -16,6 +16,8 @@ import { EAGER_TIER } from '../../../src/emu/jit/jit.ts'
 
 /** Budgets of `run` that cases take turns with: how the work is cut up must not show. */
 const CHUNKS = [300_000, 1, 3, 300_000, 2, 7]
+/** For tier 1, which does nothing with too few. */
+const TIER1_CHUNKS = [300_000, 64, 300_000, 23]
 
 /** Time for making a mismatch smaller. */
 const SHRINK_MS = 4000
@@ -58,9 +60,11 @@ export class Campaign {
 
   #isTier1(turn: number): boolean { return turn % this.#tier1Every === this.#tier1Every - 1 }
 
-  #ours(test: Case, turn: number): Result {
-    return this.#isTier1(turn) ? this.#tier1.run(test) : this.#tier0.run(test, CHUNKS[turn % CHUNKS.length])
+  #chunk(turn: number): number {
+    return this.#isTier1(turn) ? TIER1_CHUNKS[Math.floor(turn / this.#tier1Every) % TIER1_CHUNKS.length] : CHUNKS[turn % CHUNKS.length]
   }
+
+  #ours(test: Case, turn: number): Result { return (this.#isTier1(turn) ? this.#tier1 : this.#tier0).run(test, this.#chunk(turn)) }
 
   /** `count` cases that begin with the row; undefined if all agree. */
   async row(row: number, seed: number, count: number, agreed?: (test: Built, result: Result) => void,
@@ -123,7 +127,7 @@ export class Campaign {
     const smallest = (details.counterexample?.[0] ?? fc.sample(recipes(row), { seed, numRuns: path + 1 })[path])
     const test = build(smallest)
     const found = await this.#differ(smallest, turn)
-    return describe(test, found, `row ${row} ('${ROWS[row].text}' ${ROWS[row].name}), seed ${seed}, path ${path}, ${this.#isTier1(turn) ? 'tier 1' : `tier 0, budget ${CHUNKS[turn % CHUNKS.length]}`}`)
+    return describe(test, found, `row ${row} ('${ROWS[row].text}' ${ROWS[row].name}), seed ${seed}, path ${path}, tier ${this.#isTier1(turn) ? 1 : 0}, budget ${this.#chunk(turn)}`)
   }
 }
 
