@@ -24,7 +24,7 @@ import { STRATEGIES } from './sched/strategy.ts'
 import { signalActions } from './signal/signal.ts'
 import type { KernelState, VirtualCpu } from './state.ts'
 import { initialCredentials, makeGroup, makeTask } from './task/create.ts'
-import { INIT_PID } from './task/exit.ts'
+import { OUTSIDE_PID } from './task/exit.ts'
 import { futexTable } from './task/futex-table.ts'
 import { allocatePid } from './task/pids.ts'
 import type { Task } from './task/task.ts'
@@ -90,7 +90,7 @@ const makeState = (config: WorldConfig): KernelState => ({
 const makeFirstTask = (kernel: Kernel): Task => {
   const { config, state } = kernel
   const pid = allocatePid(kernel)
-  const group = makeGroup(kernel, { tgid: pid, parent: INIT_PID, processGroup: pid, session: pid })
+  const group = makeGroup(kernel, { tgid: pid, parent: OUTSIDE_PID, processGroup: pid, session: pid })
   const { fs } = state
   const task = makeTask(kernel, {
     tid: pid, group, mm: createSpace(kernel), files: makeDescriptorTable(),
@@ -140,7 +140,7 @@ export const createWorld = (config: WorldConfig, memory: PhysicalMemory, process
   if (cwd.kind === 'directory') task.fs.cwd = cwd
   openStandardFiles(kernel, task)
   const image = findProgram(kernel, task)
-  outside.observer.onTaskStart(0, task.tid, INIT_PID, task.tid)
+  outside.observer.onTaskStart(0, task.tid, OUTSIDE_PID, task.tid)
   kernel.load(task)
   execProgram(kernel, task, image)
   kernel.current = undefined

@@ -3,7 +3,6 @@ import { EACCES, EINVAL, EPERM, ESRCH } from '../abi/errno.ts'
 import { int32 } from '../abi/numbers.ts'
 import type { Kernel } from '../kernel.ts'
 import { processGroupMembers } from '../signal/send.ts'
-import { INIT_PID } from '../task/exit.ts'
 import type { Task, ThreadGroup } from '../task/task.ts'
 import type { Args, SyscallEntry } from './entry.ts'
 
@@ -39,16 +38,10 @@ const setsid = (kernel: Kernel, task: Task): number => {
   return group.session
 }
 
-const getppid = (kernel: Kernel, task: Task): number => {
-  // The virtual init is told as such only where Linux would have it: the first process has no parent in its world.
-  const { parent } = task.group
-  return parent === INIT_PID || kernel.state.groups.has(parent) ? parent : 0
-}
-
 export const identityCalls: readonly SyscallEntry[] = [
   { number: 39, name: 'getpid', args: [], handler: (_kernel, task) => task.group.tgid, status: 'full' },
   { number: 109, name: 'setpgid', args: ['pid:pid', 'pgid:pid'], handler: setpgid, status: 'full' },
-  { number: 110, name: 'getppid', args: [], handler: getppid, status: 'full' },
+  { number: 110, name: 'getppid', args: [], handler: (_kernel, task) => task.group.parent, status: 'full' },
   { number: 111, name: 'getpgrp', args: [], handler: (_kernel, task) => task.group.processGroup, status: 'full' },
   { number: 112, name: 'setsid', args: [], handler: setsid, status: 'full' },
   { number: 121, name: 'getpgid', args: ['pid:pid'], handler: (kernel, task, args) => find(kernel, task, int32(args[0]))?.processGroup ?? -ESRCH, status: 'full' },

@@ -22,9 +22,12 @@ const pidfdOpen = (kernel: Kernel, task: Task, args: Args): number => {
   return openProcess(kernel, task, group, flags | O_CLOEXEC)
 }
 
-const processOf = (task: Task, fd: number): ThreadGroup | undefined => {
+/** Of a process descriptor; a directory of /proc does as well for sending signals, as before there were any. */
+const processOf = (kernel: Kernel, task: Task, fd: number, allowsProc: boolean): ThreadGroup | undefined => {
   const file = getFile(task, fd)
-  return file?.kind === 'pid' ? groupOfFile(file) : undefined
+  if (file?.kind === 'pid') return groupOfFile(file)
+  const inode = file?.inode
+  return allowsProc && inode?.kind === 'directory' && inode.node?.entry === 'PID' ? kernel.state.groups.get(inode.node.tgid) : undefined
 }
 
 const isReaped = (kernel: Kernel, group: ThreadGroup): boolean => kernel.state.groups.get(group.tgid) !== group
@@ -32,7 +35,7 @@ const isReaped = (kernel: Kernel, group: ThreadGroup): boolean => kernel.state.g
 const pidfdSendSignal = (kernel: Kernel, task: Task, args: Args): number => {
   const signal = int32(args[1])
   if (uint32(args[3]) !== 0) return -EINVAL
-  const group = processOf(task, int32(args[0]))
+  const group = processOf(kernel, task, int32(args[0]), true)
   if (group === undefined) return -EBADF
   let info = userInfo(signal, task)
   if (args[2] !== 0) {
@@ -49,7 +52,7 @@ const pidfdSendSignal = (kernel: Kernel, task: Task, args: Args): number => {
 
 const pidfdGetfd = (kernel: Kernel, task: Task, args: Args): number => {
   if (uint32(args[2]) !== 0) return -EINVAL
-  const group = processOf(task, int32(args[0]))
+  const group = processOf(kernel, task, int32(args[0]), false)
   if (group === undefined) return -EBADF
   const other = kernel.state.tasks.get(group.tgid)
   if (other === undefined || other.state === 'zombie' || isReaped(kernel, group)) return -ESRCH

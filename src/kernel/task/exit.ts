@@ -22,7 +22,9 @@ import { exitRobustList } from './robust-list.ts'
 import type { Task, ThreadGroup } from './task.ts'
 
 /** Orphans are the children of a process that is not in the world: it reaps at once. */
-export const INIT_PID = 1
+const INIT_PID = 1
+/** The parent of the first process is in another pid namespace, as it were. */
+export const OUTSIDE_PID = 0
 
 /** Wait statuses (wait(2)). */
 export const exitStatus = (code: number): number => (code & 0xff) << 8

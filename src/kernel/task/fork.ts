@@ -17,7 +17,6 @@ import { BadAddress, USER_END } from '../mm/user-memory.ts'
 import { copyActions, type SignalActions } from '../signal/signal.ts'
 import { makeGroup, makeTask } from './create.ts'
 import { hasCapability } from './credentials.ts'
-import { INIT_PID } from './exit.ts'
 import { allocatePid } from './pids.ts'
 import type { Task, ThreadGroup } from './task.ts'
 
@@ -187,7 +186,7 @@ export const cloneTask = (kernel: Kernel, task: Task, request: CloneRequest): Ta
   if (has(flags, CLONE_PIDFD)) storeTid(kernel, task, request.pidfd, openProcess(kernel, task, group, O_CLOEXEC))
   if (has(flags, CLONE_PARENT_SETTID)) storeTid(kernel, task, request.parentTid, tid)
   if (has(flags, CLONE_CHILD_SETTID)) storeTid(kernel, child, request.childTid, tid)
-  kernel.outside.observer.onTaskStart(state.cycle, tid, group.parent === INIT_PID ? INIT_PID : task.tid, group.tgid)
+  kernel.outside.observer.onTaskStart(state.cycle, tid, task.tid, group.tgid)
   kernel.makeRunnable(child)
   return child
 }
