@@ -71,4 +71,6 @@ export interface FsState {
   readonly watches: InotifyWatch[]
   lastCookie: number
   bootId: string
+  /** What was written to files of /proc that only keep it, by node and process. */
+  readonly settings: Map<string, string>
 }

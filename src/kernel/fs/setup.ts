@@ -147,7 +147,7 @@ export const setUpFileSystems = (kernel: Kernel): FsState => {
   const fs: FsState = {
     superblocks: [], mounts: [], root: undefined as unknown as DirectoryInode, anonymous: undefined as unknown as FsState['anonymous'],
     terminals: new Map(), lastPty: -1, hostInput: { pending: [], ended: false }, streams: [undefined, undefined, undefined], outputBytes: [0, 0, 0], hostContents: [],
-    locks: [], lockWaiters: waitQueue(), aio: [], watches: [], lastCookie: 0, bootId: makeBootId(kernel),
+    locks: [], lockWaiters: waitQueue(), aio: [], watches: [], settings: new Map(), lastCookie: 0, bootId: makeBootId(kernel),
   }
   // What follows works on the state as everything does.
   Object.assign(kernel.state, { fs })

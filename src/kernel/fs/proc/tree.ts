@@ -1,4 +1,5 @@
 /** The tree of /proc: each node's name, mode and content, once. To add a file: a line here and the function that makes its text. */
+import { EINVAL } from '../../abi/errno.ts'
 import type { Kernel } from '../../kernel.ts'
 import type { Task } from '../../task/task.ts'
 import type { ProcNode } from './nodes.ts'
@@ -8,6 +9,9 @@ import * as processes from './process.ts'
 import * as descriptors from './descriptors.ts'
 import * as system from './system.ts'
 import * as sysctl from './sysctl.ts'
+
+/** Longer settings are refused. */
+const SETTING_LIMIT = 1024
 
 /** Content: text (latin1) or bytes, or a negative errno. `reader` is who reads. */
 export type ProcContent = (kernel: Kernel, node: ProcNode, reader: Task) => string | Uint8Array | number
@@ -48,8 +52,16 @@ const folder = (children: Readonly<Record<string, ProcRow>>, more: Partial<ProcF
   ({ kind: 'folder', mode: 0o555, children: new Map(Object.entries(children)), ...more })
 /** A file that always says the same. */
 const fixed = (text: string, mode = 0o444): ProcFile => file(mode, () => text)
-/** A sysctl that can be set by root, and is remembered nowhere. */
-const setting = (text: string): ProcFile => file(0o644, () => text, { write: () => 0 })
+const settingKey = (node: ProcNode): string => node.tgid === 0 ? node.entry : `${node.tgid}:${node.entry}`
+/** A sysctl that its owner can set: what was written is shown, and has no effect. */
+const setting = (text: string): ProcFile => file(0o644, (kernel, node) => kernel.state.fs.settings.get(settingKey(node)) ?? text, {
+  write: (kernel, node, _writer, written) => {
+    const line = written.split(/[\n\0]/, 1)[0].trim()
+    if (line.length > SETTING_LIMIT) return -EINVAL
+    kernel.state.fs.settings.set(settingKey(node), `${line}\n`)
+    return 0
+  },
+})
 
 const namespaces = (): ProcFolder => folder(Object.fromEntries(processes.NAMESPACES.map(([name, ino]) =>
   [name, link(() => `${name.replace('_for_children', '')}:[${ino}]`)])), { mode: 0o511, guarded: true })
