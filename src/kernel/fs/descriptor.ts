@@ -119,7 +119,7 @@ export const installOrRelease = (kernel: Kernel, task: Task, file: OpenFile, clo
 
 /** What close(2) does with the file besides dropping the reference. */
 const closeFile = (kernel: Kernel, task: Task, table: DescriptorTable, file: OpenFile): void => {
-  releaseRecordLocks(kernel, table, file)
+  if (file.kind !== 'path') releaseRecordLocks(kernel, table, file)
   operationsOf(file).close?.(kernel, task, file)
   releaseFile(kernel, file)
 }

@@ -6,7 +6,7 @@ import {
 } from '../abi/errno.ts'
 import {
   AT_FDCWD, F_SEAL_EXEC, F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE, FALLOC_FL_COLLAPSE_RANGE,
-  FALLOC_FL_INSERT_RANGE, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_UNSHARE_RANGE, FALLOC_FL_ZERO_RANGE, MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC, MFD_HUGETLB,
+  FALLOC_FL_INSERT_RANGE, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_UNSHARE_RANGE, FALLOC_FL_WRITE_ZEROES, FALLOC_FL_ZERO_RANGE, MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC, MFD_HUGETLB,
   MFD_NOEXEC_SEAL, O_CREAT, O_LARGEFILE, O_PATH, O_RDWR, O_TRUNC, O_WRONLY,
 } from '../abi/fcntl.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
@@ -113,7 +113,7 @@ const ftruncate = (kernel: Kernel, task: Task, args: Args): number => {
 // ——— fallocate ———
 
 const FALLOC_SUPPORTED = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_ZERO_RANGE |
-  FALLOC_FL_INSERT_RANGE | FALLOC_FL_UNSHARE_RANGE
+  FALLOC_FL_INSERT_RANGE | FALLOC_FL_UNSHARE_RANGE | FALLOC_FL_WRITE_ZEROES
 
 /** Which combinations make sense (vfs_fallocate). */
 const checkMode = (mode: number): number => {
@@ -121,7 +121,7 @@ const checkMode = (mode: number): number => {
   switch (mode & ~FALLOC_FL_KEEP_SIZE) {
     case 0: case FALLOC_FL_ZERO_RANGE: return 0
     case FALLOC_FL_PUNCH_HOLE: return (mode & FALLOC_FL_KEEP_SIZE) !== 0 ? 0 : -EOPNOTSUPP
-    case FALLOC_FL_COLLAPSE_RANGE: case FALLOC_FL_INSERT_RANGE: return (mode & FALLOC_FL_KEEP_SIZE) !== 0 ? -EOPNOTSUPP : 0
+    case FALLOC_FL_COLLAPSE_RANGE: case FALLOC_FL_INSERT_RANGE: case FALLOC_FL_WRITE_ZEROES: return (mode & FALLOC_FL_KEEP_SIZE) !== 0 ? -EOPNOTSUPP : 0
     case FALLOC_FL_UNSHARE_RANGE: return 0
     default: return -EOPNOTSUPP
   }
@@ -201,6 +201,8 @@ const fallocate = (kernel: Kernel, task: Task, args: Args): number => {
   const size = inodeSize(kernel, inode)
   const operation = mode & ~FALLOC_FL_KEEP_SIZE
   if (operation !== 0 && operation !== FALLOC_FL_PUNCH_HOLE && isTmpfs(inode)) return -EOPNOTSUPP
+  // That is for disks that can be told to.
+  if (operation === FALLOC_FL_WRITE_ZEROES) return -EOPNOTSUPP
   if (operation === FALLOC_FL_COLLAPSE_RANGE || operation === FALLOC_FL_INSERT_RANGE) {
     const error = shiftRange(kernel, inode, offset, length, operation === FALLOC_FL_INSERT_RANGE)
     if (error !== 0) return error
