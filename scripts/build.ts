@@ -39,6 +39,8 @@ if (process.argv.includes('--force') || !existsSync(stampFile) || readFileSync(s
     // Packages in CommonJS call require for Node's own modules.
     banner: { js: 'import { createRequire as __createRequire } from \'node:module\'; const require = __createRequire(import.meta.url);' },
   })
+  // Traces say which build recorded them; that is the same on all machines.
+  writeFileSync(join(dist, 'build-id'), createHash('sha256').update(wasm).update(readFileSync(join(dist, 'retrograde.js'))).digest('hex').slice(0, 10))
   writeFileSync(stampFile, stamp)
   process.stderr.write(`built dist/: ${manifest.handlers.length} tier-0 handlers, ${Math.round(wasm.length / 1024)} KiB of Wasm, ${Math.round(performance.now() - started)} ms\n`)
 }

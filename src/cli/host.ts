@@ -1,5 +1,4 @@
 /** What sessions need of this host, made from the platform. */
-import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -36,8 +35,8 @@ export const VERSION = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf
 
 /** Version and build: traces say which one recorded them. From source there is no build. */
 export const buildVersion = (): string => {
-  const bundle = fileURLToPath(import.meta.url)
-  return bundle.endsWith('.ts') ? `${VERSION}+source` : `${VERSION}+${createHash('sha256').update(readFileSync(join(root, 'dist/retrograde.js'))).digest('hex').slice(0, 10)}`
+  const isSource = import.meta.url.endsWith('.ts')
+  return `${VERSION}+${isSource ? 'source' : readFileSync(join(root, 'dist/build-id'), 'utf8')}`
 }
 
 /** The processor as `npm run build` left it. */

@@ -23,14 +23,31 @@ const SECOND_SEED = 0x52657472_6f677261n
 
 /** What comes next in the stream that is hashed. */
 const UNDEFINED = 0, NULL = 1, TRUE = 2, FALSE = 3, NUMBER = 4, NARROW = 5, WIDE = 6, REFERENCE = 7, OBJECT = 8, ARRAY = 9, MAP = 10,
-  SET = 11, BYTES = 12, FRAME = 13, TABLE = 14, CONSTANT = 15
+  SET = 11, BYTES = 12, FRAME = 13, TABLE = 14, CONSTANT = 15, PAIR = 16
 
-/** Maps whose values are frames: the `kind` of the object that has them, and the key. */
-const FRAME_MAPS: { readonly [kind: string]: string } = { file: 'pages', 'shared-memory': 'frames' }
-/** Of the root: fields that are frames. */
-const FRAME_FIELDS: ReadonlySet<string> = new Set(['zeroFrame'])
-/** Contents of host files: they never change. */
-const CONSTANT_FIELDS: ReadonlySet<string> = new Set(['hostContents'])
+/** Fields that are not just values, by name; some only in objects of one `kind`. */
+const SPECIAL = { frameMap: 1, pageTables: 2, constants: 3, frame: 4 } as const
+const SPECIAL_FIELDS: { readonly [key: string]: { readonly is: number, readonly kind?: string } } = {
+  pages: { is: SPECIAL.frameMap, kind: 'file' },
+  frames: { is: SPECIAL.frameMap, kind: 'shared-memory' },
+  tables: { is: SPECIAL.pageTables, kind: 'address-space' },
+  /** Contents of host files: they never change. */
+  hostContents: { is: SPECIAL.constants },
+  zeroFrame: { is: SPECIAL.frame },
+}
+
+/** Names of fields in their order: most objects have one of a few shapes, which are written once and then by number. */
+interface Shape {
+  readonly number: number
+  readonly keys: readonly string[]
+  /** SPECIAL by field, or 0. */
+  readonly special: Uint8Array
+}
+
+const hasKeys = (shape: Shape, keys: readonly string[]): boolean => {
+  for (let i = 0; i < keys.length; i++) if (shape.keys[i] !== keys[i]) return false
+  return true
+}
 
 const TYPED_ARRAYS = [Uint8Array, Int8Array, Uint16Array, Int16Array, Uint32Array, Int32Array, Float32Array, Float64Array] as const
 
@@ -45,7 +62,9 @@ export class StateHasher {
   #at = 0
   readonly #numbers = new Map<object, number>()
   readonly #queue: object[] = []
-  readonly #keys = new Map<string, number>()
+  /** By number of fields. */
+  readonly #shapes: Shape[][] = []
+  #shapeCount = 0
   /** By frame from FIRST_FRAME on: its hash in two words, whether that is known, and its number in the hash being made. */
   #frameHashes = new Uint32Array(0)
   #frameKnown = new Uint8Array(0)
@@ -91,7 +110,8 @@ export class StateHasher {
     this.#at = 0
     this.#numbers.clear()
     this.#queue.length = 0
-    this.#keys.clear()
+    this.#shapes.length = 0
+    this.#shapeCount = 0
     this.#frames = 0
     this.cost.dirtyFrames = 0
     const frames = (this.#memory.u8.length >>> PAGE_SHIFT) - FIRST_FRAME
@@ -169,10 +189,19 @@ export class StateHasher {
       case 'undefined': this.#tag(UNDEFINED); return
       case 'object':
         if (value === null) this.#tag(NULL)
+        else if (Array.isArray(value) && value.length === 2 && typeof value[0] === 'number' && typeof value[1] === 'number') this.#pair(value[0], value[1])
         else this.#reference(value)
         return
       default: throw new TypeError(`a ${typeof value} is not plain data: it has no place in the state of a world`)
     }
+  }
+
+  /** Pairs of numbers (times, sets of signals) are values, not objects: there are many, and which of them are shared means nothing. */
+  #pair(first: number, second: number): void {
+    const at = this.#room(17)
+    this.#bytes[at] = PAIR
+    this.#view.setFloat64(at + 1, first, true)
+    this.#view.setFloat64(at + 9, second, true)
   }
 
   /** The object's number; its content is written when its turn comes. */
@@ -186,15 +215,21 @@ export class StateHasher {
     this.#tagged(REFERENCE, number)
   }
 
-  /** Names of fields come again and again: their text is written once. */
-  #key(key: string): void {
-    let number = this.#keys.get(key)
-    if (number === undefined) {
-      number = this.#keys.size
-      this.#keys.set(key, number)
-      this.#text(key)
+  /** The shape with these fields; a new one is written out. */
+  #shape(keys: readonly string[]): Shape {
+    const shapes = this.#shapes[keys.length] ??= []
+    for (const known of shapes) {
+      if (hasKeys(known, keys)) {
+        this.#tagged(OBJECT, known.number)
+        return known
+      }
     }
-    this.#view.setUint32(this.#room(4), number, true)
+    const shape: Shape = { number: this.#shapeCount++, keys, special: Uint8Array.from(keys, (key) => Object.hasOwn(SPECIAL_FIELDS, key) ? SPECIAL_FIELDS[key].is : 0) }
+    shapes.push(shape)
+    this.#tagged(OBJECT, shape.number)
+    this.#tagged(ARRAY, keys.length)
+    for (const key of keys) this.#text(key)
+    return shape
   }
 
   #content(object: object): void {
@@ -228,19 +263,22 @@ export class StateHasher {
   #fields(object: { readonly [key: string]: unknown }): void {
     const prototype: unknown = Object.getPrototypeOf(object)
     if (prototype !== Object.prototype && prototype !== null) throw new TypeError(`${nameOf(object)} is not plain data: it has no place in the state of a world`)
-    const keys = Object.keys(object)
-    const { kind } = object
-    const frameMap = typeof kind === 'string' && Object.hasOwn(FRAME_MAPS, kind) ? FRAME_MAPS[kind] : ''
-    this.#tagged(OBJECT, keys.length)
-    for (const key of keys) {
-      const value = object[key]
-      this.#key(key)
-      if (key === frameMap && value instanceof Map) this.#frameMap(value as ReadonlyMap<number, number>)
-      else if (key === 'tables' && kind === 'address-space') this.#pageTables(value as ReadonlyMap<number, Int32Array>)
-      else if (CONSTANT_FIELDS.has(key) && Array.isArray(value)) this.#constantContents(value as readonly Uint8Array[])
-      else if (FRAME_FIELDS.has(key) && typeof value === 'number') this.#frame(value)
-      else this.#value(value)
+    const { keys, special } = this.#shape(Object.keys(object))
+    for (let i = 0; i < keys.length; i++) {
+      const value = object[keys[i]]
+      if (special[i] === 0) this.#value(value)
+      else this.#special(keys[i], value, object.kind)
     }
+  }
+
+  #special(key: string, value: unknown, kind: unknown): void {
+    const { is, kind: wanted } = SPECIAL_FIELDS[key]
+    if (wanted !== undefined && kind !== wanted) this.#value(value)
+    else if (is === SPECIAL.frameMap && value instanceof Map) this.#frameMap(value as ReadonlyMap<number, number>)
+    else if (is === SPECIAL.pageTables && value instanceof Map) this.#pageTables(value as ReadonlyMap<number, Int32Array>)
+    else if (is === SPECIAL.constants && Array.isArray(value)) this.#constantContents(value as readonly Uint8Array[])
+    else if (is === SPECIAL.frame && typeof value === 'number') this.#frame(value)
+    else this.#value(value)
   }
 
   // ——— Memory ———

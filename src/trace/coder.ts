@@ -5,29 +5,35 @@ import { EVENTS, type TraceEvent, type WireName } from './events.ts'
 import { encodeRegisters, encodeResult, encodeStrings, FIELD_TYPES, type FieldType, type Partial } from './fields.ts'
 import type { Packer, Unpacker } from './msgpack.ts'
 
+export const NO_STRINGS: readonly (string | undefined)[] = []
+
+type Loose = Record<string, unknown>
+/** The table's rows are typed one by one; walking it by name is not. */
+interface LooseCoder {
+  encode(packer: Packer, context: Context, value: unknown, event: Partial): void
+  decode(unpacker: Unpacker, context: Context, event: Partial): unknown
+}
+
+interface Field {
+  readonly name: string
+  readonly coder: LooseCoder
+}
 interface Layout {
   readonly name: WireName
   readonly tag: number
-  readonly fields: readonly (readonly [name: string, type: FieldType])[]
+  readonly fields: readonly Field[]
 }
 
+const fieldsOf = (name: WireName): Field[] =>
+  (Object.entries(EVENTS[name].fields) as [string, FieldType][]).map(([field, type]) => ({ name: field, coder: FIELD_TYPES[type] as LooseCoder }))
+
 const LAYOUTS: ReadonlyMap<WireName, Layout> = new Map((Object.keys(EVENTS) as WireName[]).map((name) =>
-  [name, { name, tag: EVENTS[name].tag, fields: Object.entries(EVENTS[name].fields) as [string, FieldType][] }]))
+  [name, { name, tag: EVENTS[name].tag, fields: fieldsOf(name) }]))
 const LAYOUTS_BY_TAG: readonly (Layout | undefined)[] = (() => {
   const byTag: (Layout | undefined)[] = []
   for (const layout of LAYOUTS.values()) byTag[layout.tag] = layout
   return byTag
 })()
-
-export const NO_STRINGS: readonly (string | undefined)[] = []
-
-type Loose = Record<string, unknown>
-interface LooseCoder {
-  encode(packer: Packer, context: Context, value: unknown, event: Partial): void
-  decode(unpacker: Unpacker, context: Context, event: Partial): unknown
-}
-/** The table's rows are typed one by one; walking it by name is not. */
-const coderOf = (type: FieldType): LooseCoder => FIELD_TYPES[type] as LooseCoder
 
 const layoutOf = (event: TraceEvent, context: Context): Layout => {
   const name = event.type !== 'syscall' ? event.type : event.strings.length > 0 ? 'namedSyscall'
@@ -41,7 +47,7 @@ export const encodeEvent = (packer: Packer, context: Context, event: TraceEvent)
   const layout = layoutOf(event, context)
   packer.array(layout.fields.length + 1)
   packer.number(layout.tag)
-  for (const [name, type] of layout.fields) coderOf(type).encode(packer, context, (event as unknown as Loose)[name], event as unknown as Partial)
+  for (const { name, coder } of layout.fields) coder.encode(packer, context, (event as unknown as Loose)[name], event as unknown as Partial)
 }
 
 /** The same bytes as `encodeEvent` makes, without an event object: most events are system calls. */
@@ -75,7 +81,7 @@ export const decodeEvent = (unpacker: Unpacker, context: Context): TraceEvent =>
   const event: Loose = { type: layout.name }
   // Registers are relative to the last call of this task, which the short form does not name.
   if (layout.name === 'syscall') event.tid = context.task
-  for (const [name, type] of layout.fields) event[name] = coderOf(type).decode(unpacker, context, event as unknown as Partial)
+  for (const { name, coder } of layout.fields) event[name] = coder.decode(unpacker, context, event as unknown as Partial)
   if (layout.name === 'syscall') {
     event.started = event.cycle
     event.strings = NO_STRINGS

@@ -7,6 +7,8 @@
 export type CallMemory = Float64Array
 
 export const RESULT = 6
+/** Paths of mounts beyond this many are written out. */
+const MOUNT_LIMIT = 1024
 /** Above the numbers of all system calls. */
 const NUMBER_LIMIT = 1024
 
@@ -25,9 +27,9 @@ export class Context {
   /** By CPU: the cycle at which its last slice ends if nothing cuts it short. */
   readonly sliceEnds = new Map<number, number>()
   readonly stat = new Float64Array(15)
-  /** Paths that directory listings named, by number; the writer finds numbers by `mount:path`. */
+  /** Paths that directory listings named, by number; the writer finds their numbers by mount and path. */
   readonly paths: string[] = []
-  readonly pathNumbers = new Map<string, number>()
+  readonly #pathNumbers: (Map<string, number> | undefined)[] = []
   lastPath = -1
   /** How many paths have a number (the writer does not fill `paths`). */
   pathCount = 0
@@ -46,13 +48,22 @@ export class Context {
     this.sliceEnds.clear()
     this.stat.fill(0)
     this.paths.length = 0
-    this.pathNumbers.clear()
+    this.#pathNumbers.length = 0
     this.lastPath = -1
     this.pathCount = 0
     this.strings.length = 0
     this.stringNumbers.clear()
     this.#calls.clear()
     this.#callsTask = -1
+  }
+
+  pathNumber(mount: number, path: string): number | undefined { return this.#pathNumbers[mount]?.get(path) }
+
+  /** Gives the path the next number. */
+  addPath(mount: number, path: string): void {
+    if (mount >= MOUNT_LIMIT) return
+    const numbers = this.#pathNumbers[mount] ??= new Map()
+    numbers.set(path, this.pathCount)
   }
 
   call(tid: number, number: number): CallMemory {

@@ -117,8 +117,6 @@ const errnoOr = <T>(packer: Packer, value: T | Errno, write: (value: T) => void)
   else write(value)
 }
 
-const pathKey = (mount: number, path: string): string => `${mount}:${path}`
-
 export const FIELD_TYPES: { readonly [T in FieldType]: FieldCoder<FieldValues[T]> } = {
   cycle: {
     encode: (packer, context, value) => {
@@ -237,7 +235,7 @@ export const FIELD_TYPES: { readonly [T in FieldType]: FieldCoder<FieldValues[T]
   },
   path: {
     encode: (packer, context, value, event) => {
-      const number = context.pathNumbers.get(pathKey(event.mount, value))
+      const number = context.pathNumber(event.mount, value)
       if (number === undefined) {
         packer.byteString(value)
       } else {
@@ -286,7 +284,8 @@ export const FIELD_TYPES: { readonly [T in FieldType]: FieldCoder<FieldValues[T]
         for (const entry of entries) {
           packer.byteString(entry.name)
           packer.number(entry.type)
-          context.pathNumbers.set(pathKey(event.mount, joinPath(event.path, entry.name)), context.pathCount++)
+          context.addPath(event.mount, joinPath(event.path, entry.name))
+          context.pathCount++
         }
       })
     },
