@@ -47,6 +47,7 @@ const CONTEXT = 8
 
 /** What differs, in a few words. */
 export const difference = (expected: TraceEvent, actual: TraceEvent): string => {
+  if (expected.type === 'end' && expected.outcome === 'failed' && actual.type !== 'end') return `the recording failed here ("${expected.message}"), the replay goes on`
   if (expected.type !== actual.type) return `'${actual.type}' instead of '${expected.type}'`
   const fields = Object.keys(expected).filter((key) =>
     !same((expected as unknown as Record<string, unknown>)[key], (actual as unknown as Record<string, unknown>)[key]))
@@ -135,6 +136,7 @@ export class Comparison implements EventSink {
   /** What must come next if the world asks for this: an event of that type. */
   answer<K extends EventName>(type: K): EventOf<K> {
     const expected = this.#require()
+    if (expected.type === 'end' && expected.outcome === 'failed') throw new Diverged(`the recording failed here ("${expected.message}"), the replay goes on`, expected, undefined)
     if (expected.type !== type) throw new Diverged(`the world asks for '${type}' where the trace has '${expected.type}'`, expected, undefined)
     return expected as unknown as EventOf<K>
   }

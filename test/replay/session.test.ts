@@ -228,6 +228,25 @@ test('a program that is not there leaves no trace behind', (t) => {
   t.false(opened)
 })
 
+test('when Retrograde fails, the trace is kept up to there', (t) => {
+  const host = hostOf(tour, new MemoryConsole())
+  const files = { ...host.files, readFile: (mount: number, path: string) => {
+    if (path === 'data/hello.txt') throw new Error('a bug')
+    return host.files.readFile(mount, path)
+  } }
+  const sink = new MemorySink()
+  const result = runToEnd(startRecording({ world: worldOf('replay-tour'), host: { ...host, files }, codecs: traceCodecs, version: 'test', openTrace: () => sink }))
+  t.is(result.outcome, 'failed')
+  t.is(result.exitCode, 125)
+  t.is((result.error as Error).message, 'a bug')
+  t.regex(result.explanation.join('\n'), /task 100 \(replay-tour\) was acting, rip 0x/)
+  const end = eventsOf(sink.bytes).at(-1)
+  t.is(end?.type === 'end' ? end.message : '', 'a bug')
+  const again = replay(sink.bytes, 'drive').result
+  t.regex(again.divergence?.what ?? '', /the recording failed here \("a bug"\), the replay goes on/)
+  t.is(again.divergence?.event, result.events - 1)
+})
+
 test('a trace that can\'t be written ends the recording with the reason', (t) => {
   let appended = 0
   const append = (): void => { if (++appended > 3) throw new Error('disk full') }
