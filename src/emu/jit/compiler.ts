@@ -13,6 +13,7 @@ import type { FactsTable } from './facts.ts'
 import { type Block, type Edge, type Region, findFlagReaders } from './graph.ts'
 import { RegionCode } from './region-code.ts'
 import { Tier1Emitter } from './tier1-emitter.ts'
+import { chooseWindows } from './windows.ts'
 
 const ALWAYS_CALLED = ['jump_slow', 'leave_plain', 'settle_flags', 'fill_read', 'fill_write', 'revalidate']
 
@@ -27,7 +28,8 @@ export const compileRegions = (regions: readonly { readonly region: Region, read
   for (const name of calls) module.importFunction('tier0', name, manifest.runtime[name])
   module.know(manifest.runtime)
   for (const { region, index } of regions) {
-    module.function(`r${index}`, REGION, (f) => { new RegionCompiler(f, facts).compile(region, index) }, true)
+    const windows = chooseWindows(region.blocks, facts)
+    module.function(`r${index}`, REGION, (f) => { new RegionCompiler(f, facts, windows).compile(region, index) }, true)
   }
   return module.encode()
 }
@@ -40,10 +42,10 @@ class RegionCompiler {
   readonly #heads = new Map<Block, Label>()
   readonly #labels = new Map<Block, Label>()
 
-  constructor(f: FunctionBuilder, facts: FactsTable) {
+  constructor(f: FunctionBuilder, facts: FactsTable, windows: readonly string[]) {
     this.#f = f
     this.#facts = facts
-    this.#code = new RegionCode(f)
+    this.#code = new RegionCode(f, windows)
   }
 
   compile({ entry, blocks, pages }: Region, index: number): void {

@@ -5,15 +5,15 @@ import { FunctionBuilder } from '../wasm/function.ts'
 import { ModuleBuilder } from '../wasm/module.ts'
 import type { KeptInstruction } from './instruction.ts'
 import { RegionCode } from './region-code.ts'
-import { type FlagFacts, Tier1Emitter, Unsupported } from './tier1-emitter.ts'
+import { type AccessFacts, type FlagFacts, Tier1Emitter, Unsupported } from './tier1-emitter.ts'
 
-export interface Facts extends Readonly<FlagFacts> {
+export interface Facts extends Readonly<FlagFacts>, Readonly<AccessFacts> {
   readonly isSupported: boolean
   /** Runtime functions. */
   readonly calls: ReadonlySet<string>
 }
 
-const UNSUPPORTED: Facts = { isSupported: false, reads: false, writes: false, conditional: false, calls: new Set() }
+const UNSUPPORTED: Facts = { isSupported: false, reads: false, writes: false, conditional: false, loads: false, stores: false, calls: new Set() }
 /** What these do to flags depends on their immediate count. */
 const COUNTED = /^(ro[lr]|rc[lr]|sh[lr]d?|sar)$/
 
@@ -47,7 +47,7 @@ export class FactsTable {
 
   #find(insn: KeptInstruction): Facts {
     const called = new Set<string>()
-    const code = new RegionCode(new FunctionBuilder(this.#module, 'trial', REGION))
+    const code = new RegionCode(new FunctionBuilder(this.#module, 'trial', REGION), [])
     const emitter = new Tier1Emitter(code, insn, 0)
     this.#module.onCall = (name) => {
       called.add(name)
@@ -63,6 +63,6 @@ export class FactsTable {
     }
     // Only what ends a block knows how to go on from there.
     if (insn.endsBlock !== emitter.hasEnded) return UNSUPPORTED
-    return { isSupported: true, ...emitter.flagFacts, calls: called }
+    return { isSupported: true, ...emitter.flagFacts, ...emitter.accessFacts, calls: called }
   }
 }

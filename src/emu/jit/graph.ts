@@ -38,6 +38,8 @@ export interface Block {
   order: number
   dominator: Block | undefined
   isLoop: boolean
+  /** How many loops it is in. */
+  depth: number
   forwardPredecessors: number
   children: Block[]
   /** Flags that it is entered with are read on some path. */
@@ -127,7 +129,7 @@ export class RegionFinder {
     const instructions: KeptInstruction[] = []
     const block: Block = {
       rip: start, context, instructions, taken: undefined, fall: undefined, stopsAt: undefined,
-      order: -1, dominator: undefined, isLoop: false, forwardPredecessors: 0, children: [], readsFlags: false,
+      order: -1, dominator: undefined, isLoop: false, depth: 0, forwardPredecessors: 0, children: [], readsFlags: false,
     }
     let rip = start
     for (;;) {
@@ -205,6 +207,7 @@ const analyze = (entry: Block): Block[] => {
       }
       if (block.dominator !== undefined) block.dominator.children.push(block)
     }
+    findDepths(blocks)
     return blocks
   }
 }
@@ -260,6 +263,23 @@ const findDominators = (blocks: readonly Block[]): void => {
     }
   }
   for (const block of blocks) if (block !== entry) block.dominator = immediate.get(block)
+}
+
+/** The loop of a head is what reaches its back edges without it. */
+const findDepths = (blocks: readonly Block[]): void => {
+  const predecessors = new Map<Block, Block[]>(blocks.map((block) => [block, []]))
+  for (const block of blocks) for (const edge of successors(block)) predecessors.get(edge.block as Block)?.push(block)
+  for (const head of blocks) {
+    if (!head.isLoop) continue
+    const body = new Set<Block>([head])
+    const queue = (predecessors.get(head) ?? []).filter((block) => block.order >= head.order)
+    for (let block = queue.pop(); block !== undefined; block = queue.pop()) {
+      if (body.has(block)) continue
+      body.add(block)
+      queue.push(...predecessors.get(block) ?? [])
+    }
+    for (const block of body) block.depth++
+  }
 }
 
 const dominates = (a: Block, b: Block): boolean => {

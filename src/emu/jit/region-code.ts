@@ -2,12 +2,13 @@
 import * as layout from '../cpu/layout.ts'
 import { REGION_HANDLER } from '../interp/manifest.ts'
 import { RECORD_REGION } from '../interp/records.ts'
-import { REGION, ZERO_ADDRESS } from '../interp/tier0-emitter.ts'
+import { REGION, ZERO_ADDRESS, tlbEntry } from '../interp/tier0-emitter.ts'
 import { EXIT_BUDGET } from '../processor.ts'
 import { type Expr, i32, i64, v } from '../wasm/expression.ts'
 import type { FunctionBuilder, Label, Local } from '../wasm/function.ts'
 import { type FlagState, auxWord, packedNumber, resultWord } from './flags.ts'
 import { EXIT_REASONS, type ExitName } from './reasons.ts'
+import { windowName } from './windows.ts'
 
 const MASKS: Readonly<Record<number, number>> = { 1: 0xff, 2: 0xffff, 4: 0xffffffff }
 
@@ -17,7 +18,14 @@ const widthOf = (value: Expr): number => value.constant === undefined ? value.wi
 const withWidth = (value: Expr, width: number): Expr => value.constant !== undefined ? value : { type: value.type, width, emit: (out) => { value.emit(out) } }
 
 /** What is known at a point of the code, for that point alone. */
-export interface Knowledge { readonly flags: FlagState, readonly widths: readonly (number | undefined)[] }
+export interface Knowledge { readonly flags: FlagState, readonly widths: readonly (number | undefined)[], readonly empty: ReadonlySet<Window> }
+
+/**
+ * The page that accesses through the same registers touched last, beside the TLB: its linear address, −1 if there is none,
+ * and what is to be added to addresses. So what is accessed again and again needs no look-up in memory, and address and
+ * data don't wait for one.
+ */
+export interface Window { readonly page: Local, readonly addend: Local }
 
 export class RegionCode {
   readonly f: FunctionBuilder
@@ -41,8 +49,18 @@ export class RegionCode {
   readonly #vectors: (Local | undefined)[] = []
   readonly #writtenVectors = new Set<number>()
 
-  constructor(f: FunctionBuilder) {
+  readonly #windows = new Map<string, Window>()
+  /** Windows that certainly show nothing here. */
+  #empty = new Set<Window>()
+
+  /** @param windows names of those to have: see windows.ts */
+  constructor(f: FunctionBuilder, windows: readonly string[]) {
     this.f = f
+    for (const name of windows) {
+      const window: Window = { page: f.local('i64'), addend: f.local('i32') }
+      this.#windows.set(name, window)
+      this.#empty.add(window)
+    }
     this.storedResult = f.local('i64')
     this.storedAux = f.local('i32')
     this.#packed = f.local('i32')
@@ -111,14 +129,16 @@ export class RegionCode {
 
   // ——— What is known ———
 
-  get knowledge(): Knowledge { return { flags: this.flags, widths: this.#registers.map((local) => local?.width) } }
-  set knowledge({ flags, widths }: Knowledge) {
+  get knowledge(): Knowledge { return { flags: this.flags, widths: this.#registers.map((local) => local?.width), empty: new Set(this.#empty) } }
+  set knowledge({ flags, widths, empty }: Knowledge) {
     this.flags = flags
+    this.#empty = new Set(empty)
     this.#registers.forEach((local, i) => { if (local !== undefined) local.width = widths[i] ?? 8 })
   }
   /** Where paths meet. */
   meet(areFlagsRead: boolean): void {
     this.flags = { kind: areFlagsRead ? 'stored' : 'packed' }
+    this.#empty.clear()
     for (const local of this.#registers) if (local !== undefined) local.width = 8
   }
 
@@ -187,6 +207,36 @@ export class RegionCode {
     this.f.br(this.chain)
   }
 
+  // ——— Memory ———
+
+  windowOf(name: string | undefined, write: boolean): Window | undefined {
+    return name === undefined ? undefined : this.#windows.get(windowName(name, write))
+  }
+
+  /** Host address of an access, by the soft TLB. Unbound. */
+  lookUp(write: boolean, address: Expr, size: number, otherwise: () => void): Expr {
+    const { f } = this
+    const { hit, host } = tlbEntry(f, write ? layout.TLB_WRITE : layout.TLB_READ, address, size)
+    f.if(i32.eqz(hit), () => { this.fill(write, address, size, otherwise) })
+    return host
+  }
+
+  /** By a window: what is not aligned may reach into the next page and takes the longer way. Unbound. */
+  through(window: Window, write: boolean, address: Expr, size: number, otherwise: () => void): Expr {
+    const { f } = this
+    const move = (): void => {
+      const tlb = write ? layout.TLB_WRITE : layout.TLB_READ
+      const { hit, entry } = tlbEntry(f, tlb, address, size)
+      f.if(i32.eqz(hit), () => { this.fill(write, address, size, otherwise) })
+      f.set(window.page, i64.and(address, i64.const(-4096)))
+      f.set(window.addend, i32.load(entry, tlb + 8))
+    }
+    if (this.#empty.has(window)) move()
+    else f.if(i64.ne(i64.and(address, i64.const(-4096 + size - 1)), window.page), move)
+    this.#empty.delete(window)
+    return i32.add(i32.wrap(address), window.addend)
+  }
+
   /** Asks the host for a page that the soft TLB does not have. */
   fill(write: boolean, address: Expr, size: number, otherwise: () => void): void {
     const { f } = this
@@ -194,6 +244,8 @@ export class RegionCode {
     const done = f.let(f.call(write ? 'fill_write' : 'fill_read', address, i32.const(size)))
     f.set(this.budget, i32.load(ZERO_ADDRESS, layout.BUDGET))
     f.if(i32.eqz(done), otherwise)
+    // Whatever happened may have moved other pages.
+    for (const window of this.#windows.values()) f.set(window.page, i64.const(-1))
   }
 
   /** Pays for a block that begins at `rip`, or leaves there. */
@@ -222,6 +274,7 @@ export class RegionCode {
           f.if(i32.eqz(f.call('revalidate', i32.const(region))), () => { f.return(f.call('leave_plain', i64.const(entry))) })
         })
       }
+      for (const window of this.#windows.values()) f.set(window.page, i64.const(-1))
       f.set(this.budget, i32.load(ZERO_ADDRESS, layout.BUDGET))
       f.set(this.storedResult, i64.load(ZERO_ADDRESS, layout.FLAG_RESULT))
       f.set(this.storedAux, i32.load(ZERO_ADDRESS, layout.FLAG_AUX))

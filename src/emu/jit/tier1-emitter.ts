@@ -8,7 +8,7 @@
  */
 import * as layout from '../cpu/layout.ts'
 import { CF } from '../cpu/layout.ts'
-import { ZERO_ADDRESS, loadHost, storeHost, tlbEntry } from '../interp/tier0-emitter.ts'
+import { ZERO_ADDRESS, loadHost, storeHost } from '../interp/tier0-emitter.ts'
 import { Emitter } from '../semantics/emitter.ts'
 import { type Expr, i32, i64, v } from '../wasm/expression.ts'
 import { Local } from '../wasm/function.ts'
@@ -16,6 +16,7 @@ import { type FlagState, type Operation, auxWord, carryOf, directCondition, resu
 import type { KeptInstruction } from './instruction.ts'
 import type { ExitName } from './reasons.ts'
 import type { RegionCode } from './region-code.ts'
+import { operandWindow, stackWindow } from './windows.ts'
 
 /** Has no place in a region. */
 export class Unsupported extends Error {}
@@ -28,6 +29,9 @@ export interface FlagFacts {
   conditional: boolean
 }
 
+/** Which kinds of memory access there are. */
+export interface AccessFacts { loads: boolean, stores: boolean }
+
 /** What the semantics say of flags while nothing else depends on when it is evaluated. */
 const PURE_FLAGS = /^(ro[lr]|rc[lr]|mul$|imul)/
 /** Words that follow from each other are bound now and then: code that leaves repeats them all. */
@@ -39,6 +43,7 @@ export class Tier1Emitter extends Emitter {
   readonly #refund: number
   readonly #depth: number
   readonly flagFacts: FlagFacts = { reads: false, writes: false, conditional: false }
+  readonly accessFacts: AccessFacts = { loads: false, stores: false }
   #address: Expr | undefined
   #changed = false
   #wroteResult = false
@@ -146,10 +151,11 @@ export class Tier1Emitter extends Emitter {
 
   /** Host address of an access; leaves if there is none. Unbound: to be used once, now. */
   #host(write: boolean, address: Expr, size: number): Expr {
-    const { f } = this
-    const { hit, host } = tlbEntry(f, write ? layout.TLB_WRITE : layout.TLB_READ, address, size)
-    f.if(i32.eqz(hit), () => { this.#code.fill(write, address, size, () => { this.#leave(write ? 'write' : 'read') }) })
-    return host
+    if (write) this.accessFacts.stores = true
+    else this.accessFacts.loads = true
+    const otherwise = (): void => { this.#leave(write ? 'write' : 'read') }
+    const window = this.#code.windowOf(address === this.#address ? operandWindow(this.#insn) : stackWindow(this.#insn), write)
+    return window === undefined ? this.#code.lookUp(write, address, size, otherwise) : this.#code.through(window, write, address, size, otherwise)
   }
   override load(address: Expr, size: number): Expr {
     const at = this.f.let(address)
