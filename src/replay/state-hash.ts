@@ -34,6 +34,7 @@ const SPECIAL_FIELDS: { readonly [key: string]: { readonly is: number, readonly 
   /** Contents of host files: they never change. */
   hostContents: { is: SPECIAL.constants },
   zeroFrame: { is: SPECIAL.frame },
+  dataFrame: { is: SPECIAL.frame },
 }
 
 /** Names of fields in their order: most objects have one of a few shapes, which are written once and then by number. */

@@ -20,6 +20,7 @@ for (const tier of ['0', '1', 'mixed']) {
       let turns = 0
       for (let result = session.advance(); result === undefined && turns < 300; result = session.advance(), turns++) {
         const cached = hexOf(hasher.hashWorld(kernel))
+        t.is(hasher.cost.frames, kernel.memory.framesInUse, 'all memory is reached, and none is lost')
         kept += hasher.cost.frames - hasher.cost.dirtyFrames
         // A new hasher knows no frame, and leaves the flags as the other has.
         t.is(hexOf(new StateHasher(kernel.memory).hash(kernel.state)), cached)
