@@ -9,17 +9,17 @@ export const QEMU = '/usr/bin/qemu-x86_64-static'
 
 export interface Guest {
   readonly name: string
-  /** Argument of the program for about 150 million instructions. */
+  /** Argument of the program for about 600 million instructions. */
   readonly repetitions: number
 }
 
 export const GUESTS: readonly Guest[] = [
-  { name: 'crc32', repetitions: 300 },
-  { name: 'integer', repetitions: 150 },
-  { name: 'matrix', repetitions: 25 },
-  { name: 'strings', repetitions: 6000 },
-  { name: 'sha256', repetitions: 150 },
-  { name: 'quicksort', repetitions: 60 },
+  { name: 'crc32', repetitions: 1200 },
+  { name: 'integer', repetitions: 600 },
+  { name: 'matrix', repetitions: 150 },
+  { name: 'strings', repetitions: 24000 },
+  { name: 'sha256', repetitions: 600 },
+  { name: 'quicksort', repetitions: 180 },
 ]
 
 const works = (command: string, ...args: string[]): boolean => spawnSync(command, args, { stdio: 'ignore' }).status === 0

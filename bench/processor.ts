@@ -30,7 +30,7 @@ export const processorRows = (filter: (name: string) => boolean, beside = true):
       const expected = spawnSync(program, [String(repetitions)], { encoding: 'utf8' }).stdout
       if (run.output !== expected) throw new Error(`${name}: printed ${run.output}, natively ${expected}`)
     }
-    const idle = measure(program, 0)
+    const idle = fastest(program, 0)
     const instructions = run.instructions - idle.instructions
     const seconds = run.seconds - idle.seconds
     const native = beside && isNativePossible ? nativeSeconds(program, repetitions) : NaN

@@ -9,7 +9,7 @@ import type { Row } from './table.ts'
 const RETROGRADE = join(import.meta.dirname, '../bin/retrograde.js')
 const RUNS = 3
 /** The guests run longer than for tier 0 alone, so that start-up weighs little. */
-const LONGER = 5
+const LONGER = 2
 
 const PROGRAMS: readonly (readonly [name: string, command: readonly string[]])[] = [
   ['sh, a loop', ['busybox', 'sh', '-c', 'i=0; while [ $i -lt 30000 ]; do i=$((i+1)); x="a$i b"; done; echo $x']],
