@@ -4,7 +4,7 @@ import { SYSCALLS } from '../kernel/syscalls/table.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import type { EventOf, TraceEvent } from '../trace/events.ts'
 import { type Look, pointerText, untilNul } from './memory-text.ts'
-import { commandName, enumName, flagNames, signalName } from './names.ts'
+import { commandName, enumName, flagNames, signalCodeName, signalName } from './names.ts'
 import { peekBytes } from './peek.ts'
 import { quote, quoteBytes } from './quote.ts'
 import type { Divergence } from './session.ts'
@@ -115,6 +115,9 @@ export const eventTextInWorld = (event: TraceEvent, kernel: Kernel): string => {
   return `${eventText(event)} [${args.join(', ')}]`
 }
 
+const FAULTS: ReadonlySet<string> = new Set(['SIGSEGV', 'SIGBUS'])
+const isFault = ({ signal, code }: EventOf<'signal'>): boolean => FAULTS.has(signalName(signal)) && code > 0 && code < 128
+
 /** A message may come from anywhere: nothing that a terminal acts upon. */
 const printable = (text: string): string => text.replace(/[^\x20-\x7e\u00a0-\uffff]/g, ' ')
 
@@ -131,7 +134,7 @@ export const eventText = (event: TraceEvent): string => {
     case 'readFile': return `host: read ${quote(event.path)} of mount ${event.mount}: ${event.blob < 0 ? errnoText(event.blob) : `blob ${event.blob}`}`
     case 'input': return event.bytes === undefined ? 'end of input' : `input ${quoteBytes(event.bytes, false)}`
     case 'output': return `output of ${event.length} bytes to ${event.fd}${event.error < 0 ? `: ${errnoText(event.error)}` : ''}`
-    case 'signal': return `${signalName(event.signal)} (code ${event.code}): ${event.action}`
+    case 'signal': return `${signalName(event.signal)} (${signalCodeName(event.signal, event.code)})${event.rip === 0 ? '' : ` at ${address(event.rip)}`}${isFault(event) ? `, address ${address(event.address)}` : ''}: ${event.action}`
     case 'taskStart': return `started by ${event.parent}${event.tgid === event.tid ? '' : `, a thread of ${event.tgid}`}`
     case 'taskExit': return `gone: ${statusText(event.status)}`
     case 'exec': return `runs ${quote(event.path)}`

@@ -54,6 +54,11 @@ const OTHERS: Names = {
   SHM_RDONLY: 0o10000, SHM_RND: 0o20000, SHM_REMAP: 0o40000, SHM_EXEC: 0o100000,
   EPOLL_CTL_ADD: 1, EPOLL_CTL_DEL: 2, EPOLL_CTL_MOD: 3, EPOLL_CLOEXEC: 0o200_0000,
   POLLIN: 1, POLLPRI: 2, POLLOUT: 4, POLLERR: 8, POLLHUP: 16, POLLNVAL: 32,
+  SI_USER: 0, SI_KERNEL: 128, SI_QUEUE: -1, SI_TIMER: -2, SI_MESGQ: -3, SI_ASYNCIO: -4, SI_SIGIO: -5, SI_TKILL: -6,
+  SEGV_MAPERR: 1, SEGV_ACCERR: 2, SEGV_BNDERR: 3, SEGV_PKUERR: 4, BUS_ADRALN: 1, BUS_ADRERR: 2, BUS_OBJERR: 3,
+  ILL_ILLOPC: 1, ILL_ILLOPN: 2, ILL_ILLADR: 3, ILL_ILLTRP: 4, ILL_PRVOPC: 5, FPE_INTDIV: 1, FPE_INTOVF: 2, FPE_FLTDIV: 3, FPE_FLTOVF: 4,
+  FPE_FLTUND: 5, FPE_FLTRES: 6, FPE_FLTINV: 7, FPE_FLTSUB: 8, TRAP_BRKPT: 1, TRAP_TRACE: 2,
+  CLD_EXITED: 1, CLD_KILLED: 2, CLD_DUMPED: 3, CLD_TRAPPED: 4, CLD_STOPPED: 5, CLD_CONTINUED: 6,
   MEMBARRIER_CMD_QUERY: 0, MEMBARRIER_CMD_GLOBAL: 1, MEMBARRIER_CMD_PRIVATE_EXPEDITED: 8, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED: 16,
   RSEQ_FLAG_UNREGISTER: 1,
   SEM_GETPID: 11, SEM_GETVAL: 12, SEM_GETALL: 13, SEM_GETNCNT: 14, SEM_GETZCNT: 15, SEM_SETVAL: 16, SEM_SETALL: 17, SEM_RMID: 0, SEM_IPC_SET: 1,
@@ -156,5 +161,14 @@ export const flagNames = (group: string, value: number): string => {
 }
 
 const SIGNAL_NAMES: ReadonlyMap<number, string> = new Map(Object.entries(signals.SIGNALS).map(([name, number]) => [number, name]))
+/** Prefixes of the codes that a signal has for itself (sigaction(2)). */
+const CODE_GROUPS: { readonly [signal: string]: string } = { SIGSEGV: 'SEGV', SIGBUS: 'BUS', SIGILL: 'ILL', SIGFPE: 'FPE', SIGTRAP: 'TRAP', SIGCHLD: 'CLD' }
+
+/** si_code by name. */
+export const signalCodeName = (signal: number, code: number): string => {
+  const group = CODE_GROUPS[signalName(signal)]
+  return (code > 0 && group !== undefined ? find(namesOf(group), code) : undefined) ?? find(namesOf('SI'), code) ?? String(code)
+}
+
 export const signalName = (signal: number): string =>
   SIGNAL_NAMES.get(signal) ?? (signal >= signals.SIGRTMIN && signal <= signals.SIGNAL_COUNT ? `SIGRT_${signal - signals.SIGRTMIN}` : String(signal))

@@ -4,6 +4,7 @@
  * A tap is the `Outside` of a kernel. It gets answers from its sources (the host, a seed, a trace) and tells a sink what
  * happened: a writer when recording, a comparison when replaying. Both thus see the same events by construction.
  */
+import { SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP } from '../kernel/abi/signals.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import type { Entropy, HostConsole, HostDirent, HostFiles, HostStat, Observer, Outside } from '../kernel/outside.ts'
 import { SYSCALLS } from '../kernel/syscalls/table.ts'
@@ -39,6 +40,10 @@ const RANDOM_BYTES = 1 << 16
 /** PATH_MAX; other strings are cut to a length that shows what they are. */
 const PATH_BYTES = 4096, STRING_BYTES = 256
 const SYS_EXECVE = 59, SYS_EXECVEAT = 322
+
+/** Signals that stand for faults have codes from 1 on; SI_KERNEL says that there is no address. */
+const FAULT_SIGNALS: ReadonlySet<number> = new Set([SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP])
+const SI_KERNEL = 128
 
 interface Strings {
   /** Index of the argument, and how long it may be. */
@@ -188,7 +193,7 @@ export class Tap implements Outside {
         this.#sink.event({ type: 'slice', cpu, cycle, tid, draws, budget })
       },
       onSyscall: (cycle, tid, number, args, result, started) => { this.#syscall(cycle, tid, number, args, result, started) },
-      onSignal: (cycle, tid, signal, code, action) => { this.emit({ type: 'signal', cycle, tid, signal, code, action }) },
+      onSignal: (cycle, tid, signal, code, action) => { this.emit({ type: 'signal', cycle, tid, signal, code, action, ...this.#whereabouts(tid, signal, code) }) },
       onTaskStart: (cycle, tid, parent, tgid) => { this.emit({ type: 'taskStart', cycle, tid, parent, tgid }) },
       onTaskExit: (cycle, tid, status) => {
         this.#loaded.delete(tid)
@@ -203,6 +208,15 @@ export class Tap implements Outside {
         this.emit({ type: 'unknownSyscall', cycle, tid, number })
       },
     }
+  }
+
+  /** Where a task is when a signal acts on it, and what address a fault is about. */
+  #whereabouts(tid: number, signal: number, code: number): { rip: number, address: number } {
+    const task = this.kernel?.loadedTask
+    if (this.kernel === undefined || task?.tid !== tid) return { rip: 0, address: 0 }
+    const { rip } = this.kernel.processor.cpu
+    const isFault = code > 0 && code < SI_KERNEL && FAULT_SIGNALS.has(signal)
+    return { rip, address: !isFault ? 0 : signal === SIGSEGV || signal === SIGBUS ? task.faultAddress : rip }
   }
 
   #syscall(cycle: number, tid: number, number: number, args: ArrayLike<number>, result: number, started: number): void {

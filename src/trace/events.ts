@@ -28,7 +28,8 @@ export const EVENTS = {
   input: { tag: 10, fields: { missed: 'uint', bytes: 'input' } },
   /** `hash` is the CRC-32 of all that was written to this descriptor, up to here; `error` what the host answered. */
   output: { tag: 11, fields: { fd: 'uint', length: 'uint', hash: 'uint', error: 'int' } },
-  signal: { tag: 12, fields: { cycle: 'cycle', tid: 'task', signal: 'uint', code: 'int', action: 'action' } },
+  /** `rip` is where the task was; `address` what a fault was about (si_addr), 0 for signals that are no faults. */
+  signal: { tag: 12, fields: { cycle: 'cycle', tid: 'task', signal: 'uint', code: 'int', action: 'action', rip: 'address', address: 'address' } },
   taskStart: { tag: 13, fields: { cycle: 'cycle', tid: 'uint', parent: 'uint', tgid: 'uint' } },
   taskExit: { tag: 14, fields: { cycle: 'cycle', tid: 'task', status: 'uint' } },
   exec: { tag: 15, fields: { cycle: 'cycle', tid: 'task', path: 'name' } },

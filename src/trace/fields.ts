@@ -31,6 +31,8 @@ export interface FieldValues {
   result: number
   /** undefined: could not be read where the register points. */
   strings: readonly (string | undefined)[]
+  /** A guest address as a signed number, rounded beyond ±2^53. */
+  address: number
   bytes: Uint8Array
   name: string
   text: string
@@ -163,6 +165,10 @@ export const FIELD_TYPES: { readonly [T in FieldType]: FieldCoder<FieldValues[T]
   int: {
     encode: (packer, _context, value) => { packer.number(value) },
     decode: (unpacker) => unpacker.integer(),
+  },
+  address: {
+    encode: (packer, _context, value) => { packer.number(value) },
+    decode: (unpacker) => unpacker.isFloat() ? unpacker.float() : unpacker.integer(),
   },
   uints: {
     encode: (packer, _context, value) => {

@@ -211,7 +211,7 @@ test('in a replay, what system calls point to can be seen', (t) => {
   const text = lines.join('\n')
   for (const line of [
     /^open\("\/data\/hello\.txt", O_RDONLY\|O_LARGEFILE\) = 3$/m, /^read\(3, "hello\\n", 63\) = 6$/m, /^open\("\/data\/missing\.txt", O_RDONLY\|O_LARGEFILE\) = -1 ENOENT$/m,
-    /^write\(\d, "from the child", 14\) = 14$/m, /^SIGALRM \(code \d+\): handler$/m, /^rt_sigaction\(SIGALRM, \{sa_handler=0x[0-9a-f]+, sa_flags=SA_RESTORER\}, /m,
+    /^write\(\d, "from the child", 14\) = 14$/m, /^SIGALRM \(SI_KERNEL\) at 0x[0-9a-f]+: handler$/m, /^rt_sigaction\(SIGALRM, \{sa_handler=0x[0-9a-f]+, sa_flags=SA_RESTORER\}, /m,
     /nanosleep\(.*\{tv_sec=2, tv_nsec=\d+\}, 0x[0-9a-f]+\) = \? ERESTART_RESTARTBLOCK/, /^exit_group\(3\) = \?$/m, /^output of \d+ bytes to 1$/m,
   ]) t.regex(text, line)
 })

@@ -31,7 +31,7 @@ EVENTS = {
     9: 'readFile mount:uint path:path blob:int',
     10: 'input missed:uint bytes:input',
     11: 'output fd:uint length:uint hash:uint error:int',
-    12: 'signal cycle:cycle tid:task signal:uint code:int action:action',
+    12: 'signal cycle:cycle tid:task signal:uint code:int action:action rip:address address:address',
     13: 'taskStart cycle:cycle tid:uint parent:uint tgid:uint',
     14: 'taskExit cycle:cycle tid:task status:uint',
     15: 'exec cycle:cycle tid:task path:name',
@@ -61,7 +61,7 @@ class Context:
         return self.calls.setdefault((event['tid'], event['number']), [0] * 7)
 
     def decode(self, kind, value, event):
-        if kind in ('uint', 'int', 'uints', 'bytes', 'text', 'input'):
+        if kind in ('uint', 'int', 'address', 'uints', 'bytes', 'text', 'input'):
             return value
         if kind == 'name':
             return value.decode('latin-1')

@@ -48,6 +48,7 @@ const errno = fc.integer({ min: -133, max: -1 })
 const FIELDS: { readonly [T in FieldType]: fc.Arbitrary<unknown> } = {
   cycle: uint, sliceCycle: uint, budget: fc.nat(2 ** 31 - 1), task: fc.nat(2), started: uint, uint, int, uints: fc.array(uint, { maxLength: 5 }),
   registers: fc.array(register, { maxLength: 6 }), result: register,
+  address: register,
   strings: fc.array(fc.option(name, { nil: undefined }), { maxLength: 3 }),
   bytes, name, text: fc.string(), path: name, stat: fc.oneof(errno, fc.array(int, { minLength: 15, maxLength: 15 })),
   listing: fc.oneof(errno, fc.array(fc.record({ name, type: fc.nat(12) }), { maxLength: 5 })),
