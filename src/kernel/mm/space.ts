@@ -44,7 +44,7 @@ export const copySpace = (kernel: Kernel, space: AddressSpace): AddressSpace => 
     argumentArea: [...space.argumentArea],
     environmentArea: [...space.environmentArea],
     residentPeak: space.residentPages,
-    futureFlags: 0,
+    futureFlags: space.futureFlags & ~VMA_LOCKED,
   }
   for (const vma of space.vmas) {
     if ((vma.flags & VMA_DONTFORK) !== 0) continue
