@@ -14,6 +14,7 @@ import type { Kernel } from '../kernel.ts'
 import { realTime } from '../time/clock.ts'
 import type { HostStat } from '../outside.ts'
 import type { Superblock } from './fs-state.ts'
+import { giveIno, givePage, hasFreeIno, takeIno, takePage } from './ext2/volume.ts'
 import { inodeGone, type InotifyWatch } from './inotify.ts'
 import type { Pipe } from './pipe.ts'
 import type { ProcNode } from './proc/nodes.ts'
@@ -122,11 +123,18 @@ export const directoryType = (inode: Inode): number => typeBits(inode) >> 12
 /** CLOCK_REALTIME as a timestamp. */
 export const now = (kernel: Kernel): Timestamp => realTime(kernel)
 
+const newIno = (superblock: Superblock): number => {
+  const { volume, nextIno } = superblock
+  if (volume === undefined) return ++superblock.lastIno
+  superblock.nextIno = 0
+  return nextIno > 0 ? nextIno : takeIno(volume)
+}
+
 const base = (kernel: Kernel, superblock: Superblock, mode: number, uid: number, gid: number): Omit<InodeBase, 'kind'> => {
   const time = now(kernel)
   superblock.inodes++
   return {
-    ino: ++superblock.lastIno, superblock, mode, uid, gid, nlink: 1, rdev: 0, atime: time, mtime: time, ctime: time,
+    ino: newIno(superblock), superblock, mode, uid, gid, nlink: 1, rdev: 0, atime: time, mtime: time, ctime: time,
     host: undefined, users: 0,
   }
 }
@@ -242,6 +250,8 @@ export const pageFrame = (kernel: Kernel, inode: FileInode, index: number, creat
   const offset = index * PAGE_SIZE
   const content = offset < inode.hostSize ? loadHostContent(kernel, inode) : undefined
   if (content === undefined && !create) return NO_FRAME
+  const { volume } = inode.superblock
+  if (volume !== undefined && !takePage(volume)) throw new OutOfFrames('the ext2 volume is full')
   frame = kernel.memory.allocate()
   if (content !== undefined) kernel.memory.u8.set(content.subarray(offset, Math.min(offset + PAGE_SIZE, inode.hostSize)), frame * PAGE_SIZE)
   inode.pages.set(index, frame)
@@ -252,8 +262,10 @@ export const pageFrame = (kernel: Kernel, inode: FileInode, index: number, creat
 /** Gives pages [first, last) back; those that the host has would show its bytes again. */
 const dropPages = (kernel: Kernel, inode: FileInode, first: number, last: number): void => {
   const { pages, reserved } = inode
+  const { volume } = inode.superblock
   const drop = (index: number, frame: number): void => {
     kernel.memory.release(frame)
+    if (volume !== undefined) givePage(volume)
     pages.delete(index)
   }
   if (last - first > pages.size) {
@@ -281,11 +293,15 @@ export const reservePages = (inode: FileInode, first: number, last: number): voi
   for (let index = Math.max(first, Math.ceil(inode.hostSize / PAGE_SIZE)); index < last; index++) if (!inode.pages.has(index)) inode.reserved.add(index)
 }
 
+/** st_size of /proc/PID/fd's links. */
+const DESCRIPTOR_LINK_SIZE = 64
+
 export const inodeSize = (kernel: Kernel, inode: Inode): number => {
   ensureAttributes(kernel, inode)
   if (inode.kind === 'file') return inode.size
   if (inode.kind === 'symlink') return linkTarget(kernel, inode).length
   if (inode.kind === 'directory') return directorySize(inode)
+  if (inode.kind === 'proc' && inode.node.type === S_IFLNK && inode.node.fd >= 0) return DESCRIPTOR_LINK_SIZE
   return 0
 }
 
@@ -389,15 +405,16 @@ export const disposeIfUnused = (kernel: Kernel, inode: Inode): void => {
   if (inode.users > 0 || inode.nlink > 0) return
   if (inode.watches !== undefined) inodeGone(kernel, inode)
   if (inode.host === undefined) inode.superblock.inodes--
+  if (inode.superblock.volume !== undefined) giveIno(inode.superblock.volume, inode.ino)
   if (inode.kind !== 'file') return
-  for (const frame of inode.pages.values()) kernel.memory.release(frame)
-  inode.pages.clear()
+  dropPages(kernel, inode, 0, Infinity)
   inode.reserved = undefined
   inode.size = 0
 }
 
 /** Whether the file system may have one more inode in memory: half as many as there are pages, as tmpfs does it (nr_inodes). */
-export const hasInodeRoom = (kernel: Kernel, superblock: Superblock): boolean => superblock.inodes < kernel.memory.frameLimit / 2
+export const hasInodeRoom = (kernel: Kernel, superblock: Superblock): boolean => 
+  superblock.inodes < kernel.memory.frameLimit / 2 && (superblock.volume === undefined || hasFreeIno(superblock.volume))
 
 /** 512-byte blocks in use, as st_blocks counts them. */
 export const inodeBlocks = (inode: Inode): number => {
