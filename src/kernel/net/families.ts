@@ -3,10 +3,11 @@ import { releaseFile } from '../fs/descriptor.ts'
 import type { FileOperations, OpenFile } from '../fs/file.ts'
 import type { Kernel } from '../kernel.ts'
 import { type Socket, socketOf, type SocketOperations } from './socket.ts'
+import { inetOperations } from './inet-operations.ts'
 import { unixOperations } from './unix.ts'
 
 /** Made when first used: families import files' modules, which import this one. */
-const makeFamilies = (): Readonly<Record<Socket['kind'], SocketOperations<Socket>>> => ({ unix: unixOperations })
+const makeFamilies = (): Readonly<Record<Socket['kind'], SocketOperations<Socket>>> => ({ unix: unixOperations, inet: inetOperations })
 let families: ReturnType<typeof makeFamilies> | undefined
 
 export const familyOf = (socket: Socket): SocketOperations<Socket> => (families ??= makeFamilies())[socket.kind]

@@ -1,4 +1,5 @@
 /** The network's part of the kernel's state. */
+import { type InetState, makeInet } from './inet.ts'
 import type { UnixSocket } from './unix.ts'
 
 export interface NetState {
@@ -9,5 +10,7 @@ export interface NetState {
   readonly unixSockets: Set<UnixSocket>
   /** The last name that autobind gave. */
   lastAutobind: number
+  /** IPv4: sockets by port. */
+  readonly inet: InetState
 }
-export const makeNet = (): NetState => ({ kind: 'net', abstractNames: new Map(), unixSockets: new Set(), lastAutobind: 0 })
+export const makeNet = (): NetState => ({ kind: 'net', abstractNames: new Map(), unixSockets: new Set(), lastAutobind: 0, inet: makeInet() })

@@ -1,12 +1,12 @@
 /** socket(2) and all that is done with sockets by descriptor; the families' part is in ../net. */
-import { CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN } from '../abi/capabilities.ts'
+import { CAP_NET_RAW, CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN } from '../abi/capabilities.ts'
 import {
-  EAFNOSUPPORT, EBADF, EFAULT, EINVAL, EMSGSIZE, ENOBUFS, ENOTSOCK, EPERM, EPROTONOSUPPORT, ESOCKTNOSUPPORT,
+  EAFNOSUPPORT, EBADF, EFAULT, EINVAL, EMSGSIZE, ENOBUFS, ENOTSOCK, EOPNOTSUPP, EPERM, EPROTONOSUPPORT, ESOCKTNOSUPPORT,
 } from '../abi/errno.ts'
 import { O_PATH, O_RDWR } from '../abi/fcntl.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import {
-  AF_MAX, AF_UNIX, MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_DONTWAIT, MSG_TRUNC, MSG_WAITALL, MSG_WAITFORONE, SCM_CREDENTIALS, SCM_MAX_FD,
+  AF_INET, AF_MAX, AF_UNIX, IPPROTO_TCP, IPPROTO_UDP, MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_DONTWAIT, MSG_TRUNC, MSG_WAITALL, MSG_WAITFORONE, SCM_CREDENTIALS, SCM_MAX_FD,
   SCM_RIGHTS, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM, SOCK_TYPE_MASK, SOL_SOCKET,
 } from '../abi/sockets.ts'
 import { closeDescriptor, getAnyFile, getFile, hasFreeDescriptor, installFile, makeOpenFile, releaseFile } from '../fs/descriptor.ts'
@@ -15,6 +15,7 @@ import { makeSocketInode } from '../fs/inode.ts'
 import type { Kernel } from '../kernel.ts'
 import { BadAddress } from '../mm/user-memory.ts'
 import { familyOf } from '../net/families.ts'
+import { type InetSocketType, makeInetSocket } from '../net/inet.ts'
 import { type Outgoing, type PeerCredentials, type Socket, type SocketData, socketOf } from '../net/socket.ts'
 import { connectPair, makeUnixSocket, type UnixSocketType } from '../net/unix.ts'
 import { hasCapability } from '../task/credentials.ts'
@@ -58,13 +59,32 @@ const checkType = (family: number, typeAndFlags: number, protocol: number): Unix
 
 const isType = (type: number): type is UnixSocketType => type > 0
 
+/** IPv4: the protocol goes with the type; raw sockets are for the privileged, and not there. */
+const checkInetType = (task: Task, typeAndFlags: number, protocol: number): InetSocketType | number => {
+  if ((typeAndFlags & ~SOCK_TYPE_MASK & ~TYPE_FLAGS) !== 0) return -EINVAL
+  const type = typeAndFlags & SOCK_TYPE_MASK
+  if (type === SOCK_STREAM) return protocol === 0 || protocol === IPPROTO_TCP ? type : -EPROTONOSUPPORT
+  if (type === SOCK_DGRAM) return protocol === 0 || protocol === IPPROTO_UDP ? type : -EPROTONOSUPPORT
+  if (type === SOCK_RAW) return hasCapability(task, CAP_NET_RAW) ? -EPROTONOSUPPORT : -EPERM
+  return type < 0 || type > 10 ? -EINVAL : -ESOCKTNOSUPPORT
+}
+
 const socket = (kernel: Kernel, task: Task, args: Args): number => {
+  if (int32(args[0]) === AF_INET) {
+    const type = checkInetType(task, int32(args[1]), int32(args[2]))
+    return type === SOCK_STREAM || type === SOCK_DGRAM ? install(kernel, task, makeInetSocket(type), int32(args[1])) : type
+  }
   const type = checkType(int32(args[0]), int32(args[1]), int32(args[2]))
   return isType(type) ? install(kernel, task, makeUnixSocket(kernel, type), int32(args[1])) : type
 }
 
 const socketpair = (kernel: Kernel, task: Task, args: Args): number => {
   const flags = int32(args[1])
+  // IPv4 has no pairs.
+  if (int32(args[0]) === AF_INET) {
+    const inet = checkInetType(task, flags, int32(args[2]))
+    return inet === SOCK_STREAM || inet === SOCK_DGRAM ? -EOPNOTSUPP : inet
+  }
   const type = checkType(int32(args[0]), flags, int32(args[2]))
   if (!isType(type)) return type
   const a = makeUnixSocket(kernel, type)
@@ -541,7 +561,7 @@ const recvmmsg = (kernel: Kernel, task: Task, args: Args): number => {
   return done
 }
 
-const FAMILY_NOTE = 'AF_UNIX only: other families fail with EAFNOSUPPORT'
+const FAMILY_NOTE = 'AF_UNIX, and AF_INET over loopback; other families fail with EAFNOSUPPORT'
 
 export const socketCalls: readonly SyscallEntry[] = [
   { number: 41, name: 'socket', args: ['family:enum(AF)', 'type:enum(SOCK)', 'protocol:int'], handler: socket, status: 'partial', note: FAMILY_NOTE },
