@@ -92,6 +92,12 @@ export const CONSTANTS = 0x20000
 /** Of tier 1: by region, the epoch in which it was last found valid. */
 export const REGION_EPOCHS = 0xf0000
 export const REGIONS = 4096
+/** By region, how often it was left for code outside; and which was last. */
+export const REGION_CHAINS = 0xec000
+export const LAST_CHAIN = 0x1838
+/** Where indirect branches and returns went last, 64 bits each. */
+export const BRANCH_TARGETS = 0xd0000
+export const BRANCH_TARGETS_END = REGION_CHAINS
 /** Decoded records grow from here to FRAMES. */
 export const RECORD_ARENA = 0x100000
 export const RECORD_ARENA_END = 0x3000000

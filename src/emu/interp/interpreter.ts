@@ -208,9 +208,12 @@ export class Interpreter implements Processor {
   #sample(jit: Jit): void {
     const { i32 } = this.memory
     // Where a region was left says nothing of tier 0, which goes on from here until it comes to one again.
-    if (this.#untilSample <= 0 && i32[layout.REGION_LEFT >> 2] === 0) jit.sample(this.cpu.rip)
+    if (this.#untilSample <= 0) {
+      if (i32[layout.REGION_LEFT >> 2] === 0) jit.sample(this.cpu.rip)
+      jit.improve()
+      this.#untilSample = jit.chunk
+    }
     i32[layout.REGION_LEFT >> 2] = 0
-    if (this.#untilSample <= 0) this.#untilSample = jit.chunk
   }
 
   #nextChunk(): void {

@@ -5,7 +5,7 @@
  */
 import { REGIONS } from '../cpu/layout.ts'
 import type { Tier0Manifest } from '../interp/manifest.ts'
-import { REGION } from '../interp/tier0-emitter.ts'
+import { REGION, ZERO_ADDRESS } from '../interp/tier0-emitter.ts'
 import { type Expr, i64 } from '../wasm/expression.ts'
 import type { FunctionBuilder, Label } from '../wasm/function.ts'
 import { ModuleBuilder } from '../wasm/module.ts'
@@ -17,9 +17,12 @@ import { chooseWindows } from './windows.ts'
 
 const ALWAYS_CALLED = ['jump_slow', 'leave_plain', 'settle_flags', 'fill_read', 'fill_write', 'revalidate']
 
+/** Address of the word that remembers where the branch at an address went; undefined if there are too many. */
+export type TargetWord = (rip: number) => number | undefined
+
 /** Bytes of a module with a function for each region, named r and its index. */
 export const compileRegions = (regions: readonly { readonly region: Region, readonly index: number }[], facts: FactsTable,
-  manifest: Tier0Manifest): Uint8Array<ArrayBuffer> => {
+  manifest: Tier0Manifest, targetWord: TargetWord): Uint8Array<ArrayBuffer> => {
   const module = new ModuleBuilder()
   module.importMemory(1, 65536)
   module.regions(REGION, REGIONS, true)
@@ -29,7 +32,7 @@ export const compileRegions = (regions: readonly { readonly region: Region, read
   module.know(manifest.runtime)
   for (const { region, index } of regions) {
     const windows = chooseWindows(region.blocks, facts)
-    module.function(`r${index}`, REGION, (f) => { new RegionCompiler(f, facts, windows).compile(region, index) }, true)
+    module.function(`r${index}`, REGION, (f) => { new RegionCompiler(f, facts, targetWord, windows).compile(region, index) }, true)
   }
   return module.encode()
 }
@@ -38,13 +41,15 @@ class RegionCompiler {
   readonly #f: FunctionBuilder
   readonly #facts: FactsTable
   readonly #code: RegionCode
+  readonly #targetWord: TargetWord
   /** Where to branch to for a loop's head from within the loop, for another block from before it. */
   readonly #heads = new Map<Block, Label>()
   readonly #labels = new Map<Block, Label>()
 
-  constructor(f: FunctionBuilder, facts: FactsTable, windows: readonly string[]) {
+  constructor(f: FunctionBuilder, facts: FactsTable, targetWord: TargetWord, windows: readonly string[]) {
     this.#f = f
     this.#facts = facts
+    this.#targetWord = targetWord
     this.#code = new RegionCode(f, windows)
   }
 
@@ -131,21 +136,22 @@ class RegionCompiler {
 
   #jump(block: Block, target: Expr): void {
     const f = this.#f
-    const { taken } = block
+    const code = this.#code
     const at = f.let(target)
-    if (taken?.block !== undefined) {
-      f.if(i64.eq(at, i64.const(taken.rip)), () => {
-        const { knowledge } = this.#code
-        // The other way still needs the target.
-        this.#closeScope(at)
-        this.#follow(block, taken)
-        this.#code.knowledge = knowledge
+    const inside = block.targets.filter((edge) => edge.block !== undefined)
+    inside.forEach((edge, i) => {
+      f.if(i64.eq(at, i64.const(edge.rip)), () => {
+        const { knowledge } = code
+        // The other ways still need the target.
+        if (i === 0) this.#closeScope(at)
+        this.#follow(block, edge)
+        code.knowledge = knowledge
       })
-      this.#code.chainTo(at)
-      return
-    }
-    this.#code.chainTo(at)
-    this.#closeScope()
+    })
+    const word = this.#targetWord(block.instructions[block.instructions.length - 1].rip)
+    if (word !== undefined) f.i64Store(ZERO_ADDRESS, word, at)
+    code.chainTo(at)
+    if (inside.length === 0) this.#closeScope()
   }
 
   #closeScope(...more: readonly Expr[]): void {

@@ -13,6 +13,7 @@ import { type KeptInstruction, keep } from './instruction.ts'
 export interface CallContext {
   readonly parent: CallContext | undefined
   readonly returnRip: number
+  readonly callee: number
   readonly depth: number
   readonly id: number
 }
@@ -27,8 +28,10 @@ export interface Block {
   readonly rip: number
   readonly context: CallContext | undefined
   readonly instructions: KeptInstruction[]
-  /** Branch taken, or where an unconditional one goes; where the return goes if it returns to the call. */
+  /** Branch taken, or where an unconditional one goes. */
   taken: Edge | undefined
+  /** Where an indirect branch or a return probably goes. */
+  targets: Edge[]
   /** Otherwise. */
   fall: Edge | undefined
   /** An instruction that only tier 0 knows follows. */
@@ -61,6 +64,9 @@ export interface Limits {
   readonly executedOnly: boolean
 }
 
+/** Where the indirect branch at an address has been seen to go. */
+export type Prediction = (rip: number) => Iterable<number>
+
 const MAX_BLOCK = 100
 const PREFIX_ROOM = 16
 
@@ -69,11 +75,13 @@ export class RegionFinder {
   readonly #memory: PhysicalMemory
   readonly #facts: FactsTable
   readonly #codePage: (page: number) => CodePage | undefined
+  readonly #predict: Prediction
   #pages = new Map<number, number>()
   #contexts = 0
 
-  constructor(memory: PhysicalMemory, facts: FactsTable, codePage: (page: number) => CodePage | undefined) {
+  constructor(memory: PhysicalMemory, facts: FactsTable, codePage: (page: number) => CodePage | undefined, predict: Prediction) {
     this.#memory = memory
+    this.#predict = predict
     this.#facts = facts
     this.#codePage = codePage
   }
@@ -101,17 +109,17 @@ export class RegionFinder {
     if (entry === undefined) return undefined
     for (let block = queue.shift(); block !== undefined; block = queue.shift()) {
       const last = block.instructions[block.instructions.length - 1]
-      let { context } = block
-      if (last.name === 'call') {
-        const depth = (context?.depth ?? 0) + 1
-        if (depth > limits.callDepth || last.target === undefined) continue
-        context = { parent: context, returnRip: last.nextRip, depth, id: ++this.#contexts }
-      } else if (/^ret/.test(last.name)) {
-        if (context === undefined) continue
-        context = context.parent
+      for (const edge of edges(block)) {
+        let { context } = block
+        if (last.name.startsWith('call')) {
+          const depth = (context?.depth ?? 0) + 1
+          if (depth > limits.callDepth || isRecursive(context, edge.rip)) continue
+          context = { parent: context, callee: edge.rip, returnRip: last.nextRip, depth, id: ++this.#contexts }
+        } else if (last.name.startsWith('ret')) {
+          context = context?.parent
+        }
+        edge.block = blockAt(edge.rip, context, false)
       }
-      if (block.fall !== undefined) block.fall.block = blockAt(block.fall.rip, context, false)
-      if (block.taken !== undefined) block.taken.block = blockAt(block.taken.rip, context, false)
     }
     return { entry, blocks: analyze(entry), pages: this.#pages }
   }
@@ -128,7 +136,7 @@ export class RegionFinder {
   #decode(start: number, context: CallContext | undefined, isKnown: (rip: number) => boolean, limit: number): Block | undefined {
     const instructions: KeptInstruction[] = []
     const block: Block = {
-      rip: start, context, instructions, taken: undefined, fall: undefined, stopsAt: undefined,
+      rip: start, context, instructions, taken: undefined, targets: [], fall: undefined, stopsAt: undefined,
       order: -1, dominator: undefined, isLoop: false, depth: 0, forwardPredecessors: 0, children: [], readsFlags: false,
     }
     let rip = start
@@ -149,7 +157,11 @@ export class RegionFinder {
       if (insn.target !== undefined) {
         block.taken = { rip: insn.target, block: undefined }
         if (insn.name !== 'jmp' && insn.name !== 'call') block.fall = { rip, block: undefined }
-      } else if (context !== undefined && /^ret/.test(insn.name)) block.taken = { rip: context.returnRip, block: undefined }
+      } else if (insn.name.startsWith('ret')) {
+        if (context !== undefined) block.targets.push({ rip: context.returnRip, block: undefined })
+      } else {
+        for (const target of this.#predict(insn.rip)) block.targets.push({ rip: target, block: undefined })
+      }
       return block
     }
   }
@@ -178,7 +190,13 @@ export class RegionFinder {
   }
 }
 
-const successors = (block: Block): Edge[] => [block.taken, block.fall].filter((edge) => edge?.block !== undefined) as Edge[]
+const isRecursive = (context: CallContext | undefined, callee: number): boolean => {
+  for (let at = context; at !== undefined; at = at.parent) if (at.callee === callee) return true
+  return false
+}
+
+const edges = (block: Block): Edge[] => [block.fall, block.taken, ...block.targets].filter((edge) => edge !== undefined)
+const successors = (block: Block): Edge[] => edges(block).filter((edge) => edge.block !== undefined)
 
 /**
  * Reverse postorder, dominators (Cooper, Harvey, Kennedy: "A Simple, Fast Dominance Algorithm"), loops. An edge that

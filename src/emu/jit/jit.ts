@@ -38,6 +38,10 @@ export const tierOptions = (name = 'mixed'): TierOptions | undefined => {
   return { chunk, samples, batch, patience, isEager: false }
 }
 const LIMITS: Limits = { instructions: 400, callDepth: 3, executedOnly: true }
+/** A region is made anew after it was left this often, and again after eight times that. */
+const CHAINS_TO_IMPROVE = 1000, MAX_IMPROVEMENTS = 3
+/** Targets of an indirect branch that are tried before it leaves. */
+const MAX_TARGETS = 3
 /** Blocks with samples that are remembered. */
 const MAX_SAMPLED = 20_000
 
@@ -48,11 +52,16 @@ export interface CodeSource {
   readonly blockHandler: number
 }
 
+/** As good as a hash: what is added to a region makes it longer. */
+const sizeOf = ({ blocks }: Region): number => blocks.reduce((sum, block) => sum + block.instructions.length, 0)
+
 interface Installed {
   readonly index: number
   readonly rip: number
   readonly at: number
   readonly pages: ReadonlyMap<number, number>
+  /** Instructions. */
+  readonly size: number
 }
 
 export interface JitStatistics {
@@ -73,6 +82,11 @@ export class Jit {
   readonly #finder: RegionFinder
   readonly #samples = new Map<number, number>()
   readonly #queue = new Set<number>()
+  /** How often regions were made anew, by where they begin. */
+  readonly #improved = new Map<number, number>()
+  /** Words that remember targets, by the address of the branch. */
+  readonly #targetWords = new Map<number, number>()
+  readonly #targets = new Map<number, Set<number>>()
   #waited = 0
   /** By index in the table. */
   readonly #installed: (Installed | undefined)[] = []
@@ -90,7 +104,7 @@ export class Jit {
     this.#options = options
     this.#source = source
     this.#facts = new FactsTable(manifest)
-    this.#finder = new RegionFinder(memory, this.#facts, source.codePage)
+    this.#finder = new RegionFinder(memory, this.#facts, source.codePage, (rip) => this.#predict(rip))
   }
 
   get chunk(): number { return this.#options.chunk }
@@ -118,28 +132,74 @@ export class Jit {
     this.#compile(rips, LIMITS)
   }
 
+  /** At the end of a chunk: a region that is left again and again is made anew, with what has been executed since and where its branches went. */
+  improve(): void {
+    const { u32 } = this.#memory
+    const region = this.#installed[u32[layout.LAST_CHAIN >> 2]]
+    if (region === undefined) return
+    const count = this.#improved.get(region.rip) ?? 0
+    if (count >= MAX_IMPROVEMENTS || u32[(layout.REGION_CHAINS >> 2) + region.index] < CHAINS_TO_IMPROVE * 8 ** count) return
+    if (this.#regionAt(region.rip) !== region) return
+    this.#improved.set(region.rip, count + 1)
+    this.#compile([region.rip], LIMITS)
+  }
+
+  #targetWord(rip: number): number | undefined {
+    let word = this.#targetWords.get(rip)
+    if (word === undefined) {
+      word = layout.BRANCH_TARGETS + this.#targetWords.size * 8
+      if (word >= layout.BRANCH_TARGETS_END) return undefined
+      this.#targetWords.set(rip, word)
+      this.#memory.u32.fill(0, word >> 2, (word >> 2) + 2)
+    }
+    return word
+  }
+
+  #predict(rip: number): Iterable<number> {
+    const word = this.#targetWords.get(rip)
+    if (word === undefined) return []
+    let targets = this.#targets.get(rip)
+    if (targets === undefined) {
+      targets = new Set()
+      this.#targets.set(rip, targets)
+    }
+    const target = this.#memory.u32[(word >> 2) + 1] * 0x1_0000_0000 + this.#memory.u32[word >> 2]
+    if (targets.size < MAX_TARGETS && target > 0 && target < layout.PAGE_SIZE * 2 ** 35) targets.add(target)
+    return targets
+  }
+
   /** For tests. */
   compileAt(rip: number): void {
     if (this.#recordAt(rip) !== undefined) this.#compile([rip], { ...LIMITS, executedOnly: false })
   }
 
+  #entryAt(rip: number): number { return this.#source.codePage(Math.floor(rip / layout.PAGE_SIZE))?.entries[rip % layout.PAGE_SIZE] ?? 0 }
+
   /** The block's record, if there is one and it is not a region already. */
   #recordAt(rip: number): number | undefined {
-    const at = this.#source.codePage(Math.floor(rip / layout.PAGE_SIZE))?.entries[rip % layout.PAGE_SIZE] ?? 0
+    const at = this.#entryAt(rip)
     return at !== 0 && this.#memory.u32[at >> 2] === this.#source.blockHandler ? at : undefined
+  }
+
+  #regionAt(rip: number): Installed | undefined {
+    const at = this.#entryAt(rip)
+    const { u32 } = this.#memory
+    return at !== 0 && u32[at >> 2] === REGION_HANDLER ? this.#installed[u32[(at + record.RECORD_REGION) >> 2]] : undefined
   }
 
   #compile(rips: readonly number[], limits: Limits): void {
     const regions: { region: Region, index: number }[] = []
     if (this.#next + rips.length > layout.REGIONS) this.#evict()
     for (const rip of rips) {
-      if (this.#recordAt(rip) === undefined) continue
+      if (this.#entryAt(rip) === 0) continue
       const region = this.#finder.find(rip, limits)
       if (region === undefined) continue
+      // Nothing has become known since.
+      if (this.#regionAt(rip)?.size === sizeOf(region)) continue
       regions.push({ region, index: this.#next++ })
     }
     if (regions.length === 0) return
-    const bytes = compileRegions(regions, this.#facts, this.#manifest)
+    const bytes = compileRegions(regions, this.#facts, this.#manifest, (rip) => this.#targetWord(rip))
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
       env: { memory: this.#memory.memory, regions: this.#table }, tier0: this.#exports as Readonly<Record<string, unknown>>,
     })
@@ -147,11 +207,15 @@ export class Jit {
     for (const { region, index } of regions) this.#install(region, index, instance.exports[`r${index}`])
   }
 
-  #install({ entry, blocks, pages }: Region, index: number, code: unknown): void {
+  #install(region: Region, index: number, code: unknown): void {
+    const { entry, pages } = region
+    const old = this.#regionAt(entry.rip)
+    if (old !== undefined) this.#remove(old)
     const at = this.#recordAt(entry.rip)
     if (at === undefined) return
     this.#table.set(index, code)
-    const installed: Installed = { index, rip: entry.rip, at, pages }
+    const size = sizeOf(region)
+    const installed: Installed = { index, rip: entry.rip, at, pages, size }
     this.#installed[index] = installed
     for (const frame of pages.values()) {
       let regions = this.#byFrame.get(frame)
@@ -165,12 +229,13 @@ export class Jit {
     }
     const { u32 } = this.#memory
     u32[(layout.REGION_EPOCHS >> 2) + index] = u32[layout.CODE_EPOCH >> 2]
+    u32[(layout.REGION_CHAINS >> 2) + index] = 0
     u32[(at + record.RECORD_SAVED_COST) >> 2] = u32[(at + record.RECORD_COST) >> 2]
     u32[(at + record.RECORD_COST) >> 2] = record.NO_BLOCK
     u32[(at + record.RECORD_REGION) >> 2] = index
     u32[at >> 2] = REGION_HANDLER
     this.#compiled++
-    this.#compiledInstructions += blocks.reduce((sum, block) => sum + block.instructions.length, 0)
+    this.#compiledInstructions += size
   }
 
   /** Makes its entry an ordinary block again. */
@@ -201,6 +266,7 @@ export class Jit {
     this.#byFrame.clear()
     this.#samples.clear()
     this.#queue.clear()
+    this.#improved.clear()
     this.#next = 0
   }
 

@@ -264,7 +264,7 @@ export class RegionCode {
         this.chain = chain
         body()
       })
-      this.#chainTail()
+      this.#chainTail(region)
     })
     this.#leaveTail()
     f.prologue(() => {
@@ -291,9 +291,12 @@ export class RegionCode {
   }
 
   /** To the region at the address, or back to tier 0 with the record there. */
-  #chainTail(): void {
+  #chainTail(region: number): void {
     const { f } = this
     const target = this.#exitRip
+    const counter = layout.REGION_CHAINS + region * 4
+    f.i32Store(ZERO_ADDRESS, counter, i32.add(i32.load(ZERO_ADDRESS, counter), i32.const(1)))
+    f.i32Store(ZERO_ADDRESS, layout.LAST_CHAIN, i32.const(region))
     this.#spill()
     const hash = i32.xor(i32.wrap(target), i32.wrap(i64.shrU(target, i64.const(12))))
     const entry = f.let(i32.shl(i32.and(hash, i32.const(layout.JUMP_CACHE_ENTRIES - 1)), i32.const(4)))
