@@ -209,7 +209,7 @@ const step = (kernel: Kernel): WorldStop | undefined => {
   // A CPU can be without its task only if affinity sent that elsewhere.
   if (cpu.tid === 0) return undefined
   const alone = isAlone(state, cpu)
-  const length = alone ? Math.floor(ALONE_SECONDS * config.cpuHz) : strategy.slice(kernel.outside.entropy)
+  const length = alone ? Math.floor(ALONE_SECONDS * config.cpuHz) : strategy.slice(kernel.outside.entropy, cpu.clock)
   runSlice(kernel, cpu, task, Math.max(1, Math.min(length, nextDeadline(state.timers) - cpu.clock, config.cycleLimit - cpu.clock)), cpu.tid !== before, alone)
   return undefined
 }

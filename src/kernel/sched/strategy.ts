@@ -8,16 +8,20 @@ import type { Entropy } from '../outside.ts'
 export interface SchedulingStrategy {
   /** Which of `count` ≥ 1 candidates, the longest waiting first. */
   pick(entropy: Entropy, count: number): number
-  /** Cycles until the scheduler looks again, at least 1. */
-  slice(entropy: Entropy): number
+  /** Cycles until the scheduler looks again, at least 1; `cycle` is the CPU's clock. */
+  slice(entropy: Entropy, cycle: number): number
 }
 
-/** Long enough that switches cost little; short enough that programs that wait for each other get on. */
-const ROUND_ROBIN_CYCLES = 50_000
+/**
+ * Long enough that switches cost little; short enough that programs that wait for each other get on. Slices of one length
+ * would be in step with loops of the guest: a thread could be preempted each time just while it holds a lock, for ever. So
+ * the length drifts with the clock.
+ */
+const ROUND_ROBIN_CYCLES = 50_000, ROUND_ROBIN_DRIFT = 997
 
 const ROUND_ROBIN: SchedulingStrategy = {
   pick: () => 0,
-  slice: () => ROUND_ROBIN_CYCLES,
+  slice: (_entropy, cycle) => ROUND_ROBIN_CYCLES + cycle % ROUND_ROBIN_DRIFT,
 }
 
 /**

@@ -7,7 +7,7 @@ import { compare, expectedOutput, guestPath, isLinux, runNative } from './native
 
 const root = join(import.meta.dirname, '..', '..', '..')
 const PROGRAMS = readdirSync(join(import.meta.dirname, 'expected')).filter((name) => name.startsWith('pthread-')).map((name) => name.slice(0, -4))
-const WORLDS = [{ cpus: 1, seed: 'a' }, { cpus: 2, seed: 'b' }, { cpus: 4, seed: 'c' }] as const
+const WORLDS = [{ cpus: 1, seed: 'a' }, { cpus: 1, strategy: 'round-robin' }, { cpus: 2, seed: 'b' }, { cpus: 4, seed: 'c' }] as const
 
 test('there are nine programs with one right output', (t) => { t.is(PROGRAMS.length, 9) })
 
@@ -41,8 +41,10 @@ withCompilers('built with musl and glibc, static and dynamic, they print the sam
   const files = readdirSync(directory)
   t.is(files.length, PROGRAMS.length * 4)
   for (const file of files) {
-    const result = runGuest({ argv: [join(directory, file)], cpus: 2, seed: file })
-    t.is(result.stdout, expectedOutput(PROGRAMS.find((name) => file.startsWith(name)) as string), file)
-    t.is(result.code, 0, file)
+    for (const world of [{ cpus: 2, seed: file }, { cpus: 1, strategy: 'round-robin' }] as const) {
+      const result = runGuest({ ...world, argv: [join(directory, file)] })
+      t.is(result.stdout, expectedOutput(PROGRAMS.find((name) => file.startsWith(name)) as string), file)
+      t.is(result.code, 0, file)
+    }
   }
 })
