@@ -1,4 +1,4 @@
-/** Instructions a second of tier 0, beside the same program run natively and by qemu's user-mode emulation. */
+/** Instructions a second of tier 0 and of both tiers, beside the same program run natively and by qemu's user-mode emulation. */
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import type { BareRun } from './bare.ts'
@@ -7,14 +7,26 @@ import type { Row } from './table.ts'
 
 const RUNS = 3
 
-const measure = (program: string, repetitions: number): BareRun => {
-  const { stdout, stderr, status } = spawnSync(process.execPath, [join(import.meta.dirname, 'tier0-child.ts'), program, String(repetitions)], { encoding: 'utf8' })
+const measure = (program: string, repetitions: number, tier: string): BareRun => {
+  const { stdout, stderr, status } = spawnSync(process.execPath, [join(import.meta.dirname, 'bare-child.ts'), program, String(repetitions)],
+    { encoding: 'utf8', env: { ...process.env, RETROGRADE_TIER: tier } })
   if (status !== 0) throw new Error(stderr)
   return JSON.parse(stdout) as BareRun
 }
 
-const fastest = (program: string, repetitions: number): BareRun =>
-  Array.from({ length: RUNS }, () => measure(program, repetitions)).reduce((a, b) => a.seconds < b.seconds ? a : b)
+const fastest = (program: string, repetitions: number, tier: string): BareRun =>
+  Array.from({ length: RUNS }, () => measure(program, repetitions, tier)).reduce((a, b) => a.seconds < b.seconds ? a : b)
+
+/** Instructions and seconds of the guest's work, starting up not counted. */
+const work = (name: string, program: string, repetitions: number, tier: string): { instructions: number, seconds: number } => {
+  const run = fastest(program, repetitions, tier)
+  if (isNativePossible) {
+    const expected = spawnSync(program, [String(repetitions)], { encoding: 'utf8' }).stdout
+    if (run.output !== expected) throw new Error(`${name}: printed ${run.output}, natively ${expected}`)
+  }
+  const idle = fastest(program, 0, tier)
+  return { instructions: run.instructions - idle.instructions, seconds: run.seconds - idle.seconds }
+}
 
 export const processorRows = (filter: (name: string) => boolean, beside = true): Row[] => {
   const rows: Row[] = []
@@ -25,19 +37,18 @@ export const processorRows = (filter: (name: string) => boolean, beside = true):
       console.log(`${name}: skipped, there is no C compiler`)
       continue
     }
-    const run = fastest(program, repetitions)
-    if (isNativePossible) {
-      const expected = spawnSync(program, [String(repetitions)], { encoding: 'utf8' }).stdout
-      if (run.output !== expected) throw new Error(`${name}: printed ${run.output}, natively ${expected}`)
+    const { instructions, seconds } = work(name, program, repetitions, '0')
+    const rate = (time: number): number => instructions / time / 1e6
+    if (!beside) {
+      rows.push({ guest: name, 'M instructions': instructions / 1e6, 'tier 0 M/s': rate(seconds) })
+      continue
     }
-    const idle = fastest(program, 0)
-    const instructions = run.instructions - idle.instructions
-    const seconds = run.seconds - idle.seconds
-    const native = beside && isNativePossible ? nativeSeconds(program, repetitions) : NaN
-    const qemu = beside && isNativePossible && hasQemu ? qemuSeconds(program, repetitions) : NaN
+    const mixed = work(name, program, repetitions, 'mixed').seconds
+    const native = isNativePossible ? nativeSeconds(program, repetitions) : NaN
+    const qemu = isNativePossible && hasQemu ? qemuSeconds(program, repetitions) : NaN
     rows.push({
-      guest: name, 'M instructions': instructions / 1e6, 'tier 0 M/s': instructions / seconds / 1e6,
-      ...beside ? { 'native M/s': instructions / native / 1e6, 'qemu M/s': instructions / qemu / 1e6, 'times native': seconds / native, 'times qemu': seconds / qemu } : {},
+      guest: name, 'M instructions': instructions / 1e6, 'tier 0 M/s': rate(seconds), 'with tier 1': rate(mixed), 'native': rate(native), 'qemu': rate(qemu),
+      'tier 0: times native': seconds / native, 'times qemu': seconds / qemu, 'with tier 1: times native': mixed / native, ' times qemu': mixed / qemu,
     })
   }
   return rows

@@ -21,5 +21,5 @@ else {
   console.log(`${cpus()[0]?.model ?? process.arch}, ${cpus().length} CPUs, Node ${process.versions.node} (V8 ${process.versions.v8}), load ${loadavg()[0].toFixed(1)}`)
   for (const { title, rows } of session) printTable(title, rows)
   printTable('Programs, through the command line (processor time, start-up included)', programs)
-  printTable('Tier 0, without the kernel (processor time)', processor)
+  printTable('The processor, without the kernel (processor time of its thread)', processor)
 }
