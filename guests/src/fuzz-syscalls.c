@@ -3,7 +3,9 @@
  * Arguments: seed, processes, calls per process. The kernel must survive whatever it does.
  */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
@@ -62,6 +64,11 @@ static uint64_t argument(void) {
 }
 static void scribble(void) {
   for (int i = 0; i < 64; i++) { uint64_t v = below(3) ? number() : pointer(); memcpy(memory + below(4 * 4096 - 8) / 8 * 8, &v, 8); }
+  /* Addresses that lead somewhere. */
+  for (int i = 0; i < 32; i++) {
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(7000 + below(4)), .sin_addr = {htonl(below(4) ? 0x7f000001 : 0)}};
+    memcpy(memory + below(4 * 4096 - 16) / 8 * 8, &in, sizeof in);
+  }
 }
 
 /* Calls that end the run too soon, or need what the world does not have. */
@@ -95,10 +102,12 @@ static void child(int calls) {
   int p[2];
   if (pipe(p)) _exit(1);
   open("/tmp/f/a", O_RDWR | O_CREAT, 0666); open("/tmp/f", O_RDONLY); open("/dev/ptmx", O_RDWR | O_NOCTTY);
-  epoll_create1(0); eventfd(1, 0); socket(AF_UNIX, SOCK_STREAM, 0); socketpair(AF_UNIX, SOCK_DGRAM, 0, p); open("/proc/self/status", O_RDONLY);
+  epoll_create1(0); eventfd(1, 0); socket(AF_UNIX, SOCK_STREAM, 0); socket(AF_INET, SOCK_STREAM, 0); socket(AF_INET, SOCK_DGRAM, 0);
+  int l = socket(AF_INET, SOCK_STREAM, 0); struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(7000)}; bind(l, (void *)&in, sizeof in); listen(l, 1);
+  socketpair(AF_UNIX, SOCK_DGRAM, 0, p); open("/proc/self/status", O_RDONLY);
   syscall(SYS_timerfd_create, 1, 0); syscall(SYS_inotify_init1, 0); syscall(SYS_memfd_create, "m", 2); syscall(434, getpid(), 0);
   for (int i = 0; i < calls; i++) {
-    long n = below(16) ? below(336) : 424 + below(38);
+    long n = below(6) == 0 ? 41 + below(15) : below(16) ? below(336) : 424 + below(38);
     if (skip(n)) continue;
     if (below(3) == 0) scribble();
     if ((n == SYS_kill || n == SYS_execve || n == SYS_execveat || n == SYS_tkill || n == SYS_tgkill) && below(20)) continue;
