@@ -121,6 +121,15 @@ export class PhysicalMemory {
     this.framesInUse--
   }
 
+  /** Frees all frames, for another world: they are given out again in the order in which a new memory gives them. */
+  recycle(): void {
+    this.#free = []
+    for (let frame = this.#next - 1; frame >= FRAMES >>> PAGE_SHIFT; frame--) this.#free.push(frame)
+    this.#references.fill(0)
+    this.#flags.fill(0)
+    this.framesInUse = 0
+  }
+
   references(frame: number): number {
     return this.#references[frame - (FRAMES >>> PAGE_SHIFT)]
   }

@@ -13,7 +13,7 @@ export abstract class LiveLoop<R extends SessionResult> extends WorldLoop<R> {
   readonly #host: SessionHost
 
   constructor(config: WorldConfig, host: SessionHost, sink: EventSink, crc32: (bytes: Uint8Array, previous: number) => number) {
-    super(config, host.engine, new Tap(hostSources(config, host), sink, crc32), host, TURN_SLICES)
+    super(config, host.engine, new Tap(hostSources(config, host), sink, crc32), host, TURN_SLICES, host.machine)
     this.#host = host
   }
 

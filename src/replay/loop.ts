@@ -43,12 +43,12 @@ export abstract class WorldLoop<R extends SessionResult> implements Session<R> {
   #interrupted = false
   #result: R | undefined
 
-  constructor(config: WorldConfig, engine: Engine, tap: Tap, clock: SessionClock, turnSlices: number) {
+  constructor(config: WorldConfig, engine: Engine, tap: Tap, clock: SessionClock, turnSlices: number, machine?: Machine) {
     this.#config = config
     this.tap = tap
     this.clock = clock
     this.turnSlices = turnSlices
-    this.machine = makeMachine(engine, config.memoryLimit)
+    this.machine = machine ?? makeMachine(engine, config.memoryLimit)
     this.hasher = new StateHasher(this.machine.memory)
   }
 

@@ -12,6 +12,11 @@ export class MeteredInterpreter extends Interpreter {
     super(memory, engine.module, engine.manifest, undefined, engine.tier)
   }
 
+  override recycle(): void {
+    super.recycle()
+    this.totalExecuted = 0
+  }
+
   override run(budget: number, cycle: number): ExitReason {
     const reason = super.run(budget, cycle)
     this.totalExecuted += this.executed

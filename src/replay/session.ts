@@ -14,6 +14,7 @@ import type { TraceEvent } from '../trace/events.ts'
 import type { TraceCodecs, TraceSink } from '../trace/format.ts'
 import type { OUTCOMES } from '../trace/fields.ts'
 import type { TraceReader } from '../trace/reader.ts'
+import type { Machine } from './machine.ts'
 
 /** The processor as built: dist/tier0.wasm compiled, and dist/tier0.json. */
 export interface Engine {
@@ -37,6 +38,8 @@ export interface SessionClock { wallTimeMs(): number }
 
 export interface SessionHost extends SessionClock {
   readonly engine: Engine
+  /** A machine of that engine to use again, recycled, rather than to make one: for many short worlds, one after the other. */
+  readonly machine?: Machine
   readonly files: HostFiles
   readonly console: SessionConsole
   /** Told once of each number of a system call that is not known: the guest got ENOSYS. */

@@ -61,6 +61,7 @@ export class Interpreter implements Processor {
       this.#jit?.forget()
       this.#forgetCode()
     }
+    this.#translator.onRevive = (frame) => { this.#watchCode(frame) }
     memory.onCodeWrite = (frame) => { this.#dropCode(frame) }
     const instance = new WebAssembly.Instance(module, {
       env: { memory: memory.memory },
@@ -87,6 +88,23 @@ export class Interpreter implements Processor {
     }
     this.#emptyTlb()
     this.#emptyJumpCache()
+  }
+
+  /**
+   * Makes processor and memory as new, for another world. What was translated is kept for code that comes again, which
+   * does not show, as where blocks begin does not. Regions of tier 1 are not kept.
+   */
+  recycle(): void {
+    if (this.#jit === undefined) this.#translator.keep()
+    else this.#translator.reset()
+    this.memory.recycle()
+    this.memory.u8.fill(0, layout.CPU_STATE, layout.TLB_READ)
+    this.#mmu = undefined
+    this.#reserve = 0
+    this.#untilSample = this.#jit?.chunk ?? 0
+    this.#requested = false
+    this.#withheld = 0
+    this.flushTlb()
   }
 
   /** Of tier 1, if there is one. */

@@ -17,6 +17,8 @@ import * as record from './records.ts'
 import type { Row } from '../decode/rows.ts'
 
 const BLOCK_LIMIT = 64
+/** Versions of a virtual page that are kept from worlds before. */
+const MOST_KEPT = 8
 const MAX_RECORDS_PER_BLOCK = BLOCK_LIMIT * 2 + 4
 /** Instructions that access the stack beside their operands. */
 const STACK_INSTRUCTION = /^(push|pop|call|ret|iret|enter|leave)/
@@ -31,6 +33,12 @@ export interface CodePage {
   /** [start, end) of the records made for this page, in pairs. */
   readonly ranges: number[]
   valid: boolean
+}
+
+interface KeptPage {
+  readonly code: Uint8Array
+  readonly entries: Int32Array
+  readonly ranges: number[]
 }
 
 export class Translator {
@@ -53,6 +61,8 @@ export class Translator {
   readonly #byFrame = new Map<number, CodePage[]>()
   /** Blocks of one page-crossing instruction, by rip and the two frames. */
   readonly #crossing = new Map<string, number>()
+  /** By virtual page: translations of worlds before, with the code that they were made from. */
+  readonly #kept = new Map<number, KeptPage[]>()
   readonly #arenaEnd: number
   #top = layout.RECORD_ARENA
   /** Counts emptyings of the arena: a record from an earlier generation must not be touched. */
@@ -60,6 +70,8 @@ export class Translator {
   translatedInstructions = 0
   /** Called when translations were dropped all at once. */
   onReset: () => void = () => {}
+  /** Called when translations came back for a frame, which is a frame of code from then on. */
+  onRevive: (frame: number) => void = () => {}
 
   constructor(memory: PhysicalMemory, manifest: Tier0Manifest, arenaEnd: number) {
     this.#memory = memory
@@ -92,9 +104,38 @@ export class Translator {
       this.#byFrame.set(frame, pages)
     }
     for (const codePage of pages) if (codePage.page === page) return codePage
-    const codePage: CodePage = { page, frame, entries: new Int32Array(layout.PAGE_SIZE), ranges: [], valid: true }
+    const codePage = this.#revive(page, frame) ?? { page, frame, entries: new Int32Array(layout.PAGE_SIZE), ranges: [], valid: true }
     pages.push(codePage)
     return codePage
+  }
+
+  /** All frames will be freed, for another world. Translations are kept for pages that come back with the same code at the same place. */
+  keep(): void {
+    const { u8 } = this.#memory
+    for (const [frame, pages] of this.#byFrame) {
+      for (const { page, entries, ranges } of pages) {
+        if (ranges.length === 0) continue
+        const kept = this.#kept.get(page)
+        const keptPage = { code: u8.slice(frame * layout.PAGE_SIZE, (frame + 1) * layout.PAGE_SIZE), entries, ranges }
+        if (kept === undefined) this.#kept.set(page, [keptPage])
+        else if (kept.push(keptPage) > MOST_KEPT) kept.shift()
+      }
+    }
+    this.#byFrame.clear()
+    this.#crossing.clear()
+  }
+
+  /** Records know their virtual page and nothing of their frame: they go with any that has the same code. */
+  #revive(page: number, frame: number): CodePage | undefined {
+    const kept = this.#kept.get(page)
+    if (kept === undefined) return undefined
+    const { u8 } = this.#memory
+    const base = frame * layout.PAGE_SIZE
+    const place = kept.findIndex(({ code }) => code.every((byte, i) => u8[base + i] === byte))
+    if (place < 0) return undefined
+    const [{ entries, ranges }] = kept.splice(place, 1)
+    this.onRevive(frame)
+    return { page, frame, entries, ranges, valid: true }
   }
 
   /** A write to the frame: every record made from it becomes a detour to a new look-up. */
@@ -120,6 +161,7 @@ export class Translator {
     for (const frame of this.#byFrame.keys()) this.#memory.clearFlag(frame, 2)
     this.#byFrame.clear()
     this.#crossing.clear()
+    this.#kept.clear()
     this.#top = layout.RECORD_ARENA
     this.generation++
     this.onReset()
