@@ -45,8 +45,15 @@ class DirectoryFiles {
     this.#root = root
   }
 
-  /** The mount point itself follows links: what is mounted is what the link names. */
-  lstat(path: string): HostStat | number { return orErrno(this.#host.lstat(join(this.#root, path))) }
+  /**
+   * The mount point itself follows links: what is mounted is what the link names.
+   * A file counts as last read when it was last written: the host's access times change by our reading alone, and one seed
+   * would have another result each time.
+   */
+  lstat(path: string): HostStat | number {
+    const stat = orErrno(this.#host.lstat(join(this.#root, path)))
+    return typeof stat === 'number' ? stat : { ...stat, atime: stat.mtime }
+  }
 
   readdir(path: string): readonly HostDirent[] | number {
     const directory = join(this.#root, path)

@@ -54,8 +54,37 @@ const TYPED_ARRAYS = [Uint8Array, Int8Array, Uint16Array, Int16Array, Uint32Arra
 
 const nameOf = (value: object): string => (Object.getPrototypeOf(value) as { constructor?: { name?: string } } | null)?.constructor?.name ?? 'an object without a prototype'
 
+/** Hashes of frames as far as they are known, by frame from FIRST_FRAME on. */
+export class FrameHashes {
+  /** Two words each. */
+  words = new Uint32Array(0)
+  known = new Uint8Array(0)
+
+  reserve(frames: number): void {
+    if (frames <= this.known.length) return
+    const words = new Uint32Array(frames * 2)
+    words.set(this.words)
+    this.words = words
+    const known = new Uint8Array(frames)
+    known.set(this.known)
+    this.known = known
+  }
+}
+
+/** FRAME_DIRTY can be cleared for one reader only: all that hash a memory share what they know. */
+const shared = new WeakMap<PhysicalMemory, FrameHashes>()
+const sharedHashes = (memory: PhysicalMemory): FrameHashes => {
+  let hashes = shared.get(memory)
+  if (hashes === undefined) {
+    hashes = new FrameHashes()
+    shared.set(memory, hashes)
+  }
+  return hashes
+}
+
 export class StateHasher {
   readonly #memory: PhysicalMemory
+  readonly #hashes: FrameHashes
   #low!: XXHash<bigint>
   #high!: XXHash<bigint>
   readonly #bytes = new Uint8Array(BUFFER_BYTES)
@@ -66,17 +95,16 @@ export class StateHasher {
   /** By number of fields. */
   readonly #shapes: Shape[][] = []
   #shapeCount = 0
-  /** By frame from FIRST_FRAME on: its hash in two words, whether that is known, and its number in the hash being made. */
-  #frameHashes = new Uint32Array(0)
-  #frameKnown = new Uint8Array(0)
+  /** By frame from FIRST_FRAME on: its number in the hash being made. */
   #frameNumbers = new Int32Array(0)
   #frames = 0
   readonly #constants = new WeakMap<Uint8Array, readonly [number, number]>()
   /** What the last hash took: objects that were written, frames that had to be hashed, frames in all. */
   readonly cost = { objects: 0, dirtyFrames: 0, frames: 0 }
 
-  constructor(memory: PhysicalMemory) {
+  constructor(memory: PhysicalMemory, hashes = sharedHashes(memory)) {
     this.#memory = memory
+    this.#hashes = hashes
   }
 
   /** 16 bytes: the state of the whole world. */
@@ -116,17 +144,9 @@ export class StateHasher {
     this.#frames = 0
     this.cost.dirtyFrames = 0
     const frames = (this.#memory.u8.length >>> PAGE_SHIFT) - FIRST_FRAME
-    if (frames > this.#frameKnown.length) {
-      const hashes = new Uint32Array(frames * 2)
-      hashes.set(this.#frameHashes)
-      this.#frameHashes = hashes
-      const known = new Uint8Array(frames)
-      known.set(this.#frameKnown)
-      this.#frameKnown = known
-      this.#frameNumbers = new Int32Array(frames)
-    } else {
-      this.#frameNumbers.fill(0)
-    }
+    this.#hashes.reserve(frames)
+    if (frames > this.#frameNumbers.length) this.#frameNumbers = new Int32Array(frames)
+    else this.#frameNumbers.fill(0)
   }
 
   // ——— The stream ———
@@ -322,18 +342,18 @@ export class StateHasher {
       return
     }
     this.#frameNumbers[index] = ++this.#frames
-    if (this.#frameKnown[index] === 0 || (this.#memory.flags(frame) & FRAME_DIRTY) !== 0) this.#hashFrame(frame, index)
+    if (this.#hashes.known[index] === 0 || (this.#memory.flags(frame) & FRAME_DIRTY) !== 0) this.#hashFrame(frame, index)
     this.#tagged(FRAME, this.#frames)
     const at = this.#room(8)
-    this.#view.setUint32(at, this.#frameHashes[index * 2], true)
-    this.#view.setUint32(at + 4, this.#frameHashes[index * 2 + 1], true)
+    this.#view.setUint32(at, this.#hashes.words[index * 2], true)
+    this.#view.setUint32(at + 4, this.#hashes.words[index * 2 + 1], true)
   }
 
   #hashFrame(frame: number, index: number): void {
     const [high, low] = wordsOf(xxhash.h64Raw(this.#memory.u8.subarray(frame * PAGE_SIZE, (frame + 1) * PAGE_SIZE)))
-    this.#frameHashes[index * 2] = low
-    this.#frameHashes[index * 2 + 1] = high
-    this.#frameKnown[index] = 1
+    this.#hashes.words[index * 2] = low
+    this.#hashes.words[index * 2 + 1] = high
+    this.#hashes.known[index] = 1
     this.#memory.clearFlag(frame, FRAME_DIRTY)
     this.cost.dirtyFrames++
   }

@@ -104,6 +104,12 @@ test('guest memory counts by content, wherever its frames are', (t) => {
   const table = writable.space.tables.get(7)
   if (table !== undefined) table[0] |= PTE_WRITE
   t.not(hexOf(hasher.hash(writable)), first)
+  // Another hasher sees what was written since the first one looked.
+  own.beforeWrite(one[2])
+  own.u8[one[2] * PAGE_SIZE] ^= 1
+  const changed = hexOf(new StateHasher(own).hash(world(one)))
+  t.not(changed, first)
+  t.is(hexOf(hasher.hash(world(one))), changed)
   const reused = own.allocate()
   own.release(reused)
   t.is(own.allocate(), reused)
