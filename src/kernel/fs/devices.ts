@@ -1,5 +1,6 @@
 /** Character devices by number (mem(4), random(4), tty(4)), and the file system that shows them at /dev. */
 import { EINVAL, ENODEV, ENOSPC, ENOTTY, ENXIO } from '../abi/errno.ts'
+import { LOOP_CONTROL_MAJOR, LOOP_CONTROL_MINOR, LOOP_MAJOR } from '../abi/loop.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
 import { CONSOLE_NAME, consoleTerminal } from './console.ts'
@@ -7,6 +8,7 @@ import { makeOpenFile } from './descriptor.ts'
 import type { FileOperations, OpenFile } from './file.ts'
 import type { Superblock } from './fs-state.ts'
 import { type DeviceInode, type DirectoryInode, type Inode, makeDevice, makeDirectory, makeSymlink } from './inode.ts'
+import { LOOP_COUNT, openLoop } from './loop.ts'
 import { openMaster, openSlave, showTerminal } from './pty.ts'
 import { controllingTerminal, terminalByDevice } from './tty-jobs.ts'
 
@@ -24,6 +26,10 @@ export const ZERO_DEVICE = ZERO
 const RNDGETENTCNT = 0x8004_5200
 /** Bits in a full pool. */
 const POOL_BITS = 256
+
+const LOOP_CONTROL = deviceNumber(LOOP_CONTROL_MAJOR, LOOP_CONTROL_MINOR)
+/** Group 'disk'. */
+const DISK_GID = 6
 
 const isRandom = (rdev: number): boolean => rdev === RANDOM || rdev === URANDOM
 
@@ -51,8 +57,8 @@ export const deviceOperations: FileOperations = {
 
 /** Opens a device node: the driver is found by the number, wherever the node is. */
 export const openDevice = (kernel: Kernel, task: Task, inode: DeviceInode, path: string, flags: number): OpenFile | number => {
-  if (inode.kind === 'block') return -ENXIO
   const { rdev } = inode
+  if (inode.kind === 'block' || rdev === LOOP_CONTROL) return openLoop(kernel, inode, path, flags)
   switch (rdev) {
     case NULL: case ZERO: case FULL: case RANDOM: case URANDOM:
       return makeOpenFile(kernel, 'device', inode, path, flags, undefined)
@@ -86,6 +92,10 @@ export const mountDev = (kernel: Kernel, superblock: Superblock): DirectoryInode
   }
   for (const [name, mode, rdev, gid] of DEVICES) add(name, makeDevice(kernel, superblock, 'character', mode, rdev, 0, gid))
   for (const [name, target] of LINKS) add(name, makeSymlink(kernel, superblock, target))
+  add('loop-control', makeDevice(kernel, superblock, 'character', 0o660, LOOP_CONTROL, 0, DISK_GID))
+  for (let number = 0; number < LOOP_COUNT; number++) {
+    add(`loop${number}`, makeDevice(kernel, superblock, 'block', 0o660, deviceNumber(LOOP_MAJOR, number), 0, DISK_GID))
+  }
   const pts = makeDirectory(kernel, superblock, root, 'pts', 0o755)
   add('pts', pts)
   add('shm', makeDirectory(kernel, superblock, root, 'shm', 0o1777))

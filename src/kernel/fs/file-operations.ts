@@ -9,6 +9,7 @@ import type { FileKind, FileOperations, OpenFile } from './file.ts'
 import { inotifyOperations } from './inotify.ts'
 import { processOperations } from './pidfd.ts'
 import { messageQueueOperations } from '../ipc/message-queues.ts'
+import { loopOperations } from './loop.ts'
 import { pipeOperations } from './pipe.ts'
 import { procOperations } from './proc/open.ts'
 import { regularOperations } from './regular.ts'
@@ -27,6 +28,7 @@ const makeTable = (): Record<FileKind, FileOperations> => ({
   pipe: pipeOperations,
   stream: streamOperations,
   device: deviceOperations,
+  loop: loopOperations,
   terminal: terminalOperations,
   proc: procOperations,
   event: eventOperations,

@@ -10,7 +10,7 @@ import type { WaitQueue } from '../wait-queue.ts'
 import type { Epoll } from './epoll.ts'
 import type { Inode } from './inode.ts'
 
-export type FileKind = 'regular' | 'directory' | 'path' | 'pipe' | 'stream' | 'device' | 'terminal' | 'proc' | 'event' | 'epoll' | 'timer'
+export type FileKind = 'regular' | 'directory' | 'path' | 'pipe' | 'stream' | 'device' | 'loop' | 'terminal' | 'proc' | 'event' | 'epoll' | 'timer'
   | 'signal' | 'socket' | 'pid' | 'inotify' | 'mqueue'
 
 export interface OpenFile {

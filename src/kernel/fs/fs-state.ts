@@ -1,9 +1,11 @@
 /** The file systems' part of the kernel's state. */
 import type { WaitQueue } from '../wait-queue.ts'
 import type { AioContext } from './aio.ts'
+import type { Ext2Volume } from './ext2/volume.ts'
 import type { DirectoryInode, Inode } from './inode.ts'
 import type { InotifyWatch } from './inotify.ts'
 import type { FileLock } from './locks.ts'
+import type { LoopDevice } from './loop.ts'
 import type { Terminal } from './tty.ts'
 
 /** A mounted file system. Inode numbers are given out per superblock, so that they do not depend on the host. */
@@ -14,6 +16,9 @@ export interface Superblock {
   lastIno: number
   /** Inodes that exist in memory only, of file systems that hold files: they are limited, as tmpfs's are. */
   inodes: number
+  /** Of ext2: what its image has room for; and the number that the next inode to be made has in the image, 0 for new ones. */
+  volume: Ext2Volume | undefined
+  nextIno: number
   /** Read-only mounts refuse writes with EROFS. */
   readOnly: boolean
   /** What /proc/mounts says. */
@@ -55,6 +60,8 @@ export interface FsState {
   /** Terminals by number of /dev/pts, and the console at −1. */
   readonly terminals: Map<number, Terminal>
   lastPty: number
+  /** By number of /dev/loopN. */
+  readonly loops: (LoopDevice | undefined)[]
   /** Contexts of io_setup(2). */
   readonly aio: AioContext[]
   readonly hostInput: HostInput

@@ -413,7 +413,7 @@ export const disposeIfUnused = (kernel: Kernel, inode: Inode): void => {
 }
 
 /** Whether the file system may have one more inode in memory: half as many as there are pages, as tmpfs does it (nr_inodes). */
-export const hasInodeRoom = (kernel: Kernel, superblock: Superblock): boolean => 
+export const hasInodeRoom = (kernel: Kernel, superblock: Superblock): boolean =>
   superblock.inodes < kernel.memory.frameLimit / 2 && (superblock.volume === undefined || hasFreeIno(superblock.volume))
 
 /** 512-byte blocks in use, as st_blocks counts them. */

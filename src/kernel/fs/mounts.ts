@@ -1,5 +1,5 @@
 /** File systems that are mounted: superblocks, mount(2) and umount2(2). */
-import { EBUSY, EINVAL, ELOOP, ENODEV, ENOENT, ENOTDIR, EPERM } from '../abi/errno.ts'
+import { EBUSY, EINVAL, ELOOP, ENODEV, ENOENT, ENOTBLK, ENOTDIR, ENXIO, EPERM } from '../abi/errno.ts'
 import { CAP_SYS_ADMIN } from '../abi/capabilities.ts'
 import {
   AT_FDCWD, MNT_DETACH, MNT_EXPIRE, MNT_FORCE, MS_BIND, MS_MOVE, MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID, MS_PRIVATE,
@@ -9,8 +9,11 @@ import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
 import { mountDev } from './devices.ts'
 import type { FsState, Mount, Superblock, SuperblockKind } from './fs-state.ts'
-import { type DirectoryInode, type Inode, makeDirectory } from './inode.ts'
-import { directoryPath, LOOKUP_DIRECTORY, LOOKUP_FOLLOW, placePath, resolve } from './path.ts'
+import { loadExt2, readVolume } from './ext2/load.ts'
+import { storeExt2 } from './ext2/store.ts'
+import { type DirectoryInode, ensureAttributes, type Inode, isNameless, makeDirectory, releaseInode } from './inode.ts'
+import { directoryPath, LOOKUP_DIRECTORY, LOOKUP_FOLLOW, placePath, resolve, resolveInode } from './path.ts'
+import { clearUnusedLoops, isLoopDevice, loopImage } from './loop.ts'
 import { capable } from './permissions.ts'
 import { mountProc } from './proc/root.ts'
 
@@ -33,7 +36,7 @@ const optionText = (flags: number, extra: string): string => {
 /** A new superblock; its device number is its place in the list. */
 export const makeSuperblock = (fs: FsState, kind: SuperblockKind, type: string, source: string, magic: number, flags = 0, extra = ''): Superblock => {
   const superblock: Superblock = {
-    kind, dev: fs.superblocks.length + 1, lastIno: 0, inodes: 0, readOnly: (flags & MS_RDONLY) !== 0, source, type, options: optionText(flags, extra),
+    kind, dev: fs.superblocks.length + 1, lastIno: 0, inodes: 0, volume: undefined, nextIno: 0, readOnly: (flags & MS_RDONLY) !== 0, source, type, options: optionText(flags, extra),
     flags, magic,
   }
   fs.superblocks.push(superblock)
@@ -78,7 +81,7 @@ const tmpfsOptions = (data: string): { mode: number, uid: number, gid: number } 
   return options
 }
 
-const makeRoot = (kernel: Kernel, type: string, source: string, flags: number, data: string): DirectoryInode | number => {
+const makeRoot = (kernel: Kernel, task: Task, type: string, source: string, flags: number, data: string): DirectoryInode | number => {
   const { fs } = kernel.state
   switch (type) {
     case 'tmpfs': case 'ramfs': {
@@ -89,8 +92,40 @@ const makeRoot = (kernel: Kernel, type: string, source: string, flags: number, d
     }
     case 'proc': return mountProc(kernel, makeSuperblock(fs, 'proc', 'proc', source, PROC_MAGIC, flags))
     case 'devtmpfs': return mountDev(kernel, makeSuperblock(fs, 'dev', 'devtmpfs', source, TMPFS_MAGIC, flags))
+    case 'ext2': return mountExt2(kernel, task, source, flags)
     default: return -ENODEV
   }
+}
+
+/** From a loop device, or its file at once. */
+const mountExt2 = (kernel: Kernel, task: Task, source: string, flags: number): DirectoryInode | number => {
+  const found = resolveInode(kernel, task, AT_FDCWD, source, LOOKUP_FOLLOW)
+  if (typeof found === 'number') return found
+  const isLoop = isLoopDevice(found)
+  const image = isLoop ? loopImage(kernel, found) : found
+  if (image?.kind !== 'file' || isNameless(image)) return isLoop ? -EINVAL : found.kind === 'block' ? -ENXIO : -ENOTBLK
+  ensureAttributes(kernel, image)
+  const { fs } = kernel.state
+  if (fs.superblocks.some(({ volume }) => volume?.image === image)) return -EBUSY
+  const volume = readVolume(kernel, image, flags)
+  if (typeof volume === 'number') return volume
+  const superblock = makeSuperblock(fs, 'ramfs', 'ext2', source, EXT2_MAGIC, flags)
+  superblock.volume = volume
+  const root = loadExt2(kernel, superblock, volume)
+  if (typeof root === 'number') superblock.volume = undefined
+  return root
+}
+
+/** Writes ext2 volumes back to their images: one, or all. The first error that there was. */
+export const syncVolumes = (kernel: Kernel, only?: Superblock): number => {
+  let error = 0
+  for (const { superblock, root } of kernel.state.fs.mounts) {
+    const { volume } = superblock
+    if (volume === undefined || superblock.readOnly || (only !== undefined && superblock !== only) || root.kind !== 'directory' || root.parent !== root) continue
+    const result = storeExt2(kernel, volume, root)
+    if (error === 0) error = result
+  }
+  return error
 }
 
 /** The mount that a path leads to the root of. */
@@ -147,7 +182,7 @@ export const mount = (kernel: Kernel, task: Task, source: string, target: string
   }
   if (type === '') return -EINVAL
   if (inode.kind !== 'directory') return -ENOTDIR
-  const root = makeRoot(kernel, type, source === '' ? 'none' : source, flags, data)
+  const root = makeRoot(kernel, task, type, source === '' ? 'none' : source, flags, data)
   if (typeof root === 'number') return root
   attach(fs, inode, root, placePath(kernel, place))
   return 0
@@ -180,6 +215,16 @@ export const unmount = (kernel: Kernel, task: Task, target: string, flags: numbe
   const { root, on } = mount
   const isBind = root.kind === 'directory' ? root.covers !== on : true
   if ((flags & MNT_DETACH) === 0 && !isBind && isBusy(kernel, mount)) return -EBUSY
+  const { superblock } = mount
+  const { volume } = superblock
+  if (volume !== undefined && !isBind) {
+    const error = syncVolumes(kernel, superblock)
+    if (error !== 0) return error
+    // What is still open of it after MNT_DETACH lives in memory from now on.
+    superblock.volume = undefined
+    releaseInode(kernel, volume.image)
+    clearUnusedLoops(kernel)
+  }
   fs.mounts.splice(fs.mounts.lastIndexOf(mount), 1)
   if (root.kind === 'directory') {
     on.mounted = undefined

@@ -15,6 +15,7 @@ import {
   applyHostStat, type DirectoryInode, ensureAttributes, type Inode, makeDevice, makeDirectory, makeFile, makeHostInode,
   makeSymlink, S_IFDIR, S_IFMT, writeInode,
 } from './inode.ts'
+import { LOOP_COUNT } from './loop.ts'
 import {
   ANONYMOUS_MAGIC, attach, attachFile, EXT2_MAGIC, makeSuperblock, PROC_MAGIC, RAMFS_MAGIC, TMPFS_MAGIC,
 } from './mounts.ts'
@@ -147,7 +148,7 @@ export const setUpFileSystems = (kernel: Kernel): FsState => {
   const fs: FsState = {
     superblocks: [], mounts: [], root: undefined as unknown as DirectoryInode, anonymous: undefined as unknown as FsState['anonymous'],
     terminals: new Map(), lastPty: -1, hostInput: { pending: [], ended: false }, streams: [undefined, undefined, undefined], outputBytes: [0, 0, 0], hostContents: [],
-    locks: [], lockWaiters: waitQueue(), aio: [], watches: [], settings: new Map(), lastCookie: 0, bootId: makeBootId(kernel),
+    locks: [], lockWaiters: waitQueue(), aio: [], loops: Array.from({ length: LOOP_COUNT }, () => undefined), watches: [], settings: new Map(), lastCookie: 0, bootId: makeBootId(kernel),
   }
   // What follows works on the state as everything does.
   Object.assign(kernel.state, { fs })

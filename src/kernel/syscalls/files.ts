@@ -15,6 +15,7 @@ import { SIGXFSZ } from '../abi/signals.ts'
 import { getFile, installOrRelease } from '../fs/descriptor.ts'
 import type { OpenFile } from '../fs/file.ts'
 import { type FileInode, inodeSize, isNameless, makeFile, pageFrame, reservePages, touchModified, zeroRange } from '../fs/inode.ts'
+import { syncVolumes } from '../fs/mounts.ts'
 import { checkHow, makeRegularFile, openDescriptor, plainHow } from '../fs/open.ts'
 import { LOOKUP_FOLLOW, readPath, resolveInode } from '../fs/path.ts'
 import { checkAccess, dropSetId, MAY_WRITE } from '../fs/permissions.ts'
@@ -227,7 +228,7 @@ const fallocate = (kernel: Kernel, task: Task, args: Args): number => {
   return 0
 }
 
-// ——— Synchronizing: all is in memory, so only arguments can be wrong ———
+// ——— Synchronizing: all is in memory, but for images of ext2 that are written back ———
 
 const isSynchronizable = (file: OpenFile): boolean => file.kind === 'regular' || file.kind === 'directory'
 
@@ -237,7 +238,15 @@ const fsync = (_kernel: Kernel, task: Task, args: Args): number => {
   return isSynchronizable(file) ? 0 : -EINVAL
 }
 
-const syncfs = (_kernel: Kernel, task: Task, args: Args): number => getFile(task, int32(args[0])) === undefined ? -EBADF : 0
+const syncfs = (kernel: Kernel, task: Task, args: Args): number => {
+  const file = getFile(task, int32(args[0]))
+  return file === undefined ? -EBADF : syncVolumes(kernel, file.inode.superblock)
+}
+
+const sync = (kernel: Kernel): number => {
+  syncVolumes(kernel)
+  return 0
+}
 
 const SYNC_FILE_RANGE_FLAGS = 7
 
@@ -294,7 +303,7 @@ export const FILE_CALLS: readonly SyscallEntry[] = [
   { number: 76, name: 'truncate', args: ['path:path', 'length:offset'], handler: truncate, status: 'full' },
   { number: 77, name: 'ftruncate', args: ['fd:fd', 'length:offset'], handler: ftruncate, status: 'full' },
   { number: 85, name: 'creat', args: ['pathname:path', 'mode:mode'], handler: creat, status: 'full' },
-  { number: 162, name: 'sync', args: [], handler: () => 0, status: 'full' },
+  { number: 162, name: 'sync', args: [], handler: sync, status: 'full' },
   { number: 187, name: 'readahead', args: ['fd:fd', 'offset:offset', 'count:size'], handler: readahead, status: 'full' },
   { number: 221, name: 'fadvise64', args: ['fd:fd', 'offset:offset', 'len:size', 'advice:enum(POSIX_FADV)'], handler: fadvise64, status: 'full' },
   { number: 257, name: 'openat', args: ['dirfd:dirfd', 'pathname:path', 'flags:flags(O)', 'mode:mode'], handler: openat, status: 'full' },

@@ -1,0 +1,183 @@
+/** Loop devices (loop(4)): block devices whose blocks are those of a regular file. Images of file systems are mounted through them. */
+import { EBADF, EBUSY, EINVAL, ENOSPC, ENOTTY, ENXIO } from '../abi/errno.ts'
+import { SEEK_CUR, SEEK_END, SEEK_SET } from '../abi/fcntl.ts'
+import {
+  BLKFLSBUF, BLKGETSIZE, BLKGETSIZE64, BLKROGET, BLKSSZGET, LO_FLAGS_AUTOCLEAR, LO_FLAGS_READ_ONLY, LOOP_CLR_FD, LOOP_CONFIGURE, LOOP_CONTROL_MAJOR,
+  LOOP_CTL_GET_FREE, LOOP_GET_STATUS64, LOOP_MAJOR, LOOP_SET_BLOCK_SIZE, LOOP_SET_CAPACITY, LOOP_SET_DIRECT_IO, LOOP_SET_FD, LOOP_SET_STATUS64,
+} from '../abi/loop.ts'
+import type { Kernel } from '../kernel.ts'
+import type { Task } from '../task/task.ts'
+import { getFile, makeOpenFile, releaseFile, retainFile } from './descriptor.ts'
+import { operationsOf } from './file-operations.ts'
+import type { FileOperations, OpenFile } from './file.ts'
+import { type FileInode, type Inode, inodeSize } from './inode.ts'
+
+export const LOOP_COUNT = 8
+const SECTOR = 512
+
+export interface LoopDevice {
+  /** Holds a reference. */
+  readonly file: OpenFile
+  /** struct loop_info64 as it was set. */
+  info: Uint8Array
+}
+
+/** struct loop_info64. */
+const INFO_SIZE = 232
+const INFO = { offset: 24, sizeLimit: 32, number: 40, flags: 52 } as const
+/** struct loop_config: the descriptor, a block size, then the info. */
+const CONFIG_INFO = 8
+
+const majorOf = (rdev: number): number => (rdev >>> 8) & 0xfff
+const numberOf = (file: OpenFile): number => file.inode.rdev & 0xff
+const isControl = (file: OpenFile): boolean => majorOf(file.inode.rdev) === LOOP_CONTROL_MAJOR
+const loopOf = (kernel: Kernel, file: OpenFile): LoopDevice | undefined => isControl(file) ? undefined : kernel.state.fs.loops[numberOf(file)]
+
+const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+const startOf = (loop: LoopDevice): number => viewOf(loop.info).getUint32(INFO.offset, true)
+const flagsOf = (loop: LoopDevice): number => viewOf(loop.info).getUint32(INFO.flags, true)
+
+/** Bytes of the device: whole sectors. */
+const sizeOf = (kernel: Kernel, loop: LoopDevice): number => {
+  const view = viewOf(loop.info)
+  const limit = view.getUint32(INFO.sizeLimit, true) + view.getUint32(INFO.sizeLimit + 4, true) * 0x1_0000_0000
+  const rest = Math.max(inodeSize(kernel, loop.file.inode) - startOf(loop), 0)
+  const size = limit > 0 ? Math.min(limit, rest) : rest
+  return size - size % SECTOR
+}
+
+export const isLoopDevice = (inode: Inode): boolean =>
+  inode.kind === 'block' && majorOf(inode.rdev) === LOOP_MAJOR && (inode.rdev & 0xff) < LOOP_COUNT
+
+/** The file behind a loop device, for mount; undefined if there is none, or it starts in the middle of a file. */
+export const loopImage = (kernel: Kernel, inode: Inode): FileInode | undefined => {
+  const loop = isLoopDevice(inode) ? kernel.state.fs.loops[inode.rdev & 0xff] : undefined
+  return loop !== undefined && startOf(loop) === 0 && loop.file.inode.kind === 'file' ? loop.file.inode : undefined
+}
+
+/** Opens /dev/loopN or /dev/loop-control; there are no other block devices. */
+export const openLoop = (kernel: Kernel, inode: Inode, path: string, flags: number): OpenFile | number =>
+  inode.kind === 'block' && !isLoopDevice(inode) ? -ENXIO : makeOpenFile(kernel, 'loop', inode, path, flags, undefined)
+
+const isMounted = (kernel: Kernel, loop: LoopDevice): boolean =>
+  kernel.state.fs.superblocks.some(({ volume }) => volume !== undefined && volume.image === loop.file.inode)
+
+const clear = (kernel: Kernel, number: number): void => {
+  const loop = kernel.state.fs.loops[number]
+  if (loop === undefined) return
+  kernel.state.fs.loops[number] = undefined
+  releaseFile(kernel, loop.file)
+}
+
+const isInUse = (kernel: Kernel, number: number): boolean => {
+  for (const task of kernel.state.tasks.values()) {
+    for (const slot of task.files.slots) if (slot?.file.kind === 'loop' && !isControl(slot.file) && numberOf(slot.file) === number) return true
+  }
+  return false
+}
+
+/** Devices that clear themselves do so when nobody has them open or mounted. */
+export const clearUnusedLoops = (kernel: Kernel): void => {
+  kernel.state.fs.loops.forEach((loop, number) => {
+    if (loop !== undefined && (flagsOf(loop) & LO_FLAGS_AUTOCLEAR) !== 0 && !isMounted(kernel, loop) && !isInUse(kernel, number)) clear(kernel, number)
+  })
+}
+
+const bind = (kernel: Kernel, task: Task, file: OpenFile, fd: number, info: Uint8Array): number => {
+  const { loops } = kernel.state.fs
+  const number = numberOf(file)
+  const backing = getFile(task, fd)
+  if (backing === undefined) return -EBADF
+  if (loops[number] !== undefined) return -EBUSY
+  if (backing.kind !== 'regular') return -EINVAL
+  retainFile(backing)
+  viewOf(info).setUint32(INFO.number, number, true)
+  loops[number] = { file: backing, info }
+  return 0
+}
+
+const getFree = (kernel: Kernel): number => {
+  for (let number = 0; number < LOOP_COUNT; number++) if (kernel.state.fs.loops[number] === undefined) return number
+  return -ENOSPC
+}
+
+const control = (kernel: Kernel, command: number): number => command === LOOP_CTL_GET_FREE ? getFree(kernel) : -ENOTTY
+
+const ioctl = (kernel: Kernel, task: Task, file: OpenFile, command: number, argument: number): number => {
+  if (isControl(file)) return control(kernel, command)
+  const user = kernel.user(task)
+  if (command === LOOP_SET_FD) return bind(kernel, task, file, argument | 0, new Uint8Array(INFO_SIZE))
+  if (command === LOOP_CONFIGURE) return bind(kernel, task, file, user.i32(argument), user.read(argument + CONFIG_INFO, INFO_SIZE))
+  const loop = loopOf(kernel, file)
+  switch (command) {
+    case BLKGETSIZE64:
+      user.setI64(argument, loop === undefined ? 0 : sizeOf(kernel, loop))
+      return 0
+    case BLKGETSIZE:
+      user.setI64(argument, loop === undefined ? 0 : sizeOf(kernel, loop) / SECTOR)
+      return 0
+    case BLKSSZGET:
+      user.setU32(argument, SECTOR)
+      return 0
+    case BLKROGET:
+      user.setU32(argument, loop !== undefined && (flagsOf(loop) & LO_FLAGS_READ_ONLY) !== 0 ? 1 : 0)
+      return 0
+    case BLKFLSBUF: return 0
+  }
+  if (loop === undefined) return command >= LOOP_SET_FD && command <= LOOP_CONFIGURE ? -ENXIO : -ENOTTY
+  switch (command) {
+    case LOOP_CLR_FD:
+      if (isMounted(kernel, loop)) {
+        // It goes when it is unmounted, as on Linux.
+        viewOf(loop.info).setUint32(INFO.flags, flagsOf(loop) | LO_FLAGS_AUTOCLEAR, true)
+        return 0
+      }
+      clear(kernel, numberOf(file))
+      return 0
+    case LOOP_SET_STATUS64:
+      loop.info = user.read(argument, INFO_SIZE)
+      viewOf(loop.info).setUint32(INFO.number, numberOf(file), true)
+      return 0
+    case LOOP_GET_STATUS64:
+      user.write(argument, loop.info)
+      user.setI64(argument + 8, loop.file.inode.ino)
+      return 0
+    case LOOP_SET_CAPACITY: case LOOP_SET_DIRECT_IO: case LOOP_SET_BLOCK_SIZE: return 0
+    default: return -ENOTTY
+  }
+}
+
+export const loopOperations: FileOperations = {
+  positioned: true,
+  ioctl,
+  read: (kernel, task, file, length, offset) => {
+    const loop = loopOf(kernel, file)
+    if (isControl(file)) return -EINVAL
+    const at = offset ?? file.position
+    const count = loop === undefined ? 0 : Math.max(Math.min(length, sizeOf(kernel, loop) - at), 0)
+    if (loop === undefined || count === 0) return new Uint8Array(0)
+    const bytes = operationsOf(loop.file).read?.(kernel, task, loop.file, count, startOf(loop) + at) ?? -EINVAL
+    if (typeof bytes !== 'number' && offset === undefined) file.position = at + bytes.length
+    return bytes
+  },
+  write: (kernel, task, file, bytes, offset) => {
+    const loop = loopOf(kernel, file)
+    if (isControl(file)) return -EINVAL
+    const at = offset ?? file.position
+    const count = loop === undefined ? 0 : Math.min(bytes.length, sizeOf(kernel, loop) - at)
+    if (bytes.length === 0) return 0
+    if (loop === undefined || count <= 0) return -ENOSPC
+    const done = operationsOf(loop.file).write?.(kernel, task, loop.file, bytes.subarray(0, count), startOf(loop) + at) ?? -EINVAL
+    if (done > 0 && offset === undefined) file.position = at + done
+    return done
+  },
+  seek: (kernel, _task, file, offset, whence) => {
+    const loop = loopOf(kernel, file)
+    const size = loop === undefined ? 0 : sizeOf(kernel, loop)
+    const position = whence === SEEK_SET ? offset : whence === SEEK_CUR ? file.position + offset : whence === SEEK_END ? size + offset : -1
+    if (position < 0 || position > size) return -EINVAL
+    file.position = position
+    return position
+  },
+  release: (kernel) => { clearUnusedLoops(kernel) },
+}
