@@ -38,15 +38,18 @@ const exactly = (e: Emitter, mxcsr: Expr, call: Expr): Expr => {
 /** `quick` where `condition` holds, else the exact call. `usual` is cheaper to find out, and never holds where `condition` does not. */
 const fastOrExact = (e: Emitter, mxcsr: Expr, quick: Expr, condition: (quick: Expr) => Expr, exact: Expr, usual?: (quick: Expr) => Expr): Expr => {
   const { f } = e
+  const fast = f.let(quick)
   const result = f.local(quick.type)
-  f.set(result, quick)
+  f.set(result, fast)
+  let isAlwaysFast = false
   const check = (): void => {
-    if (e.otherwisePlain(condition(result))) return
+    isAlwaysFast = e.otherwisePlain(condition(fast))
+    if (isAlwaysFast) return
     f.if(i32.eqz(condition(result)), () => { f.set(result, exactly(e, mxcsr, exact)) })
   }
   if (usual === undefined) check()
-  else f.if(i32.eqz(usual(result)), check)
-  return result
+  else f.if(i32.eqz(usual(fast)), check)
+  return isAlwaysFast ? fast : result
 }
 
 const readMxcsr = (e: Emitter): Expr => e.f.let(e.state32(MXCSR))

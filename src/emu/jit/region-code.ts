@@ -69,11 +69,27 @@ export class RegionCode {
     this.budget = f.local('i32')
     this.#exitRip = f.local('i64')
     this.#exitReason = f.local('i32')
+    this.#mxcsr = f.local('i32')
     // All at once, before scopes begin that would take them back.
     for (let i = 0; i < 16; i++) {
       this.#registers[i] = f.local('i64')
       this.#vectors[i] = f.local('v128')
     }
+  }
+
+  readonly #mxcsr: Local
+  #usesMxcsr = false
+
+  // ——— MXCSR ———
+
+  get mxcsr(): Expr {
+    this.#usesMxcsr = true
+    return this.#mxcsr
+  }
+  /** Memory has it as well. */
+  setMxcsr(value: Expr): void {
+    this.f.set(this.#mxcsr, value)
+    this.f.i32Store(ZERO_ADDRESS, layout.MXCSR, this.#mxcsr)
   }
 
   readonly #usedRegisters = new Set<number>()
@@ -278,6 +294,7 @@ export class RegionCode {
       f.set(this.budget, i32.load(ZERO_ADDRESS, layout.BUDGET))
       f.set(this.storedResult, i64.load(ZERO_ADDRESS, layout.FLAG_RESULT))
       f.set(this.storedAux, i32.load(ZERO_ADDRESS, layout.FLAG_AUX))
+      if (this.#usesMxcsr) f.set(this.#mxcsr, i32.load(ZERO_ADDRESS, layout.MXCSR))
       for (const i of this.#usedRegisters) f.set(this.#registers[i] as Local, i64.load(ZERO_ADDRESS, layout.GPR + i * 8))
       for (const i of this.#usedVectors) f.set(this.#vectors[i] as Local, v.load(ZERO_ADDRESS, layout.VECTOR + i * layout.VECTOR_STRIDE))
     })

@@ -10,7 +10,7 @@ import * as layout from '../cpu/layout.ts'
 import { CF } from '../cpu/layout.ts'
 import { ZERO_ADDRESS, loadHost, storeHost } from '../interp/tier0-emitter.ts'
 import { Emitter } from '../semantics/emitter.ts'
-import { type Expr, i32, i64, v } from '../wasm/expression.ts'
+import { type Expr, f32, f64, i32, i64, v } from '../wasm/expression.ts'
 import { Local } from '../wasm/function.ts'
 import { type FlagState, type Operation, auxWord, carryOf, directCondition, resultWord, signExtend } from './flags.ts'
 import type { KeptInstruction } from './instruction.ts'
@@ -131,6 +131,12 @@ export class Tier1Emitter extends Emitter {
     this.#change()
     const vector = this.#code.vector(this.#insn.values[at])
     this.#code.setVector(this.#insn.values[at], size === 8 ? v.i64x2ReplaceLane(vector, 0, value) : v.i32x4ReplaceLane(vector, 0, i32.wrap(value)))
+  }
+  /** Perhaps a float: then it is best loaded as one. */
+  override readLow(at: number, size: 4 | 8): Expr {
+    if (this.operands[at].kind === 'x') return super.readLow(at, size)
+    const host = this.f.let(this.#host(false, this.address(at), size))
+    return this.f.let(size === 8 ? i64.reinterpretF64(f64.load(host)) : i64.extendI32U(i32.reinterpretF32(f32.load(host))))
   }
   override vectorStorage(): Expr { throw new Unsupported('works on storage') }
   override readMmx(at: number): Expr {
@@ -310,6 +316,7 @@ export class Tier1Emitter extends Emitter {
   }
 
   override state32(address: number): Expr {
+    if (address === layout.MXCSR) return this.#code.mxcsr
     if (address !== layout.FLAG_AUX) return i32.load(ZERO_ADDRESS, address)
     this.#reads()
     return this.#aux()
@@ -322,7 +329,8 @@ export class Tier1Emitter extends Emitter {
   override setState32(address: number, value: Expr): void {
     if (address !== layout.FLAG_AUX) {
       this.#change()
-      this.f.i32Store(ZERO_ADDRESS, address, value)
+      if (address === layout.MXCSR) this.#code.setMxcsr(value)
+      else this.f.i32Store(ZERO_ADDRESS, address, value)
       return
     }
     const pure = PURE_FLAGS.test(this.#insn.name)

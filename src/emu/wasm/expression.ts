@@ -15,6 +15,8 @@ export interface Expr {
   readonly constant?: bigint
   /** Bytes beyond which an integer is known to be zero. */
   readonly width?: number
+  /** The float with the same bits, of an integer that was made from one: nobody need move them between register files. */
+  readonly float?: Expr
   emit(out: ByteWriter): void
 }
 
@@ -136,6 +138,11 @@ const converts = mapTable(op.CONVERT, (name, row) => (a: Expr): Expr => {
     if (name === 'i64ExtendI32S') return i64Const(a.constant)
     if (name === 'i64Eqz') return i32Const(a.constant === 0n ? 1 : 0)
   }
+  const { float } = a
+  if (name === 'f64ReinterpretI64' && float?.type === 'f64') return float
+  if (name === 'f32ReinterpretI32' && float?.type === 'f32') return float
+  if (name === 'i64ReinterpretF64' || name === 'i32ReinterpretF32') return { type: to, float: a, emit: (out) => { a.emit(out); emitOpcode(out, opcode) } }
+  if (float?.type === 'f32' && (name === 'i64ExtendI32U' || name === 'i32WrapI64')) return { type: to, float, emit: (out) => { a.emit(out); emitOpcode(out, opcode) } }
   return { type: to, emit: (out) => { a.emit(out); emitOpcode(out, opcode) } }
 })
 
@@ -152,6 +159,11 @@ export const stores = mapTable(op.STORE, (name, row) => (address: Expr, offset: 
   const [opcode, type] = row
   check(name, 'i32', address)
   check(name, type, value)
+  const { float } = value
+  if (float !== undefined && name === (float.type === 'f64' ? 'i64Store' : type === 'i64' ? 'i64Store32' : 'i32Store')) {
+    const [floatOpcode] = op.STORE[float.type === 'f64' ? 'f64Store' : 'f32Store']
+    return (out) => { address.emit(out); float.emit(out); emitOpcode(out, floatOpcode); out.u8(0); out.unsigned(offset) }
+  }
   return (out) => { address.emit(out); value.emit(out); emitOpcode(out, opcode); out.u8(0); out.unsigned(offset) }
 })
 
@@ -181,12 +193,20 @@ const simdSplats = mapTable(op.SIMD_SPLAT, (name, row) => (a: Expr): Expr => {
 const simdExtracts = mapTable(op.SIMD_EXTRACT, (name, row) => (a: Expr, lane: number): Expr => {
   const [opcode, scalar] = row
   check(name, 'v128', a)
-  return { type: scalar, emit: (out) => { a.emit(out); emitSimd(out, opcode); out.u8(lane) } }
+  const result: Expr = { type: scalar, emit: (out) => { a.emit(out); emitSimd(out, opcode); out.u8(lane) } }
+  const float = name === 'i64x2ExtractLane' ? op.SIMD_EXTRACT.f64x2ExtractLane : name === 'i32x4ExtractLane' ? op.SIMD_EXTRACT.f32x4ExtractLane : undefined
+  if (float === undefined) return result
+  return { ...result, float: { type: float[1], emit: (out) => { a.emit(out); emitSimd(out, float[0]); out.u8(lane) } } }
 })
 const simdReplaces = mapTable(op.SIMD_REPLACE, (name, row) => (a: Expr, lane: number, value: Expr): Expr => {
   const [opcode, scalar] = row
   check(name, 'v128', a)
   check(name, scalar, value)
+  const { float } = value
+  if (float !== undefined && name === (float.type === 'f64' ? 'i64x2ReplaceLane' : 'i32x4ReplaceLane')) {
+    const [floatOpcode] = op.SIMD_REPLACE[float.type === 'f64' ? 'f64x2ReplaceLane' : 'f32x4ReplaceLane']
+    return { type: 'v128', emit: (out) => { a.emit(out); float.emit(out); emitSimd(out, floatOpcode); out.u8(lane) } }
+  }
   return { type: 'v128', emit: (out) => { a.emit(out); value.emit(out); emitSimd(out, opcode); out.u8(lane) } }
 })
 /** i8x16.shuffle: `lanes` are 16 indices below 32 into a (0–15) and b (16–31). */

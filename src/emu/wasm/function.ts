@@ -1,7 +1,7 @@
 /** Builds one Wasm function: typed locals, structured control flow, statements over `Expr`. */
 import { ByteWriter } from './bytes.ts'
 import type { Expr, Statement } from './expression.ts'
-import { stores } from './expression.ts'
+import { i32, i64, stores } from './expression.ts'
 import type { ModuleBuilder } from './module.ts'
 import { type Signature, VALUE_TYPE_CODE, type ValueType } from './types.ts'
 
@@ -13,6 +13,7 @@ export class Local implements Expr {
   bound = false
   /** Of an integer known to have no bits above its low `width` bytes; 8: nothing is known. */
   width = 8
+  float: Expr | undefined
   constructor(type: ValueType, index: number) {
     this.type = type
     this.index = index
@@ -21,6 +22,12 @@ export class Local implements Expr {
     out.u8(0x20)
     out.unsigned(this.index)
   }
+}
+
+const bitsOf = (float: Expr, type: ValueType): Expr => {
+  if (float.type === 'f64') return i64.reinterpretF64(float)
+  const bits = i32.reinterpretF32(float)
+  return type === 'i64' ? i64.extendI32U(bits) : bits
 }
 
 /** A branch target: `block` labels jump behind the block, `loop` labels to its start. */
@@ -55,6 +62,7 @@ export class FunctionBuilder {
     if (spare < 0) this.#locals.push(type)
     local.bound = false
     local.width = 8
+    local.float = undefined
     this.#scope?.push(local)
     return local
   }
@@ -88,8 +96,10 @@ export class FunctionBuilder {
   /** Evaluates now, once; constants and locals that are already bound stay what they are. */
   let(value: Expr): Expr {
     if (value.constant !== undefined || value instanceof Local && value.bound) return value
+    const float = value.float === undefined ? undefined : this.let(value.float)
     const local = this.local(value.type)
-    this.set(local, value)
+    this.set(local, float === undefined ? value : bitsOf(float, value.type))
+    local.float = float
     local.bound = true
     local.width = value.width ?? 8
     return local
