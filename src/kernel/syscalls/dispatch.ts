@@ -9,6 +9,7 @@ import { EFAULT, EINTR, ENOMEM, ENOSYS, ERESTART_RESTARTBLOCK, ERESTARTSYS } fro
 import type { Kernel } from '../kernel.ts'
 import { BadAddress } from '../mm/user-memory.ts'
 import { isKilled } from '../signal/pending.ts'
+import { checkSeccomp } from '../task/seccomp.ts'
 import type { SyscallInProgress, Task } from '../task/task.ts'
 import { BLOCKED } from '../wait-queue.ts'
 import { beginSyscall, endSyscall, prepareRestart, REGISTERS_SET, RESTART_SYSCALL } from './call.ts'
@@ -37,7 +38,11 @@ const entryOf = (task: Task, call: SyscallInProgress): SyscallEntry | undefined 
   return call.number >= 0 ? SYSCALLS[call.number] : undefined
 }
 
-const handle = (kernel: Kernel, task: Task, call: SyscallInProgress): number => {
+const handle = (kernel: Kernel, task: Task, call: SyscallInProgress, isNew: boolean): number => {
+  if (isNew && task.seccomp !== undefined) {
+    const refused = checkSeccomp(kernel, task, task.seccomp, call)
+    if (refused !== undefined) return refused
+  }
   const entry = entryOf(task, call)
   if (entry === undefined) return unknown(kernel, task, call.number)
   try {
@@ -54,9 +59,10 @@ const handle = (kernel: Kernel, task: Task, call: SyscallInProgress): number => 
  * rax, or it is blocked, or it is gone.
  */
 export const dispatch = (kernel: Kernel, task: Task): void => {
+  const isNew = task.syscall === undefined
   const call = task.syscall ?? beginSyscall(kernel, task)
   task.usage.systemCycles += SYSCALL_CYCLES
-  let result = handle(kernel, task, call)
+  let result = handle(kernel, task, call, isNew)
   if (result === BLOCKED) {
     // What does not look at signals must still come back when the task is killed.
     if (!isKilled(task)) return

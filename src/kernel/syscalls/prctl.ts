@@ -1,6 +1,6 @@
 /** prctl(2): a table of operations by number. What is not in it is EINVAL, as on Linux without the option. */
 import { CAP_LAST, CAP_SETPCAP } from '../abi/capabilities.ts'
-import { EBADF, EINVAL, ENODEV, ENOMEM, ENOSYS, ENXIO, EPERM } from '../abi/errno.ts'
+import { EBADF, EINVAL, ENODEV, ENOMEM, ENXIO, EPERM } from '../abi/errno.ts'
 import { PAGE_SIZE } from '../../emu/cpu/layout.ts'
 import { int32, uint64 } from '../abi/numbers.ts'
 import { SIGNAL_COUNT } from '../abi/signals.ts'
@@ -11,8 +11,10 @@ import {
   capabilityDifference, capabilityHas, capabilityOf, capabilityUnion, hasCapability, NO_CAPABILITIES, SECURE_KEEP_CAPS,
   SECURE_NO_CAP_AMBIENT_RAISE, setCredentials,
 } from '../task/credentials.ts'
+import { SECCOMP_MODE_FILTER, SECCOMP_MODE_STRICT } from '../task/seccomp.ts'
 import type { Task } from '../task/task.ts'
 import type { Args, SyscallEntry } from './entry.ts'
+import { addFilter, setStrict } from './seccomp.ts'
 
 type Operation = (kernel: Kernel, task: Task, args: Args) => number
 
@@ -185,6 +187,8 @@ const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operation>([
   [14, (_kernel, _task, args) => args[1] === 0 ? 0 : -EINVAL],
   [15, setName],
   [16, getName],
+  [21, (_kernel, task) => task.seccomp?.mode ?? 0],
+  [22, (kernel, task, args) => args[1] === SECCOMP_MODE_STRICT ? setStrict(task) : args[1] === SECCOMP_MODE_FILTER ? addFilter(kernel, task, uint64(args[2]), 0) : -EINVAL],
   [23, readBounding],
   [24, dropBounding],
   [25, (kernel, task, args) => putInt(kernel, task, args[1], PR_TSC_ENABLE)],
@@ -221,10 +225,6 @@ const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operation>([
 
 const prctl = (kernel: Kernel, task: Task, args: Args): number => OPERATIONS.get(int32(args[0]))?.(kernel, task, args) ?? -EINVAL
 
-/** As a kernel without CONFIG_SECCOMP: libseccomp and others then go on without. */
-const seccomp = (): number => -ENOSYS
-
 export const prctlCalls: readonly SyscallEntry[] = [
-  { number: 157, name: 'prctl', args: ['option:enum(PR)', 'arg2:long', 'arg3:long', 'arg4:long', 'arg5:long'], handler: prctl, status: 'partial', note: 'no seccomp (EINVAL, as without CONFIG_SECCOMP), PR_SET_MM EPERM, PR_TSC_SIGSEGV and system call user dispatch EINVAL' },
-  { number: 317, name: 'seccomp', args: ['operation:uint', 'flags:uint', 'args:pointer'], handler: seccomp, status: 'absent', note: 'as a kernel without CONFIG_SECCOMP' },
+  { number: 157, name: 'prctl', args: ['option:enum(PR)', 'arg2:long', 'arg3:long', 'arg4:long', 'arg5:long'], handler: prctl, status: 'partial', note: 'PR_SET_MM gives EPERM, PR_TSC_SIGSEGV and system call user dispatch EINVAL' },
 ]

@@ -17,6 +17,7 @@ import { memoryRemoteCalls } from './memory-remote.ts'
 import { timeCalls } from './time.ts'
 import { credentialCalls } from './credentials.ts'
 import { prctlCalls } from './prctl.ts'
+import { seccompCalls } from './seccomp.ts'
 import { resourceCalls } from './resources.ts'
 import { schedulingCalls } from './scheduling.ts'
 import { systemCalls } from './system.ts'
@@ -54,6 +55,7 @@ const LISTS: readonly (readonly SyscallEntry[])[] = [
   timeCalls,
   credentialCalls,
   prctlCalls,
+  seccompCalls,
   resourceCalls,
   schedulingCalls,
   systemCalls,

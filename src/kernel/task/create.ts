@@ -92,6 +92,7 @@ export const makeTask = (kernel: Kernel, parts: TaskParts): Task => ({
   vforkDone: waitQueue(),
   parentDeathSignal: 0,
   noNewPrivileges: false,
+  seccomp: undefined,
   timerSlack: 50_000,
   policy: 0,
   priority: 0,

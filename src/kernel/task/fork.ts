@@ -103,6 +103,7 @@ const inherit = (task: Task, child: Task, flags: number): void => {
   child.signalMask = [task.signalMask[0], task.signalMask[1]]
   child.signalStack = has(flags, CLONE_VM) && !has(flags, CLONE_VFORK) ? { address: 0, size: 0, flags: SS_DISABLE } : { ...task.signalStack }
   child.noNewPrivileges = task.noNewPrivileges
+  child.seccomp = task.seccomp
   child.timerSlack = task.timerSlack
   child.policy = task.policy
   child.priority = task.priority

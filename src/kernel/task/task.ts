@@ -10,6 +10,7 @@ import type { PathContext } from '../fs/path.ts'
 import type { SignalActions, PendingSignals, SignalSet, SignalStack } from '../signal/signal.ts'
 import type { Timer } from '../time/timer-queue.ts'
 import type { WaitQueue } from '../wait-queue.ts'
+import type { Seccomp } from './seccomp.ts'
 
 export type TaskState = 'runnable' | 'running' | 'blocked' | 'stopped' | 'zombie' | 'dead'
 
@@ -116,6 +117,8 @@ export interface Task {
   /** PR_SET_PDEATHSIG. */
   parentDeathSignal: number
   noNewPrivileges: boolean
+  /** System calls that it has given up (seccomp(2)); undefined: none. */
+  seccomp: Seccomp | undefined
   /** PR_SET_TIMERSLACK, nanoseconds. */
   timerSlack: number
   /** sched_setscheduler(2): SCHED_*, real-time priority; nice(2). */

@@ -168,7 +168,7 @@ export const status = (kernel: Kernel, node: ProcNode): string | number => {
     `ShdPnd:\t${mask64(group.pending.set)}\nSigBlk:\t${mask64(task.signalMask)}\nSigIgn:\t${mask64(ignored)}\nSigCgt:\t${mask64(caught)}\n` +
     capabilities('CapInh', c.inheritable) + capabilities('CapPrm', c.permitted) + capabilities('CapEff', c.effective) +
     capabilities('CapBnd', c.bounding) + capabilities('CapAmb', c.ambient) +
-    `NoNewPrivs:\t${task.noNewPrivileges ? 1 : 0}\nSeccomp:\t0\nSeccomp_filters:\t0\nSpeculation_Store_Bypass:\tnot vulnerable\n` +
+    `NoNewPrivs:\t${task.noNewPrivileges ? 1 : 0}\nSeccomp:\t${task.seccomp?.mode ?? 0}\nSeccomp_filters:\t${task.seccomp?.filters.length ?? 0}\nSpeculation_Store_Bypass:\tnot vulnerable\n` +
     `SpeculationIndirectBranch:\tunknown\nCpus_allowed:\t${mask}\nCpus_allowed_list:\t${list}\nMems_allowed:\t${MEMORY_NODES}\n` +
     `Mems_allowed_list:\t0\nvoluntary_ctxt_switches:\t${task.usage.voluntarySwitches}\nnonvoluntary_ctxt_switches:\t${task.usage.involuntarySwitches}\n`
 }
