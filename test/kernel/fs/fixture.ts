@@ -39,7 +39,7 @@ const find = (tree: Tree, path: string): Tree | string | undefined => {
 }
 const modeOf = (node: Tree | string): number => typeof node === 'object' ? 0o040755 : node.startsWith(LINK) ? 0o120777 : 0o100644
 
-const bytesOf = (text: string): Uint8Array => Uint8Array.from(text, (character) => character.charCodeAt(0))
+const bytesOf = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'latin1'))
 export const textOf = (bytes: Uint8Array): string => String.fromCharCode(...bytes)
 
 /** What was asked of the host, in order: 'lstat a/b'. */

@@ -11,7 +11,7 @@ import {
   pageFrame, readInode, retainInode,
 } from '../inode.ts'
 import {
-  BLOCK_POINTERS, DIRECT_BLOCKS, DIRENT_HEAD, FAST_LINK_LIMIT, GD, GROUP_SIZE, IN, INCOMPATIBLE_FILETYPE, INODE_BASE_SIZE, MAGIC,
+  BLOCK_POINTERS, DIRECT_BLOCKS, DIRENT_HEAD, FAST_LINK_LIMIT, GD, GROUP_SIZE, hasSuperblock, IN, INCOMPATIBLE_FILETYPE, INODE_BASE_SIZE, MAGIC,
   READ_ONLY_EXTRA_ISIZE, READ_ONLY_LARGE_FILE, READ_ONLY_SPARSE_SUPER, SB, SUPERBLOCK_OFFSET, SUPERBLOCK_SIZE, viewOf,
 } from './format.ts'
 import { type Ext2Volume, ROOT_INO } from './volume.ts'
@@ -234,16 +234,31 @@ class Loader {
   }
 }
 
-/** Where the file system keeps what is its own must be inside of it: storing relies on that. */
-const checkTables = (reader: Reader): void => {
-  const { groupCount, blockCount, blockSize, inodesPerGroup, inodeSize, firstDataBlock, firstIno, inodeCount } = reader.volume
+/** Calls `see` for each piece that the file system keeps for itself: copies of superblock and descriptors, bitmaps, tables. */
+export const eachReserved = (reader: Reader, see: (block: number, count: number) => void): void => {
+  const { groupCount, blockSize, blocksPerGroup, inodesPerGroup, inodeSize, firstDataBlock, image } = reader.volume
+  const superblock = viewOf(readInode(reader.kernel, image, SUPERBLOCK_OFFSET, SUPERBLOCK_SIZE))
+  const isOld = superblock.getUint32(SB.revision, true) === 0
+  const isSparse = !isOld && (superblock.getUint32(SB.readOnlyCompatible, true) & READ_ONLY_SPARSE_SUPER) !== 0
+  const copies = 1 + Math.ceil(groupCount * GROUP_SIZE / blockSize) + (isOld ? 0 : superblock.getUint16(SB.reservedGdtBlocks, true))
   const tableBlocks = Math.ceil(inodesPerGroup * inodeSize / blockSize)
-  const isInside = (block: number, count: number): boolean => block > firstDataBlock && block + count <= blockCount
   for (let group = 0; group < groupCount; group++) {
     const descriptor = reader.descriptor(group)
-    if (!isInside(descriptor.getUint32(GD.blockBitmap, true), 1) || !isInside(descriptor.getUint32(GD.inodeBitmap, true), 1) ||
-        !isInside(descriptor.getUint32(GD.inodeTable, true), tableBlocks)) damaged()
+    if (hasSuperblock(group, isSparse)) see(firstDataBlock + group * blocksPerGroup, copies)
+    see(descriptor.getUint32(GD.blockBitmap, true), 1)
+    see(descriptor.getUint32(GD.inodeBitmap, true), 1)
+    see(descriptor.getUint32(GD.inodeTable, true), tableBlocks)
   }
+}
+
+/** What the file system keeps for itself must be inside of it and not overlap: storing relies on that. */
+const checkTables = (reader: Reader): void => {
+  const { blockCount, firstIno, inodeCount } = reader.volume
+  const taken = new Uint8Array(blockCount)
+  eachReserved(reader, (block, count) => {
+    if (block + count > blockCount || taken.subarray(block, block + count).includes(1)) damaged()
+    taken.fill(1, block, block + count)
+  })
   if (firstIno <= ROOT_INO || firstIno > inodeCount) damaged()
   for (let ino = 1; ino < firstIno; ino++) if (ino !== ROOT_INO) reader.eachBlock(reader.inode(ino), () => {})
 }

@@ -9,10 +9,10 @@ import { ENOSPC } from '../../abi/errno.ts'
 import type { Kernel } from '../../kernel.ts'
 import { type DirectoryInode, type FileInode, type Inode, now, pageFrame, readInode, touchModified, typeBits, writeInode } from '../inode.ts'
 import {
-  DIRECT_BLOCKS, DIRENT_HEAD, FAST_LINK_LIMIT, GD, GROUP_SIZE, hasSuperblock, IN, INCOMPATIBLE_FILETYPE, INDEX_FLAG,
-  INODE_BASE_SIZE, READ_ONLY_LARGE_FILE, READ_ONLY_SPARSE_SUPER, SB, SUPERBLOCK_OFFSET, viewOf,
+  DIRECT_BLOCKS, DIRENT_HEAD, FAST_LINK_LIMIT, GD, GROUP_SIZE, IN, INCOMPATIBLE_FILETYPE, INDEX_FLAG,
+  INODE_BASE_SIZE, READ_ONLY_LARGE_FILE, SB, SUPERBLOCK_OFFSET, viewOf,
 } from './format.ts'
-import { Reader } from './load.ts'
+import { eachReserved, Reader } from './load.ts'
 import { type Ext2Volume, ROOT_INO } from './volume.ts'
 
 /** Out of blocks. */
@@ -55,21 +55,10 @@ class Writer {
 
   /** Marks what the file system needs for itself. */
   #reserve(): void {
-    const { groupCount, blocksPerGroup, firstDataBlock, inodesPerGroup, inodeSize, blockSize, firstIno } = this.#volume
-    const isOld = this.#super(SB.revision) === 0
-    const isSparse = !isOld && (this.#super(SB.readOnlyCompatible) & READ_ONLY_SPARSE_SUPER) !== 0
-    const copies = 1 + Math.ceil(groupCount * GROUP_SIZE / blockSize) + (isOld ? 0 : this.#view.getUint16(SUPERBLOCK_OFFSET + SB.reservedGdtBlocks, true))
-    const tableBlocks = Math.ceil(inodesPerGroup * inodeSize / blockSize)
-    this.#used.fill(1, 0, firstDataBlock)
-    for (let group = 0; group < groupCount; group++) {
-      const start = firstDataBlock + group * blocksPerGroup
-      if (hasSuperblock(group, isSparse)) this.#used.fill(1, start, start + copies)
-      const at = this.#descriptor(group)
-      this.#used[this.#view.getUint32(at + GD.blockBitmap, true)] = 1
-      this.#used[this.#view.getUint32(at + GD.inodeBitmap, true)] = 1
-      this.#used.fill(1, this.#table(group), this.#table(group) + tableBlocks)
-    }
+    const { firstDataBlock, firstIno } = this.#volume
     const reader = new Reader(this.#kernel, this.#volume)
+    this.#used.fill(1, 0, firstDataBlock)
+    eachReserved(reader, (block, count) => { this.#used.fill(1, block, block + count) })
     for (let ino = 1; ino < firstIno; ino++) {
       if (ino !== ROOT_INO) reader.eachBlock(reader.inode(ino), (_index, block) => { this.#used[block] = 1 })
     }
