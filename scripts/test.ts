@@ -30,7 +30,7 @@ const check = (title: string, command: string, parameters: readonly string[]): v
 }
 
 if (args.length === 0) {
-  check('lint: layers, nondeterminism, style', 'eslint', ['--max-warnings', '0', 'src', 'test', 'scripts', 'bin'])
+  check('lint: layers, nondeterminism, style', 'eslint', ['--max-warnings', '0', 'src', 'test', 'scripts', 'bench', 'bin'])
   check('types', 'tsc', ['--noEmit', '-p', '.'])
 }
 
