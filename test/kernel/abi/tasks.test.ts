@@ -18,3 +18,10 @@ for (const name of ['abi-signals', 'abi-process', 'abi-threads', 'abi-pidfd', 'a
     t.deepEqual(native.stdout.split('\n'), expectedOutput(name).split('\n'))
   })
 }
+
+// Natively it takes a minute, and a loaded machine is too late for it.
+for (const world of WORLDS) {
+  test(`calls that are interrupted go on or fail as on Linux: ${world.cpus} CPUs, ${world.strategy}`, (t) => {
+    compare(t, 'abi-restart', expectedOutput('abi-restart'), { ...world, cycleLimit: 1e12 })
+  })
+}
