@@ -24,6 +24,14 @@ export interface GeneratedFile {
   readonly symlink?: string
 }
 
+/** See sched/pct.ts. */
+export interface PctConfig {
+  /** How many ordering constraints a bug may need: change points and one. */
+  readonly depth: number
+  /** Instructions while more than one task could run, as estimated: where change points are. */
+  readonly steps: number
+}
+
 export interface WorldConfig {
   readonly program: string
   readonly argv: readonly string[]
@@ -35,7 +43,9 @@ export interface WorldConfig {
   /** Number of virtual CPUs, 1–64. */
   readonly cpus: number
   readonly seed: string
-  readonly strategy: 'round-robin' | 'random'
+  readonly strategy: 'round-robin' | 'random' | 'pct'
+  /** Of the strategy 'pct', which needs it; no other has it. */
+  readonly pct?: PctConfig
   /** Cycles in a virtual second. */
   readonly cpuHz: number
   /** CLOCK_REALTIME at cycle 0, seconds since 1970. */

@@ -12,6 +12,8 @@ export type DecisionKind =
   | 'pick'
   /** How many cycles a task runs before the scheduler looks again. */
   | 'slice'
+  /** Strategy 'pct': the priority of a task, and when one falls. */
+  | 'priority' | 'change'
 
 export interface Entropy {
   /** An integer in [0, bound). */

@@ -2,6 +2,7 @@
 import type { FsState } from './fs/fs-state.ts'
 import type { IpcState } from './ipc/ipc-state.ts'
 import type { NetState } from './net/net-state.ts'
+import type { PctState } from './sched/pct.ts'
 import type { FutexTable } from './task/futex-table.ts'
 import type { Task, ThreadGroup } from './task/task.ts'
 import type { ClockState } from './time/clock.ts'
@@ -52,6 +53,8 @@ export interface KernelState {
   nextConsolePoll: number
   hostname: string
   domainname: string
+  /** Of the strategy 'pct'. */
+  readonly pct: PctState | undefined
   readonly fs: FsState
   /** makeNet(). */
   readonly net: NetState

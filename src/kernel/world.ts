@@ -18,6 +18,7 @@ import { Kernel } from './kernel.ts'
 import { makeNet } from './net/net-state.ts'
 import { createSpace } from './mm/space.ts'
 import type { Outside } from './outside.ts'
+import { makePct } from './sched/pct.ts'
 import { choose, isAlone, nextCpu } from './sched/schedule.ts'
 import { runSlice } from './sched/slice.ts'
 import { STRATEGIES } from './sched/strategy.ts'
@@ -80,6 +81,7 @@ const makeState = (config: WorldConfig): KernelState => ({
   unknownSyscalls: new Set(), consoleInput: waitQueue(),
   mainPid: 0, mainStatus: undefined, mainExitCycle: 0, nextConsolePoll: 0,
   hostname: config.hostname, domainname: '(none)',
+  pct: config.pct === undefined ? undefined : makePct(config.pct),
   // Set up next: it needs a kernel to work with.
   fs: undefined as unknown as FsState,
   net: makeNet(),
@@ -209,8 +211,9 @@ const step = (kernel: Kernel): WorldStop | undefined => {
   // A CPU can be without its task only if affinity sent that elsewhere.
   if (cpu.tid === 0) return undefined
   const alone = isAlone(state, cpu)
-  const length = alone ? Math.floor(ALONE_SECONDS * config.cpuHz) : strategy.slice(kernel.outside.entropy, cpu.clock)
-  runSlice(kernel, cpu, task, Math.max(1, Math.min(length, nextDeadline(state.timers) - cpu.clock, config.cycleLimit - cpu.clock)), cpu.tid !== before, alone)
+  const length = alone ? Math.floor(ALONE_SECONDS * config.cpuHz) : strategy.slice(kernel, task, cpu.clock)
+  const executed = runSlice(kernel, cpu, task, Math.max(1, Math.min(length, nextDeadline(state.timers) - cpu.clock, config.cycleLimit - cpu.clock)), cpu.tid !== before, alone, strategy.preempts)
+  if (!alone) strategy.ended?.(kernel, task, executed, kernel.yielded)
   return undefined
 }
 

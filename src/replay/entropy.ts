@@ -7,7 +7,7 @@ export class SeededEntropy implements Entropy {
   readonly #bytes: seedrandom.PRNG
 
   constructor(seed: string) {
-    this.#streams = { pick: seedrandom(`${seed}/pick`), slice: seedrandom(`${seed}/slice`) }
+    this.#streams = { pick: seedrandom(`${seed}/pick`), slice: seedrandom(`${seed}/slice`), priority: seedrandom(`${seed}/priority`), change: seedrandom(`${seed}/change`) }
     this.#bytes = seedrandom(`${seed}/bytes`)
   }
 

@@ -4,7 +4,7 @@ import { isMap, type Plain } from '../trace/msgpack.ts'
 
 type PlainMap = { readonly [key: string]: Plain }
 
-export const configToPlain = (config: WorldConfig): PlainMap => ({
+export const configToPlain = ({ pct, ...config }: WorldConfig): PlainMap => ({
   ...config,
   argv: [...config.argv],
   env: [...config.env],
@@ -14,6 +14,7 @@ export const configToPlain = (config: WorldConfig): PlainMap => ({
   })),
   stdio: [...config.stdio],
   terminal: { ...config.terminal },
+  ...(pct === undefined ? {} : { pct: { ...pct } }),
 })
 
 /** The configuration can't be used; the message says which part. */
@@ -66,6 +67,7 @@ class Fields {
 }
 
 const STDIO: readonly StdioKind[] = ['tty', 'pipe', 'file', 'null']
+const MOST_DEPTH = 1000
 const MAX_ID = 2 ** 32 - 2
 
 const parseSource = (fields: Fields): MountSource => {
@@ -88,6 +90,13 @@ const parseFile = (value: Plain, where: string): GeneratedFile => {
   }
 }
 
+const parseStrategy = (fields: Fields): Pick<WorldConfig, 'strategy' | 'pct'> => {
+  const strategy = fields.choice('strategy', ['round-robin', 'random', 'pct'])
+  if (strategy !== 'pct') return fields.has('pct') ? fields.fail('pct') : { strategy }
+  const pct = fields.inner('pct')
+  return { strategy, pct: { depth: pct.integer('depth', 1, MOST_DEPTH), steps: pct.integer('steps', 1, 2 ** 31) } }
+}
+
 /** @throws ConfigError */
 export const configFromPlain = (plain: PlainMap): WorldConfig => {
   const fields = new Fields(plain, '')
@@ -105,7 +114,7 @@ export const configFromPlain = (plain: PlainMap): WorldConfig => {
     hostname: fields.text('hostname'),
     cpus: fields.integer('cpus', 1, 64),
     seed: typeof seed === 'string' ? seed : fields.fail('seed'),
-    strategy: fields.choice('strategy', ['round-robin', 'random']),
+    ...parseStrategy(fields),
     cpuHz: fields.number('cpuHz', 1, 2 ** 53),
     epochSeconds: fields.number('epochSeconds', -(2 ** 53), 2 ** 53),
     uid: fields.integer('uid', 0, MAX_ID),

@@ -16,6 +16,13 @@ test('a configuration comes back as it was', (t) => {
   t.deepEqual(configFromPlain(configToPlain(CONFIG)), CONFIG)
 })
 
+test('the strategy pct has parameters, others have none', (t) => {
+  const pct: WorldConfig = { ...CONFIG, strategy: 'pct', pct: { depth: 3, steps: 1000 } }
+  t.deepEqual(configFromPlain(configToPlain(pct)), pct)
+  const bad: Record<string, Plain>[] = [{ strategy: 'random' }, { pct: { depth: 0, steps: 1 } }, { pct: { depth: 1e9, steps: 1 } }, { pct: { depth: 2, steps: 0.5 } }, { pct: { depth: 2 } }, { pct: null }]
+  for (const change of bad) t.throws(() => configFromPlain({ ...configToPlain(pct), ...change }), { instanceOf: ConfigError, message: /pct/ })
+})
+
 test('a configuration in which anything is changed is refused by name, or still one', (t) => {
   const plain = configToPlain(CONFIG)
   const junk: fc.Arbitrary<Plain> = fc.constantFrom<Plain>(null, true, -1, 1.5, NaN, 2 ** 60, 'x\0y', '☃', [], {}, [[]], [null], Uint8Array.of(1))

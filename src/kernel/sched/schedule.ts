@@ -20,12 +20,16 @@ const taskOf = (state: KernelState, tid: number): Task => {
 
 /** Places in the runqueue of the tasks that the CPU may take. Scratch, filled anew each time. */
 const candidates: number[] = []
+/** Their tids. */
+const candidateTids: number[] = []
 
 const findCandidates = (state: KernelState, cpu: VirtualCpu): number => {
   const { runqueue } = state
   let count = 0
   for (let place = 0; place < runqueue.length; place++) {
-    if (mayRunOn(taskOf(state, runqueue[place]), cpu)) candidates[count++] = place
+    if (!mayRunOn(taskOf(state, runqueue[place]), cpu)) continue
+    candidates[count] = place
+    candidateTids[count++] = runqueue[place]
   }
   return count
 }
@@ -59,7 +63,7 @@ export const nextCpu = (state: KernelState): VirtualCpu | undefined => {
 const take = (kernel: Kernel, cpu: VirtualCpu, strategy: SchedulingStrategy): Task => {
   const { state } = kernel
   const count = findCandidates(state, cpu)
-  const place = candidates[strategy.pick(kernel.outside.entropy, count)]
+  const place = candidates[strategy.pick(kernel, candidateTids, count)]
   const task = taskOf(state, state.runqueue[place])
   if (place === 0) state.runqueue.shift()
   else state.runqueue.splice(place, 1)

@@ -41,8 +41,10 @@ const handleFault = (kernel: Kernel, task: Task): void => {
  * Runs the task for at most `budget` cycles.
  * @param isNew the CPU did not have the task in its last slice
  * @param alone no other task could run when the slice began: it ends when that changes
+ * @param preempts it ends when another task becomes ready
+ * @returns how many instructions were executed; `kernel.yielded` says whether the task gave up the rest of its slice
  */
-export const runSlice = (kernel: Kernel, cpu: VirtualCpu, task: Task, budget: number, isNew: boolean, alone: boolean): void => {
+export const runSlice = (kernel: Kernel, cpu: VirtualCpu, task: Task, budget: number, isNew: boolean, alone: boolean, preempts: boolean): number => {
   const { state, processor } = kernel
   state.cycle = cpu.clock
   if (cpu.clock > state.now) state.now = cpu.clock
@@ -55,6 +57,8 @@ export const runSlice = (kernel: Kernel, cpu: VirtualCpu, task: Task, budget: nu
   if (isNew) updateRseq(kernel, task)
   kernel.outside.observer.onSlice(cpu.clock, cpu.index, task.tid, budget)
   let joined = false
+  let total = 0
+  const waiting = preempts ? state.runqueue.length : Infinity
   for (;;) {
     if (task.syscall !== undefined) {
       advance(kernel, cpu, SYSCALL_CYCLES)
@@ -63,9 +67,10 @@ export const runSlice = (kernel: Kernel, cpu: VirtualCpu, task: Task, budget: nu
     if (task.state === 'running' && task.signalDue && task.syscall === undefined) deliverSignals(kernel, task)
     if (task.state !== 'running') break
     if (kernel.yielded) {
-      kernel.yielded = false
       if (!isAlone(state, cpu)) break
+      kernel.yielded = false
     }
+    if (state.runqueue.length > waiting) break
     if (alone && state.runqueue.length > 0) {
       joined = true
       break
@@ -75,6 +80,7 @@ export const runSlice = (kernel: Kernel, cpu: VirtualCpu, task: Task, budget: nu
     if (left <= 0) break
     const reason = processor.run(left, cpu.clock, state.now)
     const { executed } = processor
+    total += executed
     task.usage.userCycles += executed
     advance(kernel, cpu, executed)
     if (reason === EXIT_SYSCALL) {
@@ -92,9 +98,10 @@ export const runSlice = (kernel: Kernel, cpu: VirtualCpu, task: Task, budget: nu
   if (task.state === 'running') {
     checkCpuTimers(kernel, task)
     // What ended early may be preempted too; but one that is not alone any more goes on for a slice of the usual length.
-    cpu.sliceEnd = joined ? cpu.clock + 1 : cpu.clock
+    cpu.sliceEnd = joined && !preempts ? cpu.clock + 1 : cpu.clock
   } else {
     cpu.tid = 0
     task.usage.voluntarySwitches++
   }
+  return total
 }

@@ -3,13 +3,19 @@
  * in STRATEGIES; its draws go through `entropy.decide` only, so that a trace can drive them.
  */
 import type { WorldConfig } from '../config.ts'
-import type { Entropy } from '../outside.ts'
+import type { Kernel } from '../kernel.ts'
+import type { Task } from '../task/task.ts'
+import { PCT } from './pct.ts'
 
 export interface SchedulingStrategy {
-  /** Which of `count` ≥ 1 candidates, the longest waiting first. */
-  pick(entropy: Entropy, count: number): number
+  /** Which of the first `count` ≥ 1 of `tids`, the longest waiting first: its place. */
+  pick(kernel: Kernel, tids: readonly number[], count: number): number
   /** Cycles until the scheduler looks again, at least 1; `cycle` is the CPU's clock. */
-  slice(entropy: Entropy, cycle: number): number
+  slice(kernel: Kernel, task: Task, cycle: number): number
+  /** A slice has ended in which other tasks could run as well; `executed` instructions. */
+  ended?(kernel: Kernel, task: Task, executed: number, yielded: boolean): void
+  /** Whether a slice ends when another task becomes ready, as that may be the one to run. */
+  readonly preempts: boolean
 }
 
 /**
@@ -20,8 +26,9 @@ export interface SchedulingStrategy {
 const ROUND_ROBIN_CYCLES = 50_000, ROUND_ROBIN_DRIFT = 997
 
 const ROUND_ROBIN: SchedulingStrategy = {
+  preempts: false,
   pick: () => 0,
-  slice: (_entropy, cycle) => ROUND_ROBIN_CYCLES + cycle % ROUND_ROBIN_DRIFT,
+  slice: (_kernel, _task, cycle) => ROUND_ROBIN_CYCLES + cycle % ROUND_ROBIN_DRIFT,
 }
 
 /**
@@ -34,12 +41,13 @@ const STEPS_SHIFT = 10
 const STEPS = 1 << STEPS_SHIFT
 
 const RANDOM: SchedulingStrategy = {
-  pick: (entropy, count) => count === 1 ? 0 : entropy.decide('pick', count),
-  slice: (entropy) => {
-    const drawn = entropy.decide('slice', OCTAVES * STEPS)
+  preempts: false,
+  pick: (kernel, _tids, count) => count === 1 ? 0 : kernel.outside.entropy.decide('pick', count),
+  slice: (kernel) => {
+    const drawn = kernel.outside.entropy.decide('slice', OCTAVES * STEPS)
     const base = 1 << (FIRST_OCTAVE + (drawn >> STEPS_SHIFT))
     return base + ((base * (drawn & (STEPS - 1))) >> STEPS_SHIFT)
   },
 }
 
-export const STRATEGIES: Readonly<Record<WorldConfig['strategy'], SchedulingStrategy>> = { 'round-robin': ROUND_ROBIN, random: RANDOM }
+export const STRATEGIES: Readonly<Record<WorldConfig['strategy'], SchedulingStrategy>> = { 'round-robin': ROUND_ROBIN, random: RANDOM, pct: PCT }
