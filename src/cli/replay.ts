@@ -24,10 +24,24 @@ const report = (result: ReplayResult): void => {
     process.stderr.write(`retrograde: ${chalk.red('diverged')} ${describeDivergence(result.divergence).join('\n')}\n`)
     return
   }
+  if (reachedCut(result)) {
+    process.stderr.write(chalk.dim(`retrograde: replayed ${result.events} events, all that the trace has, `) + chalk.green('equal')
+      + chalk.dim(` (${result.checkpoints} checkpoints)\n`))
+    return
+  }
   explainEnd(result)
   if (result.outcome === 'failed') return
   process.stderr.write(chalk.dim(`retrograde: replayed ${result.events} events, state hash ${result.hash.slice(0, 16)} `) + chalk.green('equal')
     + chalk.dim(` (${result.checkpoints} checkpoints)\n`))
+}
+
+/** A recording that was cut short, replayed as far as it goes: that is a success, though the guest has no exit status yet. */
+const reachedCut = ({ truncated, outcome }: ReplayResult): boolean => truncated !== undefined && outcome === 'interrupted'
+
+const statusOf = (result: ReplayResult): number => {
+  if (result.divergence !== undefined) return EXIT_DIVERGED
+  if (reachedCut(result)) return 0
+  return result.outcome === 'failed' ? EXIT_FAILURE : result.exitCode
 }
 
 export const replayCommand = new Command('replay').description('replay a trace, checking every event and state hash; exit status 3 if it diverges')
@@ -48,5 +62,5 @@ export const replayCommand = new Command('replay').description('replay a trace, 
     } else if (!flags.quiet || result.divergence !== undefined) {
       report(result)
     }
-    process.exit(result.divergence !== undefined ? EXIT_DIVERGED : result.outcome === 'failed' ? EXIT_FAILURE : result.exitCode)
+    process.exit(statusOf(result))
   })
