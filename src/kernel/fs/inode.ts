@@ -6,6 +6,7 @@
  * Lifetime: an inode lives as long as something refers to it; frames are released when the last link, open file and
  * mapping are gone (`users`, `nlink`).
  */
+import { EACCES } from '../abi/errno.ts'
 import { S_IFSOCK, S_IFLNK, S_IFREG, S_IFBLK, S_IFDIR, S_IFCHR, S_IFIFO } from '../abi/stat.ts'
 import { PAGE_SIZE } from '../../emu/cpu/layout.ts'
 import { OutOfFrames } from '../../emu/memory.ts'
@@ -140,7 +141,7 @@ const base = (kernel: Kernel, superblock: Superblock, mode: number, uid: number,
 }
 
 export const makeFile = (kernel: Kernel, superblock: Superblock, mode: number, uid = 0, gid = 0): FileInode =>
-  ({ ...base(kernel, superblock, mode, uid, gid), kind: 'file', size: 0, pages: new Map(), reserved: undefined, hostContent: -1, hostSize: 0, writers: 0 })
+  ({ ...base(kernel, superblock, mode, uid, gid), kind: 'file', size: 0, pages: new Map(), reserved: undefined, hostContent: NOT_ASKED, hostSize: 0, writers: 0 })
 
 /** Without a parent: a root. */
 export const makeDirectory = (kernel: Kernel, superblock: Superblock, parent: DirectoryInode | undefined, name: string, mode: number, uid = 0, gid = 0): DirectoryInode => {
@@ -231,16 +232,38 @@ export const linkTarget = (kernel: Kernel, inode: SymlinkInode): string => {
 
 // ——— Pages ———
 
-const loadHostContent = (kernel: Kernel, inode: FileInode): Uint8Array | undefined => {
-  if (inode.host === undefined || inode.hostSize === 0) return undefined
+/** FileInode.hostContent before the file was asked for. Other negative values: the errno with which that failed. */
+const NOT_ASKED = -1
+
+/** Asks for a host file's bytes, once: 0, or why they can't be had (the host may refuse what the guest's root could read). */
+export const ensureContent = (kernel: Kernel, inode: FileInode): number => {
+  if (inode.host === undefined || inode.hostSize === 0 || inode.hostContent >= 0) return 0
+  if (inode.hostContent !== NOT_ASKED) return inode.hostContent
   const contents = kernel.state.fs.hostContents
-  if (inode.hostContent < 0) {
-    const content = kernel.outside.files.readFile(inode.host.mount, inode.host.path)
-    if (typeof content === 'number') return undefined
-    inode.hostContent = contents.length
-    contents.push(content)
+  const content = kernel.outside.files.readFile(inode.host.mount, inode.host.path)
+  if (typeof content === 'number') {
+    inode.hostContent = content === NOT_ASKED ? -EACCES : content
+    return inode.hostContent
   }
-  return contents[inode.hostContent]
+  inode.hostContent = contents.length
+  contents.push(content)
+  return 0
+}
+
+const loadHostContent = (kernel: Kernel, inode: FileInode): Uint8Array | undefined =>
+  inode.host === undefined || inode.hostSize === 0 || ensureContent(kernel, inode) < 0 ? undefined : kernel.state.fs.hostContents[inode.hostContent]
+
+/**
+ * Copies bytes of a page that has no frame into memory: a hole's zeros, or the host's bytes, which need no frame to be read.
+ * @param to where, in the Wasm memory
+ */
+export const copyUnframed = (kernel: Kernel, inode: FileInode, offset: number, length: number, to: number): void => {
+  const { u8 } = kernel.memory
+  const content = offset < inode.hostSize ? loadHostContent(kernel, inode) : undefined
+  const bytes = content?.subarray(offset, Math.min(offset + length, inode.hostSize))
+  const count = bytes?.length ?? 0
+  if (bytes !== undefined) u8.set(bytes, to)
+  if (count < length) u8.fill(0, to + count, to + length)
 }
 
 /** The frame of a page within the file, NO_FRAME for a hole that is only read. */
@@ -322,10 +345,13 @@ export const readInode = (kernel: Kernel, inode: Inode, offset: number, length: 
     const at = offset + done
     const within = at % PAGE_SIZE
     const count = Math.min(bytes.length - done, PAGE_SIZE - within)
-    const frame = pageFrame(kernel, inode, Math.floor(at / PAGE_SIZE), false)
-    if (frame !== NO_FRAME) {
+    const frame = inode.pages.get(Math.floor(at / PAGE_SIZE))
+    if (frame !== undefined) {
       const host = frame * PAGE_SIZE + within
       bytes.set(kernel.memory.u8.subarray(host, host + count), done)
+    } else if (at < inode.hostSize) {
+      const content = loadHostContent(kernel, inode)
+      if (content !== undefined) bytes.set(content.subarray(at, Math.min(at + count, inode.hostSize)), done)
     }
     done += count
   }

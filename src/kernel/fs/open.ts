@@ -15,7 +15,7 @@ import { addEntry, type DirectoryCursor } from './directory.ts'
 import { openDevice } from './devices.ts'
 import type { OpenFile } from './file.ts'
 import {
-  type DirectoryInode, type FileInode, hasInodeRoom, type Inode, isNameless, makeFile,
+  type DirectoryInode, ensureContent, type FileInode, hasInodeRoom, type Inode, isNameless, makeFile,
 } from './inode.ts'
 import { notifyFile, notifyName } from './inotify.ts'
 import { DELETED } from './open-paths.ts'
@@ -103,6 +103,8 @@ const openInode = (kernel: Kernel, task: Task, inode: Inode, path: string, flags
     case 'file': {
       if (isNameless(inode)) return -ENXIO
       if ((flags & O_ACCMODE) !== O_RDONLY && isExecuting(kernel, inode)) return -ETXTBSY
+      const missing = (flags & O_ACCMODE) === O_WRONLY ? 0 : ensureContent(kernel, inode)
+      if (missing < 0) return missing
       return makeRegularFile(kernel, inode, path, flags)
     }
     case 'directory': return makeOpenFile(kernel, 'directory', inode, path, flags, { names: undefined } satisfies DirectoryCursor)

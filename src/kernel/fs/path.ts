@@ -12,7 +12,7 @@ import type { Kernel } from '../kernel.ts'
 import type { Credentials, Task } from '../task/task.ts'
 import { getAnyFile } from './descriptor.ts'
 import { lookupChild } from './directory.ts'
-import { type DirectoryInode, type Inode, linkTarget, S_IFLNK, touchAccessed } from './inode.ts'
+import { type DirectoryInode, ensureContent, type Inode, linkTarget, S_IFLNK, touchAccessed } from './inode.ts'
 import { checkAccess, MAY_EXEC, maySearch } from './permissions.ts'
 import { procJump, procLink } from './proc/lookup.ts'
 
@@ -281,5 +281,7 @@ export const openForExec = (
   const denied = checkAccess(kernel, task.credentials, inode, MAY_EXEC)
   if (denied !== 0) return denied
   if (inode.writers > 0) return -ETXTBSY
+  const missing = ensureContent(kernel, inode)
+  if (missing < 0) return missing
   return { inode, path: placePath(kernel, found) }
 }

@@ -19,7 +19,7 @@ import { sendSignal, userInfo } from '../signal/send.ts'
 import type { Task } from '../task/task.ts'
 import type { FileOperations, OpenFile } from './file.ts'
 import {
-  ensureAttributes, type FileInode, pageFrame, readInode, touchAccessed, touchModified, truncateInode, writeInode,
+  copyUnframed, ensureAttributes, type FileInode, pageFrame, readInode, touchAccessed, touchModified, truncateInode, writeInode,
 } from './inode.ts'
 import { notifyAnywhere, notifyFile } from './inotify.ts'
 import { dropSetId } from './permissions.ts'
@@ -61,13 +61,13 @@ const readTo = (kernel: Kernel, task: Task, file: OpenFile, address: number, len
       const target = mmu.resolve(Math.floor(to / PAGE_SIZE), ACCESS_WRITE)
       if (target === NO_FRAME) break
       const from = start + done
-      const source = pageFrame(kernel, inode, Math.floor(from / PAGE_SIZE), false)
+      const source = inode.pages.get(Math.floor(from / PAGE_SIZE))
       const withinTo = to % PAGE_SIZE
       const withinFrom = from % PAGE_SIZE
       const piece = Math.min(count - done, PAGE_SIZE - withinTo, PAGE_SIZE - withinFrom)
       memory.beforeWrite(target)
       const host = target * PAGE_SIZE + withinTo
-      if (source === NO_FRAME) memory.u8.fill(0, host, host + piece)
+      if (source === undefined) copyUnframed(kernel, inode, from, piece, host)
       else memory.u8.copyWithin(host, source * PAGE_SIZE + withinFrom, source * PAGE_SIZE + withinFrom + piece)
       done += piece
     }

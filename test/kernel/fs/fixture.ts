@@ -1,7 +1,7 @@
 /** A kernel without programs: system calls are made by hand, over a small tree of 'host' files in memory. */
 import { OutOfFrames, PhysicalMemory } from '../../../src/emu/memory.ts'
 import type { Processor } from '../../../src/emu/processor.ts'
-import { EFAULT, ENOENT, ENOMEM, ERRNO_NAMES } from '../../../src/kernel/abi/errno.ts'
+import { EACCES, EFAULT, ENOENT, ENOMEM, ERRNO_NAMES } from '../../../src/kernel/abi/errno.ts'
 import { PROT_READ, PROT_WRITE } from '../../../src/kernel/abi/mman.ts'
 import type { WorldConfig } from '../../../src/kernel/config.ts'
 import { copyDescriptors, makeDescriptorTable } from '../../../src/kernel/fs/descriptor.ts'
@@ -28,6 +28,8 @@ import { BLOCKED, waitQueue } from '../../../src/kernel/wait-queue.ts'
 /** A directory is an object, a file its content, a link `→ target`. */
 export interface Tree { readonly [name: string]: Tree | string }
 const LINK = '→ '
+/** A file that the host does not let us read. */
+export const REFUSED = 'refused by the host'
 
 const find = (tree: Tree, path: string): Tree | string | undefined => {
   let at: Tree | string | undefined = tree
@@ -61,7 +63,7 @@ const outsideOver = (trees: readonly Tree[]): Outside => {
       readdir: (mount, path) => look('readdir', mount, path, (node): HostDirent[] =>
         Object.entries(node as Tree).map(([name, child]) => ({ name, type: modeOf(child) >> 12 }))),
       readlink: (mount, path) => look('readlink', mount, path, (node) => (node as string).slice(LINK.length)),
-      readFile: (mount, path) => look('readFile', mount, path, (node) => bytesOf(node as string)),
+      readFile: (mount, path) => look('readFile', mount, path, (node): Uint8Array | number => node === REFUSED ? -EACCES : bytesOf(node as string)),
     },
     console: { write: () => 0, read: () => undefined, setRaw: () => {} },
     observer: {

@@ -1,6 +1,6 @@
 /** Host directories: asked for once, changed in memory only; mounts and generated files of a configuration. */
 import test from 'ava'
-import { asked, makeTestTask, type TestTask, type Tree } from './fixture.ts'
+import { asked, makeTestTask, REFUSED, type TestTask, type Tree } from './fixture.ts'
 
 const O_DIRECTORY = 0o200000, O_RDWR = 2
 
@@ -34,6 +34,26 @@ test('writing copies, and the host does not change', (t) => {
   task.do('truncate', '/big', 10)
   t.is(task.readFile('/big'), 'xxxxxx\0\0\0\0', 'what was cut does not come back')
   t.is(HOST.big, 'x'.repeat(10_000))
+})
+
+test('what is only read takes no memory of the guest', (t) => {
+  const task = withRoot()
+  const { memory } = task.kernel
+  const before = memory.framesInUse
+  t.is(task.readFile('/big'), 'x'.repeat(10_000))
+  t.is(memory.framesInUse, before)
+  const fd = task.open('/big', O_RDWR)
+  task.do('pwrite64', fd, new Uint8Array([65]), 1, 5000)
+  t.is(memory.framesInUse, before + 1)
+  t.is(task.readFile('/big'), 'x'.repeat(5000) + 'A' + 'x'.repeat(4999))
+})
+
+test('files that the host refuses to read', (t) => {
+  const task = makeTestTask({ trees: [{ secret: REFUSED }], mounts: [{ guest: '/', source: { kind: 'host', host: '/host' } }] })
+  t.is(task.call('open', '/secret', 0), 'EACCES')
+  t.is(task.call('open', '/secret', 0), 'EACCES')
+  t.is(asked.filter((call) => call.startsWith('readFile')).length, 1)
+  t.is(task.stat('/secret').size, REFUSED.length)
 })
 
 test('removing, renaming, making anew', (t) => {
