@@ -1,0 +1,119 @@
+/** What counts as a failure of a schedule, and which failures are the same. Plain data: it goes between threads. */
+import { CPU_STATE, RIP } from '../emu/cpu/layout.ts'
+import type { Kernel } from '../kernel/kernel.ts'
+import { SYSCALLS } from '../kernel/syscalls/table.ts'
+import type { TraceEvent } from '../trace/events.ts'
+import { signalName } from './names.ts'
+import type { SessionConsole, SessionResult } from './session.ts'
+
+export const FAILURE_KINDS = ['exit', 'signal', 'deadlock', 'hang', 'output'] as const
+export type FailureKind = (typeof FAILURE_KINDS)[number]
+
+export interface FailOn {
+  readonly kinds: readonly FailureKind[]
+  /** What the output must not have: 'output'. */
+  readonly output: RegExp | undefined
+}
+
+export const DEFAULT_FAIL_ON: FailOn = { kinds: ['exit', 'signal', 'deadlock', 'hang'], output: undefined }
+
+export interface Failure {
+  readonly kind: FailureKind
+  /** Exit status, or number of the signal; 0 for other kinds. */
+  readonly status: number
+  /** Last line that was written to stderr; for 'output' what was found. */
+  readonly line: string
+  /** Where a fatal signal acted, 0 otherwise. */
+  readonly rip: number
+  /** In a deadlock: what each task waits for. */
+  readonly waits: readonly string[]
+}
+
+/** Equal for failures that are taken for one. */
+export const failureKey = (failure: Failure): string => JSON.stringify(failure)
+
+export const failureText = ({ kind, status, line, rip, waits }: Failure): string => {
+  const quoted = line === '' ? '' : `: ${line}`
+  switch (kind) {
+    case 'exit': return `exit status ${status}${quoted}`
+    case 'signal': return `${signalName(status)}${rip === 0 ? '' : ` at 0x${rip.toString(16)}`}${quoted}`
+    case 'deadlock': return `deadlock (${waits.join(', ')})${quoted}`
+    case 'hang': return `no end within the cycle limit${quoted}`
+    case 'output': return `output has ${line}`
+  }
+}
+
+const STDERR_TAIL = 4096
+/** Output beyond is not looked at. */
+const MOST_OUTPUT = 1 << 20
+
+const latin1 = (bytes: Uint8Array): string => {
+  let text = ''
+  for (const byte of bytes) text += String.fromCharCode(byte)
+  return text
+}
+
+/** Looks on while a world runs, as its console and at its events: what a failure is told by. */
+export class Watch implements SessionConsole {
+  #stderr = ''
+  #output = ''
+  #rip = 0
+  readonly #keepsOutput: boolean
+  readonly #input: Uint8Array
+  #at = 0
+
+  constructor(keepsOutput: boolean, input: Uint8Array) {
+    this.#keepsOutput = keepsOutput
+    this.#input = input
+  }
+
+  write(fd: 1 | 2, bytes: Uint8Array): number {
+    if (fd === 2) this.#stderr = (this.#stderr + latin1(bytes)).slice(-STDERR_TAIL)
+    if (this.#keepsOutput && this.#output.length < MOST_OUTPUT) this.#output += latin1(bytes)
+    return 0
+  }
+
+  setRaw(): void { /* no terminal */ }
+  readInput(max: number): Uint8Array { return this.#input.subarray(this.#at, this.#at += Math.min(max, this.#input.length - this.#at)) }
+
+  event(event: TraceEvent): void {
+    if (event.type === 'signal' && (event.action === 'terminate' || event.action === 'core')) this.#rip = event.rip
+  }
+
+  /** What of the result is a failure; undefined: nothing. */
+  judge(result: SessionResult, kernel: Kernel | undefined, failOn: FailOn): Failure | undefined {
+    const line = this.#stderr.trimEnd().split('\n').at(-1) ?? ''
+    const failure = (kind: FailureKind, more: Partial<Failure> = {}): Failure | undefined =>
+      failOn.kinds.includes(kind) ? { kind, status: 0, line, rip: 0, waits: [], ...more } : undefined
+    const found = failOn.output?.exec(this.#output)
+    if (found !== null && found !== undefined) return { kind: 'output', status: 0, line: found[0], rip: 0, waits: [] }
+    switch (result.outcome) {
+      case 'deadlock': return failure('deadlock', { waits: kernel === undefined ? [] : waitsOf(kernel) })
+      case 'timeout': return failure('hang')
+      case 'exited': {
+        const status = result.status ?? 0
+        const signal = status & 0x7f
+        if (signal !== 0) return failure('signal', { status: signal, rip: this.#rip })
+        return status === 0 ? undefined : failure('exit', { status: (status >> 8) & 0xff })
+      }
+      case 'interrupted': case 'failed': return undefined
+    }
+  }
+}
+
+const ripOf = (context: Uint8Array): number => {
+  const view = new DataView(context.buffer, context.byteOffset)
+  return view.getUint32(RIP - CPU_STATE + 4, true) * 2 ** 32 + view.getUint32(RIP - CPU_STATE, true)
+}
+
+/** 'philosophers in futex at 0x4031f0 (3 tasks)', in order of their text. */
+const waitsOf = (kernel: Kernel): string[] => {
+  kernel.save()
+  const counts = new Map<string, number>()
+  for (const { state, name, syscall, context } of kernel.state.tasks.values()) {
+    if (state !== 'blocked' || syscall === undefined) continue
+    const text = `${name} in ${SYSCALLS[syscall.number]?.name ?? syscall.number} at 0x${ripOf(context).toString(16)}`
+    counts.set(text, (counts.get(text) ?? 0) + 1)
+  }
+  return [...counts].map(([text, count]) => count === 1 ? text : `${text} (${count} tasks)`).sort()
+}
