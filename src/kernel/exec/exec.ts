@@ -1,4 +1,5 @@
 /** execve's second half: the task gives up its old program and becomes the new one. */
+import { MS_NOSUID } from '../abi/fcntl.ts'
 import { SIG_DFL, SIG_IGN, SIGCHLD, SIGNAL_COUNT, SIGSEGV, SS_DISABLE } from '../abi/signals.ts'
 import { closeOnExec, unshareDescriptors } from '../fs/descriptor.ts'
 import { S_ISGID, S_ISUID } from '../fs/inode.ts'
@@ -46,7 +47,8 @@ export const execProgram = (kernel: Kernel, task: Task, image: Image): void => {
   closeOnExec(kernel, task)
   resetSignals(task)
   deletePosixTimers(kernel, group)
-  const secure = execCredentials(task, image.inode, (image.inode.mode & (S_ISUID | S_ISGID)) !== 0)
+  const isSetId = (image.inode.mode & (S_ISUID | S_ISGID)) !== 0 && (image.inode.superblock.flags & MS_NOSUID) === 0
+  const secure = execCredentials(task, image.inode, isSetId)
   group.exitSignal = SIGCHLD
   group.didExec = true
   task.personality &= secure ? ~PERSONALITY_CLEARED_ON_SETID : ~READ_IMPLIES_EXEC
