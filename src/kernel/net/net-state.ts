@@ -12,5 +12,7 @@ export interface NetState {
   lastAutobind: number
   /** IPv4: sockets by port. */
   readonly inet: InetState
+  /** Numbers of netlink sockets. */
+  readonly netlinkPorts: Set<number>
 }
-export const makeNet = (): NetState => ({ kind: 'net', abstractNames: new Map(), unixSockets: new Set(), lastAutobind: 0, inet: makeInet() })
+export const makeNet = (): NetState => ({ kind: 'net', abstractNames: new Map(), unixSockets: new Set(), lastAutobind: 0, inet: makeInet(), netlinkPorts: new Set() })

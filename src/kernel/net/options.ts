@@ -2,7 +2,7 @@
 import { EDOM, EINVAL, ENODATA, ENOPROTOOPT, EOPNOTSUPP, EPERM } from '../abi/errno.ts'
 import { CAP_NET_ADMIN } from '../abi/capabilities.ts'
 import {
-  AF_INET, AF_UNIX, IPPROTO_TCP, IPPROTO_UDP, SO_ACCEPTCONN, SO_BINDTODEVICE, SO_BROADCAST, SO_DEBUG, SO_DOMAIN, SO_DONTROUTE, SO_ERROR, SO_KEEPALIVE, SO_LINGER, SO_MARK,
+  AF_INET, AF_NETLINK, AF_UNIX, IPPROTO_TCP, IPPROTO_UDP, SO_ACCEPTCONN, SO_BINDTODEVICE, SO_BROADCAST, SO_DEBUG, SO_DOMAIN, SO_DONTROUTE, SO_ERROR, SO_KEEPALIVE, SO_LINGER, SO_MARK,
   SO_OOBINLINE, SO_PASSCRED, SO_PASSSEC, SO_PEEK_OFF, SO_PEERCRED, SO_PEERGROUPS, SO_PEERSEC, SO_PRIORITY, SO_PROTOCOL, SO_RCVBUF,
   SO_RCVBUFFORCE, SO_RCVLOWAT, SO_RCVTIMEO, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_SNDBUFFORCE, SO_SNDLOWAT, SO_SNDTIMEO,
   SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TYPE, SOCK_STREAM, SOL_SOCKET,
@@ -38,8 +38,8 @@ export const getCommonOption = (kernel: Kernel, _task: Task, socket: Socket, lev
   if (FLAGS.includes(option)) return int(socket.options.get(option) ?? 0)
   switch (option) {
     case SO_TYPE: return int(socket.type)
-    case SO_DOMAIN: return int(socket.kind === 'unix' ? AF_UNIX : AF_INET)
-    case SO_PROTOCOL: return int(socket.kind === 'unix' ? 0 : socket.type === SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP)
+    case SO_DOMAIN: return int(socket.kind === 'unix' ? AF_UNIX : socket.kind === 'inet' ? AF_INET : AF_NETLINK)
+    case SO_PROTOCOL: return int(socket.kind !== 'inet' ? 0 : socket.type === SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP)
     case SO_ACCEPTCONN: return int(socket.listening ? 1 : 0)
     case SO_ERROR: {
       const { error } = socket

@@ -7,9 +7,10 @@ import type { OpenFile } from '../fs/file.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
 import type { InetSocket } from './inet.ts'
+import type { NetlinkSocket } from './netlink.ts'
 import type { UnixSocket } from './unix.ts'
 
-export type Socket = UnixSocket | InetSocket
+export type Socket = UnixSocket | InetSocket | NetlinkSocket
 
 /** What an open description of kind 'socket' has as its data. */
 export interface SocketData { readonly socket: Socket }

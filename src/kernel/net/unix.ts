@@ -5,7 +5,7 @@
  * by sockets whose `sentBytes` count it.
  */
 import {
-  EADDRINUSE, EAGAIN, ECONNREFUSED, EEXIST, EINVAL, EISCONN, ENOTCONN, ENOTTY, EOPNOTSUPP, EPERM, EPROTOTYPE, ECONNRESET,
+  EADDRINUSE, EAGAIN, ECONNREFUSED, EEXIST, EINVAL, EISCONN, ENOTCONN, EOPNOTSUPP, EPERM, EPROTOTYPE, ECONNRESET,
 } from '../abi/errno.ts'
 import { AT_FDCWD } from '../abi/fcntl.ts'
 import type { SOCK_SEQPACKET, SOCK_STREAM} from '../abi/sockets.ts'
@@ -23,6 +23,7 @@ import { checkAccess, MAY_WRITE } from '../fs/permissions.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
 import { waitQueue, type WaitQueue } from '../wait-queue.ts'
+import { interfaceIoctl } from './interfaces.ts'
 import type { PeerCredentials, SocketOperations } from './socket.ts'
 import { getCommonOption, setCommonOption } from './options.ts'
 import { receiveMessage, sendMessage } from './unix-messages.ts'
@@ -346,7 +347,7 @@ const ioctl = (kernel: Kernel, task: Task, socket: UnixSocket, command: number, 
     case SIOCOUTQ:
       kernel.user(task).setU32(argument, socket.sentBytes)
       return 0
-    default: return -ENOTTY
+    default: return interfaceIoctl(kernel, task, command, argument)
   }
 }
 

@@ -6,7 +6,7 @@ import {
 import { O_PATH, O_RDWR } from '../abi/fcntl.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import {
-  AF_INET, AF_MAX, AF_UNIX, IPPROTO_TCP, IPPROTO_UDP, MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_DONTWAIT, MSG_TRUNC, MSG_WAITALL, MSG_WAITFORONE, SCM_CREDENTIALS, SCM_MAX_FD,
+  AF_INET, AF_MAX, AF_NETLINK, AF_UNIX, IPPROTO_TCP, IPPROTO_UDP, MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_DONTWAIT, MSG_TRUNC, MSG_WAITALL, MSG_WAITFORONE, SCM_CREDENTIALS, SCM_MAX_FD,
   SCM_RIGHTS, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM, SOCK_TYPE_MASK, SOL_SOCKET,
 } from '../abi/sockets.ts'
 import { closeDescriptor, getAnyFile, getFile, hasFreeDescriptor, installFile, makeOpenFile, releaseFile } from '../fs/descriptor.ts'
@@ -16,6 +16,7 @@ import type { Kernel } from '../kernel.ts'
 import { BadAddress } from '../mm/user-memory.ts'
 import { familyOf } from '../net/families.ts'
 import { type InetSocketType, makeInetSocket } from '../net/inet.ts'
+import { makeNetlinkSocket } from '../net/netlink.ts'
 import { type Outgoing, type PeerCredentials, type Socket, type SocketData, socketOf } from '../net/socket.ts'
 import { connectPair, makeUnixSocket, type UnixSocketType } from '../net/unix.ts'
 import { hasCapability } from '../task/credentials.ts'
@@ -73,6 +74,12 @@ const socket = (kernel: Kernel, task: Task, args: Args): number => {
   if (int32(args[0]) === AF_INET) {
     const type = checkInetType(task, int32(args[1]), int32(args[2]))
     return type === SOCK_STREAM || type === SOCK_DGRAM ? install(kernel, task, makeInetSocket(type), int32(args[1])) : type
+  }
+  if (int32(args[0]) === AF_NETLINK && (int32(args[1]) & ~SOCK_TYPE_MASK & ~TYPE_FLAGS) === 0) {
+    const type = int32(args[1]) & SOCK_TYPE_MASK
+    if (type !== SOCK_RAW && type !== SOCK_DGRAM) return -ESOCKTNOSUPPORT
+    // NETLINK_ROUTE is the only protocol.
+    return int32(args[2]) === 0 ? install(kernel, task, makeNetlinkSocket(type), int32(args[1])) : -EPROTONOSUPPORT
   }
   const type = checkType(int32(args[0]), int32(args[1]), int32(args[2]))
   return isType(type) ? install(kernel, task, makeUnixSocket(kernel, type), int32(args[1])) : type
@@ -561,7 +568,7 @@ const recvmmsg = (kernel: Kernel, task: Task, args: Args): number => {
   return done
 }
 
-const FAMILY_NOTE = 'AF_UNIX, and AF_INET over loopback; other families fail with EAFNOSUPPORT'
+const FAMILY_NOTE = 'AF_UNIX, AF_INET over loopback, and questions to NETLINK_ROUTE; other families fail with EAFNOSUPPORT'
 
 export const socketCalls: readonly SyscallEntry[] = [
   { number: 41, name: 'socket', args: ['family:enum(AF)', 'type:enum(SOCK)', 'protocol:int'], handler: socket, status: 'partial', note: FAMILY_NOTE },
