@@ -95,8 +95,8 @@ export class Interpreter implements Processor {
    * does not show, as where blocks begin does not. Regions of tier 1 are not kept.
    */
   recycle(): void {
-    if (this.#jit === undefined) this.#translator.keep()
-    else this.#translator.reset()
+    this.#jit?.removeAll()
+    this.#translator.keep()
     this.memory.recycle()
     this.memory.u8.fill(0, layout.CPU_STATE, layout.TLB_READ)
     this.#mmu = undefined
@@ -228,7 +228,7 @@ export class Interpreter implements Processor {
     // Where a region was left says nothing of tier 0, which goes on from here until it comes to one again.
     if (this.#untilSample <= 0) {
       if (i32[layout.REGION_LEFT >> 2] === 0) jit.sample(this.cpu.rip)
-      jit.improve()
+      jit.compile()
       this.#untilSample = jit.chunk
     }
     i32[layout.REGION_LEFT >> 2] = 0

@@ -124,6 +124,7 @@ class RegionCompiler {
     let hasEnded = false
     instructions.forEach((insn, i) => {
       if (this.#facts.of(insn).conditional) code.settleFlags()
+      if (insn.isRepeated) code.forgetWidths()
       const emitter = new Tier1Emitter(code, insn, instructions.length - i)
       insn.semantics(emitter)
       hasEnded = emitter.hasEnded

@@ -35,7 +35,9 @@ export class FactsTable {
     this.#module.regions(REGION, 1, true)
   }
 
-  of(insn: KeptInstruction): Facts {
+  of(insn: KeptInstruction): Facts { return insn.facts ??= this.#ofForm(insn) }
+
+  #ofForm(insn: KeptInstruction): Facts {
     const key = COUNTED.test(insn.name) ? `${insn.form} ${insn.immediate}` : insn.form
     let facts = this.#known.get(key)
     if (facts === undefined) {
@@ -62,7 +64,7 @@ export class FactsTable {
       throw error
     }
     // Only what ends a block knows how to go on from there.
-    if (insn.endsBlock !== emitter.hasEnded) return UNSUPPORTED
+    if (insn.endsBlock !== emitter.hasEnded && !insn.isRepeated) return UNSUPPORTED
     return { isSupported: true, ...emitter.flagFacts, ...emitter.accessFacts, calls: called }
   }
 }

@@ -78,6 +78,7 @@ export class RegionFinder {
   readonly #predict: Prediction
   #pages = new Map<number, number>()
   #contexts = 0
+  readonly #decoded = new WeakMap<CodePage, Map<number, KeptInstruction>>()
 
   constructor(memory: PhysicalMemory, facts: FactsTable, codePage: (page: number) => CodePage | undefined, predict: Prediction) {
     this.#memory = memory
@@ -154,7 +155,9 @@ export class RegionFinder {
       instructions.push(insn)
       rip = insn.nextRip
       if (!insn.endsBlock) continue
-      if (insn.target !== undefined) {
+      if (insn.isRepeated) {
+        block.fall = { rip, block: undefined }
+      } else if (insn.target !== undefined) {
         block.taken = { rip: insn.target, block: undefined }
         if (insn.name !== 'jmp' && insn.name !== 'call') block.fall = { rip, block: undefined }
       } else if (insn.name.startsWith('ret')) {
@@ -171,6 +174,16 @@ export class RegionFinder {
     const offset = rip % layout.PAGE_SIZE
     const codePage = this.#codePage(page)
     if (codePage === undefined) return undefined
+    let known = this.#decoded.get(codePage)
+    if (known === undefined) {
+      known = new Map()
+      this.#decoded.set(codePage, known)
+    }
+    const old = known.get(offset)
+    if (old !== undefined) {
+      this.#pages.set(page, codePage.frame)
+      return old
+    }
     const { u8 } = this.#memory
     const base = codePage.frame * layout.PAGE_SIZE
     let result = this.#decoder.decode(u8, base + offset, base + layout.PAGE_SIZE, rip)
@@ -186,7 +199,10 @@ export class RegionFinder {
     }
     if (result !== DECODE_OK) return undefined
     this.#pages.set(page, codePage.frame)
-    return keep(this.#decoder.instruction, rip)
+    const insn = keep(this.#decoder.instruction, rip)
+    // A page that is written to is another one afterwards; but not if only what follows it is.
+    if (offset + insn.nextRip - rip <= layout.PAGE_SIZE) known.set(offset, insn)
+    return insn
   }
 }
 

@@ -4,6 +4,7 @@ import * as layout from '../cpu/layout.ts'
 import type { OperandForm, Semantics } from '../semantics/emitter.ts'
 import { SEMANTICS } from '../semantics/registry.ts'
 import { formName } from '../interp/forms.ts'
+import type { Facts } from './facts.ts'
 
 export interface KeptInstruction {
   readonly name: string
@@ -25,6 +26,10 @@ export interface KeptInstruction {
   /** Branch target, undefined without one. */
   readonly target: number | undefined
   readonly endsBlock: boolean
+  /** REP and its kind: what follows is another block, as the budget may end before. */
+  readonly isRepeated: boolean
+  /** Set by who asks for it first. */
+  facts: Facts | undefined
 }
 
 export const keep = (insn: Instruction, rip: number): KeptInstruction => {
@@ -38,6 +43,7 @@ export const keep = (insn: Instruction, rip: number): KeptInstruction => {
     base: insn.base, index: insn.index, scale: insn.scale, displacement: insn.displacement, segment: insn.segment, address32: insn.address32,
     immediate: BigInt.asIntN(64, BigInt(insn.immHigh >>> 0) << 32n | BigInt(insn.immLow >>> 0)), immediate2: insn.imm2,
     rip, nextRip: rip + insn.length, target: isBranch ? insn.target : undefined,
-    endsBlock: isBranch || insn.row.options.has('end'),
+    endsBlock: isBranch || insn.row.options.has('end'), facts: undefined,
+    isRepeated: insn.row.name.startsWith('rep'),
   }
 }

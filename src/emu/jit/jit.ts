@@ -37,9 +37,12 @@ export const tierOptions = (name = 'mixed'): TierOptions | undefined => {
   if (![chunk, samples, batch, patience].every((number) => number > 0)) throw new RangeError(`no tier is called '${name}': 0, 1, mixed or four thresholds`)
   return { chunk, samples, batch, patience, isEager: false }
 }
-const LIMITS: Limits = { instructions: 400, callDepth: 3, executedOnly: true }
+const LIMITS: Limits = { instructions: 150, callDepth: 2, executedOnly: true }
+const MORE: Limits = { instructions: 400, callDepth: 3, executedOnly: true }
+/** A guest's instruction costs about as much to compile as this many to execute in tier 0; what may be saved up, and what there is at first. */
+const CYCLES_PER_INSTRUCTION = 60_000, MOST_CREDIT = 1000, FIRST_CREDIT = 200
 /** A region is made anew after it was left this often, and again after eight times that. */
-const CHAINS_TO_IMPROVE = 1000, MAX_IMPROVEMENTS = 3
+const CHAINS_TO_IMPROVE = 5000, MAX_IMPROVEMENTS = 3
 /** Targets of an indirect branch that are tried before it leaves. */
 const MAX_TARGETS = 3
 /** Blocks with samples that are remembered. */
@@ -88,6 +91,8 @@ export class Jit {
   readonly #targetWords = new Map<number, number>()
   readonly #targets = new Map<number, Set<number>>()
   #waited = 0
+  /** Instructions that may be compiled. */
+  #credit = FIRST_CREDIT
   /** By index in the table. */
   readonly #installed: (Installed | undefined)[] = []
   readonly #byFrame = new Map<number, Set<Installed>>()
@@ -118,30 +123,40 @@ export class Jit {
     }
   }
 
-  /** A chunk has ended at the block at `rip`. */
+  /** A chunk has ended at the block at `rip`, in tier 0. */
   sample(rip: number): void {
-    const count = (this.#samples.get(rip) ?? 0) + 1
     if (this.#samples.size >= MAX_SAMPLED) this.#samples.clear()
+    const count = (this.#samples.get(rip) ?? 0) + 1
     this.#samples.set(rip, count)
-    if (count % this.#options.samples === 0 && this.#recordAt(rip) !== undefined) this.#queue.add(rip)
-    if (this.#queue.size === 0) return
+    if (count >= this.#options.samples && this.#recordAt(rip) !== undefined) this.#queue.add(rip)
+  }
+
+  /** At the end of each chunk: compiles the hottest blocks of those that wait, as far as what was executed until now pays for it. */
+  compile(): void {
+    this.#credit = Math.min(this.#credit + this.#options.chunk / CYCLES_PER_INSTRUCTION, MOST_CREDIT)
+    this.#improve()
+    if (this.#queue.size === 0 || this.#credit <= 0) return
     if (this.#queue.size < this.#options.batch && ++this.#waited < this.#options.patience) return
-    const rips = [...this.#queue]
-    this.#queue.clear()
     this.#waited = 0
+    const heat = (rip: number): number => this.#samples.get(rip) ?? 0
+    const rips = [...this.#queue].sort((a, b) => heat(b) - heat(a)).slice(0, this.#options.batch)
+    for (const rip of rips) {
+      this.#queue.delete(rip)
+      this.#samples.delete(rip)
+    }
     this.#compile(rips, LIMITS)
   }
 
-  /** At the end of a chunk: a region that is left again and again is made anew, with what has been executed since and where its branches went. */
-  improve(): void {
+  /** A region that is left again and again is made anew, with what has been executed since and where its branches went. */
+  #improve(): void {
     const { u32 } = this.#memory
     const region = this.#installed[u32[layout.LAST_CHAIN >> 2]]
-    if (region === undefined) return
+    if (region === undefined || this.#credit <= 0) return
     const count = this.#improved.get(region.rip) ?? 0
     if (count >= MAX_IMPROVEMENTS || u32[(layout.REGION_CHAINS >> 2) + region.index] < CHAINS_TO_IMPROVE * 8 ** count) return
     if (this.#regionAt(region.rip) !== region) return
     this.#improved.set(region.rip, count + 1)
-    this.#compile([region.rip], LIMITS)
+    this.#compile([region.rip], count === 0 ? LIMITS : MORE)
   }
 
   #targetWord(rip: number): number | undefined {
@@ -189,7 +204,7 @@ export class Jit {
 
   #compile(rips: readonly number[], limits: Limits): void {
     const regions: { region: Region, index: number }[] = []
-    if (this.#next + rips.length > layout.REGIONS) this.#evict()
+    if (this.#next + rips.length > layout.REGIONS) this.removeAll()
     for (const rip of rips) {
       if (this.#entryAt(rip) === 0) continue
       const region = this.#finder.find(rip, limits)
@@ -197,6 +212,8 @@ export class Jit {
       // Nothing has become known since.
       if (this.#regionAt(rip)?.size === sizeOf(region)) continue
       regions.push({ region, index: this.#next++ })
+      this.#credit -= sizeOf(region)
+      if (this.#credit <= 0 && !this.isEager) break
     }
     if (regions.length === 0) return
     const bytes = compileRegions(regions, this.#facts, this.#manifest, (rip) => this.#targetWord(rip))
@@ -270,8 +287,8 @@ export class Jit {
     this.#next = 0
   }
 
-  /** The table is full: all regions go, those that are still hot come back. */
-  #evict(): void {
+  /** The table is full, or there will be another world: all regions go, those that are still hot come back. */
+  removeAll(): void {
     for (const region of this.#installed) if (region !== undefined) this.#remove(region)
     this.forget()
   }

@@ -4,7 +4,7 @@ import { REGION_HANDLER } from '../interp/manifest.ts'
 import { RECORD_REGION } from '../interp/records.ts'
 import { REGION, ZERO_ADDRESS, tlbEntry } from '../interp/tier0-emitter.ts'
 import { EXIT_BUDGET } from '../processor.ts'
-import { type Expr, i32, i64, v } from '../wasm/expression.ts'
+import { type Expr, i32, i64, select, v } from '../wasm/expression.ts'
 import type { FunctionBuilder, Label, Local } from '../wasm/function.ts'
 import { type FlagState, auxWord, packedNumber, resultWord } from './flags.ts'
 import { EXIT_REASONS, type ExitName } from './reasons.ts'
@@ -70,11 +70,6 @@ export class RegionCode {
     this.#exitRip = f.local('i64')
     this.#exitReason = f.local('i32')
     this.#mxcsr = f.local('i32')
-    // All at once, before scopes begin that would take them back.
-    for (let i = 0; i < 16; i++) {
-      this.#registers[i] = f.local('i64')
-      this.#vectors[i] = f.local('v128')
-    }
   }
 
   readonly #mxcsr: Local
@@ -99,7 +94,7 @@ export class RegionCode {
 
   #register(index: number): Local {
     this.#usedRegisters.add(index)
-    return this.#registers[index] as Local
+    return this.#registers[index] ??= this.f.permanent('i64')
   }
 
   /** @param offset of the storage from that of RAX; the second byte of a register is AH and the like */
@@ -135,7 +130,7 @@ export class RegionCode {
   vector(storage: number): Expr { return this.#vector((storage - layout.VECTOR) / layout.VECTOR_STRIDE) }
   #vector(index: number): Local {
     this.#usedVectors.add(index)
-    return this.#vectors[index] as Local
+    return this.#vectors[index] ??= this.f.permanent('v128')
   }
   setVector(storage: number, value: Expr): void {
     const index = (storage - layout.VECTOR) / layout.VECTOR_STRIDE
@@ -155,6 +150,10 @@ export class RegionCode {
   meet(areFlagsRead: boolean): void {
     this.flags = { kind: areFlagsRead ? 'stored' : 'packed' }
     this.#empty.clear()
+    this.forgetWidths()
+  }
+  /** Before code that is executed more than once. */
+  forgetWidths(): void {
     for (const local of this.#registers) if (local !== undefined) local.width = 8
   }
 
@@ -262,6 +261,20 @@ export class RegionCode {
     f.if(i32.eqz(done), otherwise)
     // Whatever happened may have moved other pages.
     for (const window of this.#windows.values()) f.set(window.page, i64.const(-1))
+  }
+
+  /** A cycle beyond those that are paid for: 1, or 0 if there is none. */
+  takeCycle(): Expr {
+    const { f, budget } = this
+    const taken = f.let(i32.gtS(budget, i32.const(0)))
+    f.set(budget, i32.sub(budget, taken))
+    return taken
+  }
+  takeCycles(wanted: Expr): Expr {
+    const { f, budget } = this
+    const taken = f.let(select(i32.ltU(wanted, budget), wanted, budget))
+    f.set(budget, i32.sub(budget, taken))
+    return taken
   }
 
   /** Pays for a block that begins at `rip`, or leaves there. */

@@ -8,9 +8,9 @@
  */
 import * as layout from '../cpu/layout.ts'
 import { CF } from '../cpu/layout.ts'
-import { ZERO_ADDRESS, loadHost, storeHost } from '../interp/tier0-emitter.ts'
+import { ZERO_ADDRESS, loadHost, storeHost, tlbEntry } from '../interp/tier0-emitter.ts'
 import { Emitter } from '../semantics/emitter.ts'
-import { type Expr, f32, f64, i32, i64, v } from '../wasm/expression.ts'
+import { type Expr, f32, f64, i32, i64, select, v } from '../wasm/expression.ts'
 import { Local } from '../wasm/function.ts'
 import { type FlagState, type Operation, auxWord, carryOf, directCondition, resultWord, signExtend } from './flags.ts'
 import type { KeptInstruction } from './instruction.ts'
@@ -61,7 +61,8 @@ export class Tier1Emitter extends Emitter {
   // ——— Leaving ———
 
   #leave(reason: ExitName): void {
-    if (this.#changed) throw new Unsupported('leaves after it has changed something')
+    // A repeated one changes registers from one iteration to the next; it then begins again where it is.
+    if (this.#changed && !this.#insn.isRepeated) throw new Unsupported('leaves after it has changed something')
     this.#code.leaveAt(this.#insn.rip, this.#refund, reason)
   }
   override fault(_vector: number, _errorCode: Expr): void { this.#leave('fault') }
@@ -195,7 +196,10 @@ export class Tier1Emitter extends Emitter {
     this.#change()
   }
   override probeWrite(address: Expr, size: number): void { this.f.let(this.#host(true, this.f.let(address), size)) }
-  override hostIfCached(): Expr { throw new Unsupported('repeats') }
+  override hostIfCached(address: Expr, write: boolean): Expr {
+    const { hit, host } = tlbEntry(this.f, write ? layout.TLB_WRITE : layout.TLB_READ, address, 1)
+    return this.f.let(select(hit, host, i32.const(0)))
+  }
 
   // ——— Control ———
 
@@ -215,9 +219,9 @@ export class Tier1Emitter extends Emitter {
   }
   override next(): void {}
   override exit(): void { throw new Unsupported('leaves for the kernel') }
-  override takeCycle(): Expr { throw new Unsupported('repeats') }
-  override takeCycles(): Expr { throw new Unsupported('repeats') }
-  override exitIncomplete(): void { throw new Unsupported('repeats') }
+  override takeCycle(): Expr { return this.#code.takeCycle() }
+  override takeCycles(wanted: Expr): Expr { return this.#code.takeCycles(wanted) }
+  override exitIncomplete(): void { this.#code.leaveAt(this.#insn.rip, 0, 'budget') }
   override cycle(): Expr { throw new Unsupported('reads the cycle counter') }
 
   /** A runtime function is called, perhaps by those of the semantics that don't ask the emitter. */

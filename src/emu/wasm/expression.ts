@@ -42,14 +42,22 @@ const check = (what: string, expected: ValueType, actual: Expr): void => {
   if (actual.type !== expected) throw new TypeError(`wasm ${what}: expected ${expected}, got ${actual.type}`)
 }
 
-export const i32Const = (value: number): Expr => ({
+const makeI32 = (value: number): Expr => ({
   type: 'i32', constant: BigInt(value | 0),
   emit: (out) => { out.u8(0x41); out.signed(value) },
 })
-export const i64Const = (value: number | bigint): Expr => ({
+const makeI64 = (value: number | bigint): Expr => ({
   type: 'i64', constant: BigInt.asIntN(64, BigInt(value)),
   emit: (out) => { out.u8(0x42); out.signed64(value) },
 })
+/** Small ones are made once: tier 1 asks for them all the time. */
+const SMALL = -64, SMALL_END = 4097
+const SMALL_I32: Expr[] = []
+const SMALL_I64: Expr[] = []
+export const i32Const = (value: number): Expr =>
+  value >= SMALL && value < SMALL_END ? SMALL_I32[value - SMALL] ??= makeI32(value) : makeI32(value)
+export const i64Const = (value: number | bigint): Expr =>
+  typeof value === 'number' && value >= SMALL && value < SMALL_END ? SMALL_I64[value - SMALL] ??= makeI64(value) : makeI64(value)
 export const f32Const = (value: number): Expr => ({ type: 'f32', emit: (out) => { out.u8(0x43); out.f32(value) } })
 export const f64Const = (value: number): Expr => ({ type: 'f64', emit: (out) => { out.u8(0x44); out.f64(value) } })
 /** A 128-bit constant from two 64-bit halves, low first. */

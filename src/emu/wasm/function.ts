@@ -67,6 +67,15 @@ export class FunctionBuilder {
     return local
   }
 
+  /** A local that is not of the scope. */
+  permanent(type: ValueType): Local {
+    const scope = this.#scope
+    this.#scope = undefined
+    const local = this.local(type)
+    this.#scope = scope
+    return local
+  }
+
   /** Locals made in `body` are free for others afterwards: they hold anything at first. Scopes don't nest. */
   scope(body: () => void): void {
     this.#scope = []
