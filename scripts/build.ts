@@ -32,9 +32,12 @@ if (process.argv.includes('--force') || !existsSync(stampFile) || readFileSync(s
   const { build } = await import('esbuild')
   const entryPoints: Record<string, string> = {}
   if (existsSync(join(root, 'src/cli/main.ts'))) entryPoints.retrograde = join(root, 'src/cli/main.ts')
+  if (existsSync(join(root, 'src/cli/explore-worker.ts'))) entryPoints['explore-worker'] = join(root, 'src/cli/explore-worker.ts')
   if (existsSync(join(root, 'src/index.ts'))) entryPoints.index = join(root, 'src/index.ts')
   await build({
     entryPoints, outdir: dist, bundle: true, splitting: true, format: 'esm', platform: 'node', target: 'node24',
+    // It starts threads with files of its own.
+    external: ['tinypool'],
     sourcemap: 'linked', logLevel: 'warning', chunkNames: 'chunks/[name]-[hash]',
     // Packages in CommonJS call require for Node's own modules.
     banner: { js: 'import { createRequire as __createRequire } from \'node:module\'; const require = __createRequire(import.meta.url);' },

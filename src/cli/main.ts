@@ -6,6 +6,7 @@ import { EXIT_FAILURE, UsageError } from './errors.ts'
 import { VERSION } from './host.ts'
 import { demoCommand } from './demo.ts'
 import { diffCommand } from './diff.ts'
+import { exploreCommand } from './explore.ts'
 import { recordCommand } from './record.ts'
 import { replayCommand } from './replay.ts'
 import { runCommand } from './run.ts'
@@ -26,7 +27,7 @@ Exit status: the guest's own (128 + signal if one killed it), 3 if a replay dive
   retrograde record -o out.rgt --seed 7 --cpus 2 -- ./racy
   retrograde replay out.rgt`)
 
-for (const command of [runCommand, recordCommand, replayCommand, showCommand, diffCommand, demoCommand]) program.addCommand(command)
+for (const command of [runCommand, recordCommand, replayCommand, showCommand, diffCommand, demoCommand, exploreCommand]) program.addCommand(command)
 for (const command of program.commands) command.exitOverride()
 
 const complain = (message: string): never => {

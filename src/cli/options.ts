@@ -12,11 +12,16 @@ import { toByteString } from './host.ts'
 /** 2026-01-01 00:00:00 UTC: the clock of a world whose seed was given, so that the seed alone decides what it does. */
 const SEEDED_EPOCH = 1_767_225_600
 const GIB = 1 << 30
+/** Of the strategy pct where nothing is said: most bugs need two orderings or fewer. Explore estimates the steps. */
+export const PCT_DEPTH = 3
+const PCT_STEPS = 10_000
 
 export interface WorldFlags {
   readonly seed: string | undefined
   readonly cpus: number
   readonly strategy: WorldConfig['strategy']
+  readonly pctDepth: number | undefined
+  readonly pctSteps: number | undefined
   readonly cpuHz: number
   readonly epoch: number | undefined
   readonly memory: number
@@ -31,7 +36,7 @@ export interface WorldFlags {
   readonly stdin: string | undefined
 }
 
-const integer = (lowest: number, highest: number) => (text: string): number => {
+export const integer = (lowest: number, highest: number) => (text: string): number => {
   const value = Number(text)
   if (!Number.isSafeInteger(value) || value < lowest || value > highest) throw new InvalidArgumentError(`It must be an integer from ${lowest} to ${highest}.`)
   return value
@@ -62,7 +67,9 @@ export const withWorldOptions = (command: Command): Command => command
   .passThroughOptions()
   .option('--seed <seed>', 'what all choices are drawn from (default: a new one each time)')
   .option('--cpus <n>', 'virtual CPUs', integer(1, 64), 1)
-  .addOption(new Option('--strategy <name>', 'who runs next, and for how long').choices(['random', 'round-robin']).default('random'))
+  .addOption(new Option('--strategy <name>', 'who runs next, and for how long').choices(['random', 'round-robin', 'pct']).default('random'))
+  .option('--pct-depth <n>', 'of the strategy pct: how many orderings a bug needs', integer(1, 1000))
+  .option('--pct-steps <n>', 'of the strategy pct: instructions that the program takes while more than one task could run', integer(1, 2 ** 31))
   .option('--cpu-hz <hz>', 'cycles in a virtual second', quantity(1e6, 1e12), 1e9)
   .option('--epoch <time>', `the clock at the start: 'now', seconds or a date (default: now, or 2026-01-01 where a seed is given)`, epoch)
   .option('--memory <bytes>', 'memory of the guest', quantity(16 << 20, 4 * GIB - (64 << 20)), 2 * GIB)
@@ -117,13 +124,15 @@ const loadRootfs = async (platform: Platform, path: string): Promise<{ host: str
 }
 
 export const prepareWorld = async (platform: Platform & HostSurroundings, command: readonly string[], flags: WorldFlags): Promise<PreparedWorld> => {
+  if (flags.strategy === 'pct' && flags.cpus > 1) throw new UsageError('--strategy pct runs one task at a time, the most important: leave out --cpus')
   const rootfs = flags.rootfs === undefined ? undefined : await loadRootfs(platform, flags.rootfs)
   const seed = flags.seed ?? platform.freshSeed()
   const kind = platform.stdioKind
   const uid = flags.uid ?? platform.userId()
   const options: WorldOptions = {
     command: command.map(toByteString), env: environment(flags), cwd: flags.cwd === undefined ? undefined : toByteString(flags.cwd),
-    rootfs: rootfs?.host, mounts: flags.mount.map(parseMount), seed, cpus: flags.cpus, strategy: flags.strategy, cpuHz: flags.cpuHz,
+    rootfs: rootfs?.host, mounts: flags.mount.map(parseMount), seed, cpus: flags.cpus, strategy: flags.strategy,
+    ...(flags.strategy === 'pct' ? { pct: { depth: flags.pctDepth ?? PCT_DEPTH, steps: flags.pctSteps ?? PCT_STEPS } } : {}), cpuHz: flags.cpuHz,
     epochSeconds: flags.epoch ?? (flags.seed === undefined ? Math.floor(Date.now() / 1000) : SEEDED_EPOCH),
     memoryLimit: flags.memory, cycleLimit: flags.timeout, uid, gid: flags.gid ?? (flags.uid === undefined ? platform.groupId() : uid),
     stdio: [flags.stdin === undefined ? kind.call(platform, 0) : 'file', kind.call(platform, 1), kind.call(platform, 2)],

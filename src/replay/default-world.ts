@@ -15,6 +15,7 @@ export interface WorldOptions {
   readonly seed: string
   readonly cpus: number
   readonly strategy: WorldConfig['strategy']
+  readonly pct?: WorldConfig['pct']
   readonly cpuHz: number
   readonly epochSeconds: number
   readonly memoryLimit: number
@@ -166,7 +167,7 @@ export const makeWorldConfig = (host: HostSurroundings, options: WorldOptions,
   return {
     program, argv: options.command, env: options.env, cwd, mounts, files, hostname: HOSTNAME,
     cpus: options.cpus, seed: options.seed, strategy: options.strategy, cpuHz: options.cpuHz, epochSeconds: options.epochSeconds,
-    uid: options.uid, gid: options.gid, stdio: options.stdio, terminal: options.terminal,
+    uid: options.uid, gid: options.gid, stdio: options.stdio, terminal: options.terminal, ...(options.pct === undefined ? {} : { pct: options.pct }),
     memoryLimit: options.memoryLimit, cycleLimit: options.cycleLimit,
   }
 }

@@ -43,7 +43,6 @@ export class Exploration {
   readonly #options: ExploreOptions
   readonly #found = new Map<string, FoundFailure>()
   #given = 0
-  #outstanding = 0
   #probed = 0
   #longest = 0
   #steps = 1
@@ -66,7 +65,8 @@ export class Exploration {
   }
 
   get #isProbing(): boolean { return this.#probed < Math.min(PROBES, this.#options.most) }
-  get isDone(): boolean { return this.#outstanding === 0 && (this.#stopped || this.#given >= this.#options.most) }
+  /** Nothing more will be given out. */
+  get isExhausted(): boolean { return this.#stopped || this.#given >= this.#options.most }
 
   /** Gives out no more. */
   stop(): void { this.#stopped = true }
@@ -77,15 +77,13 @@ export class Exploration {
     const isProbe = this.#given < PROBES
     if (this.#stopped || this.#given >= most || (!isProbe && this.#isProbing)) return undefined
     const index = this.#given++
-    this.#outstanding++
     const number = index * shard.of + shard.part
     const config = isProbe && pct.steps === undefined ? { depth: 1, steps: 1 } : { depth: pct.depth, steps: this.steps }
     return { number, seed: `${seed}-${number}`, cycleLimit: this.cycleLimit, ...(strategy === 'pct' ? { pct: config } : {}) }
   }
 
-  /** Of a schedule that `next` gave. */
+  /** Results of schedules that `next` gave. */
   take(result: ScheduleResult, elapsedMs: number): void {
-    this.#outstanding--
     if (result.interrupted) return
     this.#probed++
     this.schedules++

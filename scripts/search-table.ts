@@ -1,0 +1,85 @@
+/**
+ * node scripts/search-table.ts [seeds [most [--write]]]: schedules until the bug of each guest is found, by strategy, over 20 seeds;
+ * `--write` puts the table into docs/search.md.
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { WorldConfig } from '../src/kernel/config.ts'
+import { Exploration } from '../src/replay/explore.ts'
+import { DEFAULT_FAIL_ON } from '../src/replay/explore-failure.ts'
+import { ScheduleRunner } from '../src/replay/explore-schedule.ts'
+import { loadEngine, memoryFiles, root, treeFor, worldOf } from '../test/replay/support.ts'
+
+const seeds = Number(process.argv[2] ?? 20)
+const most = Number(process.argv[3] ?? 3000)
+
+const GUESTS: readonly (readonly [guest: string, bug: string])[] = [
+  ['lost-update', 'two threads, `balance = balance + 5` 40 times'],
+  ['race-reorder', 'three setters, one checker'],
+  ['race-twostage', 'two locks where one is needed'],
+  ['race-philosophers', 'three philosophers, two meals: deadlock'],
+  ['race-aba', 'lock-free stack without counters'],
+]
+interface Column { readonly title: string, readonly world: Partial<WorldConfig>, readonly depth: number }
+const COLUMNS: readonly Column[] = [
+  { title: 'random, 1 CPU', world: { strategy: 'random', cpus: 1 }, depth: 0 },
+  { title: 'random, 2 CPUs', world: { strategy: 'random', cpus: 2 }, depth: 0 },
+  { title: 'pct, d = 2', world: { strategy: 'pct', cpus: 1 }, depth: 2 },
+  { title: 'pct, d = 3', world: { strategy: 'pct', cpus: 1 }, depth: 3 },
+  { title: 'pct, d = 5', world: { strategy: 'pct', cpus: 1 }, depth: 5 },
+]
+
+let schedules = 0
+const started = performance.now()
+
+/** How many schedules it took, Infinity if it was not found. */
+const search = (runner: ScheduleRunner, { world, depth }: Column, seed: string): number => {
+  const exploration = new Exploration({
+    most, seed, strategy: world.strategy ?? 'random', pct: { depth, steps: undefined }, cycleLimit: Infinity, keepGoing: false, shard: { part: 1, of: 1 },
+  })
+  for (let schedule = exploration.next(); schedule !== undefined; schedule = exploration.next()) {
+    const run = runner.start(schedule)
+    let result = run.advance()
+    while (result === undefined) result = run.advance()
+    exploration.take(result, 0)
+  }
+  if (exploration.broken !== undefined) throw new Error(exploration.broken)
+  schedules += exploration.schedules
+  return exploration.failures[0]?.after ?? Infinity
+}
+
+const median = (values: readonly number[]): number => {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle] : Math.round((sorted[middle - 1] + sorted[middle]) / 2)
+}
+
+const cell = (values: readonly number[]): string => {
+  const found = values.filter((value) => value !== Infinity)
+  const middle = median(values)
+  return found.length === 0 ? '—' : `${middle === Infinity || Number.isNaN(middle) ? `> ${most}` : middle} (${Math.min(...found)}–${found.length < values.length ? `> ${most}, ${found.length} of ${values.length} found` : Math.max(...found)})`
+}
+
+const lines = [`| guest | ${COLUMNS.map(({ title }) => title).join(' | ')} |`, `| --- |${' ---: |'.repeat(COLUMNS.length)}`]
+for (const [guest, bug] of GUESTS) {
+  const tree = treeFor(guest)
+  const cells = COLUMNS.map((column) => {
+    const world = worldOf(guest, { ...column.world, stdio: ['null', 'pipe', 'pipe'] })
+    const runner = new ScheduleRunner({
+      world, engine: loadEngine(), files: memoryFiles(tree), clock: { wallTimeMs: () => performance.now() }, input: new Uint8Array(0), failOn: DEFAULT_FAIL_ON,
+    })
+    const values = Array.from({ length: seeds }, (_, i) => search(runner, column, `table-${i}`))
+    process.stderr.write(`${guest}, ${column.title}: ${values.join(' ')}\n`)
+    return cell(values)
+  })
+  lines.push(`| \`${guest}\`: ${bug} | ${cells.join(' | ')} |`)
+}
+const seconds = (performance.now() - started) / 1000
+lines.push('', `${seeds} seeds, at most ${most} schedules each: median (least–most). ${schedules} schedules in ${seconds.toFixed(0)} s on one core of a shared machine, ${(schedules / seconds).toFixed(0)} a second.`)
+const table = lines.join('\n')
+console.log(table)
+if (process.argv.includes('--write')) {
+  const file = join(root, 'docs/search.md')
+  const text = readFileSync(file, 'utf8')
+  writeFileSync(file, text.replace(/(<!-- table -->\n)[^]*?(\n<!-- end of the table -->)/, (_all, begin: string, end: string) => `${begin}${table}${end}`))
+}

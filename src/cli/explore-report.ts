@@ -1,0 +1,63 @@
+/** What explore found: as lines, as JSON, as JUnit's XML. */
+import chalk from 'chalk'
+import { failureText } from '../replay/explore-failure.ts'
+import type { Exploration, FoundFailure } from '../replay/explore.ts'
+
+export interface Report {
+  readonly command: readonly string[]
+  readonly strategy: string
+  readonly exploration: Exploration
+  readonly seconds: number
+  readonly jobs: number
+  /** By failure: where its trace is. */
+  readonly traces: ReadonlyMap<FoundFailure, string>
+  readonly interrupted: boolean
+}
+
+const rate = ({ exploration, seconds }: Report): number => seconds === 0 ? 0 : exploration.schedules / seconds
+
+export const textReport = (report: Report): string => {
+  const { exploration, traces, seconds, strategy } = report
+  const lines = exploration.failures.map((found) => `${chalk.red('found')} ${failureText(found.failure)}\n`
+    + `  ${found.count} of ${exploration.schedules} schedules, first with seed ${found.schedule.seed}, the ${found.after}${ordinal(found.after)} after ${(found.afterMs / 1000).toFixed(2)} s`
+    + (traces.has(found) ? `\n  trace: ${traces.get(found)}` : ''))
+  const end = exploration.failures.length === 0 ? chalk.green('no failure') : `${exploration.failed} failed, ${exploration.failures.length} distinct`
+  const pct = strategy === 'pct' ? `, ${exploration.steps} steps` : ''
+  lines.push(`${exploration.schedules} schedules (${strategy}${pct}) in ${seconds.toFixed(1)} s, ${rate(report).toFixed(0)} a second: ${end}${report.interrupted ? ', interrupted' : ''}`)
+  return lines.join('\n')
+}
+
+const ordinal = (n: number): string => n % 100 >= 11 && n % 100 <= 13 ? 'th' : ['th', 'st', 'nd', 'rd'][n % 10] ?? 'th'
+
+export const jsonReport = (report: Report): string => {
+  const { exploration, traces, seconds, strategy, jobs, interrupted } = report
+  return JSON.stringify({
+    schedules: exploration.schedules, seconds, schedulesPerSecond: rate(report), instructions: exploration.executed, strategy, jobs, interrupted,
+    ...(strategy === 'pct' ? { steps: exploration.steps } : {}), failed: exploration.failed,
+    failures: exploration.failures.map((found) => ({
+      ...found.failure, text: failureText(found.failure), count: found.count, seed: found.schedule.seed, schedule: found.schedule.number, pct: found.schedule.pct,
+      after: found.after, afterSeconds: found.afterMs / 1000, trace: traces.get(found),
+    })),
+    broken: exploration.broken,
+  })
+}
+
+const xml = (text: string): string => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`)
+  // Other control characters can't be in XML 1.0, not even as references.
+  // eslint-disable-next-line no-control-regex
+  .replace(/[\x00-\x08\x0b\x0c\x0e-\x1f]/g, '\ufffd')
+
+export const junitReport = (report: Report): string => {
+  const { exploration, traces, seconds, command } = report
+  const name = xml(command.join(' '))
+  const cases = exploration.failures.map((found) => {
+    const text = failureText(found.failure)
+    return `    <testcase classname="retrograde explore" name="${xml(text)}" time="${(found.afterMs / 1000).toFixed(3)}">`
+      + `<failure type="${found.failure.kind}" message="${xml(text)}">${xml(`seed ${found.schedule.seed}, ${found.count} of ${exploration.schedules} schedules${traces.has(found) ? `, trace ${traces.get(found)}` : ''}`)}</failure></testcase>`
+  })
+  if (exploration.broken !== undefined) cases.push(`    <testcase classname="retrograde explore" name="${name}"><error message="${xml(exploration.broken)}"/></testcase>`)
+  if (cases.length === 0) cases.push(`    <testcase classname="retrograde explore" name="${name}" time="${seconds.toFixed(3)}"/>`)
+  const errors = exploration.broken === undefined ? 0 : 1
+  return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n  <testsuite name="${name}" tests="${cases.length}" failures="${exploration.failures.length}" errors="${errors}" time="${seconds.toFixed(3)}">\n`
+    + `${cases.join('\n')}\n  </testsuite>\n</testsuites>\n`
+}

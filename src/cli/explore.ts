@@ -1,0 +1,224 @@
+/** retrograde explore: runs a program under many schedules until one fails, and records that. */
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
+import chalk from 'chalk'
+import { Command, InvalidArgumentError } from 'commander'
+import { Exploration, type FoundFailure } from '../replay/explore.ts'
+import type { FailOn } from '../replay/explore-failure.ts'
+import type { Schedule, ScheduleResult, ScheduleRun, ScheduleRunner } from '../replay/explore-schedule.ts'
+import type { Batch } from './explore-worker.ts'
+import { EXIT_FAILURE } from './errors.ts'
+import { type Report, jsonReport, junitReport, textReport } from './explore-report.ts'
+import { DEFAULT_FAIL_ON, type ExploreSetup, makeRunner, parseFailOn } from './explore-setup.ts'
+import { buildVersion, codecs, createTraceFile, platform } from './host.ts'
+import { integer, PCT_DEPTH, withWorldOptions, type WorldFlags } from './options.ts'
+
+interface ExploreFlags extends WorldFlags {
+  readonly number: number | undefined
+  readonly time: number | undefined
+  readonly depth: number | undefined
+  readonly keepGoing: boolean
+  readonly failOn: FailOn
+  readonly output: string
+  readonly json: boolean
+  readonly junit: string | undefined
+  readonly jobs: number
+  readonly shard: { readonly part: number, readonly of: number }
+}
+
+const DEFAULT_SCHEDULES = 1000
+const PROGRESS_EVERY_MS = 200
+/** The event loop gets a turn this often: signals. */
+const TURN_MS = 20
+/** Threads are given about this much at a time. */
+const BATCH_MS = 200
+const MOST_BATCH = 256
+export const EXIT_FOUND = 1
+const EXIT_INTERRUPTED = 130
+
+const duration = (text: string): number => {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|)$/.exec(text)
+  const ms = match === null ? 0 : Number(match[1]) * { ms: 1, s: 1000, m: 60_000, h: 3_600_000, '': 1000 }[match[2] as 's']
+  if (!(ms > 0)) throw new InvalidArgumentError('It must be a time such as 60s, 5m or 1h.')
+  return ms
+}
+
+const shard = (text: string): ExploreFlags['shard'] => {
+  const match = /^(\d+)\/(\d+)$/.exec(text)
+  const [part, of] = match === null ? [0, 0] : [Number(match[1]), Number(match[2])]
+  if (part < 1 || part > of) throw new InvalidArgumentError('It must be I/N, I from 1 to N: 2/5.')
+  return { part, of }
+}
+
+/** Where the work is done. */
+interface Workshop {
+  /** Until nothing is left to do, or `isLate`. */
+  run(exploration: Exploration, isLate: () => boolean, show: () => void, elapsed: () => number): Promise<void>
+  interrupt(): void
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => { setImmediate(resolve) })
+
+class OneThread implements Workshop {
+  readonly #runner: ScheduleRunner
+  #run: ScheduleRun | undefined
+  constructor(runner: ScheduleRunner) { this.#runner = runner }
+
+  async run(exploration: Exploration, isLate: () => boolean, show: () => void, elapsed: () => number): Promise<void> {
+    let turned = performance.now()
+    for (let schedule = exploration.next(); schedule !== undefined; schedule = exploration.next()) {
+      const run = this.#run = this.#runner.start(schedule)
+      let result: ScheduleResult | undefined
+      while (result === undefined) {
+        result = run.advance()
+        if (performance.now() - turned < TURN_MS) continue
+        if (isLate()) this.interrupt()
+        show()
+        await turn()
+        turned = performance.now()
+      }
+      exploration.take(result, elapsed())
+      if (isLate()) exploration.stop()
+    }
+    this.#run = undefined
+  }
+
+  interrupt(): void { this.#run?.interrupt() }
+}
+
+class Threads implements Workshop {
+  readonly #setup: ExploreSetup
+  readonly #jobs: number
+  readonly #keepGoing: boolean
+  #interrupt: () => void = () => {}
+  constructor(setup: ExploreSetup, jobs: number, keepGoing: boolean) {
+    this.#setup = setup
+    this.#jobs = jobs
+    this.#keepGoing = keepGoing
+  }
+
+  async run(exploration: Exploration, isLate: () => boolean, show: () => void, elapsed: () => number): Promise<void> {
+    const { default: Tinypool } = await import('tinypool')
+    const isSource = import.meta.url.endsWith('.ts')
+    let filename = new URL(isSource ? './explore-worker.ts' : './explore-worker.js', import.meta.url)
+    // Bundled, this may be in dist/chunks.
+    if (!isSource && !existsSync(fileURLToPath(filename))) filename = new URL('../explore-worker.js', import.meta.url)
+    const pool = new Tinypool({ filename: filename.href, minThreads: this.#jobs, maxThreads: this.#jobs, idleTimeout: 60_000 })
+    const interrupted = new Promise<undefined>((resolve) => { this.#interrupt = () => { resolve(undefined) } })
+    const timer = setInterval(() => {
+      show()
+      if (isLate()) this.#interrupt()
+    }, TURN_MS)
+    let batch = 1
+    const work = async (): Promise<void> => {
+      for (;;) {
+        const schedules: Schedule[] = []
+        while (schedules.length < batch) {
+          const schedule = exploration.next()
+          if (schedule === undefined) break
+          schedules.push(schedule)
+        }
+        if (schedules.length === 0) {
+          // Probes of others may be under way.
+          if (exploration.isExhausted) return
+          await new Promise((resolve) => { setTimeout(resolve, 1) })
+          continue
+        }
+        const started = performance.now()
+        const results = await Promise.race([pool.run({ setup: this.#setup, schedules, keepGoing: this.#keepGoing } satisfies Batch) as Promise<ScheduleResult[]>, interrupted])
+        if (results === undefined) return
+        for (const result of results) exploration.take(result, elapsed())
+        batch = Math.max(1, Math.min(MOST_BATCH, Math.floor(BATCH_MS / ((performance.now() - started) / results.length))))
+      }
+    }
+    try {
+      await Promise.all(Array.from({ length: this.#jobs }, work))
+    } finally {
+      clearInterval(timer)
+      await pool.destroy()
+    }
+  }
+
+  interrupt(): void { this.#interrupt() }
+}
+
+const record = async (runner: ScheduleRunner, directory: string, failures: readonly FoundFailure[]): Promise<Map<FoundFailure, string>> => {
+  const traces = new Map<FoundFailure, string>()
+  if (failures.length > 0) mkdirSync(directory, { recursive: true })
+  for (const [i, found] of failures.entries()) {
+    const path = join(directory, `${i + 1}-${found.failure.kind}.rgt`)
+    for (const _ of runner.record(found.schedule, found.failure, buildVersion(), codecs, () => createTraceFile(path))) await turn()
+    traces.set(found, path)
+  }
+  return traces
+}
+
+const progressLine = (exploration: Exploration, most: number, seconds: number): string =>
+  `${exploration.schedules}${most === Infinity ? '' : ` of ${most}`} schedules, ${(exploration.schedules / seconds).toFixed(0)} a second`
+  + (exploration.failed === 0 ? ', no failure' : `, ${exploration.failed} failed, ${exploration.failures.length} distinct, first after ${((exploration.failures[0]?.afterMs ?? 0) / 1000).toFixed(1)} s`)
+
+const explore = async (program: string, args: string[], flags: ExploreFlags): Promise<number> => {
+  const seed = flags.seed ?? platform.freshSeed()
+  const command = [program, ...args]
+  // How the worlds are made follows from the seed alone.
+  const setup: ExploreSetup = { command, flags: { ...flags, seed }, failOn: flags.failOn }
+  const runner = await makeRunner(setup)
+  const total = flags.number ?? (flags.time === undefined ? DEFAULT_SCHEDULES : Infinity)
+  const most = total === Infinity ? Infinity : Math.max(0, Math.floor((total - flags.shard.part) / flags.shard.of) + 1)
+  const exploration = new Exploration({
+    most, seed, strategy: flags.strategy, pct: { depth: flags.depth ?? flags.pctDepth ?? PCT_DEPTH, steps: flags.pctSteps },
+    cycleLimit: flags.timeout, keepGoing: flags.keepGoing, shard: flags.shard,
+  })
+  const workshop: Workshop = flags.jobs === 1 ? new OneThread(runner) : new Threads(setup, flags.jobs, flags.keepGoing)
+  const started = performance.now()
+  const elapsed = (): number => performance.now() - started
+  let interrupted = false
+  const stop = (): void => {
+    interrupted = true
+    exploration.stop()
+    workshop.interrupt()
+  }
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+  for (const signal of signals) process.on(signal, stop)
+  let shown = 0
+  const clear = (): void => { if (shown > 0) process.stderr.write('\r\x1b[K') }
+  const show = (): void => {
+    if (!process.stderr.isTTY || performance.now() - shown < PROGRESS_EVERY_MS) return
+    process.stderr.write(`\r\x1b[K${chalk.dim(progressLine(exploration, most, elapsed() / 1000))}`)
+    shown = performance.now()
+  }
+  await workshop.run(exploration, () => flags.time !== undefined && elapsed() >= flags.time, show, elapsed)
+  const seconds = elapsed() / 1000
+  clear()
+  let traces = new Map<FoundFailure, string>()
+  let problem = exploration.broken
+  try {
+    traces = await record(runner, flags.output, exploration.failures)
+  } catch (error) {
+    problem ??= (error as Error).message
+  }
+  for (const signal of signals) process.off(signal, stop)
+  const report: Report = { command, strategy: flags.strategy, exploration, seconds, jobs: flags.jobs, traces, interrupted }
+  process.stdout.write(`${flags.json ? jsonReport(report) : textReport(report)}\n`)
+  if (flags.junit !== undefined) writeFileSync(flags.junit, junitReport(report))
+  if (problem !== undefined) {
+    process.stderr.write(`retrograde: ${problem}\nretrograde: please report this\n`)
+    return EXIT_FAILURE
+  }
+  return exploration.failures.length > 0 ? EXIT_FOUND : interrupted ? EXIT_INTERRUPTED : 0
+}
+
+export const exploreCommand = withWorldOptions(new Command('explore')
+  .description('run a program under many schedules until one fails, and record that; exit status 1 if one was found, 0 if none, 125 if Retrograde failed'))
+  .option('-n, --number <n>', `schedules at most (default: ${DEFAULT_SCHEDULES}, or what fits the time)`, integer(1, Number.MAX_SAFE_INTEGER))
+  .option('--time <time>', 'stop after this time: 60s, 5m', duration)
+  .option('--depth <n>', 'same as --pct-depth', integer(1, 1000))
+  .option('--keep-going', 'go on after a failure; those that fail alike are counted together', false)
+  .option('--fail-on <kinds>', 'what a failure is, of exit, signal, deadlock, hang, output:/regexp/ (default: exit,signal,deadlock,hang)', parseFailOn, DEFAULT_FAIL_ON)
+  .option('-o, --output <dir>', 'where the trace of each failure goes', 'explore')
+  .option('--json', 'the result as JSON', false)
+  .option('--junit <file>', 'the result as JUnit\'s XML')
+  .option('--jobs <n>', 'threads', integer(1, 256), 1)
+  .option('--shard <i/n>', 'the i-th part of n of the schedules: for several machines, with one --seed', shard, { part: 1, of: 1 })
+  .action(async (program: string, args: string[], flags: ExploreFlags) => { process.exit(await explore(program, args, flags)) })
