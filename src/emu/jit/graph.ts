@@ -62,6 +62,8 @@ export interface Limits {
   readonly callDepth: number
   /** Only blocks that tier 0 has executed. */
   readonly executedOnly: boolean
+  /** Whether it goes on in another region, which begins there, rather than repeat what that has. */
+  readonly leavesAt: (rip: number, isCall: boolean) => boolean
 }
 
 /** Where the indirect branch at an address has been seen to go. */
@@ -119,6 +121,7 @@ export class RegionFinder {
         } else if (last.name.startsWith('ret')) {
           context = context?.parent
         }
+        if (edge.rip !== rip && limits.leavesAt(edge.rip, last.name.startsWith('call'))) continue
         edge.block = blockAt(edge.rip, context, false)
       }
     }

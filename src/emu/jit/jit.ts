@@ -37,8 +37,9 @@ export const tierOptions = (name = 'mixed'): TierOptions | undefined => {
   if (![chunk, samples, batch, patience].every((number) => number > 0)) throw new RangeError(`no tier is called '${name}': 0, 1, mixed or four thresholds`)
   return { chunk, samples, batch, patience, isEager: false }
 }
-const LIMITS: Limits = { instructions: 150, callDepth: 2, executedOnly: true }
-const MORE: Limits = { instructions: 400, callDepth: 3, executedOnly: true }
+const LIMITS: Omit<Limits, 'leavesAt'> = { instructions: 200, callDepth: 2, executedOnly: true }
+/** Functions up to this size are repeated in those that call them even if they are regions already. */
+const SMALL_FUNCTION = 40
 /** A guest's instruction costs about as much to compile as this many to execute in tier 0; what may be saved up, and what there is at first. */
 const CYCLES_PER_INSTRUCTION = 60_000, MOST_CREDIT = 1000, FIRST_CREDIT = 200
 /** A region is made anew after it was left this often, and again after eight times that. */
@@ -144,7 +145,10 @@ export class Jit {
       this.#queue.delete(rip)
       this.#samples.delete(rip)
     }
-    this.#compile(rips, LIMITS)
+    this.#compile(rips, { ...LIMITS, leavesAt: (rip, isCall) => {
+      const known = this.#regionAt(rip)
+      return known !== undefined && (!isCall || known.size > SMALL_FUNCTION)
+    } })
   }
 
   /** A region that is left again and again is made anew, with what has been executed since and where its branches went. */
@@ -156,7 +160,7 @@ export class Jit {
     if (count >= MAX_IMPROVEMENTS || u32[(layout.REGION_CHAINS >> 2) + region.index] < CHAINS_TO_IMPROVE * 8 ** count) return
     if (this.#regionAt(region.rip) !== region) return
     this.#improved.set(region.rip, count + 1)
-    this.#compile([region.rip], count === 0 ? LIMITS : MORE)
+    this.#compile([region.rip], { ...LIMITS, instructions: 400, leavesAt: (rip, isCall) => isCall && (this.#regionAt(rip)?.size ?? 0) > SMALL_FUNCTION * (count + 1) })
   }
 
   #targetWord(rip: number): number | undefined {
@@ -185,7 +189,7 @@ export class Jit {
 
   /** For tests. */
   compileAt(rip: number): void {
-    if (this.#recordAt(rip) !== undefined) this.#compile([rip], { ...LIMITS, executedOnly: false })
+    if (this.#recordAt(rip) !== undefined) this.#compile([rip], { ...LIMITS, executedOnly: false, leavesAt: () => false })
   }
 
   #entryAt(rip: number): number { return this.#source.codePage(Math.floor(rip / layout.PAGE_SIZE))?.entries[rip % layout.PAGE_SIZE] ?? 0 }

@@ -232,7 +232,7 @@ export class RegionCode {
   lookUp(write: boolean, address: Expr, size: number, otherwise: () => void): Expr {
     const { f } = this
     const { hit, host } = tlbEntry(f, write ? layout.TLB_WRITE : layout.TLB_READ, address, size)
-    f.if(i32.eqz(hit), () => { this.fill(write, address, size, otherwise) })
+    f.unlikely(i32.eqz(hit), () => { this.fill(write, address, size, otherwise) })
     return host
   }
 
@@ -242,12 +242,12 @@ export class RegionCode {
     const move = (): void => {
       const tlb = write ? layout.TLB_WRITE : layout.TLB_READ
       const { hit, entry } = tlbEntry(f, tlb, address, size)
-      f.if(i32.eqz(hit), () => { this.fill(write, address, size, otherwise) })
+      f.unlikely(i32.eqz(hit), () => { this.fill(write, address, size, otherwise) })
       f.set(window.page, i64.and(address, i64.const(-4096)))
       f.set(window.addend, i32.load(entry, tlb + 8))
     }
     if (this.#empty.has(window)) move()
-    else f.if(i64.ne(i64.and(address, i64.const(-4096 + size - 1)), window.page), move)
+    else f.unlikely(i64.ne(i64.and(address, i64.const(-4096 + size - 1)), window.page), move)
     this.#empty.delete(window)
     return i32.add(i32.wrap(address), window.addend)
   }
@@ -258,7 +258,7 @@ export class RegionCode {
     f.i32Store(ZERO_ADDRESS, layout.BUDGET, this.budget)
     const done = f.let(f.call(write ? 'fill_write' : 'fill_read', address, i32.const(size)))
     f.set(this.budget, i32.load(ZERO_ADDRESS, layout.BUDGET))
-    f.if(i32.eqz(done), otherwise)
+    f.unlikely(i32.eqz(done), otherwise)
     // Whatever happened may have moved other pages.
     for (const window of this.#windows.values()) f.set(window.page, i64.const(-1))
   }
@@ -281,7 +281,7 @@ export class RegionCode {
   pay(rip: number, cost: number): void {
     const { f, budget } = this
     f.set(budget, i32.sub(budget, i32.const(cost)))
-    f.if(i32.ltS(budget, i32.const(0)), () => { this.leaveAt(rip, cost, 'budget') })
+    f.unlikely(i32.ltS(budget, i32.const(0)), () => { this.leaveAt(rip, cost, 'budget') })
   }
 
   /** The function around the blocks that `body` emits. `check`: is the code valid in this address space? */
@@ -299,7 +299,7 @@ export class RegionCode {
     f.prologue(() => {
       if (check) {
         const known = i32.load(ZERO_ADDRESS, layout.REGION_EPOCHS + region * 4)
-        f.if(i32.ne(known, i32.load(ZERO_ADDRESS, layout.CODE_EPOCH)), () => {
+        f.unlikely(i32.ne(known, i32.load(ZERO_ADDRESS, layout.CODE_EPOCH)), () => {
           f.if(i32.eqz(f.call('revalidate', i32.const(region))), () => { f.return(f.call('leave_plain', i64.const(entry))) })
         })
       }
@@ -330,7 +330,7 @@ export class RegionCode {
     this.#spill()
     const hash = i32.xor(i32.wrap(target), i32.wrap(i64.shrU(target, i64.const(12))))
     const entry = f.let(i32.shl(i32.and(hash, i32.const(layout.JUMP_CACHE_ENTRIES - 1)), i32.const(4)))
-    f.if(i64.ne(i64.load(entry, layout.JUMP_CACHE), target), () => { f.return(f.call('jump_slow', target)) })
+    f.unlikely(i64.ne(i64.load(entry, layout.JUMP_CACHE), target), () => { f.return(f.call('jump_slow', target)) })
     const record = f.let(i32.load(entry, layout.JUMP_CACHE + 8))
     f.if(i32.ne(i32.load(record), i32.const(REGION_HANDLER)), () => { f.return(record) })
     f.returnCallRegion(REGION, i32.load(record, RECORD_REGION))

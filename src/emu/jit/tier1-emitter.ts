@@ -68,7 +68,7 @@ export class Tier1Emitter extends Emitter {
   override fault(_vector: number, _errorCode: Expr): void { this.#leave('fault') }
   override faultMisaligned(): void { this.#leave('fault') }
   override otherwisePlain(condition: Expr): boolean {
-    this.f.if(i32.eqz(condition), () => { this.#leave('inexact') })
+    this.f.unlikely(i32.eqz(condition), () => { this.#leave('inexact') })
     return true
   }
 

@@ -40,6 +40,8 @@ export class FunctionBuilder {
   readonly module: ModuleBuilder
   readonly #locals: ValueType[] = []
   readonly #out = new ByteWriter()
+  /** Where the `if`s are that hardly ever hold. */
+  readonly #unlikely: number[] = []
   #depth = 0
   /** Locals of scopes that have ended, to be used again. */
   readonly #spare: Local[] = []
@@ -97,8 +99,10 @@ export class FunctionBuilder {
   /** Emits what comes before all that was emitted so far; `body` leaves no block open. */
   prologue(body: () => void): void {
     const rest = this.#out.take()
+    const hints = this.#unlikely.splice(0)
     this.#out.length = 0
     body()
+    this.#unlikely.push(...hints.map((at) => at + this.#out.length))
     this.#out.bytes(rest)
   }
 
@@ -158,6 +162,22 @@ export class FunctionBuilder {
     const result = this.local(type)
     this.if(condition, () => { this.set(result, then()) }, () => { this.set(result, otherwise()) })
     return result
+  }
+
+  /** An `if` that hardly ever holds: engines that take hints keep its code out of the way. */
+  unlikely(condition: Expr, then: () => void): void {
+    if (condition.constant !== undefined) {
+      this.if(condition, then)
+      return
+    }
+    condition.emit(this.#out)
+    this.#unlikely.push(this.#out.length)
+    this.#out.u8(0x04)
+    this.#out.u8(0x40)
+    this.#depth++
+    then()
+    this.#depth--
+    this.#out.u8(0x0b)
   }
 
   block(body: (label: Label) => void): void { this.#nested(0x02, body) }
@@ -285,8 +305,8 @@ export class FunctionBuilder {
     this.#out.bytes([0xfc, 0x0a, 0x00, 0x00])
   }
 
-  /** The body as the code section wants it. */
-  encode(): Uint8Array {
+  /** The body as the code section wants it; `hints` gets where in it the `if`s are that hardly ever hold. */
+  encode(hints: number[]): Uint8Array {
     const body = new ByteWriter()
     // Runs of equal types are grouped (5.5.13).
     const groups: { type: ValueType, count: number }[] = []
@@ -300,6 +320,7 @@ export class FunctionBuilder {
       body.unsigned(count)
       body.u8(VALUE_TYPE_CODE[type])
     }
+    for (const at of this.#unlikely) hints.push(body.length + at)
     body.bytes(this.#out.view())
     body.u8(0x0b)
     return body.take()

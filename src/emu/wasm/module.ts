@@ -114,7 +114,8 @@ export class ModuleBuilder {
       s.unsigned(this.#regions.size)
     }
     // Bodies first: encoding them may add types.
-    const bodies = this.#functions.map(({ builder }) => builder.encode())
+    const hints: number[][] = []
+    const bodies = this.#functions.map(({ builder }, i) => builder.encode(hints[i] = []))
     const out = new ByteWriter()
     out.bytes([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00])
     const section = (id: number, write: (inner: ByteWriter) => void): void => {
@@ -201,6 +202,22 @@ export class ModuleBuilder {
           s.unsigned(this.functionIndex(name))
           s.u8(0x0b)
         }
+      })
+    }
+    if (hints.some(({ length }) => length > 0)) {
+      // WebAssembly proposal 'Branch Hinting'.
+      section(0, (s) => {
+        s.name('metadata.code.branch_hint')
+        s.unsigned(hints.filter(({ length }) => length > 0).length)
+        hints.forEach((list, i) => {
+          if (list.length === 0) return
+          s.unsigned(this.#imports.length + i)
+          s.unsigned(list.length)
+          for (const at of list) {
+            s.unsigned(at)
+            s.bytes([1, 0])
+          }
+        })
       })
     }
     section(10, (s) => {
