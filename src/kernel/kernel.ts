@@ -98,7 +98,7 @@ export class Kernel {
   }
 
   /** A signal that would act on the task waits: what blocks must come back with EINTR or one of the ERESTART codes. */
-  interrupted(task: Task): boolean { return task.signalDue && (isSignalDue(task) || task.group.stopSignal !== 0) }
+  interrupted(task: Task): boolean { return task.signalDue && (isSignalDue(task) || task.group.stopSignal !== 0 || (task.trace !== undefined && task.trace.queue.length > 0)) }
 
   /**
    * Puts the task to sleep on the queues until one is woken, `deadline` (a cycle) comes, or a signal is due.

@@ -1,13 +1,19 @@
 /** One slice of one task on one virtual CPU: user code, system calls, faults and signals until it ends, blocks or is gone. */
+import { RAX, TF } from '../../emu/cpu/layout.ts'
 import { EXIT_FAULT, EXIT_SYSCALL } from '../../emu/processor.ts'
+import { ENOSYS } from '../abi/errno.ts'
+import { SIGTRAP } from '../abi/signals.ts'
 import type { Kernel } from '../kernel.ts'
 import { deliverSignals } from '../signal/deliver.ts'
 import { signalFault } from '../signal/faults.ts'
 import { killForMemory } from '../signal/out-of-memory.ts'
 import type { VirtualCpu } from '../state.ts'
+import { isKilled } from '../signal/pending.ts'
+import { beginSyscall } from '../syscalls/call.ts'
 import { dispatch, SYSCALL_CYCLES } from '../syscalls/dispatch.ts'
 import { updateRseq } from '../task/rseq.ts'
 import type { Task } from '../task/task.ts'
+import { enterTraceStop, PTRACE_O_TRACESYSGOOD, queueStop, type Trace } from '../task/trace.ts'
 import { checkCpuTimers, cyclesToCpuTimer } from '../time/itimers.ts'
 import { nextDeadline } from '../time/timer-queue.ts'
 import { updateVdsoCpu } from '../vdso/vdso.ts'
@@ -17,6 +23,17 @@ import { isAlone } from './schedule.ts'
 const FAULT_CYCLES = 200
 /** `Processor.run` takes less than 2^31. */
 const LONGEST_RUN = 2 ** 30
+
+/** A traced task is about to make a system call. @returns whether it stops before that */
+const traceSyscall = (kernel: Kernel, task: Task, trace: Trace): boolean => {
+  const { cpu } = kernel.processor
+  if (trace.resume === 'step') cpu.rflags &= ~TF
+  if (trace.resume !== 'syscall') return false
+  beginSyscall(kernel, task)
+  cpu.set(RAX, -ENOSYS)
+  queueStop(task, { kind: 'syscall-enter', code: SIGTRAP | ((trace.options & PTRACE_O_TRACESYSGOOD) !== 0 ? 0x80 : 0), info: undefined, message: 0 })
+  return true
+}
 
 /** The CPU's clock moved on: the world's follows. */
 const advance = (kernel: Kernel, cpu: VirtualCpu, cycles: number): void => {
@@ -60,12 +77,17 @@ export const runSlice = (kernel: Kernel, cpu: VirtualCpu, task: Task, budget: nu
   let total = 0
   const waiting = preempts ? state.runqueue.length : Infinity
   for (;;) {
+    if (task.trace !== undefined && task.trace.queue.length > 0 && !isKilled(task) && enterTraceStop(kernel, task)) break
     if (task.syscall !== undefined) {
       advance(kernel, cpu, SYSCALL_CYCLES)
       dispatch(kernel, task)
     }
     if (task.state === 'running' && task.signalDue && task.syscall === undefined) deliverSignals(kernel, task)
     if (task.state !== 'running') break
+    if (task.trace !== undefined) {
+      if (task.trace.queue.length > 0) continue
+      if (task.trace.resume === 'step') processor.cpu.rflags |= TF
+    }
     if (kernel.yielded) {
       if (!isAlone(state, cpu)) break
       kernel.yielded = false
@@ -83,6 +105,7 @@ export const runSlice = (kernel: Kernel, cpu: VirtualCpu, task: Task, budget: nu
     total += executed
     task.usage.userCycles += executed
     advance(kernel, cpu, executed)
+    if (reason === EXIT_SYSCALL && task.trace !== undefined && traceSyscall(kernel, task, task.trace)) continue
     if (reason === EXIT_SYSCALL) {
       advance(kernel, cpu, SYSCALL_CYCLES)
       dispatch(kernel, task)

@@ -2,20 +2,21 @@
  * Signals act on a task on its way to user mode (Linux's get_signal and handle_signal).
  */
 import { ERESTART_RESTARTBLOCK, ERESTARTNOHAND, ERESTARTNOINTR, ERESTARTSYS } from '../abi/errno.ts'
-import { SA_RESETHAND, SA_RESTART, SIG_DFL, SIG_IGN, SIGABRT, SIGALRM, SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGQUIT, SIGSEGV, SIGSTOP,
+import { SA_RESETHAND, SA_RESTART, SI_USER, SIG_DFL, SIG_IGN, SIGABRT, SIGALRM, SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGQUIT, SIGSEGV, SIGSTOP,
   SIGSYS, SIGTRAP, SIGXCPU, SIGXFSZ } from '../abi/signals.ts'
 import type { Kernel } from '../kernel.ts'
 import { abandonRestart } from '../syscalls/call.ts'
 import { exitGroup, exitTask, signalStatus } from '../task/exit.ts'
 import { updateRseq } from '../task/rseq.ts'
 import type { Task } from '../task/task.ts'
+import { queueStop, type Trace } from '../task/trace.ts'
 import { realTimerTaken } from '../time/itimers.ts'
 import { timerSignalTaken } from '../time/posix-timers.ts'
 import { pushFrame } from './frame.ts'
 import { isOrphaned, park, stopGroup } from './job-control.ts'
-import { dequeue, isKilled, isSignalDue, STOP_SIGNALS } from './pending.ts'
+import { dequeue, enqueue, isKilled, isSignalDue, STOP_SIGNALS } from './pending.ts'
 import { forceFatal, forceSignal, isIgnoredByDefault, kernelInfo } from './send.ts'
-import type { SignalAction, SignalInfo, SignalSet } from './signal.ts'
+import { setHas, type SignalAction, type SignalInfo, type SignalSet } from './signal.ts'
 
 /** Signals whose default action is to dump core. */
 const CORE_SIGNALS: readonly number[] = [SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS, SIGXCPU, SIGXFSZ]
@@ -90,6 +91,21 @@ const die = (kernel: Kernel, task: Task): void => {
   }
 }
 
+/** What the tracer made of the signal that its tracee stopped for: undefined if nothing is to act now. */
+const decided = (kernel: Kernel, task: Task, trace: Trace): SignalInfo | undefined => {
+  const { signal: taken, decision } = trace
+  trace.signal = undefined
+  trace.decision = 0
+  if (taken === undefined || decision === 0) return undefined
+  const info: SignalInfo = taken.signal === decision ? taken
+    : { signal: decision, errno: 0, code: SI_USER, detail: { kind: 'kill', pid: trace.tracer, uid: 0 } }
+  if (setHas(task.signalMask, info.signal)) {
+    enqueue(task.pending, info)
+    return undefined
+  }
+  return info
+}
+
 /**
  * Lets all signals act that are due. Afterwards the loaded task can go on in user mode if it is still running; else it is
  * stopped, or gone.
@@ -100,12 +116,26 @@ export const deliverSignals = (kernel: Kernel, task: Task): void => {
       die(kernel, task)
       return
     }
-    if (task.group.stopSignal !== 0) {
-      park(kernel, task)
-      return
+    const { trace } = task
+    // A tracer is told first.
+    if (trace !== undefined && trace.queue.length > 0) return
+    let info: SignalInfo | undefined
+    if (trace?.signal !== undefined) {
+      info = decided(kernel, task, trace)
+      if (info === undefined) continue
+    } else {
+      if (task.group.stopSignal !== 0 && trace?.ignoresStop !== true) {
+        park(kernel, task)
+        return
+      }
+      info = takeSignal(kernel, task, task.signalMask)
+      if (info === undefined) break
+      if (trace !== undefined) {
+        trace.signal = info
+        queueStop(task, { kind: 'signal', code: info.signal, info, message: 0 })
+        return
+      }
     }
-    const info = takeSignal(kernel, task, task.signalMask)
-    if (info === undefined) break
     const action = task.actions.table[info.signal]
     if (action.handler === SIG_IGN) tell(kernel, task, info, 'ignore')
     else if (action.handler === SIG_DFL) {
@@ -121,5 +151,5 @@ export const deliverSignals = (kernel: Kernel, task: Task): void => {
     task.signalMask = task.savedMask
     task.savedMask = undefined
   }
-  task.signalDue = isSignalDue(task)
+  task.signalDue = isSignalDue(task) || (task.group.stopSignal !== 0 && task.trace?.ignoresStop !== true)
 }

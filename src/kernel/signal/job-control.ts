@@ -7,6 +7,7 @@
 import { CLD_CONTINUED, CLD_STOPPED, SA_NOCLDSTOP, SIG_IGN, SIGCHLD, SIGCONT, SIGHUP } from '../abi/signals.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task, ThreadGroup } from '../task/task.ts'
+import { continueListener, enterTraceStop, EVENT_STOP, queueStop } from '../task/trace.ts'
 import { groupTasks, notice, processGroupMembers, sendSignal, sendToProcessGroup } from './send.ts'
 import { childInfo } from './siginfo.ts'
 
@@ -34,8 +35,12 @@ export const stopGroup = (kernel: Kernel, group: ThreadGroup, signal: number): v
 
 /** The task is on its way to user mode while its group is to stop. */
 export const park = (kernel: Kernel, task: Task): void => {
-  const { group } = task
-  task.state = 'stopped'
+  const { group, trace } = task
+  if (trace === undefined) task.state = 'stopped'
+  else {
+    queueStop(task, { kind: 'group', code: group.stopSignal | (trace.seized ? EVENT_STOP << 8 : 0), info: undefined, message: 0 })
+    enterTraceStop(kernel, task)
+  }
   if (groupTasks(kernel, group).every((other) => other.state === 'stopped')) reportStop(kernel, group)
 }
 
@@ -60,7 +65,12 @@ export const continueGroup = (kernel: Kernel, group: ThreadGroup): void => {
   group.stopReport = 0
   for (const task of tasks) {
     task.signalDue = true
-    if (task.state === 'stopped') kernel.makeRunnable(task)
+    if (task.trace !== undefined) task.trace.ignoresStop = false
+    if (task.state === 'stopped') {
+      // What is stopped for its tracer stays so, unless it listens.
+      if (task.trace?.stop === undefined) kernel.makeRunnable(task)
+      else continueListener(kernel, task)
+    }
     else if (task.state === 'blocked') notice(kernel, task, false)
   }
   if (!wasStopped) return

@@ -52,6 +52,7 @@ const prepare = (kernel: Kernel, group: ThreadGroup, signal: number): void => {
 /** Makes the task look at its signals: wakes it if it sleeps interruptibly, or in any case for SIGKILL. */
 export const notice = (kernel: Kernel, task: Task, isFatal: boolean): void => {
   task.signalDue = true
+  if (isFatal && task.trace !== undefined) task.trace.stop = undefined
   if (task.state === 'blocked' && (isFatal || (!task.uninterruptible && isSignalDue(task)))) kernel.wakeTask(task, 'signal')
   else if (task.state === 'stopped' && isFatal) kernel.makeRunnable(task)
 }
@@ -89,7 +90,8 @@ export const sendSignal = (kernel: Kernel, target: Task | ThreadGroup, signal: n
   const task = isTask(target) ? target : kernel.state.tasks.get(group.tgid)
   if (task === undefined || group.zombie || group.exiting && signal !== SIGKILL) return 0
   prepare(kernel, group, signal)
-  if (signal !== SIGKILL && isIgnored(task, signal) && !isBlocked(task, signal)) return 0
+  // A tracer sees even those that do nothing.
+  if (signal !== SIGKILL && isIgnored(task, signal) && !isBlocked(task, signal) && task.trace === undefined) return 0
   const pending = isTask(target) ? target.pending : group.pending
   if (signal >= SIGRTMIN && info.code !== SI_USER && info.code < 0 &&
       queuedSignals(kernel, group) >= group.limits[RLIMIT_SIGPENDING][0]) return -EAGAIN

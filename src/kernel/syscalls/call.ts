@@ -21,15 +21,21 @@ export const beginSyscall = (kernel: Kernel, task: Task): SyscallInProgress => {
   spare = undefined
   // Linux takes eax, sign-extended.
   call.number = cpu.low(RAX) | 0
+  readArguments(kernel, call)
+  call.started = kernel.state.cycle
+  task.syscall = call
+  return call
+}
+
+/** Takes the arguments from the loaded task's registers. */
+export const readArguments = (kernel: Kernel, call: SyscallInProgress): void => {
+  const { cpu } = kernel.processor
   call.args[0] = cpu.get(RDI)
   call.args[1] = cpu.get(RSI)
   call.args[2] = cpu.get(RDX)
   call.args[3] = cpu.get(R10)
   call.args[4] = cpu.get(R8)
   call.args[5] = cpu.get(R9)
-  call.started = kernel.state.cycle
-  task.syscall = call
-  return call
 }
 
 /** The call is over: the observer is told. Calls that do not return do this themselves before they take effect. */

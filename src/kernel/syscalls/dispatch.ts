@@ -10,9 +10,11 @@ import type { Kernel } from '../kernel.ts'
 import { BadAddress } from '../mm/user-memory.ts'
 import { isKilled } from '../signal/pending.ts'
 import { checkSeccomp } from '../task/seccomp.ts'
+import { SIGTRAP } from '../abi/signals.ts'
 import type { SyscallInProgress, Task } from '../task/task.ts'
+import { PTRACE_O_TRACESYSGOOD, queueStop, type Trace } from '../task/trace.ts'
 import { BLOCKED } from '../wait-queue.ts'
-import { beginSyscall, endSyscall, prepareRestart, REGISTERS_SET, RESTART_SYSCALL } from './call.ts'
+import { beginSyscall, endSyscall, prepareRestart, readArguments, REGISTERS_SET, RESTART_SYSCALL } from './call.ts'
 import type { SyscallEntry } from './entry.ts'
 import { SYSCALLS } from './table.ts'
 
@@ -54,6 +56,16 @@ const handle = (kernel: Kernel, task: Task, call: SyscallInProgress, isNew: bool
   }
 }
 
+/** A tracer that asked for it sees the end of the call, or of the step over it. */
+const endTracedSyscall = (task: Task, trace: Trace, number: number, result: number): void => {
+  if (trace.resume === 'syscall') {
+    trace.syscallNumber = number
+    queueStop(task, { kind: 'syscall-exit', code: SIGTRAP | ((trace.options & PTRACE_O_TRACESYSGOOD) !== 0 ? 0x80 : 0), info: undefined, message: result })
+  } else if (trace.resume === 'step') {
+    queueStop(task, { kind: 'event', code: SIGTRAP, info: undefined, message: 0 })
+  }
+}
+
 /**
  * Makes the call of the loaded task, or tries again one that was blocked. Afterwards the task runs on with its result in
  * rax, or it is blocked, or it is gone.
@@ -61,6 +73,8 @@ const handle = (kernel: Kernel, task: Task, call: SyscallInProgress, isNew: bool
 export const dispatch = (kernel: Kernel, task: Task): void => {
   const isNew = task.syscall === undefined
   const call = task.syscall ?? beginSyscall(kernel, task)
+  // A tracer may have changed the arguments where the call was stopped.
+  if (task.trace !== undefined && !isNew && call.memory === undefined) readArguments(kernel, call)
   task.usage.systemCycles += SYSCALL_CYCLES
   let result = handle(kernel, task, call, isNew)
   if (result === BLOCKED) {
@@ -76,6 +90,7 @@ export const dispatch = (kernel: Kernel, task: Task): void => {
   if (task.state === 'zombie' || task.state === 'dead') return
   const { number } = call
   endSyscall(kernel, task, result === REGISTERS_SET ? 0 : result)
+  if (task.trace !== undefined) endTracedSyscall(task, task.trace, number, result === REGISTERS_SET ? 0 : result)
   if (result === REGISTERS_SET) return
   if (result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK) prepareRestart(kernel, task, -result, number)
   else kernel.processor.cpu.set(RAX, result)

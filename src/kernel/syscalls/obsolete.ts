@@ -36,7 +36,6 @@ const FORBIDDEN: readonly Row[] = [
 
 /** What a kernel may be built without: ENOSYS, and programs do without. */
 const ABSENT: readonly Row[] = [
-  [101, 'ptrace', 'guests do not trace each other yet', 'request:int', 'pid:pid', 'addr:address', 'data:long'],
   [154, 'modify_ldt', 'as without CONFIG_MODIFY_LDT_SYSCALL', 'func:int', 'ptr:pointer', 'bytecount:size'],
   [179, 'quotactl', 'as without CONFIG_QUOTA', 'cmd:int', 'special:path', 'id:uid', 'addr:pointer'],
   [300, 'fanotify_init', 'as without CONFIG_FANOTIFY', 'flags:uint', 'event_f_flags:uint'],

@@ -17,6 +17,7 @@ import { CLONE_CLEAR_SIGHAND_HIGH, CLONE_DETACHED, CLONE_INTO_CGROUP_HIGH, CLONE
 import { hasCapability } from '../task/credentials.ts'
 import { writeUsage } from '../task/rusage.ts'
 import type { Task } from '../task/task.ts'
+import { EVENT_VFORK_DONE, PTRACE_O_TRACEVFORKDONE, queueEvent, traceExec } from '../task/trace.ts'
 import { P_ALL, P_PGID, P_PID, P_PIDFD, pollChildren, WALL, WCLONE, WCONTINUED, WEXITED, WNOHANG, WNOTHREAD, WNOWAIT, WSTOPPED,
   WUNTRACED } from '../task/wait.ts'
 import { BLOCKED } from '../wait-queue.ts'
@@ -41,7 +42,10 @@ const clone = (kernel: Kernel, task: Task, request: CloneRequest): number => {
 
 const waitForVfork = (kernel: Kernel, task: Task, pid: number): number => {
   const child = kernel.state.tasks.get(pid)
-  if (child?.vforkParent !== task.tid) return pid
+  if (child?.vforkParent !== task.tid) {
+    if (task.trace !== undefined && (task.trace.options & PTRACE_O_TRACEVFORKDONE) !== 0) queueEvent(task, EVENT_VFORK_DONE, pid)
+    return pid
+  }
   const blocked = kernel.block(task, [child.vforkDone])
   task.uninterruptible = true
   return blocked
@@ -155,6 +159,7 @@ const exec = (kernel: Kernel, task: Task, dirfd: number, pathAt: number, argvAt:
     if (typeof read === 'number') return read
     image = read
   }
+  const formerTid = task.tid
   const ready = waitAlone(kernel, task)
   if (ready === BLOCKED) {
     if (call !== undefined) call.memory = image
@@ -166,6 +171,7 @@ const exec = (kernel: Kernel, task: Task, dirfd: number, pathAt: number, argvAt:
   }
   if (call !== undefined) call.memory = undefined
   execProgram(kernel, task, image)
+  traceExec(kernel, task, formerTid)
   return 0
 }
 

@@ -5,6 +5,7 @@ import { eventFileCalls } from './event-files.ts'
 import { ioctlCalls } from './ioctl.ts'
 import { pipeCalls } from './pipes.ts'
 import { futexCalls } from './futex.ts'
+import { ptraceCalls } from './ptrace.ts'
 import { pidfdCalls } from './pidfd.ts'
 import { namespaceCalls } from './namespaces.ts'
 import { identityCalls } from './identity.ts'
@@ -69,6 +70,7 @@ const LISTS: readonly (readonly SyscallEntry[])[] = [
   processCalls,
   identityCalls,
   futexCalls,
+  ptraceCalls,
   pidfdCalls,
   namespaceCalls,
   pollCalls,

@@ -104,6 +104,7 @@ export const makeTask = (kernel: Kernel, parts: TaskParts): Task => ({
   faultVector: 0,
   faultError: 0,
   faultAddress: 0,
+  trace: undefined,
   signalDue: false,
 })
 
@@ -130,6 +131,8 @@ export const makeGroup = (kernel: Kernel, parts: GroupParts): ThreadGroup => ({
   threadExit: waitQueue(),
   exitStatus: 0,
   zombie: false,
+  tracees: [],
+  traceeExits: [],
   ended: waitQueue(),
   stopSignal: 0,
   stopReport: 0,

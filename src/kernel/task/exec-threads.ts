@@ -5,6 +5,7 @@ import { isKilled } from '../signal/pending.ts'
 import { groupTasks, killTask } from '../signal/send.ts'
 import { makeTimer } from '../time/timer-queue.ts'
 import type { Task } from './task.ts'
+import { detach } from './trace.ts'
 
 /** The task takes over number and place of the leader, which has ended. */
 const becomeLeader = (kernel: Kernel, task: Task): void => {
@@ -14,6 +15,9 @@ const becomeLeader = (kernel: Kernel, task: Task): void => {
   state.tasks.delete(task.tid)
   const cpu = state.cpus.find((c) => c.tid === task.tid)
   if (cpu !== undefined) cpu.tid = group.tgid
+  if (old !== undefined) detach(kernel, old)
+  const tracees = task.trace === undefined ? undefined : state.groups.get(task.trace.tracer)?.tracees
+  if (tracees?.includes(task.tid) === true) tracees[tracees.indexOf(task.tid)] = group.tgid
   task.tid = group.tgid
   task.sleep = makeTimer('sleep', task.tid)
   if (old !== undefined) {

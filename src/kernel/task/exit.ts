@@ -20,6 +20,7 @@ import { addUsage, noUsage } from './create.ts'
 import { removeWaiter, wakeFutexWord } from './futex.ts'
 import { exitRobustList } from './robust-list.ts'
 import type { Task, ThreadGroup } from './task.ts'
+import { traceeEnded, tracerEnded } from './trace.ts'
 
 /** Orphans are the children of a process that is not in the world: it reaps at once. */
 const INIT_PID = 1
@@ -121,6 +122,7 @@ const endGroup = (kernel: Kernel, group: ThreadGroup, lastStatus: number): void 
   }
   if (group.session === group.tgid) leaveTerminal(kernel, group, true)
   killOrphaned(kernel, group, state.groups.get(group.parent), group)
+  tracerEnded(kernel, group)
   reparentChildren(kernel, group)
   tellOfExit(kernel, group)
 }
@@ -140,6 +142,7 @@ export const exitTask = (kernel: Kernel, task: Task, status: number): void => {
   exitSemaphores(kernel, task)
   leaveDescriptors(kernel, task)
   leavePathContext(kernel, task)
+  traceeEnded(kernel, task, status)
   addUsage(group.usage, task.usage)
   Object.assign(task.usage, noUsage())
   const isLeader = tid === group.tgid

@@ -5,7 +5,7 @@ import * as layout from '../../emu/cpu/layout.ts'
 import { EAGAIN, EINVAL, EMFILE, EPERM, ERESTARTNOINTR } from '../abi/errno.ts'
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from '../abi/capabilities.ts'
 import { RLIMIT_NPROC } from '../abi/resources.ts'
-import { SIG_DFL, SIG_IGN, SIGNAL_COUNT, SS_DISABLE } from '../abi/signals.ts'
+import { SIG_DFL, SIG_IGN, SIGCHLD, SIGNAL_COUNT, SS_DISABLE } from '../abi/signals.ts'
 import { O_CLOEXEC } from '../abi/fcntl.ts'
 import { copyDescriptors, hasFreeDescriptor } from '../fs/descriptor.ts'
 import { copyPathContext } from '../fs/path.ts'
@@ -19,6 +19,7 @@ import { makeGroup, makeTask } from './create.ts'
 import { hasCapability } from './credentials.ts'
 import { allocatePid } from './pids.ts'
 import type { Task, ThreadGroup } from './task.ts'
+import { EVENT_CLONE, EVENT_FORK, EVENT_VFORK, traceChild } from './trace.ts'
 
 export const CSIGNAL = 0xff, CLONE_VM = 0x100, CLONE_FS = 0x200, CLONE_FILES = 0x400, CLONE_SIGHAND = 0x800, CLONE_PIDFD = 0x1000,
   CLONE_PTRACE = 0x2000, CLONE_VFORK = 0x4000, CLONE_PARENT = 0x8000, CLONE_THREAD = 0x1_0000, CLONE_NEWNS = 0x2_0000,
@@ -188,6 +189,9 @@ export const cloneTask = (kernel: Kernel, task: Task, request: CloneRequest): Ta
   if (has(flags, CLONE_PARENT_SETTID)) storeTid(kernel, task, request.parentTid, tid)
   if (has(flags, CLONE_CHILD_SETTID)) storeTid(kernel, child, request.childTid, tid)
   kernel.outside.observer.onTaskStart(state.cycle, tid, task.tid, group.tgid)
+  if (task.trace !== undefined && !has(flags, CLONE_UNTRACED)) {
+    traceChild(kernel, task, child, has(flags, CLONE_VFORK) ? EVENT_VFORK : isThread || request.exitSignal !== SIGCHLD ? EVENT_CLONE : EVENT_FORK)
+  }
   kernel.makeRunnable(child)
   return child
 }

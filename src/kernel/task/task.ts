@@ -10,6 +10,7 @@ import type { PathContext } from '../fs/path.ts'
 import type { SignalActions, PendingSignals, SignalSet, SignalStack } from '../signal/signal.ts'
 import type { Timer } from '../time/timer-queue.ts'
 import type { WaitQueue } from '../wait-queue.ts'
+import type { Trace } from './trace.ts'
 import type { Seccomp } from './seccomp.ts'
 
 export type TaskState = 'runnable' | 'running' | 'blocked' | 'stopped' | 'zombie' | 'dead'
@@ -136,6 +137,8 @@ export interface Task {
   faultVector: number
   faultError: number
   faultAddress: number
+  /** Undefined unless it is traced. */
+  trace: Trace | undefined
   /** A host-side reason to look at signals before the task runs on: set when one may be due. */
   signalDue: boolean
 }
@@ -165,6 +168,9 @@ export interface ThreadGroup {
   exitStatus: number
   /** All tasks are gone; stays in `groups` until waited for. */
   zombie: boolean
+  /** Tasks that it traces, and those that have ended which wait4 has not told of yet. */
+  readonly tracees: number[]
+  readonly traceeExits: { readonly tid: number, readonly status: number, readonly uid: number }[]
   /** Woken when it becomes a zombie: process descriptors. */
   readonly ended: WaitQueue
   /** The signal by which it is stopped, 0 if it is not. */

@@ -1,8 +1,8 @@
 /** Waiting for children (wait(2); Linux's do_wait): what is there to be told of which child. */
-import { CLD_CONTINUED, CLD_DUMPED, CLD_EXITED, CLD_KILLED, CLD_STOPPED, SIGCHLD, SIGCONT } from '../abi/signals.ts'
+import { CLD_CONTINUED, CLD_DUMPED, CLD_EXITED, CLD_KILLED, CLD_STOPPED, CLD_TRAPPED, SIGCHLD, SIGCONT } from '../abi/signals.ts'
 import { ECHILD } from '../abi/errno.ts'
 import type { Kernel } from '../kernel.ts'
-import { addUsage } from './create.ts'
+import { addUsage, noUsage } from './create.ts'
 import { reapGroup } from './exit.ts'
 import type { Task, ThreadGroup, Usage } from './task.ts'
 
@@ -79,10 +79,42 @@ const collect = (kernel: Kernel, parent: ThreadGroup, child: ThreadGroup, option
   return undefined
 }
 
+const isWantedTask = (tid: number, processGroup: number, { type, id }: WaitRequest): boolean =>
+  type === P_ALL || (type === P_PID ? tid === id : processGroup === id)
+
+/** What the first tracee that has something to tell tells; 0 if there are tracees; −ECHILD if there are none. */
+const pollTracees = (kernel: Kernel, group: ThreadGroup, request: WaitRequest): WaitReport | number => {
+  if (group.tracees.length === 0 && group.traceeExits.length === 0) return -ECHILD
+  let found = false
+  const keeps = (request.options & WNOWAIT) !== 0
+  for (const [at, { tid, status, uid }] of group.traceeExits.entries()) {
+    if (!isWantedTask(tid, -1, request)) continue
+    found = true
+    if ((request.options & WEXITED) === 0) continue
+    if (!keeps) group.traceeExits.splice(at, 1)
+    const signal = status & 0x7f
+    return { pid: tid, uid, status, code: signal === 0 ? CLD_EXITED : CLD_KILLED, value: signal === 0 ? status >> 8 : signal, usage: noUsage() }
+  }
+  for (const tid of group.tracees) {
+    const task = kernel.state.tasks.get(tid)
+    const trace = task?.trace
+    if (task === undefined || trace === undefined || !isWantedTask(tid, task.group.processGroup, request)) continue
+    found = true
+    const { stop } = trace
+    if (stop === undefined || trace.told) continue
+    if (!keeps) trace.told = true
+    return { pid: tid, uid: task.credentials.uid, status: stop.code << 8 | 0x7f, code: CLD_TRAPPED, value: stop.code, usage: noUsage() }
+  }
+  return found ? 0 : -ECHILD
+}
+
 /** What the first child that has something to tell tells; −ECHILD if no child is waited for; 0 if all have nothing yet. */
 export const pollChildren = (kernel: Kernel, task: Task, request: WaitRequest): WaitReport | number => {
   const { group } = task
   let found = false
+  const traced = pollTracees(kernel, group, request)
+  if (typeof traced !== 'number') return traced
+  if (traced === 0) found = true
   for (const pid of group.children) {
     const child = kernel.state.groups.get(pid)
     if (child === undefined || !isWanted(child, request)) continue

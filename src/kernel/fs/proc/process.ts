@@ -160,7 +160,7 @@ export const status = (kernel: Kernel, node: ProcNode): string | number => {
   const umask = alive ? `Umask:\t${task.fs.umask.toString(8).padStart(4, '0')}\n` : ''
   const queued = group.pending.queue.length + task.pending.queue.length
   return `Name:\t${escapeName(task.name)}\n${umask}State:\t${STATE_NAMES[stateOf(task)]}\nTgid:\t${group.tgid}\nNgid:\t0\n` +
-    `Pid:\t${task.tid}\nPPid:\t${group.parent}\nTracerPid:\t0\nUid:\t${c.uid}\t${c.euid}\t${c.suid}\t${c.fsuid}\n` +
+    `Pid:\t${task.tid}\nPPid:\t${group.parent}\nTracerPid:\t${task.trace?.tracer ?? 0}\nUid:\t${c.uid}\t${c.euid}\t${c.suid}\t${c.fsuid}\n` +
     `Gid:\t${c.gid}\t${c.egid}\t${c.sgid}\t${c.fsgid}\nFDSize:\t${alive ? table : 0}\nGroups:\t${c.groups.join(' ')} \n` +
     `NStgid:\t${group.tgid}\nNSpid:\t${task.tid}\nNSpgid:\t${group.processGroup}\nNSsid:\t${group.session}\n` +
     (alive ? memoryLines(kernel, task) : '') +
