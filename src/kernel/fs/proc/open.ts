@@ -3,6 +3,7 @@ import { EACCES, EINVAL, EIO, ENOENT, ESRCH } from '../../abi/errno.ts'
 import { SEEK_CUR, SEEK_SET } from '../../abi/fcntl.ts'
 import { ACCESS_READ, ACCESS_WRITE } from '../../../emu/mmu/mmu.ts'
 import type { Kernel } from '../../kernel.ts'
+import { forceWrite } from '../../mm/force-write.ts'
 import type { Task } from '../../task/task.ts'
 import { makeOpenFile } from '../descriptor.ts'
 import type { FileOperations, OpenFile } from '../file.ts'
@@ -59,6 +60,8 @@ const writeMemory = (kernel: Kernel, file: OpenFile, at: number, bytes: Uint8Arr
   if (subject === undefined || !isAlive(subject)) return 0
   const user = kernel.user(subject)
   const count = user.accessible(at, bytes.length, ACCESS_WRITE)
+  // Debuggers put breakpoints where the process itself may not write.
+  if (count < bytes.length && forceWrite(kernel, subject.mm, at, bytes)) return bytes.length
   if (count === 0 && bytes.length > 0) return -EIO
   user.write(at, bytes.subarray(0, count))
   return count
