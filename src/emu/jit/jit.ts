@@ -17,11 +17,13 @@ export interface TierOptions {
   /** Blocks that are compiled together; chunks after which they are even if there are fewer. */
   readonly batch: number
   readonly patience: number
+  /** What must have been executed for each instruction that is compiled: compiling one costs about as much as executing so many in tier 0. */
+  readonly cyclesPerInstruction: number
   /** Compiles whatever is about to be executed: for tests. */
   readonly isEager: boolean
 }
 
-export const DEFAULT_TIER: TierOptions = { chunk: 30_000, samples: 3, batch: 8, patience: 6, isEager: false }
+export const DEFAULT_TIER: TierOptions = { chunk: 30_000, samples: 3, batch: 8, patience: 6, cyclesPerInstruction: 60_000, isEager: false }
 /** Everything is compiled as soon as it is entered, as far as can be. */
 export const EAGER_TIER: TierOptions = { ...DEFAULT_TIER, isEager: true }
 
@@ -35,13 +37,13 @@ export const tierOptions = (name = 'mixed'): TierOptions | undefined => {
   if (name === 'mixed') return DEFAULT_TIER
   const [chunk, samples, batch, patience] = name.split(',').map(Number)
   if (![chunk, samples, batch, patience].every((number) => number > 0)) throw new RangeError(`no tier is called '${name}': 0, 1, mixed or four thresholds`)
-  return { chunk, samples, batch, patience, isEager: false }
+  return { chunk, samples, batch, patience, cyclesPerInstruction: 1, isEager: false }
 }
 const LIMITS: Omit<Limits, 'leavesAt'> = { instructions: 200, callDepth: 2, executedOnly: true }
 /** Functions up to this size are repeated in those that call them even if they are regions already. */
 const SMALL_FUNCTION = 40
-/** A guest's instruction costs about as much to compile as this many to execute in tier 0; what may be saved up, and what there is at first. */
-const CYCLES_PER_INSTRUCTION = 60_000, MOST_CREDIT = 1000, FIRST_CREDIT = 200
+/** Instructions that may be compiled: what is saved up at most, and what there is at first. */
+const MOST_CREDIT = 1000, FIRST_CREDIT = 200
 /** A region is made anew after it was left this often, and again after eight times that. */
 const CHAINS_TO_IMPROVE = 5000, MAX_IMPROVEMENTS = 3
 /** Targets of an indirect branch that are tried before it leaves. */
@@ -134,7 +136,7 @@ export class Jit {
 
   /** At the end of each chunk: compiles the hottest blocks of those that wait, as far as what was executed until now pays for it. */
   compile(): void {
-    this.#credit = Math.min(this.#credit + this.#options.chunk / CYCLES_PER_INSTRUCTION, MOST_CREDIT)
+    this.#credit = Math.min(this.#credit + this.#options.chunk / this.#options.cyclesPerInstruction, MOST_CREDIT)
     this.#improve()
     if (this.#queue.size === 0 || this.#credit <= 0) return
     if (this.#queue.size < this.#options.batch && ++this.#waited < this.#options.patience) return
