@@ -3,17 +3,20 @@ import seedrandom from 'seedrandom'
 import type { DecisionKind, Entropy } from '../kernel/outside.ts'
 
 export class SeededEntropy implements Entropy {
-  readonly #streams: { readonly [K in DecisionKind]: seedrandom.PRNG }
+  readonly #seed: string
+  /** Made when first used. */
+  readonly #streams: { [K in DecisionKind]?: seedrandom.PRNG } = {}
   readonly #bytes: seedrandom.PRNG
 
   constructor(seed: string) {
-    this.#streams = { pick: seedrandom(`${seed}/pick`), slice: seedrandom(`${seed}/slice`), priority: seedrandom(`${seed}/priority`), change: seedrandom(`${seed}/change`) }
+    this.#seed = seed
     this.#bytes = seedrandom(`${seed}/bytes`)
   }
 
   /** Multiplying 32 bits by the bound is exact in a float64 for bounds below 2^21; above, its rounding is the same everywhere. */
   decide(kind: DecisionKind, bound: number): number {
-    return Math.floor((this.#streams[kind].int32() >>> 0) / 0x1_0000_0000 * bound)
+    const stream = this.#streams[kind] ??= seedrandom(`${this.#seed}/${kind}`)
+    return Math.floor((stream.int32() >>> 0) / 0x1_0000_0000 * bound)
   }
 
   randomBytes(count: number): Uint8Array {

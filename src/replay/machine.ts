@@ -17,8 +17,8 @@ export class MeteredInterpreter extends Interpreter {
     this.totalExecuted = 0
   }
 
-  override run(budget: number, cycle: number): ExitReason {
-    const reason = super.run(budget, cycle)
+  override run(budget: number, cycle: number, floor = cycle): ExitReason {
+    const reason = super.run(budget, cycle, floor)
     this.totalExecuted += this.executed
     return reason
   }

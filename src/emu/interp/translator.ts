@@ -17,6 +17,7 @@ import * as record from './records.ts'
 import type { Row } from '../decode/rows.ts'
 
 const BLOCK_LIMIT = 64
+const PAGE_WORDS = layout.PAGE_SIZE >> 2
 /** Versions of a virtual page that are kept from worlds before. */
 const MOST_KEPT = 8
 const MAX_RECORDS_PER_BLOCK = BLOCK_LIMIT * 2 + 4
@@ -36,7 +37,7 @@ export interface CodePage {
 }
 
 interface KeptPage {
-  readonly code: Uint8Array
+  readonly code: Uint32Array
   readonly entries: Int32Array
   readonly ranges: number[]
 }
@@ -111,12 +112,12 @@ export class Translator {
 
   /** All frames will be freed, for another world. Translations are kept for pages that come back with the same code at the same place. */
   keep(): void {
-    const { u8 } = this.#memory
+    const { u32 } = this.#memory
     for (const [frame, pages] of this.#byFrame) {
       for (const { page, entries, ranges } of pages) {
         if (ranges.length === 0) continue
         const kept = this.#kept.get(page)
-        const keptPage = { code: u8.slice(frame * layout.PAGE_SIZE, (frame + 1) * layout.PAGE_SIZE), entries, ranges }
+        const keptPage = { code: u32.slice(frame * PAGE_WORDS, (frame + 1) * PAGE_WORDS), entries, ranges }
         if (kept === undefined) this.#kept.set(page, [keptPage])
         else if (kept.push(keptPage) > MOST_KEPT) kept.shift()
       }
@@ -129,13 +130,18 @@ export class Translator {
   #revive(page: number, frame: number): CodePage | undefined {
     const kept = this.#kept.get(page)
     if (kept === undefined) return undefined
-    const { u8 } = this.#memory
-    const base = frame * layout.PAGE_SIZE
-    const place = kept.findIndex(({ code }) => code.every((byte, i) => u8[base + i] === byte))
+    const place = kept.findIndex(({ code }) => this.#holds(frame, code))
     if (place < 0) return undefined
     const [{ entries, ranges }] = kept.splice(place, 1)
     this.onRevive(frame)
     return { page, frame, entries, ranges, valid: true }
+  }
+
+  #holds(frame: number, code: Uint32Array): boolean {
+    const { u32 } = this.#memory
+    const base = frame * PAGE_WORDS
+    for (let i = 0; i < PAGE_WORDS; i++) if (u32[base + i] !== code[i]) return false
+    return true
   }
 
   /** A write to the frame: every record made from it becomes a detour to a new look-up. */

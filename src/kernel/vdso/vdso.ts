@@ -26,6 +26,9 @@ const put64 = (kernel: Kernel, at: number, value: number): void => {
   u32[at / 4 + 1] = Math.floor(value / 2 ** 32)
 }
 
+/** The same in all worlds. */
+let imageBytes: Uint8Array | undefined
+
 const make = (kernel: Kernel): void => {
   const { vdso } = kernel.state
   const { memory } = kernel
@@ -33,7 +36,7 @@ const make = (kernel: Kernel): void => {
   const data = makeSharedMemory(kernel)
   const frame = memory.allocate()
   image.frames.set(0, frame)
-  memory.u8.set(vdsoImage(DATA_OFFSET), frame * PAGE_SIZE)
+  memory.u8.set(imageBytes ??= vdsoImage(DATA_OFFSET), frame * PAGE_SIZE)
   vdso.dataFrame = memory.allocate()
   data.frames.set(0, vdso.dataFrame)
   vdso.image = image
