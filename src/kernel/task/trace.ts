@@ -9,7 +9,7 @@ import { TF } from '../../emu/cpu/layout.ts'
 import { CLD_TRAPPED, SA_NOCLDSTOP, SIG_IGN, SIGCHLD, SIGKILL, SIGSTOP, SIGTRAP } from '../abi/signals.ts'
 import type { Kernel } from '../kernel.ts'
 import { enqueue } from '../signal/pending.ts'
-import { killGroup, sendSignal } from '../signal/send.ts'
+import { kernelInfo, killGroup, sendSignal } from '../signal/send.ts'
 import type { SignalInfo } from '../signal/signal.ts'
 import type { Task, ThreadGroup } from './task.ts'
 
@@ -99,7 +99,11 @@ export const traceChild = (kernel: Kernel, task: Task, child: Task, event: numbe
   if (trace === undefined || tracer === undefined || (trace.options & EVENT_OPTION[event]) === 0) return
   attach(kernel, tracer, child, trace.seized, trace.options)
   if (trace.seized) queueStop(child, { kind: 'event', code: SIGTRAP | EVENT_STOP << 8, info: undefined, message: 0 })
-  else sendSignal(kernel, child, SIGSTOP)
+  else {
+    // It is not running yet: nobody is to be woken.
+    enqueue(child.pending, kernelInfo(SIGSTOP))
+    child.signalDue = true
+  }
   queueEvent(task, event, child.tid)
 }
 
