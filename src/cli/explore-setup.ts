@@ -1,6 +1,6 @@
 /** From a command line to something that runs schedules: in the main thread, and the same in each worker. */
 import { InvalidArgumentError } from 'commander'
-import { DEFAULT_FAIL_ON, type FailOn, FAILURE_KINDS, type FailureKind } from '../replay/explore-failure.ts'
+import { type FailOn, FAILURE_KINDS, type FailureKind } from '../replay/explore-failure.ts'
 import { ScheduleRunner } from '../replay/explore-schedule.ts'
 import { UsageError } from './errors.ts'
 import { loadEngine, platform, toByteString } from './host.ts'
@@ -34,8 +34,6 @@ export const parseFailOn = (text: string): FailOn => {
   }
   return { kinds, output }
 }
-
-export { DEFAULT_FAIL_ON }
 
 export const makeRunner = async ({ command, flags, failOn }: ExploreSetup): Promise<ScheduleRunner> => {
   const { config, files } = await prepareWorld(platform, command, flags)

@@ -5,26 +5,28 @@ import { join } from 'node:path'
 import chalk from 'chalk'
 import { Command, InvalidArgumentError } from 'commander'
 import { Exploration, type FoundFailure } from '../replay/explore.ts'
-import type { FailOn } from '../replay/explore-failure.ts'
+import { DEFAULT_FAIL_ON, type FailOn } from '../replay/explore-failure.ts'
 import type { Schedule, ScheduleResult, ScheduleRun, ScheduleRunner } from '../replay/explore-schedule.ts'
 import type { Batch } from './explore-worker.ts'
 import { EXIT_FAILURE } from './errors.ts'
 import { type Report, jsonReport, junitReport, textReport } from './explore-report.ts'
-import { DEFAULT_FAIL_ON, type ExploreSetup, makeRunner, parseFailOn } from './explore-setup.ts'
+import { type ExploreSetup, makeRunner, parseFailOn } from './explore-setup.ts'
 import { buildVersion, codecs, createTraceFile, platform } from './host.ts'
 import { integer, PCT_DEPTH, withWorldOptions, type WorldFlags } from './options.ts'
+
+interface Shard { readonly part: number, readonly of: number }
 
 interface ExploreFlags extends WorldFlags {
   readonly number: number | undefined
   readonly time: number | undefined
   readonly depth: number | undefined
   readonly keepGoing: boolean
-  readonly failOn: FailOn
+  readonly failOn: FailOn | undefined
   readonly output: string
   readonly json: boolean
   readonly junit: string | undefined
   readonly jobs: number
-  readonly shard: { readonly part: number, readonly of: number }
+  readonly shard: Shard | undefined
 }
 
 const DEFAULT_SCHEDULES = 1000
@@ -44,7 +46,7 @@ const duration = (text: string): number => {
   return ms
 }
 
-const shard = (text: string): ExploreFlags['shard'] => {
+const shard = (text: string): Shard => {
   const match = /^(\d+)\/(\d+)$/.exec(text)
   const [part, of] = match === null ? [0, 0] : [Number(match[1]), Number(match[2])]
   if (part < 1 || part > of) throw new InvalidArgumentError('It must be I/N, I from 1 to N: 2/5.')
@@ -162,13 +164,14 @@ const explore = async (program: string, args: string[], flags: ExploreFlags): Pr
   const seed = flags.seed ?? platform.freshSeed()
   const command = [program, ...args]
   // How the worlds are made follows from the seed alone.
-  const setup: ExploreSetup = { command, flags: { ...flags, seed }, failOn: flags.failOn }
+  const setup: ExploreSetup = { command, flags: { ...flags, seed }, failOn: flags.failOn ?? DEFAULT_FAIL_ON }
   const runner = await makeRunner(setup)
   const total = flags.number ?? (flags.time === undefined ? DEFAULT_SCHEDULES : Infinity)
-  const most = total === Infinity ? Infinity : Math.max(0, Math.floor((total - flags.shard.part) / flags.shard.of) + 1)
+  const { part, of } = flags.shard ?? { part: 1, of: 1 }
+  const most = total === Infinity ? Infinity : Math.max(0, Math.floor((total - part) / of) + 1)
   const exploration = new Exploration({
     most, seed, strategy: flags.strategy, pct: { depth: flags.depth ?? flags.pctDepth ?? PCT_DEPTH, steps: flags.pctSteps },
-    cycleLimit: flags.timeout, keepGoing: flags.keepGoing, shard: flags.shard,
+    cycleLimit: flags.timeout, keepGoing: flags.keepGoing, shard: { part, of },
   })
   const workshop: Workshop = flags.jobs === 1 ? new OneThread(runner) : new Threads(setup, flags.jobs, flags.keepGoing)
   const started = performance.now()
@@ -215,10 +218,10 @@ export const exploreCommand = withWorldOptions(new Command('explore')
   .option('--time <time>', 'stop after this time: 60s, 5m', duration)
   .option('--depth <n>', 'same as --pct-depth', integer(1, 1000))
   .option('--keep-going', 'go on after a failure; those that fail alike are counted together', false)
-  .option('--fail-on <kinds>', 'what a failure is, of exit, signal, deadlock, hang, output:/regexp/ (default: exit,signal,deadlock,hang)', parseFailOn, DEFAULT_FAIL_ON)
+  .option('--fail-on <kinds>', 'what a failure is, of exit, signal, deadlock, hang, output:/regexp/ (default: exit,signal,deadlock,hang)', parseFailOn)
   .option('-o, --output <dir>', 'where the trace of each failure goes', 'explore')
   .option('--json', 'the result as JSON', false)
   .option('--junit <file>', 'the result as JUnit\'s XML')
   .option('--jobs <n>', 'threads', integer(1, 256), 1)
-  .option('--shard <i/n>', 'the i-th part of n of the schedules: for several machines, with one --seed', shard, { part: 1, of: 1 })
+  .option('--shard <i/n>', 'the i-th part of n of the schedules: for several machines, with one --seed', shard)
   .action(async (program: string, args: string[], flags: ExploreFlags) => { process.exit(await explore(program, args, flags)) })
