@@ -87,6 +87,7 @@ export const runSlice = (kernel: Kernel, cpu: VirtualCpu, task: Task, budget: nu
     if (task.trace !== undefined) {
       if (task.trace.queue.length > 0) continue
       if (task.trace.resume === 'step') processor.cpu.rflags |= TF
+      task.trace.syscallNumber = -1
     }
     if (kernel.yielded) {
       if (!isAlone(state, cpu)) break

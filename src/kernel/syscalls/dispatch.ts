@@ -58,8 +58,8 @@ const handle = (kernel: Kernel, task: Task, call: SyscallInProgress, isNew: bool
 
 /** A tracer that asked for it sees the end of the call, or of the step over it. */
 const endTracedSyscall = (task: Task, trace: Trace, number: number, result: number): void => {
+  trace.syscallNumber = number
   if (trace.resume === 'syscall') {
-    trace.syscallNumber = number
     queueStop(task, { kind: 'syscall-exit', code: SIGTRAP | ((trace.options & PTRACE_O_TRACESYSGOOD) !== 0 ? 0x80 : 0), info: undefined, message: result })
   } else if (trace.resume === 'step') {
     queueStop(task, { kind: 'event', code: SIGTRAP, info: undefined, message: 0 })

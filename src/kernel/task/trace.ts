@@ -44,7 +44,7 @@ export interface Trace {
   /** The signal that was taken and whose fate the tracer decides, and what it decided: 0 is nothing. */
   signal: SignalInfo | undefined
   decision: number
-  /** Number of the system call that it stopped at the end of, −1 elsewhere. */
+  /** Number of the system call that it comes from, −1 once it was in user mode: orig_rax. */
   syscallNumber: number
   /** The tracer let it go on though its group is stopped. */
   ignoresStop: boolean
@@ -140,7 +140,6 @@ export const resumeTracee = (kernel: Kernel, task: Task, trace: Trace, resume: T
   trace.decision = signal
   if (resume === 'listen') return
   trace.stop = undefined
-  trace.syscallNumber = -1
   if (stop?.kind === 'group') trace.ignoresStop = true
   task.signalDue = true
   if (task.state === 'stopped') kernel.makeRunnable(task)

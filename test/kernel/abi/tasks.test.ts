@@ -7,7 +7,7 @@ const WORLDS = [
   { cpus: 4, seed: 'd', strategy: 'random' },
 ] as const
 
-for (const name of ['abi-signals', 'abi-process', 'abi-threads', 'abi-pidfd']) {
+for (const name of ['abi-signals', 'abi-process', 'abi-threads', 'abi-pidfd', 'abi-ptrace']) {
   for (const world of WORLDS) {
     test(`${name} prints what it prints on Linux: ${world.cpus} CPUs, ${world.strategy}`, (t) => { compare(t, name, expectedOutput(name), world) })
   }
