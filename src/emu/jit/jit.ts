@@ -19,11 +19,13 @@ export interface TierOptions {
   readonly patience: number
   /** What must have been executed for each instruction that is compiled: compiling one costs about as much as executing so many in tier 0. */
   readonly cyclesPerInstruction: number
+  /** How often a region has gone on to code outside before it is made anew. */
+  readonly chainsToImprove: number
   /** Compiles whatever is about to be executed: for tests. */
   readonly isEager: boolean
 }
 
-export const DEFAULT_TIER: TierOptions = { chunk: 30_000, samples: 3, batch: 8, patience: 6, cyclesPerInstruction: 60_000, isEager: false }
+export const DEFAULT_TIER: TierOptions = { chunk: 30_000, samples: 5, batch: 8, patience: 6, cyclesPerInstruction: 120_000, chainsToImprove: 200_000, isEager: false }
 /** Everything is compiled as soon as it is entered, as far as can be. */
 export const EAGER_TIER: TierOptions = { ...DEFAULT_TIER, isEager: true }
 
@@ -37,15 +39,15 @@ export const tierOptions = (name = 'mixed'): TierOptions | undefined => {
   if (name === 'mixed') return DEFAULT_TIER
   const [chunk, samples, batch, patience] = name.split(',').map(Number)
   if (![chunk, samples, batch, patience].every((number) => number > 0)) throw new RangeError(`no tier is called '${name}': 0, 1, mixed or four thresholds`)
-  return { chunk, samples, batch, patience, cyclesPerInstruction: 1, isEager: false }
+  return { chunk, samples, batch, patience, cyclesPerInstruction: 1, chainsToImprove: 20, isEager: false }
 }
 const LIMITS: Omit<Limits, 'leavesAt'> = { instructions: 200, callDepth: 2, executedOnly: true }
 /** Functions up to this size are repeated in those that call them even if they are regions already. */
 const SMALL_FUNCTION = 40
 /** Instructions that may be compiled: what is saved up at most, and what there is at first. */
 const MOST_CREDIT = 1000, FIRST_CREDIT = 200
-/** A region is made anew after it was left this often, and again after eight times that. */
-const CHAINS_TO_IMPROVE = 5000, MAX_IMPROVEMENTS = 3
+/** How often a region is made anew, each time after eight times as many chains. */
+const MAX_IMPROVEMENTS = 3
 /** Targets of an indirect branch that are tried before it leaves. */
 const MAX_TARGETS = 3
 /** Blocks with samples that are remembered. */
@@ -159,7 +161,7 @@ export class Jit {
     const region = this.#installed[u32[layout.LAST_CHAIN >> 2]]
     if (region === undefined || this.#credit <= 0) return
     const count = this.#improved.get(region.rip) ?? 0
-    if (count >= MAX_IMPROVEMENTS || u32[(layout.REGION_CHAINS >> 2) + region.index] < CHAINS_TO_IMPROVE * 8 ** count) return
+    if (count >= MAX_IMPROVEMENTS || u32[(layout.REGION_CHAINS >> 2) + region.index] < this.#options.chainsToImprove * 8 ** count) return
     if (this.#regionAt(region.rip) !== region) return
     this.#improved.set(region.rip, count + 1)
     this.#compile([region.rip], { ...LIMITS, instructions: 400, leavesAt: (rip, isCall) => isCall && (this.#regionAt(rip)?.size ?? 0) > SMALL_FUNCTION * (count + 1) })
