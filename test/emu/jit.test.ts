@@ -30,6 +30,10 @@ class Machine {
   constructor(tier: TierOptions | undefined) {
     this.processor = makeProcessor(this.memory, undefined, tier)
     // No two pages are neighbours in the host's memory too.
+    this.map()
+  }
+  /** All pages, zero. */
+  map(): void {
     for (const address of [CODE + PAGE, CODE]) this.mmu.map(address / PAGE, this.memory.allocate(), 'rx')
     for (const address of [DATA + PAGE, STACK - PAGE, DATA]) this.mmu.map(address / PAGE, this.memory.allocate(), 'rw')
     this.processor.setMmu(this.mmu)
@@ -261,6 +265,25 @@ for (const [name, tier] of TIERS) {
       cpu.set(layout.RCX, 100)
       t.is(processor.run(1_000_000, 0), EXIT_SYSCALL)
       t.is(cpu.get(layout.RDX), 99 * 100 / 2)
+    }
+  })
+
+  test(`a processor is used again for another world: compiled ${name}`, (t) => {
+    // add eax, [rbx]; dec ecx; jnz; syscall
+    const machine = new Machine(tier)
+    for (let world = 0; world < 4; world++) {
+      if (world > 0) {
+        machine.processor.recycle()
+        machine.map()
+      }
+      machine.write(CODE, [0x03, 0x03, 0xff, 0xc9, 0x75, 0xfa, 0x0f, 0x05])
+      machine.start(CODE, Array.from({ length: 16 }, () => 0), Uint8Array.of(1 + world, 0, 0, 0))
+      const { cpu } = machine.processor
+      cpu.set(layout.RBX, DATA)
+      cpu.set(layout.RCX, 900)
+      t.is(machine.processor.run(1_000_000, 0), EXIT_SYSCALL)
+      t.is(machine.processor.executed, 2701)
+      t.is(cpu.get(layout.RAX), 900 * (1 + world))
     }
   })
 

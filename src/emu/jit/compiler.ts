@@ -70,7 +70,7 @@ class RegionCompiler {
   /** Flags as they are expected where paths meet. */
   #toMeeting(block: Block): void {
     if (block.readsFlags) this.#code.settleFlags()
-    else this.#code.packFlags()
+    else if (!block.ignoresFlags) this.#code.packFlags()
   }
 
   #tree(block: Block): void {

@@ -13,7 +13,7 @@ export interface Facts extends Readonly<FlagFacts>, Readonly<AccessFacts> {
   readonly calls: ReadonlySet<string>
 }
 
-const UNSUPPORTED: Facts = { isSupported: false, reads: false, writes: false, conditional: false, loads: false, stores: false, calls: new Set() }
+const UNSUPPORTED: Facts = { isSupported: false, reads: false, writes: false, conditional: false, loads: false, stores: false, leaves: true, calls: new Set() }
 /** What these do to flags depends on their immediate count. */
 const COUNTED = /^(ro[lr]|rc[lr]|sh[lr]d?|sar)$/
 

@@ -47,6 +47,8 @@ export interface Block {
   children: Block[]
   /** Flags that it is entered with are read on some path. */
   readsFlags: boolean
+  /** It sets all flags before anything can leave it: nobody sees those that it is entered with. */
+  ignoresFlags: boolean
 }
 
 export interface Region {
@@ -141,7 +143,7 @@ export class RegionFinder {
     const instructions: KeptInstruction[] = []
     const block: Block = {
       rip: start, context, instructions, taken: undefined, targets: [], fall: undefined, stopsAt: undefined,
-      order: -1, dominator: undefined, isLoop: false, depth: 0, forwardPredecessors: 0, children: [], readsFlags: false,
+      order: -1, dominator: undefined, isLoop: false, depth: 0, forwardPredecessors: 0, children: [], readsFlags: false, ignoresFlags: false,
     }
     let rip = start
     for (;;) {
@@ -334,6 +336,15 @@ export const findFlagReaders = (blocks: readonly Block[], facts: FactsTable): vo
     }
     return 'none'
   })
+  for (const block of blocks) {
+    for (const insn of block.instructions) {
+      const { reads, writes, conditional, leaves } = facts.of(insn)
+      if (reads || conditional || leaves) break
+      if (!writes) continue
+      block.ignoresFlags = true
+      break
+    }
+  }
   for (let changed = true; changed;) {
     changed = false
     for (let i = blocks.length - 1; i >= 0; i--) {

@@ -292,6 +292,8 @@ export class Jit {
     this.#samples.clear()
     this.#queue.clear()
     this.#improved.clear()
+    this.#targetWords.clear()
+    this.#targets.clear()
     this.#next = 0
   }
 

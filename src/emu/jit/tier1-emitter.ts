@@ -29,8 +29,8 @@ export interface FlagFacts {
   conditional: boolean
 }
 
-/** Which kinds of memory access there are. */
-export interface AccessFacts { loads: boolean, stores: boolean }
+/** Which kinds of memory access there are, and whether it may leave at all. */
+export interface AccessFacts { loads: boolean, stores: boolean, leaves: boolean }
 
 /** What the semantics say of flags while nothing else depends on when it is evaluated. */
 const PURE_FLAGS = /^(ro[lr]|rc[lr]|mul$|imul)/
@@ -43,7 +43,7 @@ export class Tier1Emitter extends Emitter {
   readonly #refund: number
   readonly #depth: number
   readonly flagFacts: FlagFacts = { reads: false, writes: false, conditional: false }
-  readonly accessFacts: AccessFacts = { loads: false, stores: false }
+  readonly accessFacts: AccessFacts = { loads: false, stores: false, leaves: false }
   #address: Expr | undefined
   #changed = false
   #wroteResult = false
@@ -63,6 +63,7 @@ export class Tier1Emitter extends Emitter {
   #leave(reason: ExitName): void {
     // A repeated one changes registers from one iteration to the next; it then begins again where it is.
     if (this.#changed && !this.#insn.isRepeated) throw new Unsupported('leaves after it has changed something')
+    this.accessFacts.leaves = true
     this.#code.leaveAt(this.#insn.rip, this.#refund, reason)
   }
   override fault(_vector: number, _errorCode: Expr): void { this.#leave('fault') }
@@ -221,7 +222,10 @@ export class Tier1Emitter extends Emitter {
   override exit(): void { throw new Unsupported('leaves for the kernel') }
   override takeCycle(): Expr { return this.#code.takeCycle() }
   override takeCycles(wanted: Expr): Expr { return this.#code.takeCycles(wanted) }
-  override exitIncomplete(): void { this.#code.leaveAt(this.#insn.rip, 0, 'budget') }
+  override exitIncomplete(): void {
+    this.accessFacts.leaves = true
+    this.#code.leaveAt(this.#insn.rip, 0, 'budget')
+  }
   override cycle(): Expr { throw new Unsupported('reads the cycle counter') }
 
   /** A runtime function is called, perhaps by those of the semantics that don't ask the emitter. */
