@@ -44,6 +44,8 @@ export class PhysicalMemory {
 
   /** Called with a frame before a write to it drops translations made from it. Set by the processor. */
   onCodeWrite: (frame: number) => void = () => {}
+  /** Called when a frame becomes one with translations, whoever marked it: direct write access to it must go. Set by the processor. */
+  onCodeMark: () => void = () => {}
 
   constructor(limitBytes = MAXIMUM_BYTES) {
     // Not the last frame: an address behind it would wrap to 0.
@@ -145,8 +147,12 @@ export class PhysicalMemory {
     this.#flags[index] |= FRAME_DIRTY
   }
 
+  /** Translations are made from the frame: writes to it must be noticed from now on. */
   markCode(frame: number): void {
-    this.#flags[frame - (FRAMES >>> PAGE_SHIFT)] |= FRAME_CODE
+    const index = frame - (FRAMES >>> PAGE_SHIFT)
+    if ((this.#flags[index] & FRAME_CODE) !== 0) return
+    this.#flags[index] |= FRAME_CODE
+    this.onCodeMark()
   }
 
   clearFlag(frame: number, flag: number): void {

@@ -201,3 +201,15 @@ test('a frame that is freed takes its translations along', (t) => {
   box.run()
   t.is(box.get(layout.RAX), 2)
 })
+
+test('a page that first holds the end of an instruction, then changes itself', (t) => {
+  everyBudget(t, () => {
+    const box = writable('')
+    // Write to the second page (it is in the TLB then), run into it by an instruction that crosses, change the next but one there.
+    box.write(CODE + PAGE - 6, code('c6 47 40 00  ba 05'))      // mov byte [rdi + 0x40], 0; mov edx, 5, whose last bytes are in the next page
+    box.write(CODE + PAGE, code('00 00 00  c6 07 41  b0 01  0f 05')) // mov byte [rdi], 0x41; mov al, 1 → its immediate; syscall
+    box.set(layout.RDI, CODE + PAGE + 7)
+    box.processor.cpu.rip = CODE + PAGE - 6
+    return box
+  }, (box) => { t.deepEqual([box.get(layout.RAX), box.get(layout.RDX)], [0x41, 5]) })
+})

@@ -61,8 +61,9 @@ export class Interpreter implements Processor {
       this.#jit?.forget()
       this.#forgetCode()
     }
-    this.#translator.onRevive = (frame) => { this.#watchCode(frame) }
+    this.#translator.onRevive = (frame) => { this.memory.markCode(frame) }
     memory.onCodeWrite = (frame) => { this.#dropCode(frame) }
+    memory.onCodeMark = () => { this.#emptyTlbOf(layout.TLB_WRITE) }
     const instance = new WebAssembly.Instance(module, {
       env: { memory: memory.memory },
       host: {
@@ -262,11 +263,11 @@ export class Interpreter implements Processor {
     const frame = this.#frameForFetch(page)
     const at = this.#translator.single(page, frame, low & layout.PAGE_MASK, () => {
       const next = this.#nextFrame(page)
-      if (next !== NO_FRAME) this.#watchCode(next)
+      if (next !== NO_FRAME) this.memory.markCode(next)
       return next
     })
     if (at === 0) this.#fetchFault(page + 1, (page + 1) * layout.PAGE_SIZE)
-    this.#watchCode(frame)
+    this.memory.markCode(frame)
     this.memory.i32[layout.BUDGET >> 2]--
     this.memory.i32[layout.CODE_CHANGED >> 2] = 0
     this.memory.u32[layout.EXIT_REASON >> 2] = 0
@@ -275,13 +276,6 @@ export class Interpreter implements Processor {
   }
 
   // ——— Code ———
-
-  /** Makes writes to a frame known. */
-  #watchCode(frame: number): void {
-    if ((this.memory.flags(frame) & FRAME_CODE) !== 0) return
-    this.memory.markCode(frame)
-    this.#emptyTlbOf(layout.TLB_WRITE)
-  }
 
   #codePageNumber(low: number, high: number): number {
     const page = (high >>> 0) * (TWO_32 / layout.PAGE_SIZE) + (low >>> layout.PAGE_SHIFT)
@@ -329,7 +323,6 @@ export class Interpreter implements Processor {
       this.#codePages.set(page, codePage)
     }
     const generation = this.#translator.generation
-    const wasCode = (this.memory.flags(codePage.frame) & FRAME_CODE) !== 0
     const at = this.#translator.block(codePage, low & layout.PAGE_MASK, () => {
       this.#secondPages.add(page + 1)
       return this.#nextFrame(page)
@@ -340,7 +333,6 @@ export class Interpreter implements Processor {
       this.#fetchFault(page + 1, (page + 1) * layout.PAGE_SIZE)
     }
     if (this.#translator.generation !== generation) this.#codePages.set(page, codePage)
-    if (!wasCode) this.#emptyTlbOf(layout.TLB_WRITE)
     // A code page made for this address space may have been dropped since its blocks were cached: only valid ones go in.
     const hash = ((low ^ ((low >>> 12) | (high << 20))) & (layout.JUMP_CACHE_ENTRIES - 1)) << 4
     const entry = (layout.JUMP_CACHE + hash) >> 2
