@@ -31,7 +31,9 @@ if (!existsSync(main)) fail(`${main} is missing: run 'npm run build' in ${root}`
 
 if (Number(process.versions.node.split('.')[0]) >= NEEDED) {
   const { enableCompileCache } = await import('node:module')
-  enableCompileCache(join(root, 'node_modules', '.cache', 'retrograde-compile'))
+  // What V8 keeps is the code of what the first process executed: one cache a subcommand.
+  const command = /^[a-z]+$/.test(process.argv[2] ?? '') ? process.argv[2] : 'other'
+  enableCompileCache(join(root, 'node_modules', '.cache', 'retrograde-compile', command))
   await import(pathToFileURL(main).href)
 } else {
   const node = bundledNode()

@@ -36,6 +36,8 @@ if (process.argv.includes('--force') || !existsSync(stampFile) || readFileSync(s
   if (existsSync(join(root, 'src/index.ts'))) entryPoints.index = join(root, 'src/index.ts')
   await build({
     entryPoints, outdir: dist, bundle: true, splitting: true, format: 'esm', platform: 'node', target: 'node24',
+    // Names stay, as messages and stacks have them.
+    minifyWhitespace: true, minifySyntax: true,
     // It starts threads with files of its own.
     external: ['tinypool'],
     sourcemap: 'linked', logLevel: 'warning', chunkNames: 'chunks/[name]-[hash]',

@@ -4,14 +4,18 @@ import { WorldOptionError } from '../replay/default-world.ts'
 import { TraceError } from '../trace/errors.ts'
 import { EXIT_FAILURE, UsageError } from './errors.ts'
 import { VERSION } from './host.ts'
-import { demoCommand } from './demo.ts'
-import { diffCommand } from './diff.ts'
-import { exploreCommand } from './explore.ts'
-import { recordCommand } from './record.ts'
-import { replayCommand } from './replay.ts'
-import { runCommand } from './run.ts'
-import { showCommand } from './show.ts'
 import { WorldError } from '../kernel/world.ts'
+
+/** In the order of the help. Only what is asked for is loaded: start-up is what a user waits for each time. */
+const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
+  ['run', async () => (await import('./run.ts')).runCommand],
+  ['record', async () => (await import('./record.ts')).recordCommand],
+  ['replay', async () => (await import('./replay.ts')).replayCommand],
+  ['show', async () => (await import('./show.ts')).showCommand],
+  ['diff', async () => (await import('./diff.ts')).diffCommand],
+  ['demo', async () => (await import('./demo.ts')).demoCommand],
+  ['explore', async () => (await import('./explore.ts')).exploreCommand],
+])
 
 const program = new Command('retrograde')
   .description('Runs x86-64 Linux programs deterministically; records them to traces that replay bit-identically on any machine with Node.')
@@ -27,19 +31,24 @@ Exit status: the guest's own (128 + signal if one killed it), 3 if a replay dive
   retrograde record -o out.rgt --seed 7 --cpus 2 -- ./racy
   retrograde replay out.rgt`)
 
-for (const command of [runCommand, recordCommand, replayCommand, showCommand, diffCommand, demoCommand, exploreCommand]) program.addCommand(command)
-for (const command of program.commands) command.exitOverride()
+const asked = process.argv[2] ?? ''
+const load = COMMANDS.get(asked)
+for (const command of await Promise.all(load === undefined ? [...COMMANDS.values()].map((each) => each()) : [load()])) {
+  program.addCommand(command.exitOverride())
+}
 
 const complain = (message: string): never => {
   process.stderr.write(`retrograde: ${message}\n`)
   return process.exit(EXIT_FAILURE)
 }
 
-// A reader that went away (`retrograde show x.rgt | head`) is no error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0)
-  throw error
-})
+// A reader that went away (`retrograde show x.rgt | head`) is no error. What guests write does not go through this stream, which takes time to make.
+if (asked !== 'run' && asked !== 'record') {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0)
+    throw error
+  })
+}
 
 try {
   await program.parseAsync()

@@ -4,7 +4,7 @@ import type { WorldConfig } from '../kernel/config.ts'
 import type { Platform } from '../platform/platform.ts'
 import { type HostSurroundings, makeWorldConfig, type WorldOptions } from '../replay/default-world.ts'
 import { makeHostFiles } from '../replay/host-files.ts'
-import { readTar, type TarTree } from '../replay/tar-tree.ts'
+import type { TarTree } from '../replay/tar-tree.ts'
 import type { HostFiles } from '../kernel/outside.ts'
 import { UsageError } from './errors.ts'
 import { toByteString } from './host.ts'
@@ -116,6 +116,7 @@ const loadRootfs = async (platform: Platform, path: string): Promise<{ host: str
   if ((stat.mode & 0o170000) === 0o040000) return { host: real, tar: undefined }
   const bytes = platform.readFile(real)
   if (!(bytes instanceof Uint8Array)) throw new UsageError(`--rootfs ${path}: ${bytes.error}`)
+  const { readTar } = await import('../replay/tar-tree.ts')
   try {
     return { host: real, tar: await readTar(platform.decompress(bytes)) }
   } catch (error) {

@@ -1,10 +1,13 @@
 /** `Platform` on Node ≥ 24. */
-import { spawnSync } from 'node:child_process'
 import { createHash, randomInt } from 'node:crypto'
 import * as fs from 'node:fs'
 import { constants as osConstants } from 'node:os'
-import * as zlib from 'node:zlib'
+import { isatty } from 'node:tty'
+import type * as Zlib from 'node:zlib'
 import type { AppendFile, Platform, PlatformError, PlatformStat } from './platform.ts'
+
+/** What few runs need, and what takes milliseconds to load. */
+const zlib = (): typeof Zlib => process.getBuiltinModule('node:zlib')
 
 const failure = (error: unknown): PlatformError => {
   const code = (error as NodeJS.ErrnoException).code
@@ -106,16 +109,17 @@ export class NodePlatform implements Platform {
   }
 
   zstdCompress(bytes: Uint8Array, level: number): Uint8Array {
-    return zlib.zstdCompressSync(bytes, { params: { [zlib.constants.ZSTD_c_compressionLevel]: level } })
+    const { constants, zstdCompressSync } = zlib()
+    return zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: level } })
   }
 
   zstdDecompress(bytes: Uint8Array, limit: number): Uint8Array {
-    return zlib.zstdDecompressSync(bytes, { maxOutputLength: limit })
+    return zlib().zstdDecompressSync(bytes, { maxOutputLength: limit })
   }
 
   decompress(bytes: Uint8Array): Uint8Array {
-    if (bytes[0] === 0x1f && bytes[1] === 0x8b) return zlib.gunzipSync(bytes)
-    if (bytes[0] === 0x28 && bytes[1] === 0xb5 && bytes[2] === 0x2f && bytes[3] === 0xfd) return zlib.zstdDecompressSync(bytes)
+    if (bytes[0] === 0x1f && bytes[1] === 0x8b) return zlib().gunzipSync(bytes)
+    if (bytes[0] === 0x28 && bytes[1] === 0xb5 && bytes[2] === 0x2f && bytes[3] === 0xfd) return zlib().zstdDecompressSync(bytes)
     return bytes
   }
 
@@ -140,15 +144,12 @@ export class NodePlatform implements Platform {
   }
 
   isTerminal(fd: 0 | 1 | 2): boolean {
-    return this.#stream(fd).isTTY === true
-  }
-
-  #stream(fd: 0 | 1 | 2): { readonly isTTY?: boolean } {
-    return fd === 0 ? process.stdin : fd === 1 ? process.stdout : process.stderr
+    // Not by the streams: Node makes them when they are first looked at.
+    return isatty(fd)
   }
 
   terminalSize(): { rows: number, columns: number } {
-    const [columns, rows] = process.stdout.isTTY ? process.stdout.getWindowSize() : [80, 24]
+    const [columns, rows] = isatty(1) ? process.stdout.getWindowSize() : [80, 24]
     return { rows, columns }
   }
 
@@ -167,7 +168,7 @@ export class NodePlatform implements Platform {
     if (!this.#raw) process.once('exit', () => { if (this.#raw) process.stdin.setRawMode(false) })
     process.stdin.setRawMode(raw)
     // Node's raw mode still makes \r\n of \n on output; the guest's terminal has done what there is to do.
-    if (raw) spawnSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'] })
+    if (raw) process.getBuiltinModule('node:child_process').spawnSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'] })
     this.#raw = raw
   }
 

@@ -1,17 +1,18 @@
 /** Traces on the host's disk, and the codecs that they need, on Node ≥ 24. */
 import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
-import * as zlib from 'node:zlib'
+import type * as Zlib from 'node:zlib'
 import { TraceError } from '../trace/errors.ts'
 import type { TraceCodecs, TraceSink, TraceSource } from '../trace/format.ts'
 
-const compressionLevel = zlib.constants.ZSTD_c_compressionLevel
+/** Loaded when it is first needed: running does without. */
+const zlib = (): typeof Zlib => process.getBuiltinModule('node:zlib')
 
 export const traceCodecs: TraceCodecs = {
-  zstdCompress: (bytes, level) => zlib.zstdCompressSync(bytes, { params: { [compressionLevel]: level } }),
+  zstdCompress: (bytes, level) => zlib().zstdCompressSync(bytes, { params: { [zlib().constants.ZSTD_c_compressionLevel]: level } }),
   // Node refuses a limit of 0.
-  zstdDecompress: (bytes, maxLength) => zlib.zstdDecompressSync(bytes, { maxOutputLength: Math.max(maxLength, 1) }),
-  crc32: (bytes, previous = 0) => zlib.crc32(bytes, previous),
+  zstdDecompress: (bytes, maxLength) => zlib().zstdDecompressSync(bytes, { maxOutputLength: Math.max(maxLength, 1) }),
+  crc32: (bytes, previous = 0) => zlib().crc32(bytes, previous),
   sha256: (bytes) => createHash('sha256').update(bytes).digest(),
 }
 

@@ -18,6 +18,7 @@ const xxhash = await createXXHash()
 
 const FIRST_FRAME = FRAMES >>> PAGE_SHIFT
 const BUFFER_BYTES = 1 << 16
+const SHORT_TEXT = 4096
 /** The second half of the hash starts from another seed: 'Retrogra'. */
 const SECOND_SEED = 0x52657472_6f677261n
 
@@ -43,6 +44,14 @@ interface Shape {
   readonly keys: readonly string[]
   /** SPECIAL by field, or 0. */
   readonly special: Uint8Array
+}
+
+/** Whether the object's fields are these: no array of its keys is made. */
+const hasShape = (object: object, shape: Shape): boolean => {
+  const { keys } = shape
+  let i = 0
+  for (const key in object) if (key !== keys[i++]) return false
+  return i === keys.length
 }
 
 const hasKeys = (shape: Shape, keys: readonly string[]): boolean => {
@@ -95,6 +104,8 @@ export class StateHasher {
   /** By number of fields. */
   readonly #shapes: Shape[][] = []
   #shapeCount = 0
+  /** By the objects' `kind`: the shape that was last. */
+  readonly #lastShapes = new Map<unknown, Shape>()
   /** By frame from FIRST_FRAME on: its number in the hash being made. */
   #frameNumbers = new Int32Array(0)
   #frames = 0
@@ -141,6 +152,7 @@ export class StateHasher {
     this.#queue.length = 0
     this.#shapes.length = 0
     this.#shapeCount = 0
+    this.#lastShapes.clear()
     this.#frames = 0
     this.cost.dirtyFrames = 0
     const frames = (this.#memory.u8.length >>> PAGE_SHIFT) - FIRST_FRAME
@@ -175,9 +187,27 @@ export class StateHasher {
   }
 
   #text(text: string): void {
+    const { length } = text
     let wide = false
-    for (let i = 0; i < text.length && !wide; i++) wide = text.charCodeAt(i) > 0xff
-    this.#tagged(wide ? WIDE : NARROW, text.length)
+    if (length <= SHORT_TEXT) {
+      // As if it were narrow: written again if it is not.
+      const at = this.#room(length + 5)
+      const bytes = this.#bytes
+      bytes[at] = NARROW
+      this.#view.setUint32(at + 1, length, true)
+      let seen = 0
+      for (let i = 0; i < length; i++) {
+        const unit = text.charCodeAt(i)
+        seen |= unit
+        bytes[at + 5 + i] = unit
+      }
+      if (seen <= 0xff) return
+      this.#at = at
+      wide = true
+    } else {
+      for (let i = 0; i < length && !wide; i++) wide = text.charCodeAt(i) > 0xff
+    }
+    this.#tagged(wide ? WIDE : NARROW, length)
     if (wide) {
       for (let i = 0; i < text.length; i++) this.#view.setUint16(this.#room(2), text.charCodeAt(i), true)
     } else {
@@ -236,6 +266,19 @@ export class StateHasher {
     this.#tagged(REFERENCE, number)
   }
 
+  /** The shape of an object, which is written: most have the one that the last of their kind had. */
+  #shapeOf(object: { readonly kind?: unknown }): Shape {
+    const { kind } = object
+    const last = this.#lastShapes.get(kind)
+    if (last !== undefined && hasShape(object, last)) {
+      this.#tagged(OBJECT, last.number)
+      return last
+    }
+    const shape = this.#shape(Object.keys(object))
+    this.#lastShapes.set(kind, shape)
+    return shape
+  }
+
   /** The shape with these fields; a new one is written out. */
   #shape(keys: readonly string[]): Shape {
     const shapes = this.#shapes[keys.length] ??= []
@@ -284,11 +327,13 @@ export class StateHasher {
   #fields(object: { readonly [key: string]: unknown }): void {
     const prototype: unknown = Object.getPrototypeOf(object)
     if (prototype !== Object.prototype && prototype !== null) throw new TypeError(`${nameOf(object)} is not plain data: it has no place in the state of a world`)
-    const { keys, special } = this.#shape(Object.keys(object))
-    for (let i = 0; i < keys.length; i++) {
-      const value = object[keys[i]]
-      if (special[i] === 0) this.#value(value)
-      else this.#special(keys[i], value, object.kind)
+    const { special } = this.#shapeOf(object)
+    let i = 0
+    // With `in`, as V8 then finds values by place and not by name. There is nothing to inherit.
+    for (const key in object) {
+      const value = object[key]
+      if (special[i++] === 0) this.#value(value)
+      else this.#special(key, value, object.kind)
     }
   }
 

@@ -12,6 +12,19 @@ const MOUNT_LIMIT = 1024
 /** Above the numbers of all system calls. */
 const NUMBER_LIMIT = 1024
 
+/** A directory listing, as the writer finds the numbers of its paths. */
+interface Listing {
+  readonly entries: readonly { readonly name: string }[]
+  /** Number of the first entry's path. */
+  readonly first: number
+  /** The entry that is asked for next, most likely. */
+  next: number
+  /** Indices by name, once something else was asked for. */
+  indices: Map<string, number> | undefined
+  /** Of the same directory, before. */
+  readonly before: Listing | undefined
+}
+
 /** Of one task: by number of the system call, and for numbers that no system call has. */
 interface TaskCalls {
   readonly listed: (CallMemory | undefined)[]
@@ -27,9 +40,9 @@ export class Context {
   /** By CPU: the cycle at which its last slice ends if nothing cuts it short. */
   readonly sliceEnds = new Map<number, number>()
   readonly stat = new Float64Array(15)
-  /** Paths that directory listings named, by number; the writer finds their numbers by mount and path. */
+  /** Paths that directory listings named, by number; the writer finds their numbers by mount and directory. */
   readonly paths: string[] = []
-  readonly #pathNumbers: (Map<string, number> | undefined)[] = []
+  readonly #listings: (Map<string, Listing> | undefined)[] = []
   lastPath = -1
   /** How many paths have a number (the writer does not fill `paths`). */
   pathCount = 0
@@ -48,7 +61,7 @@ export class Context {
     this.sliceEnds.clear()
     this.stat.fill(0)
     this.paths.length = 0
-    this.#pathNumbers.length = 0
+    this.#listings.length = 0
     this.lastPath = -1
     this.pathCount = 0
     this.strings.length = 0
@@ -57,13 +70,27 @@ export class Context {
     this.#callsTask = -1
   }
 
-  pathNumber(mount: number, path: string): number | undefined { return this.#pathNumbers[mount]?.get(path) }
+  pathNumber(mount: number, path: string): number | undefined {
+    const slash = path.lastIndexOf('/')
+    let listing = this.#listings[mount]?.get(slash < 0 ? '' : path.slice(0, slash))
+    for (; listing !== undefined; listing = listing.before) {
+      // Mostly all of a directory is asked for in order: then no table of its names is needed.
+      const index = isNamed(listing.entries[listing.next]?.name, path, slash) ? listing.next : indexOf(listing, path.slice(slash + 1))
+      if (index !== undefined) {
+        listing.next = index + 1
+        return listing.first + index
+      }
+    }
+    return undefined
+  }
 
-  /** Gives the path the next number. */
-  addPath(mount: number, path: string): void {
-    if (mount >= MOUNT_LIMIT) return
-    const numbers = this.#pathNumbers[mount] ??= new Map()
-    numbers.set(path, this.pathCount)
+  /** Gives the paths of all entries the next numbers. */
+  addListing(mount: number, directory: string, entries: readonly { readonly name: string }[]): void {
+    if (mount < MOUNT_LIMIT) {
+      const listings = this.#listings[mount] ??= new Map()
+      listings.set(directory, { entries, first: this.pathCount, next: 0, indices: undefined, before: listings.get(directory) })
+    }
+    this.pathCount += entries.length
   }
 
   call(tid: number, number: number): CallMemory {
@@ -86,6 +113,14 @@ export class Context {
     }
     return memory
   }
+}
+
+const isNamed = (name: string | undefined, path: string, slash: number): boolean =>
+  name !== undefined && path.length === slash + 1 + name.length && path.endsWith(name)
+
+const indexOf = (listing: Listing, name: string): number | undefined => {
+  listing.indices ??= new Map(listing.entries.map((entry, index) => [entry.name, index]))
+  return listing.indices.get(name)
 }
 
 export const joinPath = (directory: string, name: string): string => directory === '' ? name : `${directory}/${name}`

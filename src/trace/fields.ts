@@ -290,9 +290,8 @@ export const FIELD_TYPES: { readonly [T in FieldType]: FieldCoder<FieldValues[T]
         for (const entry of entries) {
           packer.byteString(entry.name)
           packer.number(entry.type)
-          context.addPath(event.mount, joinPath(event.path, entry.name))
-          context.pathCount++
         }
+        context.addListing(event.mount, event.path, entries)
       })
     },
     decode: (unpacker, context, event) => {

@@ -2,7 +2,8 @@
  * Writes a trace: chunks of events as they fill or `flush` is called, blobs before the events that name them, and an
  * index at the end. What was flushed can be read whatever happens to the process afterwards.
  */
-import { Packr } from 'msgpackr'
+// Without the native part, which would only help to read, and takes time to look for.
+import { Packr } from 'msgpackr/pack'
 import { encodeEvent, encodeSyscall } from './coder.ts'
 import { Context } from './context.ts'
 import type { TraceEvent } from './events.ts'
