@@ -8,8 +8,12 @@ import type { TraceCodecs, TraceSink, TraceSource } from '../trace/format.ts'
 /** Loaded when it is first needed: running does without. */
 const zlib = (): typeof Zlib => process.getBuiltinModule('node:zlib')
 
+/** Of a buffer that zstd never fills for what a chunk holds. */
+const ZSTD_SLACK = 4096
+
 export const traceCodecs: TraceCodecs = {
-  zstdCompress: (bytes, level) => zlib().zstdCompressSync(bytes, { params: { [zlib().constants.ZSTD_c_compressionLevel]: level } }),
+  // Into one buffer that is large enough: by default it is done in pieces of 16 KiB.
+  zstdCompress: (bytes, level) => zlib().zstdCompressSync(bytes, { chunkSize: bytes.length + ZSTD_SLACK, params: { [zlib().constants.ZSTD_c_compressionLevel]: level } }),
   // Node refuses a limit of 0.
   zstdDecompress: (bytes, maxLength) => zlib().zstdDecompressSync(bytes, { maxOutputLength: Math.max(maxLength, 1) }),
   crc32: (bytes, previous = 0) => zlib().crc32(bytes, previous),
