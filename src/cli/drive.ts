@@ -1,13 +1,10 @@
 /** Drives a session to its end: lets the event loop run, shows progress, ends it on a signal. */
 import chalk from 'chalk'
-import { holdOptimizer } from './host.ts'
 import type { Progress, Session, SessionResult } from '../replay/session.ts'
 
 /** Before this a progress line would only flicker. */
 const PROGRESS_AFTER_MS = 1000
 const PROGRESS_EVERY_MS = 200
-/** A program that has executed so many instructions is not over at once. */
-const OPTIMIZE_AFTER = 1_000_000
 
 export interface DriveOptions {
   /** A line of progress on stderr, if that is a terminal: only where the guest doesn't write to it. */
@@ -23,15 +20,10 @@ export const drive = async <R extends SessionResult>(session: Session<R>, option
   const showsProgress = options.progress !== undefined && process.stderr.isTTY
   const started = performance.now()
   let shown = 0
-  let release: (() => void) | undefined = holdOptimizer()
   try {
     for (;;) {
       const result = session.advance()
       if (result !== undefined) return result
-      if (release !== undefined && session.progress().executed >= OPTIMIZE_AFTER) {
-        release()
-        release = undefined
-      }
       const now = performance.now()
       if (showsProgress && now - started > PROGRESS_AFTER_MS && now - shown > PROGRESS_EVERY_MS) {
         clearLine()
@@ -43,7 +35,6 @@ export const drive = async <R extends SessionResult>(session: Session<R>, option
     }
   } finally {
     if (shown > 0) clearLine()
-    release?.()
     for (const signal of signals) process.off(signal, stop)
   }
 }

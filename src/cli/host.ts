@@ -53,17 +53,6 @@ export const loadEngine = (): Engine => {
   }
 }
 
-/**
- * Keeps V8 from optimizing Wasm until what is returned is called. The processor's main function takes V8 a tenth of a
- * second in the background, for which a process waits even when it ends: programs that end sooner do without.
- */
-export const holdOptimizer = (): () => void => {
-  if (!process.versions.node.startsWith('24.')) return () => {}
-  // Only the function with this index may be optimized; there is none.
-  setFlagsFromString('--wasm-tier-up-filter=2147483647')
-  return () => { setFlagsFromString('--wasm-tier-up-filter=-1') }
-}
-
 const hostConsole = (stdin: string | undefined): SessionConsole => {
   const write = (fd: 1 | 2, bytes: Uint8Array): number => {
     const problem = platform.write(fd, bytes)
