@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
 import * as layout from '../src/emu/cpu/layout.ts'
 import type { Tier0Manifest } from '../src/emu/interp/generate.ts'
 import { Interpreter } from '../src/emu/interp/interpreter.ts'
@@ -83,6 +84,8 @@ const threadSeconds = (): number => {
 const dist = join(import.meta.dirname, '../dist')
 
 export const runBare = (path: string, args: readonly string[]): BareRun => {
+  // As the command line does.
+  if (process.versions.node.startsWith('24.')) setFlagsFromString('--experimental-wasm-branch-hinting')
   const module = new WebAssembly.Module(readFileSync(join(dist, 'tier0.wasm')))
   const manifest = JSON.parse(readFileSync(join(dist, 'tier0.json'), 'utf8')) as Tier0Manifest
   const memory = new PhysicalMemory()

@@ -71,7 +71,7 @@ export interface Limits {
 /** Where the indirect branch at an address has been seen to go. */
 export type Prediction = (rip: number) => Iterable<number>
 
-const MAX_BLOCK = 100
+const MAX_BLOCK = 64
 const PREFIX_ROOM = 16
 
 export class RegionFinder {
