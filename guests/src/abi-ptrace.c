@@ -109,9 +109,22 @@ static void attaching(void) {
   }
 }
 
+static void exits(void) {
+  unsigned long message = 0;
+  for (int way = 0; way < 3; way++) {
+    pid_t child = fork();
+    if (child == 0) { pt(PTRACE_TRACEME, 0, 0, 0); raise(SIGSTOP); if (way == 1) syscall(SYS_exit, 6); _exit(5); }
+    waited(child); FAILS(pt(PTRACE_SETOPTIONS, child, 0, 0x41)); pt(way == 2 ? PTRACE_SYSCALL : PTRACE_CONT, child, 0, 0);
+    if (way == 2) for (int i = 0; i < 9 && (waited(child), st >> 16 == 0); i++) pt(PTRACE_SYSCALL, child, 0, 0);
+    printf("exiting: %s", way == 2 ? "after the call's stop" : waited(child)); pt(PTRACE_GETEVENTMSG, child, 0, (unsigned long)&message);
+    struct user_regs_struct r = regs(child); printf(" event %d message %lx call %d status %d more %d\n", st >> 16, message, (int)r.orig_rax, (int)r.rdi, waitpid(child, &st, WNOHANG));
+    pt(way == 1 ? PTRACE_DETACH : PTRACE_CONT, child, 0, 0); printf("%s\n", waited(child));
+  }
+}
+
 int main(int argc, char **argv) {
   if (argc > 1) return 9;
   setvbuf(stdout, 0, _IONBF, 0);
-  basics(); stepping(); events(); attaching();
+  basics(); stepping(); events(); attaching(); exits();
   return 0;
 }

@@ -10,6 +10,7 @@ import { readPath } from '../fs/path.ts'
 import { groupOfFile } from '../fs/pidfd.ts'
 import type { Kernel } from '../kernel.ts'
 import { USER_END, type UserMemory } from '../mm/user-memory.ts'
+import { isKilled } from '../signal/pending.ts'
 import { waitAlone } from '../task/exec-threads.ts'
 import { exitGroup, exitStatus, exitTask } from '../task/exit.ts'
 import { CLONE_CLEAR_SIGHAND_HIGH, CLONE_DETACHED, CLONE_INTO_CGROUP_HIGH, CLONE_NEWTIME, CLONE_PARENT, CLONE_PARENT_SETTID, CLONE_PIDFD, CLONE_SETTLS,
@@ -17,7 +18,7 @@ import { CLONE_CLEAR_SIGHAND_HIGH, CLONE_DETACHED, CLONE_INTO_CGROUP_HIGH, CLONE
 import { hasCapability } from '../task/credentials.ts'
 import { writeUsage } from '../task/rusage.ts'
 import type { Task } from '../task/task.ts'
-import { EVENT_VFORK_DONE, PTRACE_O_TRACEVFORKDONE, queueEvent, traceExec } from '../task/trace.ts'
+import { EVENT_VFORK_DONE, PTRACE_O_TRACEVFORKDONE, queueEvent, stopsBeforeExit, traceExec } from '../task/trace.ts'
 import { P_ALL, P_PGID, P_PID, P_PIDFD, pollChildren, WALL, WCLONE, WCONTINUED, WEXITED, WNOHANG, WNOTHREAD, WNOWAIT, WSTOPPED,
   WUNTRACED } from '../task/wait.ts'
 import { BLOCKED } from '../wait-queue.ts'
@@ -184,12 +185,15 @@ const execveat = (kernel: Kernel, task: Task, args: Args): number => {
 // ——— exit ———
 
 const exit = (kernel: Kernel, task: Task, args: Args): number => {
+  const status = exitStatus(args[0])
+  if (!isKilled(task) && stopsBeforeExit(task, status)) return BLOCKED
   endSyscall(kernel, task, 0)
-  exitTask(kernel, task, exitStatus(args[0]))
+  exitTask(kernel, task, status)
   return 0
 }
 const sysExitGroup = (kernel: Kernel, task: Task, args: Args): number => {
   const status = exitStatus(args[0])
+  if (!isKilled(task) && stopsBeforeExit(task, status)) return BLOCKED
   endSyscall(kernel, task, 0)
   exitGroup(kernel, task, status)
   return 0

@@ -288,5 +288,5 @@ const ptrace = (kernel: Kernel, task: Task, args: Args): number => {
 }
 
 export const ptraceCalls: readonly SyscallEntry[] = [
-  { number: 101, name: 'ptrace', args: ['request:int', 'pid:pid', 'address:address', 'data:long'], handler: ptrace, status: 'partial', note: 'no debug registers, XSAVE areas, seccomp and exit events, system call emulation' },
+  { number: 101, name: 'ptrace', args: ['request:int', 'pid:pid', 'address:address', 'data:long'], handler: ptrace, status: 'partial', note: 'no debug registers, XSAVE areas, seccomp events, exit events but for exit and exit_group, system call emulation' },
 ]

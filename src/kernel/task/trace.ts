@@ -16,7 +16,7 @@ import type { Task, ThreadGroup } from './task.ts'
 export const PTRACE_O_TRACESYSGOOD = 0x1, PTRACE_O_TRACEFORK = 0x2, PTRACE_O_TRACEVFORK = 0x4, PTRACE_O_TRACECLONE = 0x8,
   PTRACE_O_TRACEEXEC = 0x10, PTRACE_O_TRACEVFORKDONE = 0x20, PTRACE_O_TRACEEXIT = 0x40, PTRACE_O_TRACESECCOMP = 0x80,
   PTRACE_O_EXITKILL = 0x10_0000
-export const EVENT_FORK = 1, EVENT_VFORK = 2, EVENT_CLONE = 3, EVENT_EXEC = 4, EVENT_VFORK_DONE = 5, EVENT_STOP = 128
+export const EVENT_FORK = 1, EVENT_VFORK = 2, EVENT_CLONE = 3, EVENT_EXEC = 4, EVENT_VFORK_DONE = 5, EVENT_EXIT = 6, EVENT_STOP = 128
 
 export interface TraceStop {
   readonly kind: 'signal' | 'syscall-enter' | 'syscall-exit' | 'event' | 'group'
@@ -113,6 +113,18 @@ export const traceExec = (kernel: Kernel, task: Task, formerTid: number): void =
   if (trace === undefined) return
   if ((trace.options & PTRACE_O_TRACEEXEC) !== 0) queueEvent(task, EVENT_EXEC, formerTid)
   else if (!trace.seized) sendSignal(kernel, task, SIGTRAP)
+}
+
+/**
+ * A tracee calls exit or exit_group: with PTRACE_O_TRACEEXIT it stops once more before it goes. `status` is a wait status.
+ * @returns whether it does: the call is made again when it is let go on
+ */
+export const stopsBeforeExit = (task: Task, status: number): boolean => {
+  const { trace, syscall } = task
+  if (trace === undefined || syscall === undefined || (trace.options & PTRACE_O_TRACEEXIT) === 0 || syscall.memory !== undefined) return false
+  syscall.memory = { kind: 'exit-event' }
+  queueEvent(task, EVENT_EXIT, status)
+  return true
 }
 
 /** The next queued stop happens, if there is one that still should. @returns whether the task is stopped now */
