@@ -40,7 +40,7 @@ export const HOSTNAME = 'retrograde'
 const SYSTEM_DIRECTORIES = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32']
 const ETC_DIRECTORIES = ['/etc/alternatives', '/etc/ld.so.conf.d', '/etc/terminfo']
 const ETC_FILES = ['/etc/ld.so.cache', '/etc/ld.so.conf', '/etc/ld.so.preload', '/etc/debian_version', '/etc/os-release', '/etc/services', '/etc/protocols',
-  '/etc/mime.types', '/etc/inputrc']
+  '/etc/mime.types', '/etc/inputrc', '/etc/ssl/openssl.cnf']
 
 const exists = (host: HostFileAccess, path: string): boolean => !('error' in host.lstat(path))
 const isSymlink = (host: HostFileAccess, path: string): boolean => {

@@ -50,6 +50,7 @@ print(re.sub(r'(\\w+) (\\w+)', r'\\2 \\1', 'hello world'), sorted(os.listdir('tr
 try: open('/nonexistent')
 except OSError as e: print(e)
 `]],
+  ['openssl, which reads its configuration in /etc/ssl', '/usr/bin/openssl', ['req', '-x509', '-newkey', 'ed25519', '-nodes', '-keyout', '/dev/null', '-subj', '/CN=x', '-out', 'cert']],
   ['sort, join and awk of coreutils and mawk', '/bin/sh', ['-c', 'sort -k2n data.txt | tail -3; join data.txt data.txt | wc; mawk \'{ s += $2 } END { print s / NR }\' data.txt; sha256sum data.txt | cut -c1-20; stat -c "%A %s %U" data.txt']],
 ]
 
