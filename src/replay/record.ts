@@ -16,7 +16,7 @@ const FLUSH_MS = 1000
  * Estimates in nanoseconds of what things take on a machine of today: how often checkpoints are made follows from them, and not
  * from measured time, so that two recordings of one world are the same event for event.
  */
-const NS = { instruction: 3, event: 800, object: 600, dirtyFrame: 2000, frame: 60 } as const
+const NS = { instruction: 0.5, event: 800, object: 600, dirtyFrame: 2000, frame: 60 } as const
 /** A checkpoint may take this part of the time, and comes no more often than after so much work. */
 const CHECKPOINT_SHARE = 0.01
 const LEAST_WORK_NS = 100e6
