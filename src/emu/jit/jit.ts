@@ -25,7 +25,7 @@ export interface TierOptions {
   readonly isEager: boolean
 }
 
-export const DEFAULT_TIER: TierOptions = { chunk: 30_000, samples: 5, batch: 8, patience: 6, cyclesPerInstruction: 120_000, chainsToImprove: 200_000, isEager: false }
+export const DEFAULT_TIER: TierOptions = { chunk: 30_000, samples: 5, batch: 8, patience: 6, cyclesPerInstruction: 250_000, chainsToImprove: 200_000, isEager: false }
 /** Everything is compiled as soon as it is entered, as far as can be. */
 export const EAGER_TIER: TierOptions = { ...DEFAULT_TIER, isEager: true }
 
