@@ -4,7 +4,7 @@ export interface ProgramCase {
   readonly name: string
   /** What it does here, for the table. */
   readonly does: string
-  /** A script for /bin/sh, in a directory of its own with the files below. */
+  /** A script for /bin/sh, in a directory of its own with the files below. (dash says `Terminated` of a job only where wait itself sees it end.) */
   readonly script: string
   /** Programs it needs: a path or a name to look up, and the Debian package that has it. */
   readonly needs: readonly (readonly [program: string, aptPackage: string])[]
@@ -121,7 +121,7 @@ realpath --relative-to=. d/b/../link; mkfifo f; (echo fifo > f &); cat f; test -
   { name: 'coreutils: checksums', does: 'md5sum, sha1sum … sha512sum, b2sum, cksum, base64, sum -c', files: words, needs: [['sha512sum', 'coreutils']], script: `
 for c in md5sum sha1sum sha224sum sha256sum sha384sum sha512sum b2sum cksum sum; do $c words.txt; done; base64 words.txt | md5sum; base32 words.txt | md5sum; sha256sum words.txt > s; sha256sum -c s; basenc --z85 -d < /dev/null` },
   { name: 'coreutils: processes', does: 'timeout, nice, env, nohup, tee, sleep, kill, nproc, id, tty', needs: [['timeout', 'coreutils']], script: `
-timeout 0.2 sleep 5; echo $?; timeout -s INT 0.1 sh -c 'trap "echo int; exit 9" INT; sleep 1'; echo $?; env -i A=b env; echo x | tee a b >/dev/null; cat a b; nice -n 19 nice; id -u; tty; sleep 100 & kill $!; wait $!; echo $?; yes | head -3; seq 100000 | tail -1; stdbuf -oL echo buffered; printenv HOME; expr 6 \\* 7` },
+timeout 0.2 sleep 5; echo $?; timeout -s INT 0.1 sh -c 'trap "echo int; exit 9" INT; sleep 1'; echo $?; env -i A=b env; echo x | tee a b >/dev/null; cat a b; nice -n 19 nice; id -u; tty; sleep 100 & kill $!; wait $! 2> wait; echo $?; yes | head -3; seq 100000 | tail -1; stdbuf -oL echo buffered; printenv HOME; expr 6 \\* 7` },
   { name: 'findutils', does: 'find by type, time, size; -exec; xargs -P', files: words, needs: [['find', 'findutils'], ['xargs', 'findutils']], script: `
 mkdir -p t/a t/b/c; for i in 1 2 3 4; do head -$i words.txt > t/a/f$i; done; touch -d 2001-01-01 t/b/old; find t | sort; find t -type f -size -100c -printf '%p %s %m\\n' | sort; find t -not -newer t/b/old; find t -name 'f*' -exec wc -l {} + | sort; find t -name f2 -delete -print; find t -type f -print0 | sort -z | xargs -0 -n1 basename; seq 6 | xargs -P2 -I{} sh -c 'echo {}' | sort` },
   { name: 'grep', does: 'basic, extended, fixed; counts, context, recursion', files: words, needs: [['grep', 'grep']], script: `
@@ -238,7 +238,7 @@ openssl enc -aes-256-cbc -pbkdf2 -S 0102030405060708 -k secret -in words.txt | o
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ck -subj /CN=test -days 9 -out cert 2>/dev/null; openssl verify -CAfile cert cert; openssl x509 -in cert -noout -subject; openssl prime 1000003; openssl rand -hex 8 | wc -c` },
   { name: 'openssl: TLS', does: 'a server and curl on loopback: handshake, encrypted page', files: words, needs: [['openssl', 'openssl'], ['curl', 'curl']], limit: 150, script: `export OPENSSL_CONF=/dev/null
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout k -subj /CN=localhost -addext subjectAltName=DNS:localhost -days 9 -out cert 2>/dev/null; openssl s_server -accept 7443 -cert cert -key k -WWW -quiet > log 2>&1 & p=$!
-until curl -s --cacert cert -o got https://localhost:7443/words.txt; do sleep 0.1; done; cmp got words.txt && echo same; curl -sv --cacert cert https://localhost:7443/words.txt 2>&1 >got | grep 'SSL connection'; openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout k2 -subj /CN=localhost -out other 2>/dev/null; curl -s --cacert other https://localhost:7443/; echo $?; kill $p; wait $p; echo "ended $?"` },
+until curl -s --cacert cert -o got https://localhost:7443/words.txt; do sleep 0.1; done; cmp got words.txt && echo same; curl -sv --cacert cert https://localhost:7443/words.txt 2>&1 >got | grep 'SSL connection'; openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout k2 -subj /CN=localhost -out other 2>/dev/null; curl -s --cacert other https://localhost:7443/; echo $?; kill $p; wait $p 2> wait; echo "ended $?"` },
   { name: 'bc, dc', does: 'numbers of any length', needs: [['bc', 'bc']], script: 'echo "scale=60; 4*a(1); e(1); 2^300; sqrt(2)" | bc -l; echo "define f(n) { if (n < 2) return 1; return n * f(n - 1); } f(50)" | bc' },
   { name: 'jq', does: 'filters over JSON', needs: [['jq', 'jq']], script: `echo '{"a":[3,1,2],"b":{"c":"x","d":null}}' | jq -c '.a |= sort, (.b | keys), [.a[] | . * 2.5], (.a | add), ([paths] | length), (.b.c | ascii_upcase | @base64)'; jq -n '[range(2000)] | map(select(. % 7 == 0)) | length'; echo '{' | jq .; echo $?` },
   { name: 'ed, m4', does: 'an editor script; macros', files: words, needs: [['ed', 'ed'], ['m4', 'm4']], script: `printf '%s\\n' '/word968 /s/word968/W/p' '1,3d' '$a' last . 'g/^word99/p' w q | ed -s words.txt; wc -l < words.txt; echo "define(f, <\\$1>)f(a) eval(6*7) len(hello) translit(abc, a-c, x-z)" | m4` },

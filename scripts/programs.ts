@@ -2,7 +2,7 @@
  * npm run programs [-- --only NAME] [--list]: do programs of Debian run here as they do natively?
  *
  * Each of programs-list.ts runs natively, is recorded, and is replayed from its trace and from its seed. All four must agree on
- * output and exit status. Without --only the table goes to docs/programs.md. What isn't installed is named with its package.
+ * output and exit status. Rows are printed as they come; without --only the table goes to docs/programs.md. What isn't installed is named with its package.
  * Exit status 1 if one differs or fails.
  */
 import { spawn } from 'node:child_process'
@@ -105,7 +105,7 @@ const check = (test: ProgramCase): Promise<Result> => withDirectory(test, async 
   const times = { native: native.seconds, recorded: recorded.seconds }
   if (native.timedOut) return { test, status: 'not run: natively over its time', good: undefined }
   if (recorded.timedOut) return fail(`fails: over ${limit} s`, { native: native.seconds })
-  if (recorded.status === 125) return fail(`fails: ${lastLine(recorded.stderr)}`, times)
+  if (recorded.status === 125) return fail(`fails: ${escape(/^retrograde: .*$/m.exec(recorded.stderr)?.[0] ?? recorded.stderr)}`, times)
   const bytes = statSync(trace).size
   const replayed = await run([...LAUNCHER, 'replay', trace], directory, limit)
   const fromSeed = await run([...LAUNCHER, 'replay', '--json', '--from-seed', trace], directory, limit)
@@ -140,7 +140,7 @@ status were the same bytes natively, recorded and replayed, and that both replay
 **${good} of ${results.length} the same as natively, ${bad} not, ${results.length - good - bad} not run.**
 
 - *Mcycles*: millions of virtual cycles at the end: an instruction takes one; a guest that waits skips ahead, so those that sleep show
-  the time they slept (1 s is 1000).
+  the time they slept (1 s is 1000 Mcycles).
 - *native*, *record*, *replay*: seconds of wall time, the start of Node (about half a second) included. *MiB*: the trace, which holds the
   programs and libraries that were read.
 
@@ -174,7 +174,7 @@ for (const test of chosen) {
   const packages = missing(test)
   const result = packages.length > 0 ? { test, status: `not installed: apt install ${packages.join(' ')}`, good: undefined } : await check(test)
   results.push(result)
-  console.log(`${test.name}: ${result.status} (native ${seconds(result.native)} s, record ${seconds(result.recorded)} s, replay ${seconds(result.replayed)} s)`)
+  console.log(row(result))
 }
 if (values.only === undefined) writeFileSync(DOCUMENT, documentOf(results, notesBelow()))
 process.exit(results.some(({ good }) => good === false) ? 1 : 0)
