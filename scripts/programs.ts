@@ -134,14 +134,14 @@ Written by \`npm run programs\`, ${new Date().toISOString().slice(0, 10)}, on De
 of ${cpus()[0]?.model.trim() ?? 'an unknown model'}, shared with other work: the times are of one run and rough.
 
 Debian's own binaries, each running the short script that \`scripts/programs-list.ts\` has for it: natively, under \`retrograde record
---cpus 2\`, and twice in \`retrograde replay\`, from the trace and from its seed. *Same* means that standard output, standard error and exit
+--seed 1 --cpus 2\`, and twice in \`retrograde replay\`, from the trace and from its seed. *Same* means that standard output, standard error and exit
 status were the same bytes natively, recorded and replayed, and that both replays came to the recorded state hash.
 
 **${good} of ${results.length} the same as natively, ${bad} not, ${results.length - good - bad} not run.**
 
 - *Mcycles*: millions of virtual cycles at the end: an instruction takes one; a guest that waits skips ahead, so those that sleep show
   the time they slept (1 s is 1000 Mcycles).
-- *native*, *record*, *replay*: seconds of wall time, the start of Node (about half a second) included. *MiB*: the trace, which holds the
+- *native*, *record*, *replay*: seconds of wall time, the start of Node (about a third of a second) included. *MiB*: the trace, which holds the
   programs and libraries that were read.
 
 | program | what it does | status | Mcycles | native | record | replay | MiB |
