@@ -82,7 +82,8 @@ export class RegionFinder {
   readonly #predict: Prediction
   #pages = new Map<number, number>()
   #contexts = 0
-  readonly #decoded = new WeakMap<CodePage, Map<number, KeptInstruction>>()
+  /** Of one region: between regions code may change without a sign, on pages of which nothing is compiled. */
+  #decoded = new Map<CodePage, Map<number, KeptInstruction>>()
 
   constructor(memory: PhysicalMemory, facts: FactsTable, codePage: (page: number) => CodePage | undefined, predict: Prediction) {
     this.#memory = memory
@@ -94,6 +95,7 @@ export class RegionFinder {
   /** The region that begins at an address; undefined if not one instruction there can be part of one. */
   find(rip: number, limits: Limits): Region | undefined {
     this.#pages = new Map()
+    this.#decoded = new Map()
     this.#contexts = 0
     const known = new Map<string, Block>()
     const key = (at: number, context: CallContext | undefined): string => `${at} ${context?.id ?? 0}`
