@@ -5,6 +5,7 @@ import { join, relative } from 'node:path'
 import chalk from 'chalk'
 import { Command } from 'commander'
 import type { WorldConfig } from '../kernel/config.ts'
+import { HOSTNAME, SEEDED_EPOCH } from '../replay/default-world.ts'
 import { makeHostFiles } from '../replay/host-files.ts'
 import { startRecording } from '../replay/record.ts'
 import { startRun } from '../replay/run.ts'
@@ -23,9 +24,9 @@ const MOST_SEEDS = 2000
 const TAIL = 14
 
 const demoWorld = (directory: string, seed: string): WorldConfig => ({
-  program: `/guests/${GUEST}`, argv: [GUEST], env: [], cwd: '/', files: [], hostname: 'retrograde',
+  program: `/guests/${GUEST}`, argv: [GUEST], env: [], cwd: '/', files: [], hostname: HOSTNAME,
   mounts: [{ guest: '/guests', source: { kind: 'host', host: toByteString(directory) } }],
-  cpus: 2, seed, strategy: 'random', cpuHz: 1e9, epochSeconds: 1_767_225_600, uid: 1000, gid: 1000,
+  cpus: 2, seed, strategy: 'random', cpuHz: 1e9, epochSeconds: SEEDED_EPOCH, uid: 1000, gid: 1000,
   stdio: ['null', 'pipe', 'pipe'], terminal: { rows: 24, columns: 80 }, memoryLimit: 256 << 20, cycleLimit: 1e9,
 })
 
@@ -36,7 +37,7 @@ const hostFor = (engine: Engine, world: WorldConfig, output: string[]): SessionH
   engine, files: makeHostFiles(platform, world.mounts),
   console: {
     write: (_fd, bytes) => { output.push(Buffer.from(bytes).toString('latin1')); return 0 },
-    setRaw: () => {}, readInput: (max) => new Uint8Array(0 * max),
+    setRaw: () => {}, readInput: () => new Uint8Array(0),
   },
   wallTimeMs: () => platform.wallTimeMs(),
 })

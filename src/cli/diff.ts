@@ -18,6 +18,7 @@ export const diffCommand = new Command('diff').description('the first event in w
     const [first, second] = [a, b].map((file) => new TraceReader(openTraceFile(file), codecs))
     const settings = configDifferences(first, second)
     const found = diffTraces(first, second, flags.context)
+    process.exitCode = found === undefined ? 0 : EXIT_DIVERGED
     if (flags.json) {
       const json = ({ number, event }: NumberedEvent): object => eventJson(event, number)
       process.stdout.write(`${JSON.stringify({
@@ -29,7 +30,6 @@ export const diffCommand = new Command('diff').description('the first event in w
           firstAfter: found.firstAfter.map(json), secondAfter: found.secondAfter.map(json),
         },
       })}\n`)
-      process.exitCode = found === undefined ? 0 : EXIT_DIVERGED
       return
     }
     const out: string[] = []
@@ -49,5 +49,4 @@ export const diffCommand = new Command('diff').description('the first event in w
       }
     }
     process.stdout.write(`${out.join('\n')}\n`)
-    process.exitCode = found === undefined ? 0 : EXIT_DIVERGED
   })

@@ -8,7 +8,7 @@ import { Exploration, type FoundFailure } from '../replay/explore.ts'
 import { DEFAULT_FAIL_ON, type FailOn } from '../replay/explore-failure.ts'
 import type { Schedule, ScheduleResult, ScheduleRun, ScheduleRunner } from '../replay/explore-schedule.ts'
 import type { Batch } from './explore-worker.ts'
-import { EXIT_FAILURE } from './errors.ts'
+import { EXIT_FAILED, EXIT_INTERRUPTED } from './errors.ts'
 import { type Report, jsonReport, junitReport, textReport } from './explore-report.ts'
 import { type ExploreSetup, makeRunner, parseFailOn } from './explore-setup.ts'
 import { buildVersion, codecs, createTraceFile, platform } from './host.ts'
@@ -37,7 +37,6 @@ const TURN_MS = 20
 const BATCH_MS = 200
 const MOST_BATCH = 256
 export const EXIT_FOUND = 1
-const EXIT_INTERRUPTED = 130
 
 const duration = (text: string): number => {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|)$/.exec(text)
@@ -207,7 +206,7 @@ const explore = async (program: string, args: string[], flags: ExploreFlags): Pr
   if (flags.junit !== undefined) writeFileSync(flags.junit, junitReport(report))
   if (problem !== undefined) {
     process.stderr.write(`retrograde: ${problem}\nretrograde: please report this\n`)
-    return EXIT_FAILURE
+    return EXIT_FAILED
   }
   return exploration.failures.length > 0 ? EXIT_FOUND : interrupted ? EXIT_INTERRUPTED : 0
 }

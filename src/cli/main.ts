@@ -2,7 +2,7 @@
 import { Command, CommanderError } from 'commander'
 import { WorldOptionError } from '../replay/default-world.ts'
 import { TraceError } from '../trace/errors.ts'
-import { EXIT_FAILURE, UsageError } from './errors.ts'
+import { EXIT_FAILED, UsageError } from './errors.ts'
 import { VERSION } from './host.ts'
 import { WorldError } from '../kernel/world.ts'
 
@@ -39,7 +39,7 @@ for (const command of await Promise.all(load === undefined ? [...COMMANDS.values
 
 const complain = (message: string): never => {
   process.stderr.write(`retrograde: ${message}\n`)
-  return process.exit(EXIT_FAILURE)
+  return process.exit(EXIT_FAILED)
 }
 
 // A reader that went away (`retrograde show x.rgt | head`) is no error. What guests write does not go through this stream, which takes time to make.
@@ -53,7 +53,7 @@ if (asked !== 'run' && asked !== 'record') {
 try {
   await program.parseAsync()
 } catch (error) {
-  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : EXIT_FAILURE)
+  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : EXIT_FAILED)
   if (error instanceof UsageError || error instanceof TraceError || error instanceof WorldOptionError || error instanceof WorldError) complain(error.message)
   complain(`internal error: ${(error as Error).stack ?? String(error)}\nretrograde: please report this`)
 }

@@ -2,15 +2,13 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { WorldConfig } from '../kernel/config.ts'
 import type { Platform } from '../platform/platform.ts'
-import { type HostSurroundings, makeWorldConfig, type WorldOptions } from '../replay/default-world.ts'
+import { type HostSurroundings, makeWorldConfig, SEEDED_EPOCH, type WorldOptions } from '../replay/default-world.ts'
 import { makeHostFiles } from '../replay/host-files.ts'
 import type { TarTree } from '../replay/tar-tree.ts'
 import type { HostFiles } from '../kernel/outside.ts'
 import { UsageError } from './errors.ts'
 import { toByteString } from './host.ts'
 
-/** 2026-01-01 00:00:00 UTC: the clock of a world whose seed was given, so that the seed alone decides what it does. */
-const SEEDED_EPOCH = 1_767_225_600
 const GIB = 1 << 30
 /** Of the strategy pct where nothing is said: most bugs need two orderings or fewer. Explore estimates the steps. */
 export const PCT_DEPTH = 3

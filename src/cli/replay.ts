@@ -7,7 +7,7 @@ import type { ReplayResult } from '../replay/session.ts'
 import { TraceReader } from '../trace/reader.ts'
 import { drive, millions } from './drive.ts'
 import { explainEnd } from './end.ts'
-import { EXIT_DIVERGED, EXIT_FAILURE } from './errors.ts'
+import { EXIT_DIVERGED, EXIT_FAILED } from './errors.ts'
 import { buildVersion, codecs, loadEngine, openTraceFile, platform } from './host.ts'
 
 interface ReplayFlags { readonly fromSeed: boolean, readonly quiet: boolean, readonly json: boolean, readonly output: boolean }
@@ -41,7 +41,7 @@ const reachedCut = ({ truncated, outcome }: ReplayResult): boolean => truncated 
 const statusOf = (result: ReplayResult): number => {
   if (result.divergence !== undefined) return EXIT_DIVERGED
   if (reachedCut(result)) return 0
-  return result.outcome === 'failed' ? EXIT_FAILURE : result.exitCode
+  return result.outcome === 'failed' ? EXIT_FAILED : result.exitCode
 }
 
 export const replayCommand = new Command('replay').description('replay a trace, checking every event and state hash; exit status 3 if it diverges')

@@ -4,7 +4,8 @@ import * as fs from 'node:fs'
 import { constants as osConstants } from 'node:os'
 import { isatty } from 'node:tty'
 import type * as Zlib from 'node:zlib'
-import type { AppendFile, Platform, PlatformError, PlatformStat } from './platform.ts'
+import type { HostStat } from '../kernel/outside.ts'
+import type { AppendFile, Platform, PlatformError } from './platform.ts'
 
 /** What few runs need, and what takes milliseconds to load. */
 const zlib = (): typeof Zlib => process.getBuiltinModule('node:zlib')
@@ -44,7 +45,7 @@ export class NodePlatform implements Platform {
   #raw = false
   #input: number | undefined
 
-  lstat(path: string): PlatformStat | PlatformError {
+  lstat(path: string): HostStat | PlatformError {
     return attempt(() => {
       const stat = fs.lstatSync(toHost(path), { bigint: true })
       return {

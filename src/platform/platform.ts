@@ -2,22 +2,7 @@
  * What Retrograde needs of the host, and nothing else: files, compression, hashing, the terminal, wall time for progress.
  * The layers below get an implementation handed in, so that all but this folder and src/cli runs in a browser too.
  */
-
-/** struct stat of a host file in numbers; times are [seconds, nanoseconds]. */
-export interface PlatformStat {
-  readonly dev: number
-  readonly ino: number
-  readonly mode: number
-  readonly nlink: number
-  readonly uid: number
-  readonly gid: number
-  readonly rdev: number
-  readonly size: number
-  readonly blocks: number
-  readonly atime: readonly [number, number]
-  readonly mtime: readonly [number, number]
-  readonly ctime: readonly [number, number]
-}
+import type { HostStat } from '../kernel/outside.ts'
 
 /** A host operation failed: the errno's name, as 'ENOENT'. */
 export interface PlatformError { readonly error: string }
@@ -34,7 +19,7 @@ export interface AppendFile {
 
 /** Host paths are strings of latin1 code units, one a byte, as the guest's are. */
 export interface Platform {
-  lstat(path: string): PlatformStat | PlatformError
+  lstat(path: string): HostStat | PlatformError
   readdir(path: string): readonly { readonly name: string, readonly type: number }[] | PlatformError
   readlink(path: string): string | PlatformError
   readFile(path: string): Uint8Array | PlatformError

@@ -36,6 +36,8 @@ export interface HostSurroundings extends HostFileAccess {
 /** A command line that can't be carried out; the message says what to do. */
 export class WorldOptionError extends Error {}
 
+/** 2026-01-01 00:00:00 UTC: the clock of a world whose seed was given, so that the seed alone decides what it does. */
+export const SEEDED_EPOCH = 1_767_225_600
 export const HOSTNAME = 'retrograde'
 const SYSTEM_DIRECTORIES = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32']
 const ETC_DIRECTORIES = ['/etc/alternatives', '/etc/ld.so.conf.d', '/etc/terminfo']

@@ -169,9 +169,9 @@ export const runToEnd = <R extends SessionResult>(session: Session<R>): R => {
   }
 }
 
-/** The exit status of a divergence. */
+/** The exit status of a replay that differs from its trace, and of two traces that differ. */
 export const EXIT_DIVERGED = 3
-/** The exit status of Retrograde's own failures. */
+/** The exit status of Retrograde's own failures, as with other tools that run a program. */
 export const EXIT_FAILED = 125
 export const EXIT_TIMEOUT = 124
 export const EXIT_INTERRUPTED = 130

@@ -3,6 +3,7 @@
  * executed by blocks, one by one, and with budgets that end anywhere. Faults in the middle show flags that nobody reads otherwise.
  */
 import test from 'ava'
+import { makeRandom } from '../support/random.ts'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as layout from '../../src/emu/cpu/layout.ts'
@@ -16,14 +17,8 @@ const PROGRAMS = 4000
 const CODE = 0x10000, DATA = 0x20000, NOWHERE = 0x30000, STACK = 0x40000
 const dist = join(import.meta.dirname, '../../dist')
 
-let seed = 0x1f123bb5
-const random = (below: number): number => {
-  seed ^= seed << 13
-  seed ^= seed >>> 17
-  seed ^= seed << 5
-  return (seed >>> 0) % below
-}
-const pick = <T>(from: readonly T[]): T => from[random(from.length)]
+const generator = makeRandom(0x1f123bb5)
+const { random, pick } = generator
 
 // RSP, RSI and RDI stay what they are: they point to memory.
 const REGISTERS = [0, 1, 2, 3, 5, 8, 9, 10, 15]
@@ -108,7 +103,7 @@ const finish = (budget: () => number): string => {
 test('programs end alike whether executed by blocks, one by one or in any slices', (t) => {
   let faults = 0
   for (let program = 0; program < PROGRAMS; program++) {
-    const from = seed
+    const from = generator.seed
     const code: number[] = []
     while (code.length < 200) code.push(...pick(INSTRUCTIONS)())
     code.push(0x0f, 0x05)

@@ -3,6 +3,7 @@
  * number of cycles, as in tier 0; whenever regions are made and wherever budgets end.
  */
 import test from 'ava'
+import { makeRandom } from '../support/random.ts'
 import * as layout from '../../src/emu/cpu/layout.ts'
 import type { Interpreter } from '../../src/emu/interp/interpreter.ts'
 import { EAGER_TIER, type TierOptions, tierOptions } from '../../src/emu/jit/jit.ts'
@@ -14,14 +15,8 @@ const PAGE = layout.PAGE_SIZE
 const CODE = 0x40_0000, DATA = 0x60_0000, NOWHERE = 0x70_0000, STACK = 0x7f_f000
 const CYCLES = 3000
 
-let seed = 0x2545f491
-const random = (below: number): number => {
-  seed ^= seed << 13
-  seed ^= seed >>> 17
-  seed ^= seed << 5
-  return (seed >>> 0) % below
-}
-const pick = <T>(from: readonly T[]): T => from[random(from.length)]
+const generator = makeRandom(0x2545f491)
+const { random, pick } = generator
 
 class Machine {
   readonly memory = new PhysicalMemory(1 << 22)
@@ -161,7 +156,7 @@ for (const [name, tier, programs] of TIERS) {
     const machine = new Machine(tier)
     let faults = 0
     for (let i = 0; i < programs; i++) {
-      const from = seed
+      const from = generator.seed
       const { code, start } = makeProgram()
       const data = Uint8Array.from({ length: 256 }, random(4) === 0 ? () => 0 : byte)
       const values = Array.from({ length: 16 }, () => pick([0, 1, -1, 0x7fffffff, 0x80000000, random(0x7fffffff)]))

@@ -350,26 +350,28 @@ const rememberSeveral = (task: Task, memory: SeveralMemory): void => {
 const MMSGHDR_SIZE = 64, MMSGHDR_LENGTH = 56
 const MESSAGES_LIMIT = 1024
 
+/** One message of a call that moves several: its length goes into its header; `done` is kept if it must wait. */
+const oneOfSeveral = (kernel: Kernel, task: Task, address: number, done: number, move: () => number): number => {
+  try {
+    const result = move()
+    if (result === BLOCKED) rememberSeveral(task, { messages: done })
+    else if (result >= 0) kernel.user(task).setU32(address + MMSGHDR_LENGTH, result)
+    return result
+  } catch (error) {
+    if (!(error instanceof BadAddress)) throw error
+    return -EFAULT
+  }
+}
+
 const sendmmsg = (kernel: Kernel, task: Task, args: Args): number => {
   const file = socketFile(task, args[0])
   if (typeof file === 'number') return file
   const count = Math.min(uint32(args[2]), MESSAGES_LIMIT)
-  const user = kernel.user(task)
   let done = severalDone(task).messages ?? 0
   while (done < count) {
     const address = args[1] + done * MMSGHDR_SIZE
-    let result: number
-    try {
-      result = sendHeader(kernel, task, file, address, uint32(args[3]))
-      if (result === BLOCKED) {
-        rememberSeveral(task, { messages: done })
-        return result
-      }
-      if (result >= 0) user.setU32(address + MMSGHDR_LENGTH, result)
-    } catch (error) {
-      if (!(error instanceof BadAddress)) throw error
-      result = -EFAULT
-    }
+    const result = oneOfSeveral(kernel, task, address, done, () => sendHeader(kernel, task, file, address, uint32(args[3])))
+    if (result === BLOCKED) return result
     if (result < 0) return done > 0 ? done : result
     done++
   }
@@ -548,18 +550,8 @@ const recvmmsg = (kernel: Kernel, task: Task, args: Args): number => {
     const flags = uint32(args[3])
     const nonBlocking = done > 0 && (flags & MSG_WAITFORONE) !== 0 ? MSG_DONTWAIT : 0
     const address = args[1] + done * MMSGHDR_SIZE
-    let result: number
-    try {
-      result = receiveHeader(kernel, task, file, address, (flags & ~MSG_WAITFORONE) | nonBlocking)
-      if (result === BLOCKED) {
-        rememberSeveral(task, { messages: done })
-        return result
-      }
-      if (result >= 0) user.setU32(address + MMSGHDR_LENGTH, result)
-    } catch (error) {
-      if (!(error instanceof BadAddress)) throw error
-      result = -EFAULT
-    }
+    const result = oneOfSeveral(kernel, task, address, done, () => receiveHeader(kernel, task, file, address, (flags & ~MSG_WAITFORONE) | nonBlocking))
+    if (result === BLOCKED) return result
     if (result < 0) return done > 0 ? done : result
     done++
     // The timeout is looked at after each message only (recvmmsg(2), 'BUGS').
