@@ -13,7 +13,8 @@ static volatile sig_atomic_t got, right;
 static sem_t ready;
 static volatile int stop;
 
-static void handler(int signal) { got = signal; right = pthread_equal(pthread_self(), target); }
+/* `got` comes last: main looks at `right` as soon as it sees it (and pthread_create may store `target` after the thread began). */
+static void handler(int signal) { right = pthread_equal(pthread_self(), target); got = signal; }
 
 static void *spin(void *arg) {
   sem_post(&ready);
