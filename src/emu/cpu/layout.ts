@@ -70,6 +70,8 @@ export const CODE_EPOCH = 0x1830
 export const REGION_LEFT = 0x1834
 /** Of tier 1: how often regions were left for each reason (jit/reasons.ts), 32 bits each. */
 export const REGION_EXITS = 0x1840
+/** IA32_TSC_AUX, of the virtual CPU that is running: RDTSCP and RDPID read it; 32 bits. */
+export const TSC_AUX = 0x1884
 /** Accesses that cross a page go through these 64 bytes. */
 export const BOUNCE = 0x1900
 export const BOUNCE_SIZE = 0x80
@@ -94,7 +96,7 @@ export const REGION_EPOCHS = 0xf0000
 export const REGIONS = 4096
 /** By region, how often it was left for code outside; and which was last. */
 export const REGION_CHAINS = 0xec000
-export const LAST_CHAIN = 0x1838
+export const LAST_CHAIN = 0x1880
 /** Where indirect branches and returns went last, 64 bits each. */
 export const BRANCH_TARGETS = 0xd0000
 export const BRANCH_TARGETS_END = REGION_CHAINS
