@@ -2,6 +2,7 @@
  * The instruction decoder: bytes → `Instruction`, by the rows of `tables/`.
  * Intel SDM volume 2, chapter 2: legacy prefixes, REX, opcode, ModRM, SIB, displacement, immediate; at most 15 bytes.
  */
+import { ALL_FEATURES } from '../cpu/features.ts'
 import * as layout from '../cpu/layout.ts'
 import type { Row } from './rows.ts'
 import { TABLES } from './tables/index.ts'
@@ -86,6 +87,9 @@ export class Decoder {
     base: layout.ZERO, index: layout.ZERO, scale: 0, displacement: 0, segment: layout.ZERO, address32: false,
     immLow: 0, immHigh: 0, imm2: 0, target: 0, lock: false, rexW: false, operandSize: 4,
   }
+
+  /** Extensions that the processor has: rows of others don't exist. */
+  features = ALL_FEATURES
 
   #bytes: Uint8Array = new Uint8Array(0)
   #at = 0
@@ -177,6 +181,7 @@ export class Decoder {
       if (candidate.rexW !== undefined && candidate.rexW !== rexW) continue
       if (candidate.address32 && !insn.address32) continue
       if (candidate.noRexB && rexB !== 0) continue
+      if ((candidate.features & ~this.features) !== 0) continue
       row = candidate
       break
     }
@@ -245,6 +250,7 @@ export class Decoder {
         case 'W':
           if (mod === 3) { operand.kind = 'x'; operand.value = vectorAddress(rm) } else operand.kind = 'm'
           break
+        case 'X': operand.kind = 'x'; operand.value = vectorAddress(0); break
         case 'U':
           if (mod !== 3) return DECODE_INVALID
           operand.kind = 'x'

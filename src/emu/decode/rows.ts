@@ -20,7 +20,7 @@
  *   P, Q, N: the same for MMX registers
  *   S size only (string and similar instructions: their operands are implicit)
  *   1 the constant one                 F x87 register ST(i) of `=c0+i`
- *   Y segment register in ModRM.reg
+ *   Y segment register in ModRM.reg    X the implicit operand XMM0
  * Sizes: b 1, w 2, d 4, q 8, x 16 (vector), t 10 (x87), n none/opaque memory (address only),
  *   v 2/4/8 by operand size, y 4/8 by REX.W, z as v but an immediate of at most 4 bytes, sign-extended,
  *   s 2/8: 64-bit by default, 66 makes it 16 unless REX.W is there too (push, pop)
@@ -28,6 +28,8 @@
  *
  * Options: 'lock' LOCK is allowed with a memory destination; 'end' ends a basic block; 'ignore66' operand size ignores 66.
  */
+import { type Feature, featureBit } from '../cpu/features.ts'
+
 export type RowOption = 'lock' | 'end' | 'ignore66' | 'unsigned-immediate'
 
 export interface OperandSpec {
@@ -58,9 +60,11 @@ export interface Row {
   readonly address32: boolean
   /** Only without REX.B. */
   readonly noRexB: boolean
+  /** Bits of what a processor needs for it (cpu/features.ts), 0 if all have it: on others the row does not exist. */
+  readonly features: number
 }
 
-const OPERAND = /^([EGZMRACDIJOVWUPQNSFY])([bwdqxtnvyzs]?)$|^(1)$/
+const OPERAND = /^([EGZMRACDIJOVWUPQNSFYX])([bwdqxtnvyzs]?)$|^(1)$/
 
 export const row = (text: string, name: string, operands = '', ...options: readonly RowOption[]): Row => {
   const specs = operands.split(/[\s,]+/).filter((word) => word !== '').map((word): OperandSpec => {
@@ -107,9 +111,12 @@ export const row = (text: string, name: string, operands = '', ...options: reado
   if (opcode === undefined) throw new Error(`row '${text} ${name}' has no opcode`)
   return {
     text, name, operands: specs, options: new Set(options), map, opcode, registerInOpcode, prefix, digit, mod, rexW,
-    modrm, modrmCount, hasModrm: needsModrm, address32, noRexB,
+    modrm, modrmCount, hasModrm: needsModrm, address32, noRexB, features: 0,
   }
 }
 
 /** Several rows that differ in one thing: `rows(8, (i) => row(…))`. */
 export const rows = (count: number, make: (index: number) => Row): Row[] => Array.from({ length: count }, (_, i) => make(i))
+
+/** Rows of an extension. */
+export const feature = (name: Feature, list: readonly Row[]): Row[] => list.map((one) => ({ ...one, features: one.features | featureBit(name) }))

@@ -37,7 +37,7 @@ const kinds = (letter: string, row: Row): readonly FormKind[] => {
     case 'M': return ['m', 'n']
     case 'O': return ['m']
     case 'G': case 'Z': case 'A': case 'C': case 'D': case 'R': return ['r']
-    case 'V': case 'U': return ['x']
+    case 'V': case 'U': case 'X': return ['x']
     case 'P': case 'N': return ['q']
     case 'I': case '1': return ['i']
     case 'J': return ['j']
