@@ -9,8 +9,10 @@ export const QEMU = '/usr/bin/qemu-x86_64-static'
 
 export interface Guest {
   readonly name: string
-  /** Argument of the program for about 600 million instructions. */
+  /** Argument of the program for some 600 million instructions. */
   readonly repetitions: number
+  /** Needs more of the kernel than the processor alone has. */
+  readonly needsKernel?: boolean
 }
 
 export const GUESTS: readonly Guest[] = [
@@ -20,6 +22,12 @@ export const GUESTS: readonly Guest[] = [
   { name: 'strings', repetitions: 24000 },
   { name: 'sha256', repetitions: 600 },
   { name: 'quicksort', repetitions: 180 },
+  { name: 'nbody', repetitions: 1000 },
+  { name: 'mandelbrot', repetitions: 200 },
+  { name: 'hash', repetitions: 150 },
+  { name: 'bytecode', repetitions: 200 },
+  { name: 'syscalls', repetitions: 100, needsKernel: true },
+  { name: 'pingpong', repetitions: 500, needsKernel: true },
 ]
 
 const works = (command: string, ...args: string[]): boolean => spawnSync(command, args, { stdio: 'ignore' }).status === 0
@@ -33,7 +41,7 @@ export const buildGuest = (name: string): string | undefined => {
   const cc = compiler()
   if (cc === undefined) return undefined
   mkdirSync(CACHE, { recursive: true })
-  const { status, stderr } = spawnSync(cc, ['-O2', '-static', '-o', program, source], { encoding: 'utf8' })
+  const { status, stderr } = spawnSync(cc, ['-O2', '-static', '-o', program, source, '-lm', '-lpthread'], { encoding: 'utf8' })
   if (status !== 0) throw new Error(`${cc} ${source}: ${stderr}`)
   return program
 }

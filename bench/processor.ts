@@ -30,8 +30,8 @@ const work = (name: string, program: string, repetitions: number, tier: string):
 
 export const processorRows = (filter: (name: string) => boolean, beside = true): Row[] => {
   const rows: Row[] = []
-  for (const { name, repetitions } of GUESTS) {
-    if (!filter(name)) continue
+  for (const { name, repetitions, needsKernel } of GUESTS) {
+    if (!filter(name) || needsKernel === true) continue
     const program = buildGuest(name)
     if (program === undefined) {
       console.log(`${name}: skipped, there is no C compiler`)
