@@ -21,6 +21,16 @@ export const FRAME_DIRTY = 1
 /** Translations were made from this frame: a write must drop them first. */
 export const FRAME_CODE = 2
 
+/** A snapshot has the content: it must be put aside before it changes (memory-versions.ts). Frames that are free may have it too. */
+export const FRAME_HELD = 0x80
+
+/** Which frames are in use, and in which order the others will be given out. */
+export interface Allocation {
+  /** By frame from FRAMES on, of those that were ever given out. */
+  readonly references: Int32Array
+  readonly free: Int32Array
+}
+
 /** Thrown when guests hold all of the memory that there is; the kernel turns it into ENOMEM or an OOM kill. */
 export class OutOfFrames extends Error {}
 
@@ -46,6 +56,8 @@ export class PhysicalMemory {
   onCodeWrite: (frame: number) => void = () => {}
   /** Called when a frame becomes one with translations, whoever marked it: direct write access to it must go. Set by the processor. */
   onCodeMark: () => void = () => {}
+  /** Called with a frame that is held, before its content changes. Set by whoever keeps snapshots. */
+  onHeldWrite: (frame: number) => void = () => {}
 
   constructor(limitBytes = MAXIMUM_BYTES) {
     // Not the last frame: an address behind it would wrap to 0.
@@ -70,6 +82,7 @@ export class PhysicalMemory {
     if (this.framesInUse >= this.frameLimit) throw new OutOfFrames('guest memory is full')
     let frame = this.#free.pop()
     if (frame !== undefined) {
+      if ((this.flags(frame) & FRAME_HELD) !== 0) this.onHeldWrite(frame)
       this.u8.fill(0, frame * PAGE_SIZE, (frame + 1) * PAGE_SIZE)
     } else {
       frame = this.#next
@@ -118,7 +131,7 @@ export class PhysicalMemory {
     if (--this.#references[index] > 0) return
     if (this.#references[index] < 0) throw new Error(`frame ${frame} released too often`)
     if ((this.#flags[index] & FRAME_CODE) !== 0) this.onCodeWrite(frame)
-    this.#flags[index] = 0
+    this.#flags[index] &= FRAME_HELD | FRAME_DIRTY
     this.#free.push(frame)
     this.framesInUse--
   }
@@ -143,7 +156,11 @@ export class PhysicalMemory {
   /** Must be called before every write to a frame that does not come from emitted code. */
   beforeWrite(frame: number): void {
     const index = frame - (FRAMES >>> PAGE_SHIFT)
-    if ((this.#flags[index] & FRAME_CODE) !== 0) this.onCodeWrite(frame)
+    const flags = this.#flags[index]
+    if ((flags & (FRAME_CODE | FRAME_HELD)) !== 0) {
+      if ((flags & FRAME_CODE) !== 0) this.onCodeWrite(frame)
+      if ((flags & FRAME_HELD) !== 0) this.onHeldWrite(frame)
+    }
     this.#flags[index] |= FRAME_DIRTY
   }
 
@@ -153,6 +170,33 @@ export class PhysicalMemory {
     if ((this.#flags[index] & FRAME_CODE) !== 0) return
     this.#flags[index] |= FRAME_CODE
     this.onCodeMark()
+  }
+
+  /** How many frames were ever given out. */
+  get frameCount(): number { return this.#next - (FRAMES >>> PAGE_SHIFT) }
+
+  allocation(): Allocation {
+    return { references: this.#references.slice(0, this.frameCount), free: Int32Array.from(this.#free) }
+  }
+
+  /** Makes the frames that are in use those that were then; contents are the caller's business, translations of freed frames too. */
+  setAllocation({ references, free }: Allocation): void {
+    const first = FRAMES >>> PAGE_SHIFT
+    const count = this.frameCount
+    for (let index = 0; index < count; index++) {
+      const now = index < references.length ? references[index] : 0
+      if (now === 0 && this.#references[index] > 0) this.#flags[index] &= FRAME_HELD | FRAME_DIRTY
+      this.#references[index] = now
+    }
+    this.#free.length = 0
+    // Frames that came since are given out last.
+    for (let frame = first + count - 1; frame >= first + references.length; frame--) this.#free.push(frame)
+    for (const frame of free) this.#free.push(frame)
+    this.framesInUse = count - this.#free.length
+  }
+
+  setFlag(frame: number, flag: number): void {
+    this.#flags[frame - (FRAMES >>> PAGE_SHIFT)] |= flag
   }
 
   clearFlag(frame: number, flag: number): void {

@@ -14,12 +14,15 @@ import type { Task } from './task/task.ts'
 import type { AddressSpace } from './mm/address-space.ts'
 import { ProcessMmu } from './mm/process-mmu.ts'
 import type { UserMemory } from './mm/user-memory.ts'
+import { forgetSpareCall } from './syscalls/call.ts'
 import { isSignalDue } from './signal/pending.ts'
 import { arm, disarm } from './time/timer-queue.ts'
 import { BLOCKED, type WaitQueue } from './wait-queue.ts'
+import type { MemoryWatch } from './watch/memory-watch.ts'
 
 export class Kernel {
-  readonly config: WorldConfig
+  /** Changes only when a world that was put back to a snapshot goes on under another one. */
+  config: WorldConfig
   readonly memory: PhysicalMemory
   readonly processor: Processor
   readonly outside: Outside
@@ -35,6 +38,12 @@ export class Kernel {
   loadedTask: Task | undefined
   /** The task gave up the rest of its slice (sched_yield). Not state: handled at the end of the system call. */
   yielded = false
+  /** Another task could run beside the one that does. Not state: found out when a slice begins. */
+  isContended = false
+  /** Watches memory accesses. Not state: nothing that the world does depends on it. */
+  watch: MemoryWatch | undefined
+  /** Told when a task wakes another, or no task (a timer, input) does. Not state. */
+  onWake: ((waker: Task | undefined, woken: Task) => void) | undefined
 
   constructor(config: WorldConfig, memory: PhysicalMemory, processor: Processor, outside: Outside, state: KernelState) {
     this.config = config
@@ -73,6 +82,7 @@ export class Kernel {
       this.save()
       this.processor.cpu.load(task.context)
       this.loadedTask = task
+      this.watch?.switched()
     }
     this.loadSpace(task.mm)
   }
@@ -80,6 +90,16 @@ export class Kernel {
   /** Brings the `context` of the loaded task up to date: before state is looked at from outside, or another task is loaded. */
   save(): void {
     if (this.loadedTask !== undefined) this.processor.cpu.saveInto(this.loadedTask.context)
+  }
+
+  /** The state was replaced from outside: nothing of it is in the processor. */
+  forgetLoaded(): void {
+    this.loadedTask = undefined
+    this.loadedSpace = undefined
+    this.current = undefined
+    this.outOfFrames = false
+    this.yielded = false
+    forgetSpareCall()
   }
 
   /** The task is gone: its registers are not worth saving. */
@@ -94,6 +114,7 @@ export class Kernel {
 
   /** Many pages of the space changed. */
   flushSpace(space: AddressSpace): void {
+    this.watch?.flushed(space)
     if (this.loadedSpace === space) this.processor.flushTlb()
   }
 
@@ -138,6 +159,7 @@ export class Kernel {
     task.blockedOn.length = 0
     disarm(this.state.timers, task.sleep)
     task.wokenBy = by
+    this.onWake?.(this.current, task)
     task.uninterruptible = false
     this.makeRunnable(task)
   }

@@ -1,19 +1,24 @@
 /** The processor and memory of one world. */
 import { Interpreter } from '../emu/interp/interpreter.ts'
 import { PhysicalMemory } from '../emu/memory.ts'
+import { MemoryVersions } from '../emu/memory-versions.ts'
 import type { ExitReason } from '../emu/processor.ts'
 import type { Engine } from './session.ts'
 
 /** Counts the instructions of all runs: what a session measures work by, where virtual time jumps. */
 export class MeteredInterpreter extends Interpreter {
   totalExecuted = 0
+  /** Of snapshots. */
+  readonly versions: MemoryVersions
 
   constructor(memory: PhysicalMemory, engine: Engine) {
     super(memory, engine.module, engine.manifest, undefined, engine.tier)
+    this.versions = new MemoryVersions(memory, (frame) => { this.parkCode(frame) })
   }
 
   override recycle(): void {
     super.recycle()
+    this.versions.clear()
     this.totalExecuted = 0
   }
 
@@ -27,9 +32,11 @@ export class MeteredInterpreter extends Interpreter {
 export interface Machine {
   readonly memory: PhysicalMemory
   readonly processor: MeteredInterpreter
+  readonly versions: MemoryVersions
 }
 
 export const makeMachine = (engine: Engine, memoryLimit: number): Machine => {
   const memory = new PhysicalMemory(memoryLimit)
-  return { memory, processor: new MeteredInterpreter(memory, engine) }
+  const processor = new MeteredInterpreter(memory, engine)
+  return { memory, processor, versions: processor.versions }
 }

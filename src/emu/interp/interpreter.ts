@@ -120,6 +120,16 @@ export class Interpreter implements Processor {
   }
 
   flushTlb(): void {
+  /**
+   * The frame gets other content while nothing runs, as a snapshot is restored: its translations are kept for when the old one
+   * comes back. `flushTlb` must follow.
+   */
+  parkCode(frame: number): void {
+    this.#jit?.dropFrame(frame)
+    this.#translator.keepFrame(frame)
+    this.memory.clearFlag(frame, FRAME_CODE)
+  }
+
     this.#emptyTlb()
     this.#forgetCode()
   }

@@ -112,18 +112,30 @@ export class Translator {
 
   /** All frames will be freed, for another world. Translations are kept for pages that come back with the same code at the same place. */
   keep(): void {
-    const { u32 } = this.#memory
-    for (const [frame, pages] of this.#byFrame) {
-      for (const { page, entries, ranges } of pages) {
-        if (ranges.length === 0) continue
-        const kept = this.#kept.get(page)
-        const keptPage = { code: u32.slice(frame * PAGE_WORDS, (frame + 1) * PAGE_WORDS), entries, ranges }
-        if (kept === undefined) this.#kept.set(page, [keptPage])
-        else if (kept.push(keptPage) > MOST_KEPT) kept.shift()
-      }
-    }
+    for (const [frame, pages] of this.#byFrame) this.#keepPages(frame, pages)
     this.#byFrame.clear()
     this.#crossing.clear()
+  }
+
+  /** The same for one frame, which is about to get other content while nothing runs. */
+  keepFrame(frame: number): void {
+    const pages = this.#byFrame.get(frame)
+    if (pages === undefined) return
+    this.#keepPages(frame, pages)
+    for (const codePage of pages) codePage.valid = false
+    this.#byFrame.delete(frame)
+    this.#dropCrossing(frame)
+  }
+
+  #keepPages(frame: number, pages: readonly CodePage[]): void {
+    const { u32 } = this.#memory
+    for (const { page, entries, ranges } of pages) {
+      if (ranges.length === 0) continue
+      const kept = this.#kept.get(page)
+      const keptPage = { code: u32.slice(frame * PAGE_WORDS, (frame + 1) * PAGE_WORDS), entries, ranges }
+      if (kept === undefined) this.#kept.set(page, [keptPage])
+      else if (kept.push(keptPage) > MOST_KEPT) kept.shift()
+    }
   }
 
   /** Records know their virtual page and nothing of their frame: they go with any that has the same code. */
@@ -156,6 +168,10 @@ export class Translator {
         for (let at = codePage.ranges[i]; at < codePage.ranges[i + 1]; at += record.RECORD_SIZE) u32[at >> 2] = this.#stale
       }
     }
+    this.#dropCrossing(frame)
+  }
+
+  #dropCrossing(frame: number): void {
     for (const key of this.#crossing.keys()) {
       const [, first, second] = key.split(':')
       if (Number(first) === frame || Number(second) === frame) this.#crossing.delete(key)

@@ -14,6 +14,9 @@ export const REGISTERS_SET = Number.MIN_SAFE_INTEGER + 1
 /** The record of a call that has ended, for the next one to use: most calls then allocate nothing. Not state. */
 let spare: SyscallInProgress | undefined
 
+/** State was put back to an earlier one, in which the record may be in use. */
+export const forgetSpareCall = (): void => { spare = undefined }
+
 /** Takes number and arguments from the loaded task's registers. */
 export const beginSyscall = (kernel: Kernel, task: Task): SyscallInProgress => {
   const { cpu } = kernel.processor
