@@ -32,6 +32,22 @@ export interface PctConfig {
   readonly steps: number
 }
 
+/** A task runs until it has had so many cycles. See sched/script.ts. */
+export interface ScheduleSegment {
+  /** `Task.index`: by order of creation, from 0. */
+  readonly task: number
+  /** Cycles of its own (user and system) since it was made, at which another takes its place; Infinity: when it waits, ends or yields. */
+  readonly until: number
+  /** The virtual CPU; 0 if one task runs at a time. */
+  readonly cpu: number
+}
+
+export interface ScriptConfig {
+  readonly segments: readonly ScheduleSegment[]
+  /** One task of all runs at a time, whatever the number of CPUs that programs see: segments come in their order. */
+  readonly oneAtATime: boolean
+}
+
 export interface WorldConfig {
   readonly program: string
   readonly argv: readonly string[]
@@ -43,9 +59,11 @@ export interface WorldConfig {
   /** Number of virtual CPUs, 1–64. */
   readonly cpus: number
   readonly seed: string
-  readonly strategy: 'round-robin' | 'random' | 'pct'
+  readonly strategy: 'round-robin' | 'random' | 'pct' | 'script'
   /** Of the strategy 'pct', which needs it; no other has it. */
   readonly pct?: PctConfig
+  /** Of the strategy 'script', which needs it; no other has it. */
+  readonly script?: ScriptConfig
   /** Cycles in a virtual second. */
   readonly cpuHz: number
   /** CLOCK_REALTIME at cycle 0, seconds since 1970. */

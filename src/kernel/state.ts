@@ -3,6 +3,7 @@ import type { FsState } from './fs/fs-state.ts'
 import type { IpcState } from './ipc/ipc-state.ts'
 import type { NetState } from './net/net-state.ts'
 import type { PctState } from './sched/pct.ts'
+import type { ScriptState } from './sched/script.ts'
 import type { FutexTable } from './task/futex-table.ts'
 import type { Task, ThreadGroup } from './task/task.ts'
 import type { ClockState } from './time/clock.ts'
@@ -55,6 +56,10 @@ export interface KernelState {
   domainname: string
   /** Of the strategy 'pct'. */
   readonly pct: PctState | undefined
+  /** Of the strategy 'script'. */
+  readonly script: ScriptState | undefined
+  /** Tasks that there have been: the next one's `index`. */
+  tasksMade: number
   readonly fs: FsState
   /** makeNet(). */
   readonly net: NetState

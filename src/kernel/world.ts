@@ -19,6 +19,7 @@ import { makeNet } from './net/net-state.ts'
 import { createSpace } from './mm/space.ts'
 import type { Outside } from './outside.ts'
 import { makePct } from './sched/pct.ts'
+import { makeScript, simulatedCpus } from './sched/script.ts'
 import { choose, isAlone, nextCpu } from './sched/schedule.ts'
 import { runSlice } from './sched/slice.ts'
 import { STRATEGIES } from './sched/strategy.ts'
@@ -34,6 +35,7 @@ import { fireTimers } from './time/timer-actions.ts'
 import { nextDeadline, timerQueue } from './time/timer-queue.ts'
 import { makeVdso } from './vdso/vdso-state.ts'
 import { waitQueue } from './wait-queue.ts'
+import { watchMemory } from './watch/memory-watch.ts'
 
 export type WorldStop =
   /** The slices that were asked for have run. */
@@ -75,13 +77,15 @@ const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 const makeState = (config: WorldConfig): KernelState => ({
   now: 0, cycle: 0,
   tasks: new Map(), groups: new Map(), runqueue: [],
-  cpus: Array.from({ length: config.cpus }, (_, index): VirtualCpu => ({ index, clock: 0, tid: 0, sliceEnd: 0 })),
+  cpus: Array.from({ length: simulatedCpus(config) }, (_, index): VirtualCpu => ({ index, clock: 0, tid: 0, sliceEnd: 0 })),
   lastPid: FIRST_PID - 1, lastSpaceId: 0, zeroFrame: 0,
   timers: timerQueue(), futexes: futexTable(),
   unknownSyscalls: new Set(), consoleInput: waitQueue(),
   mainPid: 0, mainStatus: undefined, mainExitCycle: 0, nextConsolePoll: 0,
   hostname: config.hostname, domainname: '(none)',
   pct: config.pct === undefined ? undefined : makePct(config.pct),
+  script: config.script === undefined ? undefined : makeScript(config),
+  tasksMade: 0,
   // Set up next: it needs a kernel to work with.
   fs: undefined as unknown as FsState,
   net: makeNet(),
@@ -147,6 +151,7 @@ export const createWorld = (config: WorldConfig, memory: PhysicalMemory, process
   execProgram(kernel, task, image)
   kernel.current = undefined
   kernel.makeRunnable(task)
+  if (STRATEGIES[config.strategy].stops === true) watchMemory(kernel).stops = true
   return kernel
 }
 
@@ -212,7 +217,7 @@ const step = (kernel: Kernel): WorldStop | undefined => {
   if (cpu.tid === 0) return undefined
   const alone = isAlone(state, cpu)
   const length = alone ? Math.floor(ALONE_SECONDS * config.cpuHz) : strategy.slice(kernel, task, cpu.clock)
-  const executed = runSlice(kernel, cpu, task, Math.max(1, Math.min(length, nextDeadline(state.timers) - cpu.clock, config.cycleLimit - cpu.clock)), cpu.tid !== before, alone, strategy.preempts)
+  const executed = runSlice(kernel, cpu, task, Math.max(1, Math.min(length, nextDeadline(state.timers) - cpu.clock, config.cycleLimit - cpu.clock)), cpu.tid !== before, alone, strategy)
   if (!alone) strategy.ended?.(kernel, task, executed, kernel.yielded)
   return undefined
 }

@@ -1,10 +1,10 @@
 /** A world's configuration in the head of a trace: to plain data and back, checked, as a trace may come from anywhere. */
-import type { GeneratedFile, MountConfig, MountSource, StdioKind, WorldConfig } from '../kernel/config.ts'
+import type { GeneratedFile, MountConfig, MountSource, ScriptConfig, StdioKind, WorldConfig } from '../kernel/config.ts'
 import { isMap, type Plain } from '../trace/msgpack.ts'
 
 type PlainMap = { readonly [key: string]: Plain }
 
-export const configToPlain = ({ pct, ...config }: WorldConfig): PlainMap => ({
+export const configToPlain = ({ pct, script, ...config }: WorldConfig): PlainMap => ({
   ...config,
   argv: [...config.argv],
   env: [...config.env],
@@ -15,6 +15,7 @@ export const configToPlain = ({ pct, ...config }: WorldConfig): PlainMap => ({
   stdio: [...config.stdio],
   terminal: { ...config.terminal },
   ...(pct === undefined ? {} : { pct: { ...pct } }),
+  ...(script === undefined ? {} : { script: { oneAtATime: script.oneAtATime, segments: script.segments.map(({ task, until, cpu }) => [task, until, cpu]) } }),
 })
 
 /** The configuration can't be used; the message says which part. */
@@ -90,9 +91,25 @@ const parseFile = (value: Plain, where: string): GeneratedFile => {
   }
 }
 
-const parseStrategy = (fields: Fields): Pick<WorldConfig, 'strategy' | 'pct'> => {
-  const strategy = fields.choice('strategy', ['round-robin', 'random', 'pct'])
-  if (strategy !== 'pct') return fields.has('pct') ? fields.fail('pct') : { strategy }
+const parseScript = (script: Fields): ScriptConfig => {
+  const oneAtATime = script.get('oneAtATime')
+  return {
+    oneAtATime: typeof oneAtATime === 'boolean' ? oneAtATime : script.fail('oneAtATime'),
+    segments: script.list('segments', (value, where) => {
+      if (!Array.isArray(value) || value.length !== 3) return fail(where)
+      const [task, until, cpu] = value as readonly Plain[]
+      const fields = new Fields({ task, until, cpu }, where)
+      return { task: fields.integer('task', 0, 2 ** 53), until: fields.number('until', 0, Infinity), cpu: fields.integer('cpu', 0, 63) }
+    }),
+  }
+}
+
+const parseStrategy = (fields: Fields): Pick<WorldConfig, 'strategy' | 'pct' | 'script'> => {
+  const strategy = fields.choice('strategy', ['round-robin', 'random', 'pct', 'script'])
+  if (strategy !== 'script' && fields.has('script')) fields.fail('script')
+  if (strategy !== 'pct' && fields.has('pct')) fields.fail('pct')
+  if (strategy === 'script') return { strategy, script: parseScript(fields.inner('script')) }
+  if (strategy !== 'pct') return { strategy }
   const pct = fields.inner('pct')
   return { strategy, pct: { depth: pct.integer('depth', 1, MOST_DEPTH), steps: pct.integer('steps', 1, 2 ** 31) } }
 }

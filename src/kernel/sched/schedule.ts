@@ -9,8 +9,9 @@ import type { KernelState, VirtualCpu } from '../state.ts'
 import type { Task } from '../task/task.ts'
 import type { SchedulingStrategy } from './strategy.ts'
 
-const mayRunOn = (task: Task, cpu: VirtualCpu): boolean =>
-  (task.affinity[cpu.index >> 5] & (1 << (cpu.index & 31))) !== 0
+/** Where there is one CPU, whatever number programs are told (`simulatedCpus`), all run on it. */
+const mayRunOn = (state: KernelState, task: Task, cpu: VirtualCpu): boolean =>
+  state.cpus.length === 1 || (task.affinity[cpu.index >> 5] & (1 << (cpu.index & 31))) !== 0
 
 const taskOf = (state: KernelState, tid: number): Task => {
   const task = state.tasks.get(tid)
@@ -27,7 +28,7 @@ const findCandidates = (state: KernelState, cpu: VirtualCpu): number => {
   const { runqueue } = state
   let count = 0
   for (let place = 0; place < runqueue.length; place++) {
-    if (!mayRunOn(taskOf(state, runqueue[place]), cpu)) continue
+    if (!mayRunOn(state, taskOf(state, runqueue[place]), cpu)) continue
     candidates[count] = place
     candidateTids[count++] = runqueue[place]
   }
@@ -39,7 +40,7 @@ const idleStart = (state: KernelState, cpu: VirtualCpu): number => {
   let ready = Infinity
   for (const tid of state.runqueue) {
     const task = taskOf(state, tid)
-    if (task.readyAt < ready && mayRunOn(task, cpu)) ready = task.readyAt
+    if (task.readyAt < ready && mayRunOn(state, task, cpu)) ready = task.readyAt
   }
   return ready === Infinity ? Infinity : Math.max(ready, cpu.clock)
 }
@@ -63,7 +64,7 @@ export const nextCpu = (state: KernelState): VirtualCpu | undefined => {
 const take = (kernel: Kernel, cpu: VirtualCpu, strategy: SchedulingStrategy): Task => {
   const { state } = kernel
   const count = findCandidates(state, cpu)
-  const place = candidates[strategy.pick(kernel, candidateTids, count)]
+  const place = candidates[strategy.pick(kernel, candidateTids, count, cpu)]
   const task = taskOf(state, state.runqueue[place])
   if (place === 0) state.runqueue.shift()
   else state.runqueue.splice(place, 1)
@@ -80,15 +81,14 @@ export const choose = (kernel: Kernel, cpu: VirtualCpu, strategy: SchedulingStra
   const { state } = kernel
   if (cpu.tid === 0) return take(kernel, cpu, strategy)
   const task = taskOf(state, cpu.tid)
-  if (cpu.clock < cpu.sliceEnd && mayRunOn(task, cpu)) return task
-  if (state.runqueue.length === 0 && mayRunOn(task, cpu)) return task
-  if (findCandidates(state, cpu) === 0 && mayRunOn(task, cpu)) return task
+  const mayStay = mayRunOn(state, task, cpu)
+  if (mayStay && (cpu.clock < cpu.sliceEnd || state.runqueue.length === 0 || findCandidates(state, cpu) === 0)) return task
   cpu.tid = 0
   task.usage.involuntarySwitches++
   task.state = 'runnable'
   task.readyAt = cpu.clock
   state.runqueue.push(task.tid)
-  return mayRunOn(task, cpu) || findCandidates(state, cpu) > 0 ? take(kernel, cpu, strategy) : task
+  return mayStay || findCandidates(state, cpu) > 0 ? take(kernel, cpu, strategy) : task
 }
 
 /** Whether the CPU's task is the only one that could run: nobody would notice how long it does. */

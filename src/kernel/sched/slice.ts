@@ -1,6 +1,6 @@
 /** One slice of one task on one virtual CPU: user code, system calls, faults and signals until it ends, blocks or is gone. */
 import { RAX, TF } from '../../emu/cpu/layout.ts'
-import { EXIT_FAULT, EXIT_SYSCALL } from '../../emu/processor.ts'
+import { EXIT_ACCESS, EXIT_FAULT, EXIT_SYSCALL } from '../../emu/processor.ts'
 import { ENOSYS } from '../abi/errno.ts'
 import { SIGTRAP } from '../abi/signals.ts'
 import type { Kernel } from '../kernel.ts'
@@ -18,6 +18,7 @@ import { checkCpuTimers, cyclesToCpuTimer } from '../time/itimers.ts'
 import { nextDeadline } from '../time/timer-queue.ts'
 import { updateVdsoCpu } from '../vdso/vdso.ts'
 import { isAlone } from './schedule.ts'
+import type { SchedulingStrategy } from './strategy.ts'
 
 /** Virtual cost of an exception. */
 const FAULT_CYCLES = 200
@@ -58,10 +59,10 @@ const handleFault = (kernel: Kernel, task: Task): void => {
  * Runs the task for at most `budget` cycles.
  * @param isNew the CPU did not have the task in its last slice
  * @param alone no other task could run when the slice began: it ends when that changes
- * @param preempts it ends when another task becomes ready
+ * @param strategy when it ends because of others
  * @returns how many instructions were executed; `kernel.yielded` says whether the task gave up the rest of its slice
  */
-export const runSlice = (kernel: Kernel, cpu: VirtualCpu, task: Task, budget: number, isNew: boolean, alone: boolean, preempts: boolean): number => {
+export const runSlice = (kernel: Kernel, cpu: VirtualCpu, task: Task, budget: number, isNew: boolean, alone: boolean, { preempts, asksWhenJoined = preempts, stops = false }: SchedulingStrategy): number => {
   const { state, processor } = kernel
   state.cycle = cpu.clock
   if (cpu.clock > state.now) state.now = cpu.clock
@@ -75,6 +76,16 @@ export const runSlice = (kernel: Kernel, cpu: VirtualCpu, task: Task, budget: nu
   kernel.outside.observer.onSlice(cpu.clock, cpu.index, task.tid, budget)
   let joined = false
   let total = 0
+  kernel.isContended = !alone
+  if (task.nextAction !== undefined) {
+    const isCall = task.nextAction.kind === 'syscall'
+    kernel.watch?.grant(task)
+    task.nextAction = undefined
+    if (isCall) {
+      advance(kernel, cpu, SYSCALL_CYCLES)
+      dispatch(kernel, task)
+    }
+  }
   const waiting = preempts ? state.runqueue.length : Infinity
   for (;;) {
     if (task.trace !== undefined && task.trace.queue.length > 0 && !isKilled(task) && enterTraceStop(kernel, task)) break
@@ -107,6 +118,11 @@ export const runSlice = (kernel: Kernel, cpu: VirtualCpu, task: Task, budget: nu
     task.usage.userCycles += executed
     advance(kernel, cpu, executed)
     if (reason === EXIT_SYSCALL && task.trace !== undefined && traceSyscall(kernel, task, task.trace)) continue
+    if (reason === EXIT_ACCESS) break
+    if (reason === EXIT_SYSCALL && stops && !alone) {
+      task.nextAction = { kind: 'syscall', number: processor.cpu.get(RAX), rip: processor.cpu.rip }
+      break
+    }
     if (reason === EXIT_SYSCALL) {
       advance(kernel, cpu, SYSCALL_CYCLES)
       dispatch(kernel, task)
@@ -122,7 +138,7 @@ export const runSlice = (kernel: Kernel, cpu: VirtualCpu, task: Task, budget: nu
   if (task.state === 'running') {
     checkCpuTimers(kernel, task)
     // What ended early may be preempted too; but one that is not alone any more goes on for a slice of the usual length.
-    cpu.sliceEnd = joined && !preempts ? cpu.clock + 1 : cpu.clock
+    cpu.sliceEnd = joined && !asksWhenJoined ? cpu.clock + 1 : cpu.clock
   } else {
     cpu.tid = 0
     task.usage.voluntarySwitches++

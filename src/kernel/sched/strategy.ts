@@ -5,17 +5,23 @@
 import type { WorldConfig } from '../config.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
+import type { VirtualCpu } from '../state.ts'
 import { PCT } from './pct.ts'
+import { SCRIPT } from './script.ts'
 
 export interface SchedulingStrategy {
-  /** Which of the first `count` ≥ 1 of `tids`, the longest waiting first: its place. */
-  pick(kernel: Kernel, tids: readonly number[], count: number): number
+  /** Which of the first `count` ≥ 1 of `tids`, the longest waiting first: its place. What the CPU had and could go on is the last of them. */
+  pick(kernel: Kernel, tids: readonly number[], count: number, cpu: VirtualCpu): number
   /** Cycles until the scheduler looks again, at least 1; `cycle` is the CPU's clock. */
   slice(kernel: Kernel, task: Task, cycle: number): number
   /** A slice has ended in which other tasks could run as well; `executed` instructions. */
   ended?(kernel: Kernel, task: Task, executed: number, yielded: boolean): void
   /** Whether a slice ends when another task becomes ready, as that may be the one to run. */
   readonly preempts: boolean
+  /** Whether a task that was alone is picked again when it isn't any more; otherwise it has a slice first. */
+  readonly asksWhenJoined?: boolean
+  /** Whether a slice ends before each access to shared memory and each system call, while others could run: `task.nextAction` says which. */
+  readonly stops?: boolean
 }
 
 /**
@@ -50,4 +56,4 @@ const RANDOM: SchedulingStrategy = {
   },
 }
 
-export const STRATEGIES: Readonly<Record<WorldConfig['strategy'], SchedulingStrategy>> = { 'round-robin': ROUND_ROBIN, random: RANDOM, pct: PCT }
+export const STRATEGIES: Readonly<Record<WorldConfig['strategy'], SchedulingStrategy>> = { 'round-robin': ROUND_ROBIN, random: RANDOM, pct: PCT, script: SCRIPT }

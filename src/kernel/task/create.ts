@@ -56,6 +56,7 @@ export interface TaskParts {
 
 export const makeTask = (kernel: Kernel, parts: TaskParts): Task => ({
   tid: parts.tid,
+  index: kernel.state.tasksMade++,
   group: parts.group,
   state: 'blocked',
   context: new Uint8Array(CPU_STATE_SIZE),
@@ -105,6 +106,7 @@ export const makeTask = (kernel: Kernel, parts: TaskParts): Task => ({
   faultError: 0,
   faultAddress: 0,
   trace: undefined,
+  nextAction: undefined,
   signalDue: false,
 })
 

@@ -12,6 +12,7 @@ import type { Timer } from '../time/timer-queue.ts'
 import type { WaitQueue } from '../wait-queue.ts'
 import type { Trace } from './trace.ts'
 import type { Seccomp } from './seccomp.ts'
+import type { Pending } from '../watch/memory-watch.ts'
 
 export type TaskState = 'runnable' | 'running' | 'blocked' | 'stopped' | 'zombie' | 'dead'
 
@@ -65,6 +66,8 @@ export interface SyscallInProgress {
 export interface Task {
   /** Changes once at most: a thread that calls execve becomes the leader. */
   tid: number
+  /** By order of creation, from 0: tids may be used again, this is not. */
+  readonly index: number
   group: ThreadGroup
   state: TaskState
   /** The CPU block (layout.CPU_STATE_SIZE bytes) while the task is not loaded. */
@@ -139,6 +142,8 @@ export interface Task {
   faultAddress: number
   /** Undefined unless it is traced. */
   trace: Trace | undefined
+  /** What it was stopped before, by a strategy that chooses at accesses and system calls; see watch/memory-watch.ts. */
+  nextAction: Pending | undefined
   /** A host-side reason to look at signals before the task runs on: set when one may be due. */
   signalDue: boolean
 }
