@@ -2,10 +2,10 @@
  * The instruction decoder: bytes → `Instruction`, by the rows of `tables/`.
  * Intel SDM volume 2, chapter 2: legacy prefixes, REX, opcode, ModRM, SIB, displacement, immediate; at most 15 bytes.
  */
-import { ALL_FEATURES } from '../cpu/features.ts'
+import { ALL_FEATURES, featureBit } from '../cpu/features.ts'
 import * as layout from '../cpu/layout.ts'
 import type { Row } from './rows.ts'
-import { TABLES } from './tables/index.ts'
+import { TABLES, VEX_TABLES } from './tables/index.ts'
 
 export type OperandKind =
   /** General register; `value` is the address of its storage. */
@@ -72,6 +72,9 @@ export const DECODE_TOO_LONG = 3
 export type DecodeResult = typeof DECODE_OK | typeof DECODE_TRUNCATED | typeof DECODE_INVALID | typeof DECODE_TOO_LONG
 
 const MAX_LENGTH = 15
+const AVX = featureBit('avx')
+/** VEX.pp as the prefix that it stands for. */
+const PP = [0, 0x66, 0xf3, 0xf2] as const
 
 const gprAddress = (register: number): number => layout.GPR + register * 8
 const vectorAddress = (register: number): number => layout.VECTOR + register * layout.VECTOR_STRIDE
@@ -91,6 +94,8 @@ export class Decoder {
   /** Extensions that the processor has: rows of others don't exist. */
   features = ALL_FEATURES
 
+  /** Of the last memory operand with a SIB byte: the number in its index field, whatever that means; −1 without one. */
+  #sibIndex = -1
   #bytes: Uint8Array = new Uint8Array(0)
   #at = 0
   #end = 0
@@ -158,13 +163,33 @@ export class Decoder {
       opcode = this.#u8()
       if (opcode === 0x38) { map = 2; opcode = this.#u8() } else if (opcode === 0x3a) { map = 3; opcode = this.#u8() }
     }
-    const candidates = TABLES[map][opcode]
+    const isVex = (opcode === 0xc4 || opcode === 0xc5) && map === 0 && (this.features & AVX) !== 0
+    // VEX.L, VEX.vvvv (its bits inverted, as REX's are in VEX), VEX.pp.
+    let vex = 0
+    if (isVex) {
+      // Volume 2, 2.3.2 to 2.3.4.
+      if (size66 || repeat !== 0 || insn.lock || rex !== 0) return DECODE_INVALID
+      const first = this.#u8()
+      rex = (~first >> 5) & 4
+      map = 1
+      vex = first
+      if (opcode === 0xc4) {
+        map = first & 31
+        vex = this.#u8()
+        rex |= (~first >> 5) & 3 | (vex >> 4) & 8
+        if (map < 1 || map > 3) return this.#at > this.#end ? DECODE_TRUNCATED : DECODE_INVALID
+      }
+      opcode = this.#u8()
+    }
+    const vexL = (vex >> 2) & 1
+    const vvvv = (~vex >> 3) & 15
+    const candidates = (isVex ? VEX_TABLES : TABLES)[map][opcode]
     if (candidates === undefined) return DECODE_INVALID
     const rexW = (rex & 8) !== 0
     const rexR = (rex & 4) << 1
     const rexX = (rex & 2) << 2
     const rexB = (rex & 1) << 3
-    const mandatory = repeat !== 0 ? repeat : size66 ? 0x66 : 0
+    const mandatory = isVex ? PP[vex & 3] : repeat !== 0 ? repeat : size66 ? 0x66 : 0
     const modrm = this.#at < this.#end ? this.#bytes[this.#at] : -1
     let row: Row | undefined
     for (const candidate of candidates) {
@@ -179,6 +204,7 @@ export class Decoder {
         if (!(candidate.prefix === 0 && mandatory === 0x66 && candidate.map === 0)) continue
       }
       if (candidate.rexW !== undefined && candidate.rexW !== rexW) continue
+      if (candidate.vexL !== undefined && candidate.vexL !== vexL) continue
       if (candidate.address32 && !insn.address32) continue
       if (candidate.noRexB && rexB !== 0) continue
       if ((candidate.features & ~this.features) !== 0) continue
@@ -209,11 +235,12 @@ export class Decoder {
       rm |= rexB
     }
     let memoryDestination = false
+    let usesVvvv = !isVex
     for (let i = 0; i < row.operands.length; i++) {
       const spec = row.operands[i]
       const operand = insn.operands[i]
       insn.operandCount = i + 1
-      const size = operandBytes(spec.size, operandSize, rexW, size66)
+      const size = operandBytes(spec.size, operandSize, rexW, size66, vexL)
       operand.size = size
       operand.value = 0
       switch (spec.letter) {
@@ -256,6 +283,22 @@ export class Decoder {
           operand.kind = 'x'
           operand.value = vectorAddress(rm)
           break
+        case 'H': operand.kind = 'x'; operand.value = vectorAddress(vvvv); usesVvvv = true; break
+        case 'B': operand.kind = 'r'; operand.value = gprAddress(vvvv); usesVvvv = true; break
+        case 'L':
+          operand.kind = 'x'
+          operand.value = vectorAddress(this.#u8() >> 4)
+          insn.immLow = operand.value
+          break
+        case 'T':
+          if (mod === 3 || this.#sibIndex < 0) return DECODE_INVALID
+          // #UD if two of destination, index and mask are the same register (volume 2, VGATHERDPS).
+          if (this.#sibIndex === reg || this.#sibIndex === vvvv || reg === vvvv) return DECODE_INVALID
+          operand.kind = 'm'
+          insn.immLow = vectorAddress(this.#sibIndex) | insn.scale << 16
+          insn.index = layout.ZERO
+          insn.scale = 0
+          break
         case 'P': operand.kind = 'q'; operand.value = layout.FPU_REGISTERS + (reg & 7) * 16; break
         case 'Q':
           if (mod === 3) { operand.kind = 'q'; operand.value = layout.FPU_REGISTERS + (rm & 7) * 16 } else operand.kind = 'm'
@@ -289,6 +332,7 @@ export class Decoder {
         default: throw new Error(`row '${row.text}': operand letter ${spec.letter}`)
       }
     }
+    if (!usesVvvv && vvvv !== 0) return DECODE_INVALID
     if (insn.lock && !(memoryDestination && row.options.has('lock'))) return DECODE_INVALID
     if (ripRelative) insn.displacement += rip + (this.#at - start)
     // POP computes the address of its operand after it has moved the stack pointer (volume 2, POP).
@@ -300,10 +344,12 @@ export class Decoder {
   #memoryOperand(mod: number, rm: number, rexX: number, rexB: number): boolean {
     const insn = this.instruction
     let ripRelative = false
+    this.#sibIndex = -1
     if (rm === 4) {
       const sib = this.#u8()
       const index = ((sib >> 3) & 7) | rexX
       const base = sib & 7
+      this.#sibIndex = index
       insn.scale = sib >> 6
       insn.index = index === 4 ? layout.ZERO : gprAddress(index)
       if (base === 5 && mod === 0) insn.displacement = this.#s32()
@@ -357,13 +403,17 @@ export class Decoder {
   }
 }
 
-const operandBytes = (size: string, operandSize: number, rexW: boolean, size66: boolean): number => {
+const operandBytes = (size: string, operandSize: number, rexW: boolean, size66: boolean, vexL: number): number => {
   switch (size) {
     case 'b': return 1
     case 'w': return 2
     case 'd': return 4
     case 'q': return 8
-    case 'x': return 16
+    case 'x': return 16 << vexL
+    case 'h': return 8 << vexL
+    case 'r': return 4 << vexL
+    case 'e': return 2 << vexL
+    case 'o': return 16
     case 't': return 10
     case 'v': case 'z': return operandSize
     case 'y': return rexW ? 8 : 4

@@ -26,6 +26,17 @@
  *   s 2/8: 64-bit by default, 66 makes it 16 unless REX.W is there too (push, pop)
  *   Ib is sign-extended to the size of the first operand; Iv is a full immediate of up to 8 bytes.
  *
+ * VEX rows: their first word is the manual's, as in
+ *
+ *   row('vex.66.0f38.w0 36', 'vpermd', 'Vx Hx Wx')
+ *
+ * vex[.128|.256|.lig] [.np|.66|.f3|.f2] .0f|.0f38|.0f3a [.w0|.w1]: without 128 or 256 (VEX.L) both are rows, and x, h, r, e follow it;
+ * lig: L is ignored. Their letters and sizes beside those above:
+ *   H vector register in VEX.vvvv      B general register in VEX.vvvv      L vector register in bits 4–7 of an immediate byte
+ *   T memory operand with a vector of indices (VSIB), `Instruction.immLow`: the register's storage, and the scale's shift count << 16
+ *   x 16 or 32 by VEX.L, h half of that, r a quarter, e an eighth, o always 16
+ * Without H or B VEX.vvvv must be 1111. Ib is never sign-extended.
+ *
  * Options: 'lock' LOCK is allowed with a memory destination; 'end' ends a basic block; 'ignore66' operand size ignores 66.
  */
 import { type Feature, featureBit } from '../cpu/features.ts'
@@ -39,6 +50,9 @@ export interface OperandSpec {
 
 export interface Row {
   readonly text: string
+  readonly isVex: boolean
+  /** VEX.L, undefined: both. */
+  readonly vexL: 0 | 1 | undefined
   /** Name of the semantics: key of the registry in `src/emu/semantics/registry.ts`. */
   readonly name: string
   readonly operands: readonly OperandSpec[]
@@ -64,7 +78,10 @@ export interface Row {
   readonly features: number
 }
 
-const OPERAND = /^([EGZMRACDIJOVWUPQNSFYX])([bwdqxtnvyzs]?)$|^(1)$/
+const OPERAND = /^([EGZMRACDIJOVWUPQNSFYXHBLT])([bwdqxtnvyzshreo]?)$|^(1)$/
+const VEX = /^vex(?:\.(128|256|lig))?(?:\.(np|66|f3|f2))?\.0f(38|3a)?(?:\.w([01]))?$/
+const PREFIXES = { np: 0, 66: 0x66, f3: 0xf3, f2: 0xf2 } as const
+const MAPS = { 38: 2, '3a': 3 } as const
 
 export const row = (text: string, name: string, operands = '', ...options: readonly RowOption[]): Row => {
   const specs = operands.split(/[\s,]+/).filter((word) => word !== '').map((word): OperandSpec => {
@@ -83,8 +100,20 @@ export const row = (text: string, name: string, operands = '', ...options: reado
   let registerInOpcode = false
   let address32 = false
   let noRexB = false
-  let needsModrm = specs.some(({ letter }) => 'EGMRVWUPQNY'.includes(letter))
-  const words = text.split(/\s+/)
+  let needsModrm = specs.some(({ letter }) => 'EGMRVWUPQNYT'.includes(letter))
+  let vexL: Row['vexL']
+  let words = text.split(/\s+/)
+  const isVex = words[0].startsWith('vex')
+  if (isVex) {
+    const match = VEX.exec(words[0])
+    if (match === null) throw new Error(`row '${text} ${name}': '${words[0]}' is not understood`)
+    const [, length, mandatory, escape, w] = match as unknown as [string, string | undefined, keyof typeof PREFIXES | undefined, keyof typeof MAPS | undefined, string | undefined]
+    vexL = length === '128' ? 0 : length === '256' ? 1 : undefined
+    prefix = PREFIXES[mandatory ?? 'np']
+    map = escape === undefined ? 1 : MAPS[escape]
+    if (w !== undefined) rexW = w === '1'
+    words = words.slice(1)
+  }
   words.forEach((word, at) => {
     if (word === 'np' || word === 'norep') prefix = 0
     else if (word === 'rep') prefix = 0xf3
@@ -110,7 +139,7 @@ export const row = (text: string, name: string, operands = '', ...options: reado
   })
   if (opcode === undefined) throw new Error(`row '${text} ${name}' has no opcode`)
   return {
-    text, name, operands: specs, options: new Set(options), map, opcode, registerInOpcode, prefix, digit, mod, rexW,
+    text, isVex, vexL, name, operands: specs, options: new Set(isVex ? [...options, 'unsigned-immediate' as const] : options), map, opcode, registerInOpcode, prefix, digit, mod, rexW,
     modrm, modrmCount, hasModrm: needsModrm, address32, noRexB, features: 0,
   }
 }

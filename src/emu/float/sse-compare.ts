@@ -49,20 +49,22 @@ const defineCompare = (module: ModuleBuilder, format: Format): void => {
   })
 }
 
-/** CMPSS and its family: bit 2 of the predicate negates EQ, LT, LE and UNORD; LT and LE don't take quiet NaNs. */
+/**
+ * Predicates of CMPSS and its family that hold for operands that are equal, less, greater, unordered (volume 2, table 3-1): bit p
+ * is predicate p, and beyond 15 they are the same. Without VEX there are 0–7.
+ */
+export const HOLDS_EQUAL = 0xa5a5_a5a5 | 0, HOLDS_LESS = 0x9696_9696 | 0, HOLDS_GREATER = 0xf0f0_f0f0 | 0
+const HOLDS_UNORDERED = 0x8778_8778 | 0
+
 const defineCompareMask = (module: ModuleBuilder, format: Format): void => {
   module.function(`sse_cmp_${format.name}`, signature(['i64', 'i64', 'i32', 'i32'], ['i64']), (f) => {
     const [a, b, predicate, mxcsr] = f.params
-    const kind = f.let(i32.and(predicate, i32.const(3)))
-    const signaling = i32.and(i32.xor(kind, i32.shrU(kind, i32.const(1))), i32.const(1))
+    // LT and LE don't take quiet NaNs, nor do their negations; from predicate 16 on it is the other way round.
+    const signaling = i32.and(i32.xor(i32.xor(predicate, i32.shrU(predicate, i32.const(1))), i32.shrU(predicate, i32.const(4))), i32.const(1))
     const relation = f.let(f.call(`sse_compare_${format.name}`, a, b, signaling, mxcsr))
-    const unordered = i32.eq(relation, i32.const(UNORDERED))
-    const isEqual = i32.eq(relation, i32.const(0x40))
-    const isLess = i32.eq(relation, i32.const(1))
-    const table = [isEqual, isLess, i32.or(isLess, isEqual), unordered]
-    const holds = select(i32.and(kind, i32.const(2)), select(i32.and(kind, i32.const(1)), table[3], table[2]), select(kind, table[1], table[0]))
-    const result = f.let(i32.xor(holds, i32.and(i32.shrU(predicate, i32.const(2)), i32.const(1))))
-    f.return(select(result, i64.const((1n << BigInt(format.bits)) - 1n), i64.const(0)))
+    const ordered = select(i32.eq(relation, i32.const(0x40)), i32.const(HOLDS_EQUAL), select(relation, i32.const(HOLDS_LESS), i32.const(HOLDS_GREATER)))
+    const rows = select(i32.eq(relation, i32.const(UNORDERED)), i32.const(HOLDS_UNORDERED), ordered)
+    f.return(select(i32.and(i32.shrU(rows, predicate), i32.const(1)), i64.const((1n << BigInt(format.bits)) - 1n), i64.const(0)))
   })
 }
 

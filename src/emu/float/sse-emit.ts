@@ -7,54 +7,58 @@
 import { MXCSR } from '../cpu/layout.ts'
 import type { Emitter } from '../semantics/emitter.ts'
 import { type Expr, f32, f64, i32, i64, select, v } from '../wasm/expression.ts'
-import { EXCEPTIONS, FLOAT_FLAGS, MXCSR_FAST, MXCSR_FAST_MASK, MXCSR_MASK_SHIFT, PE } from './constants.ts'
+import { EXCEPTIONS, FLOAT_FLAGS, MXCSR_DAZ, MXCSR_FAST, MXCSR_FAST_MASK, MXCSR_MASK_SHIFT, MXCSR_ROUNDING_SHIFT, PE } from './constants.ts'
+import { HOLDS_EQUAL, HOLDS_GREATER, HOLDS_LESS } from './sse-compare.ts'
 import { F32, F64, type Format } from './sse-format.ts'
 import { ZERO_ADDRESS } from './wide.ts'
 
 export type FloatName = 'f32' | 'f64'
 export type ArithmeticName = 'add' | 'sub' | 'mul' | 'div'
 
-const VECTOR_XM = 19
 /** Invalid, denormal and zero-divide: with one of them unmasked nothing is computed, in no lane (volume 1, E.4.2). */
 const PRECOMPUTATION = 7
 
 const formatOf = (name: FloatName): Format => name === 'f32' ? F32 : F64
 
-/** Calls an exact function: clears the flags, evaluates, adds the flags to MXCSR, raises #XM if one is unmasked. */
-const exactly = (e: Emitter, mxcsr: Expr, call: Expr): Expr => {
+/** Calls exact functions: clears the flags, evaluates, raises #XM if an exception of any is unmasked, adds the flags to MXCSR. */
+export const exactlyAll = (e: Emitter, mxcsr: Expr, calls: readonly Expr[]): Expr[] => {
   const { f } = e
   f.i32Store(ZERO_ADDRESS, FLOAT_FLAGS, i32.const(0))
-  const result = f.let(call)
+  const results = calls.map((call) => f.let(call))
   const flags = f.let(i32.load(ZERO_ADDRESS, FLOAT_FLAGS))
   f.if(flags, () => {
     const unmasked = f.let(i32.and(i32.and(flags, i32.xor(i32.shrU(mxcsr, i32.const(MXCSR_MASK_SHIFT)), i32.const(-1))), i32.const(EXCEPTIONS)))
     const counted = select(i32.and(unmasked, i32.const(PRECOMPUTATION)), i32.and(flags, i32.const(PRECOMPUTATION)), flags)
-    e.setState32(MXCSR, i32.or(mxcsr, counted))
-    e.faultIf(unmasked, VECTOR_XM)
+    e.raiseFloat(unmasked, i32.or(mxcsr, counted))
+    e.setState32(MXCSR, i32.or(mxcsr, flags))
   })
-  return result
+  return results
 }
 
-/** `quick` where `condition` holds, else the exact call. `usual` is cheaper to find out, and never holds where `condition` does not. */
-const fastOrExact = (e: Emitter, mxcsr: Expr, quick: Expr, condition: (quick: Expr) => Expr, exact: Expr, usual?: (quick: Expr) => Expr): Expr => {
+export const exactly = (e: Emitter, mxcsr: Expr, call: Expr): Expr => exactlyAll(e, mxcsr, [call])[0]
+
+/** `quick` where `condition` holds, else the exact calls. `usual` is cheaper to find out, and never holds where `condition` does not. */
+export const fastOrExactAll = (e: Emitter, mxcsr: Expr, quick: readonly Expr[], condition: (quick: readonly Expr[]) => Expr, exact: readonly Expr[], usual?: (quick: readonly Expr[]) => Expr): Expr[] => {
   const { f } = e
-  const fast = f.let(quick)
-  const result = f.local(quick.type)
-  f.set(result, fast)
+  const fast = quick.map((value) => f.let(value))
+  const results = quick.map(({ type }) => f.local(type))
+  results.forEach((result, i) => { f.set(result, fast[i]) })
   let isAlwaysFast = false
   const check = (): void => {
     isAlwaysFast = e.otherwisePlain(condition(fast))
     if (isAlwaysFast) return
-    f.if(i32.eqz(condition(result)), () => { f.set(result, exactly(e, mxcsr, exact)) })
+    f.if(i32.eqz(condition(results)), () => { exactlyAll(e, mxcsr, exact).forEach((value, i) => { f.set(results[i], value) }) })
   }
   if (usual === undefined) check()
   else f.if(i32.eqz(usual(fast)), check)
-  return isAlwaysFast ? fast : result
+  return isAlwaysFast ? fast : results
 }
+export const fastOrExact = (e: Emitter, mxcsr: Expr, quick: Expr, condition: (quick: Expr) => Expr, exact: Expr, usual?: (quick: Expr) => Expr): Expr =>
+  fastOrExactAll(e, mxcsr, [quick], ([value]) => condition(value), [exact], usual === undefined ? undefined : ([value]) => usual(value))[0]
 
-const readMxcsr = (e: Emitter): Expr => e.f.let(e.state32(MXCSR))
+export const readMxcsr = (e: Emitter): Expr => e.f.let(e.state32(MXCSR))
 /** Rounds to nearest, no DAZ or FTZ, all masked, PE set already. */
-const isFast = (mxcsr: Expr): Expr => i32.eq(i32.and(mxcsr, i32.const(MXCSR_FAST_MASK)), i32.const(MXCSR_FAST))
+export const isFast = (mxcsr: Expr): Expr => i32.eq(i32.and(mxcsr, i32.const(MXCSR_FAST_MASK)), i32.const(MXCSR_FAST))
 
 // ——— Scalars: values as Wasm floats, checks on their bits ———
 
@@ -149,26 +153,45 @@ export const compare = (e: Emitter, name: FloatName, signaling: boolean, a: Expr
     e.f.call(`sse_compare_${name}`, x, y, i32.const(signaling ? 1 : 0), mxcsr))
 }
 
-/** CMPSS, CMPSD: `predicate` is an i32, 0–7. All ones of the lane or zero. */
+/** CMPSS, CMPSD: `predicate` is an i32, 0–31 (0–7 without VEX). All ones of the lane or zero. */
 export const compareMask = (e: Emitter, name: FloatName, predicate: Expr, a: Expr, b: Expr): Expr => {
   const mxcsr = readMxcsr(e)
   const { value } = SCALAR[name]
   const x = e.f.let(a)
   const y = e.f.let(b)
   const { lt, eq } = NATIVE[name]
-  // `truth`: bit p says whether predicate p holds for operands that are equal, less, greater.
   const holding = i32.add(i32.shl(eq(value(x), value(y)), i32.const(1)), lt(value(x), value(y)))
   const truth = (row: number): Expr => i32.and(i32.shrU(i32.const(row), predicate), i32.const(1))
-  const holds = select(i32.and(holding, i32.const(2)), truth(0b1010_0101), select(holding, truth(0b1001_0110), truth(0b1111_0000)))
+  const holds = select(i32.and(holding, i32.const(2)), truth(HOLDS_EQUAL), select(holding, truth(HOLDS_LESS), truth(HOLDS_GREATER)))
   return fastOrExact(e, mxcsr, select(holds, i64.const(name === 'f32' ? 0xffffffff : -1), i64.const(0)),
     () => i32.and(isPlain(name, x), isPlain(name, y)),
     e.f.call(`sse_cmp_${name}`, x, y, predicate, mxcsr))
 }
 
+/**
+ * Which of Wasm's roundings ROUND's immediate names, if the tier knows it, and what MXCSR must be for it to be exact: no DAZ,
+ * rounding to nearest if MXCSR decides, and inexactness must not show.
+ */
+const knownRounding = (mode: Expr): { rounding: 'nearest' | 'floor' | 'ceil' | 'trunc', mask: number, value: number } | undefined => {
+  if (mode.constant === undefined) return undefined
+  const code = Number(mode.constant)
+  const inexact = (code & 8) !== 0 ? 0 : (1 << MXCSR_MASK_SHIFT) * PE | PE
+  const usesMxcsr = (code & 4) !== 0
+  const rounding = usesMxcsr ? 'nearest' : (['nearest', 'floor', 'ceil', 'trunc'] as const)[code & 3]
+  return { rounding, mask: inexact | MXCSR_DAZ | (usesMxcsr ? 3 << MXCSR_ROUNDING_SHIFT : 0), value: inexact }
+}
+
 /** ROUNDSS, ROUNDSD with their immediate as an i32. */
 export const roundIntegral = (e: Emitter, name: FloatName, mode: Expr, a: Expr): Expr => {
   const mxcsr = readMxcsr(e)
-  return exactly(e, mxcsr, e.f.call(`sse_round_${name}`, a, mode, mxcsr))
+  const x = e.f.let(a)
+  const exact = e.f.call(`sse_round_${name}`, x, mode, mxcsr)
+  const known = knownRounding(mode)
+  if (known === undefined) return exactly(e, mxcsr, exact)
+  const native = NATIVE[name]
+  const { value, bits } = SCALAR[name]
+  return fastOrExact(e, mxcsr, bits(native[known.rounding](value(x))),
+    () => i32.and(i32.eq(i32.and(mxcsr, i32.const(known.mask)), i32.const(known.value)), native.eq(value(x), value(x))), exact)
 }
 
 /** CVTSS2SD. */
@@ -242,7 +265,7 @@ const splatF32 = (value: number): Expr => {
   return v.const(bits, bits)
 }
 
-const PACKED: Readonly<Record<FloatName, PackedOps>> = {
+export const PACKED: Readonly<Record<FloatName, PackedOps>> = {
   f32: {
     splat: splatF32, abs: v.f32x4Abs, lt: v.f32x4Lt, gt: v.f32x4Gt, ge: v.f32x4Ge, eq: v.f32x4Eq, sqrt: v.f32x4Sqrt,
     min: v.f32x4Pmin, max: v.f32x4Pmax,
@@ -255,108 +278,143 @@ const PACKED: Readonly<Record<FloatName, PackedOps>> = {
   },
 }
 
-const packedOrdinary = (name: FloatName, vector: Expr): Expr => {
+export const packedOrdinary = (name: FloatName, vector: Expr): Expr => {
   const { abs, lt, gt, splat, minNormal } = PACKED[name]
   return v.v128And(lt(abs(vector), splat(Infinity)), gt(abs(vector), splat(minNormal)))
 }
-const packedZero = (name: FloatName, vector: Expr): Expr => PACKED[name].eq(vector, splatF64(0))
-const packedPlain = (name: FloatName, vector: Expr): Expr => {
+export /** A mask's lower half is all ones. */
+const lowerHalf = (mask: Expr): Expr => i64.eq(v.i64x2ExtractLane(mask, 0), i64.const(-1))
+export const packedZero = (name: FloatName, vector: Expr): Expr => PACKED[name].eq(vector, splatF64(0))
+export const packedPlain = (name: FloatName, vector: Expr): Expr => {
   const { abs, ge, splat, minNormal } = PACKED[name]
   return v.v128Or(ge(abs(vector), splat(minNormal)), packedZero(name, vector))
 }
 
-export const packedArithmetic = (e: Emitter, operation: ArithmeticName, name: FloatName, a: Expr, b: Expr): Expr => {
-  const mxcsr = readMxcsr(e)
-  const x = e.f.let(a)
-  const y = e.f.let(b)
-  return fastOrExact(e, mxcsr, PACKED[name].arithmetic[operation](x, y), (result) => {
-    // Zeros are common in unused lanes: exact if no sum, or from a zero operand.
-    let zero = packedZero(name, result)
-    if (operation === 'mul') zero = v.v128And(zero, v.v128Or(packedZero(name, x), packedZero(name, y)))
-    if (operation === 'div') zero = v.v128And(zero, packedZero(name, x))
-    const good = v.v128And(v.v128Or(packedOrdinary(name, result), zero), v.v128And(packedPlain(name, x), packedPlain(name, y)))
-    return i32.and(isFast(mxcsr), PACKED[name].all(good))
-  }, e.f.call(`sse_packed_${operation}_${name}`, x, y, mxcsr))
+/** A packed operation on lanes of 128 bits, one or two: all their flags come together. */
+interface Lanewise {
+  readonly quick: (...operands: Expr[]) => Expr
+  /** A mask: where the quick result is right and nothing is raised, as far as the values say. */
+  readonly good: (result: Expr, ...operands: Expr[]) => Expr
+  /** Whether all of that mask that counts is set. */
+  readonly all: (mask: Expr) => Expr
+  /** What must hold of MXCSR beside. */
+  readonly mode?: (mxcsr: Expr) => Expr
+  readonly exact: (mxcsr: Expr, ...operands: Expr[]) => Expr
 }
 
-export const packedSquareRoot = (e: Emitter, name: FloatName, a: Expr): Expr => {
+/** @param operands each with its lanes */
+const lanewise = (e: Emitter, operands: readonly (readonly Expr[])[], { quick, good, all, mode, exact }: Lanewise): Expr[] => {
   const mxcsr = readMxcsr(e)
-  const x = e.f.let(a)
-  return fastOrExact(e, mxcsr, PACKED[name].sqrt(x), (result) => {
-    const good = v.v128Or(v.v128And(packedOrdinary(name, result), packedPlain(name, x)), packedZero(name, x))
-    return i32.and(isFast(mxcsr), PACKED[name].all(good))
-  }, e.f.call(`sse_packed_sqrt_${name}`, x, mxcsr))
+  const lanes = operands[0].map((_, i) => operands.map((operand) => e.f.let(operand[i])))
+  return fastOrExactAll(e, mxcsr, lanes.map((lane) => quick(...lane)), (results) => {
+    const mask = results.map((result, i) => good(result, ...lanes[i])).reduce((a, b) => v.v128And(a, b))
+    return mode === undefined ? all(mask) : i32.and(mode(mxcsr), all(mask))
+  }, lanes.map((lane) => exact(mxcsr, ...lane)))
 }
 
-export const packedMinMax = (e: Emitter, operation: 'min' | 'max', name: FloatName, a: Expr, b: Expr): Expr => {
-  const mxcsr = readMxcsr(e)
-  const x = e.f.let(a)
-  const y = e.f.let(b)
-  // MINPS takes the second operand unless the first is less; f32x4.pmin takes its first unless the second is less.
-  return fastOrExact(e, mxcsr, PACKED[name][operation](y, x),
-    () => PACKED[name].all(v.v128And(packedPlain(name, x), packedPlain(name, y))),
-    e.f.call(`sse_packed_${operation}_${name}`, x, y, mxcsr))
-}
+export const lanesArithmetic = (e: Emitter, operation: ArithmeticName, name: FloatName, a: readonly Expr[], b: readonly Expr[]): Expr[] =>
+  lanewise(e, [a, b], {
+    quick: PACKED[name].arithmetic[operation],
+    good: (result, x, y) => {
+      // Zeros are common in unused lanes: exact if no sum, or from a zero operand.
+      let zero = packedZero(name, result)
+      if (operation === 'mul') zero = v.v128And(zero, v.v128Or(packedZero(name, x), packedZero(name, y)))
+      if (operation === 'div') zero = v.v128And(zero, packedZero(name, x))
+      return v.v128And(v.v128Or(packedOrdinary(name, result), zero), v.v128And(packedPlain(name, x), packedPlain(name, y)))
+    },
+    all: PACKED[name].all, mode: isFast,
+    exact: (mxcsr, x, y) => e.f.call(`sse_packed_${operation}_${name}`, x, y, mxcsr),
+  })
 
-export const packedCompareMask = (e: Emitter, name: FloatName, predicate: Expr, a: Expr, b: Expr): Expr => {
-  const mxcsr = readMxcsr(e)
-  const x = e.f.let(a)
-  const y = e.f.let(b)
+export const lanesSquareRoot = (e: Emitter, name: FloatName, a: readonly Expr[]): Expr[] => lanewise(e, [a], {
+  quick: PACKED[name].sqrt,
+  good: (result, x) => v.v128Or(v.v128And(packedOrdinary(name, result), packedPlain(name, x)), packedZero(name, x)),
+  all: PACKED[name].all, mode: isFast,
+  exact: (mxcsr, x) => e.f.call(`sse_packed_sqrt_${name}`, x, mxcsr),
+})
+
+export const lanesMinMax = (e: Emitter, operation: 'min' | 'max', name: FloatName, a: readonly Expr[], b: readonly Expr[]): Expr[] =>
+  lanewise(e, [a, b], {
+    // MINPS takes the second operand unless the first is less; f32x4.pmin takes its first unless the second is less.
+    quick: (x, y) => PACKED[name][operation](y, x),
+    good: (_, x, y) => v.v128And(packedPlain(name, x), packedPlain(name, y)),
+    all: PACKED[name].all,
+    exact: (mxcsr, x, y) => e.f.call(`sse_packed_${operation}_${name}`, x, y, mxcsr),
+  })
+
+export const lanesCompareMask = (e: Emitter, name: FloatName, predicate: Expr, a: readonly Expr[], b: readonly Expr[]): Expr[] => {
   const { lt, eq, all } = PACKED[name]
   // All ones if the predicate is one of those in `rows`.
   const among = (rows: number): Expr => v.i64x2Splat(i64.sub(i64.const(0), i64.extendI32U(i32.and(i32.shrU(i32.const(rows), predicate), i32.const(1)))))
-  const less = v.v128And(lt(x, y), among(0b0110_0110))
-  const equal = v.v128And(eq(x, y), among(0b0101_0101))
-  return fastOrExact(e, mxcsr, v.v128Xor(v.v128Or(less, equal), among(0b1111_0000)),
-    () => all(v.v128And(packedPlain(name, x), packedPlain(name, y))),
-    e.f.call(`sse_packed_cmp_${name}`, x, y, predicate, mxcsr))
+  return lanewise(e, [a, b], {
+    quick: (x, y) => {
+      const less = v.v128And(lt(x, y), among(HOLDS_LESS ^ HOLDS_GREATER))
+      const equal = v.v128And(eq(x, y), among(HOLDS_EQUAL ^ HOLDS_GREATER))
+      return v.v128Xor(v.v128Or(less, equal), among(HOLDS_GREATER))
+    },
+    good: (_, x, y) => v.v128And(packedPlain(name, x), packedPlain(name, y)),
+    all,
+    exact: (mxcsr, x, y) => e.f.call(`sse_packed_cmp_${name}`, x, y, predicate, mxcsr),
+  })
 }
 
 /** ROUNDPS, ROUNDPD. */
-export const packedRoundIntegral = (e: Emitter, name: FloatName, mode: Expr, a: Expr): Expr => {
+export const lanesRoundIntegral = (e: Emitter, name: FloatName, mode: Expr, a: readonly Expr[]): Expr[] => {
   const mxcsr = readMxcsr(e)
-  return exactly(e, mxcsr, e.f.call(`sse_packed_round_${name}`, a, mode, mxcsr))
+  return exactlyAll(e, mxcsr, a.map((x) => e.f.call(`sse_packed_round_${name}`, x, mode, mxcsr)))
 }
 
-/** CVTPS2PD: from the two lower lanes. */
-export const packedF32ToF64 = (e: Emitter, a: Expr): Expr => {
-  const mxcsr = readMxcsr(e)
-  const x = e.f.let(a)
-  // The upper lanes don't count: all-true on the lower half's mask widened over both.
-  const plain = (): Expr => v.i64x2ExtractLane(packedPlain('f32', x), 0)
-  return fastOrExact(e, mxcsr, v.f64x2PromoteLowF32x4(x), () => i64.eq(plain(), i64.const(-1)), e.f.call('sse_packed_f32_to_f64', x, mxcsr))
-}
+/** CVTPS2PD: from the two lower floats of each lane. */
+export const lanesF32ToF64 = (e: Emitter, a: readonly Expr[]): Expr[] => lanewise(e, [a], {
+  quick: v.f64x2PromoteLowF32x4,
+  good: (_, x) => packedPlain('f32', x),
+  // The upper floats don't count.
+  all: lowerHalf,
+  exact: (mxcsr, x) => e.f.call('sse_packed_f32_to_f64', x, mxcsr),
+})
 
-/** CVTPD2PS: upper half zero. */
-export const packedF64ToF32 = (e: Emitter, a: Expr): Expr => {
-  const mxcsr = readMxcsr(e)
-  const x = e.f.let(a)
-  return fastOrExact(e, mxcsr, v.f32x4DemoteF64x2Zero(x), (result) => {
-    const ordinary = i64.eq(v.i64x2ExtractLane(packedOrdinary('f32', result), 0), i64.const(-1))
-    return i32.and(isFast(mxcsr), ordinary)
-  }, e.f.call('sse_packed_f64_to_f32', x, mxcsr))
-}
+/** CVTPD2PS: to the lower half of each lane, the upper half zero. */
+export const lanesF64ToF32 = (e: Emitter, a: readonly Expr[]): Expr[] => lanewise(e, [a], {
+  quick: v.f32x4DemoteF64x2Zero,
+  good: (result) => packedOrdinary('f32', result),
+  all: lowerHalf, mode: isFast,
+  exact: (mxcsr, x) => e.f.call('sse_packed_f64_to_f32', x, mxcsr),
+})
 
 /** CVTDQ2PS. */
-export const packedI32ToF32 = (e: Emitter, a: Expr): Expr => {
-  const mxcsr = readMxcsr(e)
-  const x = e.f.let(a)
-  return fastOrExact(e, mxcsr, v.f32x4ConvertI32x4S(x), () => isFast(mxcsr), e.f.call('sse_packed_i32_to_f32', x, mxcsr))
-}
+export const lanesI32ToF32 = (e: Emitter, a: readonly Expr[]): Expr[] => lanewise(e, [a], {
+  quick: v.f32x4ConvertI32x4S,
+  good: () => v.const(-1n, -1n),
+  all: () => i32.const(1), mode: isFast,
+  exact: (mxcsr, x) => e.f.call('sse_packed_i32_to_f32', x, mxcsr),
+})
 
 /** CVTDQ2PD: exact. */
 export const packedI32ToF64 = (e: Emitter, a: Expr): Expr => e.f.let(v.f64x2ConvertLowI32x4S(a))
 
-/** CVTPS2DQ, CVTPD2DQ (upper half zero) and the truncating ones. */
-export const packedFloatToI32 = (e: Emitter, name: FloatName, truncate: boolean, a: Expr): Expr => {
-  const mxcsr = readMxcsr(e)
-  const x = e.f.let(a)
+/** CVTPS2DQ, CVTPD2DQ (upper half of each lane zero) and the truncating ones. */
+export const lanesFloatToI32 = (e: Emitter, name: FloatName, truncate: boolean, a: readonly Expr[]): Expr[] => {
   const nearest = name === 'f32' ? v.f32x4Nearest : v.f64x2Nearest
-  const whole = e.f.let(truncate ? x : nearest(x))
   const { abs, lt, splat, all } = PACKED[name]
   const inexact = (1 << MXCSR_MASK_SHIFT) * PE | PE
   const mask = truncate ? inexact : inexact | 0x6000
-  return fastOrExact(e, mxcsr, name === 'f32' ? v.i32x4TruncSatF32x4S(whole) : v.i32x4TruncSatF64x2SZero(whole),
-    () => i32.and(i32.eq(i32.and(mxcsr, i32.const(mask)), i32.const(inexact)), all(lt(abs(whole), splat(2 ** 31)))),
-    e.f.call(`sse_packed_${name}_to_i32`, x, i32.const(truncate ? 1 : 0), mxcsr))
+  const whole = a.map((x) => e.f.let(truncate ? x : nearest(x)))
+  return lanewise(e, [a, whole], {
+    quick: (_, x) => name === 'f32' ? v.i32x4TruncSatF32x4S(x) : v.i32x4TruncSatF64x2SZero(x),
+    good: (_, __, x) => lt(abs(x), splat(2 ** 31)),
+    all, mode: (mxcsr) => i32.eq(i32.and(mxcsr, i32.const(mask)), i32.const(inexact)),
+    exact: (mxcsr, x) => e.f.call(`sse_packed_${name}_to_i32`, x, i32.const(truncate ? 1 : 0), mxcsr),
+  })
 }
+
+// One lane: what the instructions without VEX are.
+
+export const packedArithmetic = (e: Emitter, operation: ArithmeticName, name: FloatName, a: Expr, b: Expr): Expr => lanesArithmetic(e, operation, name, [a], [b])[0]
+export const packedSquareRoot = (e: Emitter, name: FloatName, a: Expr): Expr => lanesSquareRoot(e, name, [a])[0]
+export const packedMinMax = (e: Emitter, operation: 'min' | 'max', name: FloatName, a: Expr, b: Expr): Expr => lanesMinMax(e, operation, name, [a], [b])[0]
+export const packedCompareMask = (e: Emitter, name: FloatName, predicate: Expr, a: Expr, b: Expr): Expr => lanesCompareMask(e, name, predicate, [a], [b])[0]
+export const packedRoundIntegral = (e: Emitter, name: FloatName, mode: Expr, a: Expr): Expr => lanesRoundIntegral(e, name, mode, [a])[0]
+export const packedF32ToF64 = (e: Emitter, a: Expr): Expr => lanesF32ToF64(e, [a])[0]
+export const packedF64ToF32 = (e: Emitter, a: Expr): Expr => lanesF64ToF32(e, [a])[0]
+export const packedI32ToF32 = (e: Emitter, a: Expr): Expr => lanesI32ToF32(e, [a])[0]
+export const packedFloatToI32 = (e: Emitter, name: FloatName, truncate: boolean, a: Expr): Expr => lanesFloatToI32(e, name, truncate, [a])[0]

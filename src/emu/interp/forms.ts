@@ -8,19 +8,23 @@ import type { FormKind, OperandForm } from '../semantics/emitter.ts'
 export const formName = (name: string, operands: readonly OperandForm[]): string =>
   operands.length === 0 ? name : `${name} ${operands.map(({ kind, size }) => `${kind}${size}`).join(' ')}`
 
-interface Sizes { readonly operandSize: number, readonly rexW: boolean, readonly size66: boolean }
+interface Sizes { readonly operandSize: number, readonly rexW: boolean, readonly size66: boolean, readonly vexL: number }
 
 const sizeVariants = (row: Row): Sizes[] => {
   const all: Sizes[] = [
-    { operandSize: 4, rexW: false, size66: false },
-    { operandSize: 8, rexW: true, size66: false },
+    { operandSize: 4, rexW: false, size66: false, vexL: 0 },
+    { operandSize: 8, rexW: true, size66: false, vexL: 0 },
   ]
-  if (row.prefix !== 0x66 && !row.options.has('ignore66')) all.push({ operandSize: 2, rexW: false, size66: true })
+  if (row.isVex) {
+    const both = all.flatMap((sizes) => [sizes, { ...sizes, vexL: 1 }])
+    return both.filter(({ rexW, vexL }) => (row.rexW === undefined || rexW === row.rexW) && (row.vexL === undefined || vexL === row.vexL))
+  }
+  if (row.prefix !== 0x66 && !row.options.has('ignore66')) all.push({ operandSize: 2, rexW: false, size66: true, vexL: 0 })
   return row.rexW === undefined ? all : all.filter(({ rexW }) => rexW === row.rexW)
 }
 
-const bytes = (size: string, { operandSize, rexW, size66 }: Sizes): number => {
-  const fixed: Readonly<Record<string, number>> = { b: 1, w: 2, d: 4, q: 8, x: 16, t: 10 }
+const bytes = (size: string, { operandSize, rexW, size66, vexL }: Sizes): number => {
+  const fixed: Readonly<Record<string, number>> = { b: 1, w: 2, d: 4, q: 8, x: 16 << vexL, h: 8 << vexL, r: 4 << vexL, e: 2 << vexL, o: 16, t: 10 }
   if (size === 'v' || size === 'z') return operandSize
   if (size === 'y') return rexW ? 8 : 4
   if (size === 's') return size66 && !rexW ? 2 : 8
@@ -36,8 +40,9 @@ const kinds = (letter: string, row: Row): readonly FormKind[] => {
     case 'Q': return [...register('q'), ...memory]
     case 'M': return ['m', 'n']
     case 'O': return ['m']
-    case 'G': case 'Z': case 'A': case 'C': case 'D': case 'R': return ['r']
-    case 'V': case 'U': case 'X': return ['x']
+    case 'G': case 'Z': case 'A': case 'C': case 'D': case 'R': case 'B': return ['r']
+    case 'V': case 'U': case 'X': case 'H': case 'L': return ['x']
+    case 'T': return ['m']
     case 'P': case 'N': return ['q']
     case 'I': case '1': return ['i']
     case 'J': return ['j']

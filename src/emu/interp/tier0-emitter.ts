@@ -79,7 +79,8 @@ export class Tier0Emitter extends Emitter {
   /** Out of `run`. */
   leave(): void { this.f.return(i32.const(0)) }
 
-  #storage(at: number): Expr { return i32.load16U(this.record, record.RECORD_REG + at * 2) }
+  /** A fourth register is that of an immediate byte. */
+  #storage(at: number): Expr { return i32.load16U(this.record, at === 3 ? record.RECORD_IMMEDIATE : record.RECORD_REG + at * 2) }
 
   protected registerOperand(at: number, size: number): Expr { return loadHost(this.#storage(at), size) }
 
@@ -108,6 +109,16 @@ export class Tier0Emitter extends Emitter {
 
   protected vectorOperand(at: number): Expr { return v.load(this.#storage(at)) }
   protected setVectorOperand(at: number, value: Expr): void { this.f.v128Store(this.#storage(at), 0, value) }
+  protected upperOperand(at: number): Expr { return v.load(this.#storage(at), 16) }
+  protected setUpperOperand(at: number, value: Expr): void { this.f.v128Store(this.#storage(at), 16, value) }
+  setVectorHalf(register: number, half: 0 | 1, value: Expr): void {
+    this.f.v128Store(ZERO_ADDRESS, layout.VECTOR + register * layout.VECTOR_STRIDE + half * 16, value)
+  }
+  vsibIndex(): { lanes: readonly Expr[], shift: Expr } {
+    const storage = this.f.let(i32.load16U(this.record, record.RECORD_IMMEDIATE))
+    return { lanes: [this.f.let(v.load(storage)), this.f.let(v.load(storage, 16))], shift: this.f.let(i32.load8U(this.record, record.RECORD_IMMEDIATE + 2)) }
+  }
+  soFar(write: () => void): void { write() }
   protected vectorLow(at: number, size: 4 | 8): Expr { return loadHost(this.#storage(at), size) }
   protected setVectorLow(at: number, size: 4 | 8, value: Expr): void { storeHost(this.f, this.#storage(at), size, value) }
   vectorStorage(at: number): Expr { return this.f.let(this.#storage(at)) }
@@ -167,6 +178,27 @@ export class Tier0Emitter extends Emitter {
     return result
   }
 
+  load256(address: Expr): Expr[] {
+    const { f } = this
+    const at = f.let(address)
+    const host = f.local('i32')
+    lookupTlb(f, layout.TLB_READ, at, 32,
+      (hit) => { f.set(host, hit) },
+      () => { f.set(host, f.call('translate_read', this.record, at, i32.const(32))) })
+    return [f.let(v.load(host)), f.let(v.load(host, 16))]
+  }
+
+  store256(address: Expr, lanes: readonly Expr[]): void {
+    const { f } = this
+    const at = f.let(address)
+    const bound = lanes.map((lane) => f.let(lane))
+    const write = (host: Expr): void => {
+      const to = f.let(host)
+      bound.forEach((lane, i) => { f.v128Store(to, i * 16, lane) })
+    }
+    lookupTlb(f, layout.TLB_WRITE, at, 32, write, () => { this.#storeSlowly(at, 32, write) })
+  }
+
   store(address: Expr, size: number, value: Expr): void {
     const { f } = this
     const at = f.let(address)
@@ -199,7 +231,7 @@ export class Tier0Emitter extends Emitter {
     const host = f.local('i32')
     lookupTlb(f, layout.TLB_WRITE, at, size,
       (hit) => { f.set(host, hit) },
-      () => { f.set(host, f.call('translate_write', this.record, at, i32.const(size))) })
+      () => { f.set(host, f.call('translate_modify', this.record, at, i32.const(size))) })
     const value = f.let(change(f.let(loadHost(host, size))))
     storeHost(f, host, size, value)
     f.if(i32.eq(host, i32.const(layout.BOUNCE)), () => { f.callVoid('finish_write') })

@@ -48,6 +48,10 @@ export class RegionCode {
   readonly #writtenRegisters = new Set<number>()
   readonly #vectors: (Local | undefined)[] = []
   readonly #writtenVectors = new Set<number>()
+  /** Upper halves of YMM registers. */
+  readonly #uppers: (Local | undefined)[] = []
+  readonly #usedUppers = new Set<number>()
+  readonly #writtenUppers = new Set<number>()
 
   readonly #windows = new Map<string, Window>()
   /** Windows that certainly show nothing here. */
@@ -136,6 +140,17 @@ export class RegionCode {
     const index = (storage - layout.VECTOR) / layout.VECTOR_STRIDE
     this.f.set(this.#vector(index), value)
     this.#writtenVectors.add(index)
+  }
+
+  upper(storage: number): Expr { return this.#upper((storage - layout.VECTOR) / layout.VECTOR_STRIDE) }
+  #upper(index: number): Local {
+    this.#usedUppers.add(index)
+    return this.#uppers[index] ??= this.f.permanent('v128')
+  }
+  setUpper(storage: number, value: Expr): void {
+    const index = (storage - layout.VECTOR) / layout.VECTOR_STRIDE
+    this.f.set(this.#upper(index), value)
+    this.#writtenUppers.add(index)
   }
 
   // ——— What is known ———
@@ -310,6 +325,7 @@ export class RegionCode {
       if (this.#usesMxcsr) f.set(this.#mxcsr, i32.load(ZERO_ADDRESS, layout.MXCSR))
       for (const i of this.#usedRegisters) f.set(this.#registers[i] as Local, i64.load(ZERO_ADDRESS, layout.GPR + i * 8))
       for (const i of this.#usedVectors) f.set(this.#vectors[i] as Local, v.load(ZERO_ADDRESS, layout.VECTOR + i * layout.VECTOR_STRIDE))
+      for (const i of this.#usedUppers) f.set(this.#uppers[i] as Local, v.load(ZERO_ADDRESS, layout.VECTOR + i * layout.VECTOR_STRIDE + 16))
     })
   }
 
@@ -317,6 +333,7 @@ export class RegionCode {
     const { f } = this
     for (const i of this.#writtenRegisters) f.i64Store(ZERO_ADDRESS, layout.GPR + i * 8, this.#registers[i] as Local)
     for (const i of this.#writtenVectors) f.v128Store(ZERO_ADDRESS, layout.VECTOR + i * layout.VECTOR_STRIDE, this.#vectors[i] as Local)
+    for (const i of this.#writtenUppers) f.v128Store(ZERO_ADDRESS, layout.VECTOR + i * layout.VECTOR_STRIDE + 16, this.#uppers[i] as Local)
     f.i32Store(ZERO_ADDRESS, layout.BUDGET, this.budget)
   }
 

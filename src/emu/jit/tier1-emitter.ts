@@ -68,6 +68,8 @@ export class Tier1Emitter extends Emitter {
   }
   override fault(_vector: number, _errorCode: Expr): void { this.#leave('fault') }
   override faultMisaligned(): void { this.#leave('fault') }
+  /** Tier 0 does it again, and then sets MXCSR. */
+  override raiseFloat(unmasked: Expr, _mxcsr: Expr): void { this.f.unlikely(unmasked, () => { this.#leave('fault') }) }
   override otherwisePlain(condition: Expr): boolean {
     this.f.unlikely(i32.eqz(condition), () => { this.#leave('inexact') })
     return true
@@ -125,6 +127,24 @@ export class Tier1Emitter extends Emitter {
     this.#change()
     this.#code.setVector(this.#insn.values[at], value)
   }
+  protected override upperOperand(at: number): Expr { return this.#code.upper(this.#insn.values[at]) }
+  protected override setUpperOperand(at: number, value: Expr): void {
+    this.#change()
+    this.#code.setUpper(this.#insn.values[at], value)
+  }
+  override setVectorHalf(register: number, half: 0 | 1, value: Expr): void {
+    this.#change()
+    const storage = layout.VECTOR + register * layout.VECTOR_STRIDE
+    if (half === 0) this.#code.setVector(storage, value)
+    else this.#code.setUpper(storage, value)
+  }
+  override vsibIndex(): { lanes: readonly Expr[], shift: Expr } {
+    const immediate = Number(this.#insn.immediate)
+    const storage = immediate & 0xffff
+    return { lanes: [this.#code.vector(storage), this.#code.upper(storage)], shift: i32.const(immediate >> 16) }
+  }
+  /** Tier 0 begins again with the whole instruction. */
+  override soFar(): void {}
   protected override vectorLow(at: number, size: 4 | 8): Expr {
     const vector = this.#code.vector(this.#insn.values[at])
     return size === 8 ? v.i64x2ExtractLane(vector, 0) : i64.extendI32U(v.i32x4ExtractLane(vector, 0))
@@ -174,6 +194,18 @@ export class Tier1Emitter extends Emitter {
   override load128(address: Expr): Expr {
     const at = this.f.let(address)
     return this.f.let(v.load(this.#host(false, at, 16)))
+  }
+  override load256(address: Expr): Expr[] {
+    const at = this.f.let(address)
+    const host = this.f.let(this.#host(false, at, 32))
+    return [this.f.let(v.load(host)), this.f.let(v.load(host, 16))]
+  }
+  override store256(address: Expr, lanes: readonly Expr[]): void {
+    const at = this.f.let(address)
+    const bound = lanes.map((lane) => this.f.let(lane))
+    const host = this.f.let(this.#host(true, at, 32))
+    bound.forEach((lane, i) => { this.f.v128Store(host, i * 16, lane) })
+    this.#change()
   }
   override store(address: Expr, size: number, value: Expr): void {
     const at = this.f.let(address)

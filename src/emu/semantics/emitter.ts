@@ -16,9 +16,9 @@
  *   `read`, `load`, `address` and the flag getters return bound values already.
  * - Architecturally undefined flags have the value that the oracle processor gives where that is simple, else zero: said in a comment.
  */
-import { AF, CF, EXIT_ERROR, EXIT_VECTOR, FLAG_AUX, FLAG_OTHER, FLAG_RESULT, OF, PF, SF } from '../cpu/layout.ts'
+import { AF, CF, EXIT_ERROR, EXIT_VECTOR, FLAG_AUX, FLAG_OTHER, FLAG_RESULT, MXCSR, OF, PF, SF } from '../cpu/layout.ts'
 import { EXIT_FAULT as EXIT_FAULT_REASON } from '../processor.ts'
-import { type Expr, i32, i64, select } from '../wasm/expression.ts'
+import { type Expr, i32, i64, select, v } from '../wasm/expression.ts'
 import type { FunctionBuilder, Local } from '../wasm/function.ts'
 
 /** Kinds of operands in a form: see `OperandKind` of the decoder; 'n' is memory with an index register. */
@@ -107,8 +107,8 @@ export abstract class Emitter {
     return this.load128(address)
   }
 
-  checkAligned(address: Expr): void {
-    this.faultIf(i32.and(i32.wrap(address), i32.const(15)), 13, 0)
+  checkAligned(address: Expr, size = 16): void {
+    this.faultIf(i32.and(i32.wrap(address), i32.const(size - 1)), 13, 0)
   }
 
   /** The low 4 or 8 bytes of a vector register operand, or that many bytes of memory, as i64 zero-extended. */
@@ -131,6 +131,48 @@ export abstract class Emitter {
     if (kind === 'x') this.setVectorLow(at, size, value)
     else this.store(this.address(at), size, value)
   }
+
+  // ——— Vector operands with a VEX prefix: lanes of 128 bits, one or two ———
+
+  /** All 16 or 32 bytes of a vector register or memory operand, bound. `aligned`: memory that is not aligned to its size raises #GP(0). */
+  readLanes(at: number, aligned = false): Expr[] {
+    const { kind, size } = this.operands[at]
+    if (kind === 'x') return size === 32 ? [this.f.let(this.vectorOperand(at)), this.f.let(this.upperOperand(at))] : [this.f.let(this.vectorOperand(at))]
+    const address = this.address(at)
+    if (aligned) this.checkAligned(address, size)
+    return size === 32 ? this.load256(address) : [this.load128(address)]
+  }
+
+  /** The low 2, 4, 8 or 16 bytes of a vector register operand, with anything above them, or that many bytes of memory: a vector, bound. */
+  readPart(at: number, size: number): Expr {
+    if (this.operands[at].kind === 'x') return this.f.let(this.vectorOperand(at))
+    if (size === 16) return this.load128(this.address(at))
+    return this.f.let(v.i64x2ReplaceLane(v.const(0n, 0n), 0, this.load(this.address(at), size)))
+  }
+
+  /** All of a YMM register, where zeros follow a single lane; or the lanes to memory. */
+  writeLanes(at: number, lanes: readonly Expr[]): void {
+    if (this.operands[at].kind === 'x') {
+      // What the first lane changes the second may have been made of.
+      const bound = lanes.map((lane) => this.f.let(lane))
+      this.setVectorOperand(at, bound[0])
+      this.setUpperOperand(at, bound[1] ?? v.const(0n, 0n))
+    } else if (lanes.length === 2) this.store256(this.address(at), lanes)
+    else this.store128(this.address(at), lanes[0])
+  }
+
+  /** Upper half of a YMM register operand. */
+  protected abstract upperOperand(at: number): Expr
+  protected abstract setUpperOperand(at: number, value: Expr): void
+  /** By number: a half of a YMM register, 0 the lower one. */
+  abstract setVectorHalf(register: number, half: 0 | 1, value: Expr): void
+  /** 32 bytes, as one access: bound. */
+  abstract load256(address: Expr): Expr[]
+  abstract store256(address: Expr, lanes: readonly Expr[]): void
+  /** Of a VSIB operand: both halves of the index register, and the shift count of the scale (i32). All bound. */
+  abstract vsibIndex(): { lanes: readonly Expr[], shift: Expr }
+  /** Emits what is to have happened if an access that follows faults, where that is not simply nothing (gathers). */
+  abstract soFar(write: () => void): void
 
   protected abstract vectorOperand(at: number): Expr
   protected abstract setVectorOperand(at: number, value: Expr): void
@@ -238,6 +280,14 @@ export abstract class Emitter {
   /** #GP(0) at this instruction if an address that it is to go to is not canonical. */
   checkCanonical(target: Expr): void {
     this.faultIf(i32.eqz(this.isCanonical(target)), 13)
+  }
+
+  /** #XM if the word `unmasked` is not zero: MXCSR is then what it is said to be, and nothing else has happened. */
+  raiseFloat(unmasked: Expr, mxcsr: Expr): void {
+    this.f.if(unmasked, () => {
+      this.setState32(MXCSR, mxcsr)
+      this.fault(19, i32.const(0))
+    })
   }
 
   isCanonical(address: Expr): Expr { return i64.eq(i64.shrS(i64.shl(address, i64.const(16)), i64.const(16)), address) }

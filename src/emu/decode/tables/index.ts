@@ -14,9 +14,10 @@ export const ALL_ROWS: readonly Row[] = [
   ...X87_ROWS,
 ]
 
-const build = (): (readonly Row[] | undefined)[][] => {
+const build = (isVex: boolean): (readonly Row[] | undefined)[][] => {
   const tables: Row[][][] = [[], [], [], []]
   for (const row of ALL_ROWS) {
+    if (row.isVex !== isVex) continue
     const count = row.registerInOpcode ? 8 : 1
     for (let i = 0; i < count; i++) (tables[row.map][row.opcode + i] ??= []).push(row)
   }
@@ -24,4 +25,6 @@ const build = (): (readonly Row[] | undefined)[][] => {
 }
 
 /** TABLES[map][opcode]: the rows to try in order. */
-export const TABLES: readonly (readonly (readonly Row[] | undefined)[])[] = build()
+export const TABLES: readonly (readonly (readonly Row[] | undefined)[])[] = build(false)
+/** The same for what has a VEX prefix. */
+export const VEX_TABLES = build(true)
