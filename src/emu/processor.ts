@@ -2,6 +2,7 @@
 import type { CpuState } from './cpu/state.ts'
 import type { PhysicalMemory } from './memory.ts'
 import type { Mmu } from './mmu/mmu.ts'
+import type { AccessWatcher } from './watch.ts'
 
 /** Why `Processor.run` came back. */
 export const EXIT_BUDGET = 1
@@ -10,7 +11,9 @@ export const EXIT_SYSCALL = 2
 export const EXIT_FAULT = 3
 /** `Processor.requestExit` was called. */
 export const EXIT_REQUESTED = 4
-export type ExitReason = typeof EXIT_BUDGET | typeof EXIT_SYSCALL | typeof EXIT_FAULT | typeof EXIT_REQUESTED
+/** The watcher stopped an access: nothing of its instruction has happened. */
+export const EXIT_ACCESS = 5
+export type ExitReason = typeof EXIT_BUDGET | typeof EXIT_SYSCALL | typeof EXIT_FAULT | typeof EXIT_REQUESTED | typeof EXIT_ACCESS
 
 /** Exception vectors (Intel SDM volume 3, table 6-1). */
 export const VECTOR_DE = 0, VECTOR_DB = 1, VECTOR_BP = 3, VECTOR_OF = 4, VECTOR_UD = 6, VECTOR_SS = 12, VECTOR_GP = 13,
@@ -44,6 +47,10 @@ export interface Processor {
   /** Mappings of the current address space changed (unmapped, protected, made copy-on-write): forget all pages, or one. */
   flushTlb(): void
   flushPage(page: number): void
+  /** Tells the watcher of accesses to the pages that it watches; undefined: of none. Not between the accesses of one instruction. */
+  watch(watcher: AccessWatcher | undefined): void
+  /** The watcher may answer otherwise about pages: all are asked for again. What is known of code stays. */
+  forgetData(): void
   /** From inside `Mmu.resolve`: makes `run` return EXIT_REQUESTED at the next instruction boundary that it can. */
   requestExit(): void
 }

@@ -4,7 +4,7 @@ import { PAGE } from './oracle/machine.ts'
 import * as layout from '../../src/emu/cpu/layout.ts'
 import type { Interpreter } from '../../src/emu/interp/interpreter.ts'
 import { PhysicalMemory } from '../../src/emu/memory.ts'
-import { EXIT_BUDGET, EXIT_FAULT, EXIT_REQUESTED, EXIT_SYSCALL, type ExitReason } from '../../src/emu/processor.ts'
+import { EXIT_ACCESS, EXIT_BUDGET, EXIT_FAULT, EXIT_REQUESTED, EXIT_SYSCALL, type ExitReason } from '../../src/emu/processor.ts'
 
 export const CODE = 0x40_0000
 export const DATA = 0x60_0000
@@ -16,6 +16,7 @@ export const code = (text: string): Uint8Array =>
 
 const REASONS: Readonly<Record<ExitReason, string>> = {
   [EXIT_BUDGET]: 'budget', [EXIT_SYSCALL]: 'syscall', [EXIT_FAULT]: 'fault', [EXIT_REQUESTED]: 'requested',
+  [EXIT_ACCESS]: 'access',
 }
 
 /** Two pages of code at CODE (r-x), four of data at DATA (rw-), two of stack that end at STACK + PAGE. */

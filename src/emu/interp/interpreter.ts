@@ -8,10 +8,11 @@ import * as layout from '../cpu/layout.ts'
 import { CpuState } from '../cpu/state.ts'
 import { cpuid } from '../cpu/model.ts'
 import { FRAME_CODE, type PhysicalMemory } from '../memory.ts'
-import { ACCESS_EXECUTE, ACCESS_WRITE, type Access, type Mmu, NO_FRAME } from '../mmu/mmu.ts'
-import { EXIT_BUDGET, EXIT_FAULT, EXIT_REQUESTED, EXIT_SYSCALL, type ExitReason, type Fault, type Processor,
+import { ACCESS_EXECUTE, ACCESS_READ, ACCESS_WRITE, type Access, type Mmu, NO_FRAME } from '../mmu/mmu.ts'
+import { EXIT_ACCESS, EXIT_BUDGET, EXIT_FAULT, EXIT_REQUESTED, EXIT_SYSCALL, type ExitReason, type Fault, type Processor,
   VECTOR_DB, VECTOR_GP, VECTOR_PF, VECTOR_SS } from '../processor.ts'
 import { Jit, type JitStatistics, type TierOptions } from '../jit/jit.ts'
+import { ACCESS_MODIFIES, ACCESS_PROBES, type AccessKind, type AccessWatcher, KIND_MODIFY, KIND_READ, KIND_UPDATE, KIND_WRITE } from '../watch.ts'
 import type { Tier0Manifest } from './manifest.ts'
 import * as record from './records.ts'
 import { type CodePage, Translator } from './translator.ts'
@@ -19,6 +20,10 @@ import { type CodePage, Translator } from './translator.ts'
 /** Thrown through Wasm frames to leave an instruction; never seen outside. One object, no stack. */
 class GuestFault {}
 const GUEST_FAULT = Object.freeze(new GuestFault())
+
+/** As GuestFault: the watcher stopped an access. */
+class AccessStopped {}
+const ACCESS_STOPPED = Object.freeze(new AccessStopped())
 
 const TWO_32 = 0x1_0000_0000
 /** First page number beyond the lower canonical half. */
@@ -51,6 +56,12 @@ export class Interpreter implements Processor {
   #bounceFirstLength = 0
   #bounceSecond = 0
   #bounceSecondLength = 0
+  #watcher: AccessWatcher | undefined
+  /** Where the last watched access was, as `AccessWatcher.access` counts. */
+  #lastPosition = -1
+  /** What is in the bounce buffer goes to the store buffer: address and size. 0: to memory. */
+  #bufferedAddress = 0
+  #bufferedSize = 0
 
   /** @param arenaEnd translations fill the memory from RECORD_ARENA to here; tests make it small */
   constructor(memory: PhysicalMemory, module: WebAssembly.Module, manifest: Tier0Manifest, arenaEnd = layout.RECORD_ARENA_END, tier?: TierOptions) {
@@ -67,7 +78,7 @@ export class Interpreter implements Processor {
     const instance = new WebAssembly.Instance(module, {
       env: { memory: memory.memory },
       host: {
-        host_translate: (at: number, low: number, high: number, size: number, access: Access) => this.#translate(at, low, high, size, access),
+        host_translate: (at: number, low: number, high: number, size: number, access: number) => this.#translate(at, low, high, size, access),
         finish_write: () => { this.#finishWrite() },
         raise: (at: number, vector: number, errorCode: number) => this.#raise(at, vector, errorCode, 0),
         host_lookup: (low: number, high: number) => this.#lookupWithinBudget(low, high),
@@ -101,11 +112,22 @@ export class Interpreter implements Processor {
     this.memory.recycle()
     this.memory.u8.fill(0, layout.CPU_STATE, layout.TLB_READ)
     this.#mmu = undefined
+    this.#watcher = undefined
     this.#reserve = 0
     this.#untilSample = this.#jit?.chunk ?? 0
     this.#requested = false
     this.#withheld = 0
     this.flushTlb()
+  }
+
+  /**
+   * The frame gets other content while nothing runs, as a snapshot is restored: its translations are kept for when the old one
+   * comes back. `flushTlb` must follow.
+   */
+  parkCode(frame: number): void {
+    this.#jit?.dropFrame(frame)
+    this.#translator.keepFrame(frame)
+    this.memory.clearFlag(frame, FRAME_CODE)
   }
 
   /** Of tier 1, if there is one. */
@@ -120,16 +142,6 @@ export class Interpreter implements Processor {
   }
 
   flushTlb(): void {
-  /**
-   * The frame gets other content while nothing runs, as a snapshot is restored: its translations are kept for when the old one
-   * comes back. `flushTlb` must follow.
-   */
-  parkCode(frame: number): void {
-    this.#jit?.dropFrame(frame)
-    this.#translator.keepFrame(frame)
-    this.memory.clearFlag(frame, FRAME_CODE)
-  }
-
     this.#emptyTlb()
     this.#forgetCode()
   }
@@ -152,6 +164,13 @@ export class Interpreter implements Processor {
     }
   }
 
+  watch(watcher: AccessWatcher | undefined): void {
+    this.#watcher = watcher
+    this.#emptyTlb()
+  }
+
+  forgetData(): void { this.#emptyTlb() }
+
   requestExit(): void {
     this.#requested = true
     this.#withheld += this.memory.i32[layout.BUDGET >> 2]
@@ -170,6 +189,7 @@ export class Interpreter implements Processor {
     memory.f64[layout.SLICE_FLOOR >> 3] = floor
     this.#withheld = 0
     this.#requested = false
+    this.#lastPosition = -1
     const reason = this.#loop()
     // Views may have been replaced while the guest ran.
     this.executed = this.memory.i32[layout.SLICE_BUDGET >> 2] - this.memory.i32[layout.BUDGET >> 2] - this.#withheld
@@ -199,6 +219,7 @@ export class Interpreter implements Processor {
         this.#run(at)
       } catch (error) {
         if (error === GUEST_FAULT) return EXIT_FAULT
+        if (error === ACCESS_STOPPED) return EXIT_ACCESS
         throw error
       }
       const reason = this.memory.u32[layout.EXIT_REASON >> 2]
@@ -222,6 +243,7 @@ export class Interpreter implements Processor {
           }
         } catch (error) {
           if (error === GUEST_FAULT) return EXIT_FAULT
+          if (error === ACCESS_STOPPED) return EXIT_ACCESS
           throw error
         }
       }
@@ -416,33 +438,72 @@ export class Interpreter implements Processor {
       const code = mmu.faultCode(page, access) | (access === ACCESS_WRITE ? 2 : 0)
       this.#raise(at, VECTOR_PF, code, address)
     }
-    if (access === ACCESS_WRITE) {
-      this.memory.beforeWrite(frame)
-      this.#fillTlb(layout.TLB_WRITE, page, frame)
-    } else {
-      this.#fillTlb(layout.TLB_READ, page, frame)
-    }
+    const isWrite = access === ACCESS_WRITE
+    if (isWrite) this.memory.beforeWrite(frame)
+    this.#pageIsWatched = this.#watcher?.watches(page, isWrite) === true
+    if (!this.#pageIsWatched) this.#fillTlb(isWrite ? layout.TLB_WRITE : layout.TLB_READ, page, frame)
     return frame
   }
 
-  #translate(at: number, low: number, high: number, size: number, access: Access): number {
+  /** Of the page that `#page` answered last. */
+  #pageIsWatched = false
+
+  /** @param wanted Access, with ACCESS_MODIFIES or ACCESS_PROBES */
+  #translate(at: number, low: number, high: number, size: number, wanted: number): number {
+    const access: Access = (wanted & 1) === 0 ? ACCESS_READ : ACCESS_WRITE
     const page = (high >>> 0) * (TWO_32 / layout.PAGE_SIZE) + (low >>> layout.PAGE_SHIFT)
     const offset = low & layout.PAGE_MASK
     if (page >= USER_PAGES) this.#badAddress(at, low, high, access)
     const address = page * layout.PAGE_SIZE + offset
-    if (offset + size <= layout.PAGE_SIZE) return this.#page(at, page, access, address) * layout.PAGE_SIZE + offset
+    this.#bufferedSize = 0
+    if (offset + size <= layout.PAGE_SIZE) {
+      const host = this.#page(at, page, access, address) * layout.PAGE_SIZE + offset
+      return this.#pageIsWatched && (wanted & ACCESS_PROBES) === 0 ? this.#watched(at, address, size, wanted, host) : host
+    }
     // Crosses into the next page: both are resolved before anything is written. That they are canonical comes first.
     if (page + 1 >= USER_PAGES) this.#badAddress(at, low, high, access)
     const firstLength = layout.PAGE_SIZE - offset
     const first = this.#page(at, page, access, address) * layout.PAGE_SIZE + offset
+    const firstIsWatched = this.#pageIsWatched
     const second = this.#page(at, page + 1, access, address + firstLength) * layout.PAGE_SIZE
-    const { u8 } = this.memory
-    u8.copyWithin(layout.BOUNCE, first, first + firstLength)
-    u8.copyWithin(layout.BOUNCE + firstLength, second, second + size - firstLength)
     this.#bounceFirst = first
     this.#bounceFirstLength = firstLength
     this.#bounceSecond = second
     this.#bounceSecondLength = size - firstLength
+    this.#fillBounce()
+    if ((firstIsWatched || this.#pageIsWatched) && (wanted & ACCESS_PROBES) === 0) this.#watched(at, address, size, wanted, layout.BOUNCE)
+    return layout.BOUNCE
+  }
+
+  /** Tells the watcher of an access at the host address; where it goes through a store buffer, that is the bounce buffer, which has its bytes. */
+  #watched(at: number, address: number, size: number, wanted: number, host: number): number {
+    const watcher = this.#watcher
+    if (watcher === undefined) return host
+    const { i32, u16, u32, u8 } = this.memory
+    const locks = (u8[at + record.RECORD_SEGMENTS] & record.LOCKS) !== 0
+    const kind: AccessKind = locks ? KIND_UPDATE : (wanted & ACCESS_MODIFIES) !== 0 ? KIND_MODIFY : (wanted & 1) === 0 ? KIND_READ : KIND_WRITE
+    const refund = u16[(at + record.RECORD_REFUND) >> 1]
+    const position = i32[layout.SLICE_BUDGET >> 2] - i32[layout.BUDGET >> 2] - this.#withheld - refund
+    const rip = u32[(at + record.RECORD_RIP + 4) >> 2] * TWO_32 + u32[(at + record.RECORD_RIP) >> 2]
+    const isFirst = position !== this.#lastPosition
+    this.#lastPosition = position
+    if (!watcher.access(address, size, kind, rip, position, isFirst) && isFirst) {
+      u32[layout.RIP >> 2] = u32[(at + record.RECORD_RIP) >> 2]
+      u32[(layout.RIP >> 2) + 1] = u32[(at + record.RECORD_RIP + 4) >> 2]
+      i32[layout.BUDGET >> 2] += refund
+      // eslint-disable-next-line @typescript-eslint/only-throw-error -- as faults
+      throw ACCESS_STOPPED
+    }
+    if (watcher.buffers === undefined) return host
+    if (locks) {
+      // Stores that were waiting may have come to memory since.
+      if (host === layout.BOUNCE) this.#fillBounce()
+      return host
+    }
+    if (host !== layout.BOUNCE) u8.copyWithin(layout.BOUNCE, host, host + size)
+    watcher.buffers.forward(address, size, u8, layout.BOUNCE)
+    this.#bufferedAddress = address
+    this.#bufferedSize = size
     return layout.BOUNCE
   }
 
@@ -462,6 +523,7 @@ export class Interpreter implements Processor {
       return false
     }
     if (frame === NO_FRAME || this.memory.i32[layout.CODE_EPOCH >> 2] !== epoch) return false
+    if (this.#watcher?.watches(page, access === ACCESS_WRITE) === true) return false
     if (access === ACCESS_WRITE) {
       if ((this.memory.flags(frame) & FRAME_CODE) !== 0) return false
       this.memory.beforeWrite(frame)
@@ -496,8 +558,19 @@ export class Interpreter implements Processor {
     return (flags & record.STACK_OPERAND) !== 0
   }
 
+  #fillBounce(): void {
+    const { u8 } = this.memory
+    u8.copyWithin(layout.BOUNCE, this.#bounceFirst, this.#bounceFirst + this.#bounceFirstLength)
+    u8.copyWithin(layout.BOUNCE + this.#bounceFirstLength, this.#bounceSecond, this.#bounceSecond + this.#bounceSecondLength)
+  }
+
   #finishWrite(): void {
     const { u8 } = this.memory
+    if (this.#bufferedSize > 0) {
+      this.#watcher?.buffers?.store(this.#bufferedAddress, this.#bufferedSize, u8, layout.BOUNCE)
+      this.#bufferedSize = 0
+      return
+    }
     u8.copyWithin(this.#bounceFirst, layout.BOUNCE, layout.BOUNCE + this.#bounceFirstLength)
     u8.copyWithin(this.#bounceSecond, layout.BOUNCE + this.#bounceFirstLength,
       layout.BOUNCE + this.#bounceFirstLength + this.#bounceSecondLength)

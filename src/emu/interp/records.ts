@@ -7,7 +7,7 @@
  *   8  u16 … reg 2                           40 u32 record of the branch target
  *  10  u16 storage address of the base       44 u16 cycles of the block that are paid for but not executed if this one faults
  *  12  u16 … of the index                    46 u8  second immediate
- *  14  u8  shift of the index                47 u8  which accesses go through SS
+ *  14  u8  shift of the index                47 u8  which accesses go through SS, LOCK
  *  15  u8  length of the instruction
  *
  * Operand i that is a register is in reg slot i (at most three).
@@ -29,6 +29,8 @@ export const RECORD_IMM2 = 46
 /** Faults of stack accesses are #SS rather than #GP: there is a memory operand, it goes through SS, there is an implicit access to the stack. */
 export const RECORD_SEGMENTS = 47
 export const HAS_MEMORY = 1, STACK_OPERAND = 2, STACK_IMPLICIT = 4
+/** In the same byte: the instruction locks its memory operand (LOCK, or XCHG). */
+export const LOCKS = 8
 /** In a link record: the address of the word that is to point to the target once that is known. */
 export const RECORD_LINK_SLOT = 16
 /** In a block record: the cost of the block; in other records that a branch may lead to, more than any budget. */

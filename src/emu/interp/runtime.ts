@@ -8,13 +8,14 @@ import { type Expr, i32, i64 } from '../wasm/expression.ts'
 import type { ModuleBuilder } from '../wasm/module.ts'
 import { signature } from '../wasm/types.ts'
 import { EXIT_BUDGET } from '../processor.ts'
+import { ACCESS_MODIFIES, ACCESS_PROBES } from '../watch.ts'
 import { REGION_HANDLER } from './manifest.ts'
 import { RECORD_SAVED_COST, RECORD_SIZE } from './records.ts'
 import { Tier0Emitter, ZERO_ADDRESS } from './tier0-emitter.ts'
 
 /** Functions of the host: name → signature. */
 export const HOST_FUNCTIONS = {
-  /** (record, address low, high, size, access) → host address; the bounce buffer for accesses that cross a page. Throws a guest fault. */
+  /** (record, address low, high, size, access with ACCESS_MODIFIES or ACCESS_PROBES) → host address; the bounce buffer for accesses that cross a page. Throws a guest fault. */
   host_translate: signature(['i32', 'i32', 'i32', 'i32', 'i32'], ['i32']),
   /** Copies the bounce buffer to the two pages of the last write translation. */
   finish_write: signature([]),
@@ -35,7 +36,7 @@ export const HOST_FUNCTIONS = {
 } as const
 
 export const defineRuntime = (module: ModuleBuilder): void => {
-  for (const [name, access] of [['translate_read', 0], ['translate_write', 1]] as const) {
+  for (const [name, access] of [['translate_read', 0], ['translate_write', 1], ['translate_modify', 1 | ACCESS_MODIFIES]] as const) {
     module.function(name, signature(['i32', 'i64', 'i32'], ['i32']), (f) => {
       const [record, address, size] = f.params
       f.return(f.call('host_translate', record, i32.wrap(address), i32.wrap(i64.shrU(address, i64.const(32))), size, i32.const(access)))
@@ -45,12 +46,12 @@ export const defineRuntime = (module: ModuleBuilder): void => {
   module.function('probe_write', signature(['i32', 'i64', 'i32']), (f) => {
     const [record, address, size] = f.params
     const probe = (at: Expr): void => {
-      f.callVoid('host_translate', record, i32.wrap(at), i32.wrap(i64.shrU(at, i64.const(32))), i32.const(1), i32.const(1))
+      f.callVoid('host_translate', record, i32.wrap(at), i32.wrap(i64.shrU(at, i64.const(32))), i32.const(1), i32.const(1 | ACCESS_PROBES))
     }
     const last = f.let(i64.add(address, i64.extendI32U(i32.sub(size, i32.const(1)))))
     // That all of it is canonical comes before what is mapped: let the access itself find that out.
     f.if(i64.ne(i64.shrU(address, i64.const(47)), i64.shrU(last, i64.const(47))), () => {
-      f.callVoid('host_translate', record, i32.wrap(address), i32.wrap(i64.shrU(address, i64.const(32))), size, i32.const(1))
+      f.callVoid('host_translate', record, i32.wrap(address), i32.wrap(i64.shrU(address, i64.const(32))), size, i32.const(1 | ACCESS_PROBES))
     })
     probe(address)
     f.if(i64.ne(i64.shrU(address, i64.const(12)), i64.shrU(last, i64.const(12))), () => {

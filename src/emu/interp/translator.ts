@@ -473,7 +473,7 @@ export class Translator {
     u32[(at + record.RECORD_IMMEDIATE + 4) >> 2] = insn.immHigh
     u8[at + record.RECORD_IMM2] = insn.imm2
     u8[at + record.RECORD_SEGMENTS] = (hasMemory ? record.HAS_MEMORY : 0) | (hasMemory && throughStack ? record.STACK_OPERAND : 0)
-      | (STACK_INSTRUCTION.test(insn.row.name) ? record.STACK_IMPLICIT : 0)
+      | (STACK_INSTRUCTION.test(insn.row.name) ? record.STACK_IMPLICIT : 0) | (insn.lock || (hasMemory && insn.row.name === 'xchg') ? record.LOCKS : 0)
     // What the bit instructions with a bit number in a register need to stay within 32 bits.
     if (insn.address32 && insn.row.name.endsWith('_far_a32')) u16[(at + record.RECORD_INDEX) >> 1] = insn.segment
     this.#setRip(at, rip)

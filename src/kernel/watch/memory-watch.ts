@@ -1,0 +1,234 @@
+/**
+ * Which pages are watched, and who is told of accesses to them (see src/emu/watch.ts). Not state: what the world does is the
+ * same whether it is watched or not, unless the strategy stops tasks at their accesses, which makes the configuration say so.
+ *
+ * Memory that one task alone can reach is not watched: private memory of a process that never had a second task, and what can't
+ * be written. Of the rest a page belongs to the task that touches it first, and is not watched, until another task touches it:
+ * - If all that its owner did with it is ordered before that (a detector knows), the other task owns it from then on.
+ * - Otherwise it is *shared*, and each access to it is seen from then on. Those of the owner before were not: the page is
+ *   noted in `contested`. As worlds repeat, whoever needs them runs the world again with these pages in `always`.
+ */
+import { PAGE_SIZE } from '../../emu/cpu/layout.ts'
+import { type AccessKind, type AccessWatcher, type StoreBuffers } from '../../emu/watch.ts'
+import { PROT_WRITE } from '../abi/mman.ts'
+import type { Kernel } from '../kernel.ts'
+import { type AddressSpace, VMA_SHARED, type Vma } from '../mm/address-space.ts'
+import { findVma } from '../mm/vma.ts'
+import type { Task } from '../task/task.ts'
+
+/** A page that several tasks can reach: private memory by address space and page, shared memory by what is behind it. */
+export interface WatchedPage {
+  /** Counts from 1. */
+  readonly id: number
+  /** Where it was first seen. */
+  readonly page: number
+  /** The task that has it for itself, 0: none yet. */
+  owner: number
+  /** The owner's clock (`Ordering.clock`) when it last asked for the page. */
+  since: number
+  shared: boolean
+}
+
+/** Told of each access to watched memory, in the order in which they happen. */
+export interface AccessListener {
+  access(task: Task, page: WatchedPage, address: number, size: number, kind: AccessKind, rip: number, cycle: number): void
+}
+
+/** What a detector knows of the order of events. */
+export interface Ordering {
+  /** Advances with each thing that others may be ordered after; `newEpoch` is called then. */
+  clock(task: Task): number
+  /** Whether all that task `owner` did up to its clock `since` is before what `task` does now. */
+  isBefore(owner: number, since: number, task: Task): boolean
+}
+
+/** What a task is about to do, having been stopped before it. Plain data. */
+export type Pending =
+  | { readonly kind: 'access', readonly access: AccessKind, readonly address: number, readonly size: number, readonly rip: number }
+  /** Its SYSCALL instruction was executed, the call was not made yet. */
+  | { readonly kind: 'syscall', readonly number: number, readonly rip: number }
+
+export interface WatchOptions {
+  /** Virtual page numbers that are watched from their first access on, in any address space. */
+  readonly always?: ReadonlySet<number>
+  /** Every page that several tasks can reach is watched from its first access on. */
+  readonly everything?: boolean
+}
+
+/** What a watch knows, as plain data: for snapshots. */
+export interface WatchMemory {
+  readonly lastId: number
+  readonly many: ReadonlySet<number>
+  readonly pages: ReadonlyMap<string, ReadonlyMap<number, WatchedPage>>
+  readonly contested: ReadonlySet<number>
+}
+
+const copyPages = (pages: ReadonlyMap<string, ReadonlyMap<number, WatchedPage>>): Map<string, Map<number, WatchedPage>> =>
+  new Map([...pages].map(([key, known]) => [key, new Map([...known].map(([index, page]) => [index, { ...page }]))]))
+
+export class MemoryWatch implements AccessWatcher {
+  readonly #kernel: Kernel
+  readonly #always: ReadonlySet<number>
+  readonly #everything: boolean
+  readonly #listeners: AccessListener[] = []
+  ordering: Ordering | undefined
+  buffers: StoreBuffers | undefined
+  /** Tasks that compete are stopped before each access to shared memory and each system call (strategies that choose there). */
+  stops = false
+  /** Pages whose first owner's accesses were not seen. */
+  contested = new Set<number>()
+  /** Ids of address spaces that have or had more than one task. */
+  #many = new Set<number>()
+  /** By address space ('s', id), shared memory ('m', id) or file ('f', device, inode), by page within it. */
+  #pages = new Map<string, Map<number, WatchedPage>>()
+  #lastId = 0
+  /** By space, by page of it: what was found there, until mappings change. undefined: nobody else reaches it. */
+  readonly #links = new Map<number, Map<number, WatchedPage>>()
+  /** Pages are in the TLB because their owner asked. */
+  #hasFilled = false
+  /** The task may do what it was stopped at. */
+  #granted = false
+
+  constructor(kernel: Kernel, options: WatchOptions = {}) {
+    this.#kernel = kernel
+    this.#always = options.always ?? new Set()
+    this.#everything = options.everything === true
+  }
+
+  listen(listener: AccessListener): void { this.#listeners.push(listener) }
+
+  save(): WatchMemory {
+    return { lastId: this.#lastId, many: new Set(this.#many), pages: copyPages(this.#pages), contested: new Set(this.contested) }
+  }
+
+  load(memory: WatchMemory): void {
+    this.#lastId = memory.lastId
+    this.#many = new Set(memory.many)
+    this.#pages = copyPages(memory.pages)
+    this.contested = new Set(memory.contested)
+    this.#links.clear()
+    this.#kernel.processor.forgetData()
+  }
+
+  // ——— Told by the kernel ———
+
+  /** A task was made. */
+  taskStarted(parent: Task, child: Task): void {
+    if (parent.mm !== child.mm) return
+    this.#many.add(child.mm.id)
+    this.#kernel.processor.forgetData()
+  }
+
+  /** Another task's registers were loaded: what belongs to the one before must be asked for. */
+  switched(): void { this.newEpoch() }
+
+  /** The clock of the task that runs advances (`Ordering`): its pages must be asked for again. */
+  newEpoch(): void {
+    if (!this.#hasFilled) return
+    this.#hasFilled = false
+    this.#kernel.processor.forgetData()
+  }
+
+  /** Mappings of the space changed. */
+  flushed(space: AddressSpace): void { this.#links.delete(space.id) }
+
+  /** The task goes on: with what it was stopped at, if it was. */
+  grant(task: Task): void {
+    this.#granted = task.nextAction?.kind === 'access'
+    task.nextAction = undefined
+  }
+
+  // ——— Asked by the processor ———
+
+  watches(page: number, isWrite: boolean): boolean {
+    void isWrite
+    const kernel = this.#kernel
+    const { loadedSpace: space, current: task } = kernel
+    if (space === undefined || task === undefined) return false
+    const known = this.#pageOf(space, page)
+    if (known === undefined) return false
+    if (known.shared) return true
+    if (known.owner !== task.tid) {
+      if (this.#everything || this.#always.has(page)) {
+        known.shared = true
+        return true
+      }
+      if (known.owner !== 0 && this.ordering?.isBefore(known.owner, known.since, task) !== true) {
+        known.shared = true
+        this.contested.add(page)
+        return true
+      }
+      known.owner = task.tid
+    }
+    known.since = this.ordering?.clock(task) ?? 0
+    this.#hasFilled = true
+    return false
+  }
+
+  access(address: number, size: number, kind: AccessKind, rip: number, position: number, first: boolean): boolean {
+    const kernel = this.#kernel
+    const { current: task, loadedSpace: space } = kernel
+    if (task === undefined || space === undefined) throw new Error('an access by nobody')
+    if (first && this.stops) {
+      if (!this.#granted && kernel.isContended) {
+        task.nextAction = { kind: 'access', access: kind, address, size, rip }
+        return false
+      }
+      this.#granted = false
+    }
+    if (this.#listeners.length === 0) return true
+    const page = this.#pageOf(space, Math.floor(address / PAGE_SIZE)) ?? this.#pageOf(space, Math.floor((address + size - 1) / PAGE_SIZE))
+    if (page === undefined) return true
+    for (const listener of this.#listeners) listener.access(task, page, address, size, kind, rip, kernel.state.cycle + position)
+    return true
+  }
+
+  // ——— Pages ———
+
+  /** The page as several tasks may reach it; undefined if none but this one does, or nobody may write it. */
+  #pageOf(space: AddressSpace, page: number): WatchedPage | undefined {
+    let links = this.#links.get(space.id)
+    const known = links?.get(page)
+    if (known !== undefined) return known
+    const vma = findVma(space, page * PAGE_SIZE)
+    if (vma === undefined) return undefined
+    const isShared = (vma.flags & VMA_SHARED) !== 0
+    if (!isShared && (!this.#many.has(space.id) || (vma.prot & PROT_WRITE) === 0)) return undefined
+    const found = isShared ? this.#find(keyOf(vma), (vma.offset + page * PAGE_SIZE - vma.start) / PAGE_SIZE, page) : this.#find(`s${space.id}`, page, page)
+    if (links === undefined) {
+      links = new Map()
+      this.#links.set(space.id, links)
+    }
+    links.set(page, found)
+    return found
+  }
+
+  #find(key: string, index: number, page: number): WatchedPage {
+    let pages = this.#pages.get(key)
+    if (pages === undefined) {
+      pages = new Map()
+      this.#pages.set(key, pages)
+    }
+    let found = pages.get(index)
+    if (found === undefined) {
+      found = { id: ++this.#lastId, page, owner: 0, since: 0, shared: false }
+      pages.set(index, found)
+    }
+    return found
+  }
+
+  /** For what the kernel itself does with memory, and for detectors: the page of an address of a task. */
+  pageAt(space: AddressSpace, address: number): WatchedPage | undefined { return this.#pageOf(space, Math.floor(address / PAGE_SIZE)) }
+}
+
+const keyOf = ({ backing }: Vma): string =>
+  backing === undefined ? 'none' : backing.kind === 'shared-memory' ? `m${backing.id}` : `f${backing.superblock.dev}:${backing.ino}`
+
+/** Begins to watch a world. */
+export const watchMemory = (kernel: Kernel, options?: WatchOptions): MemoryWatch => {
+  if (kernel.watch !== undefined) return kernel.watch
+  const watch = new MemoryWatch(kernel, options)
+  kernel.watch = watch
+  kernel.processor.watch(watch)
+  return watch
+}
