@@ -99,8 +99,12 @@ export const SCRIPT: SchedulingStrategy = {
     const { segments, script } = scriptOf(kernel)
     const { cpu } = task
     const own = ownCycles(task)
-    const segment = segments.at(script.at[cpu])
-    const isIts = script.at[cpu] < segments.length && segment?.task === task.index && segment.until !== Infinity && own < segment.until
-    return Math.max(1, Math.min(isIts ? segment.until - own : script.since[cpu] + FAIR_CYCLES - own, LONGEST_SLICE))
+    const { length } = segments
+    let at = script.at[cpu]
+    // A task that nobody waits for on its CPU is not picked again for its next segment.
+    while (at < length && (segments[at].cpu !== cpu || (segments[at].task === task.index && segments[at].until <= own))) at++
+    script.at[cpu] = at
+    const isIts = at < length && segments[at].task === task.index && segments[at].until !== Infinity
+    return Math.max(1, Math.min(isIts ? segments[at].until - own : script.since[cpu] + FAIR_CYCLES - own, LONGEST_SLICE))
   },
 }
