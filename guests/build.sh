@@ -3,6 +3,9 @@
 #   guests/build.sh [name…]
 # Builds them in every way that matters to the kernel, not to be committed: NAME-{musl,glibc}-{static,dynamic} in DIRECTORY.
 #   guests/build.sh --variants DIRECTORY [name…]
+# The programs with known bugs of src/bugs, with line numbers, to bin/bugs; and as they are when mended, not to be committed:
+#   guests/build.sh --bugs [name…]
+#   guests/build.sh --fixed DIRECTORY [name…]
 set -eu
 cd "$(dirname "$0")"
 flags='-O1 -s -pthread -Wall -Wno-array-bounds -Wno-stringop-overflow -Wno-unused-but-set-variable -Wno-nonnull -Wno-unused-result'
@@ -18,6 +21,22 @@ if [ "${1-}" = --variants ]; then
     musl-gcc $flags $headers -o "$out/$name-musl-dynamic" "src/$name.c"
     gcc -static $flags -o "$out/$name-glibc-static" "src/$name.c"
     gcc $flags -o "$out/$name-glibc-dynamic" "src/$name.c"
+  done
+  exit
+fi
+
+bug_names() { if [ $# -gt 0 ]; then echo "$@"; else basename -s .c src/bugs/*.c; fi; }
+bug_flags='-static -O1 -g -pthread -Wall -Wextra -Wno-unused-result'
+if [ "${1-}" = --bugs ] || [ "${1-}" = --fixed ]; then
+  out=bin/bugs define=
+  if [ "$1" = --fixed ]; then
+    out=$2 define=-DFIXED
+    shift
+  fi
+  shift
+  mkdir -p "$out"
+  for name in $(bug_names "$@"); do
+    musl-gcc $define $bug_flags -ffile-prefix-map="$PWD/=guests/" -o "$out/$name" "src/bugs/$name.c"
   done
   exit
 fi
