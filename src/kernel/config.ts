@@ -60,6 +60,8 @@ export interface WorldConfig {
   readonly cpus: number
   readonly seed: string
   readonly strategy: 'round-robin' | 'random' | 'pct' | 'script'
+  /** Decisions of the scheduler are drawn from this instead: worlds that differ in it alone are the same up to the first. */
+  readonly scheduleSeed?: string
   /** Of the strategy 'pct', which needs it; no other has it. */
   readonly pct?: PctConfig
   /** Of the strategy 'script', which needs it; no other has it. */

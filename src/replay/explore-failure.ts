@@ -67,6 +67,16 @@ export class Watch implements SessionConsole {
     this.#input = input
   }
 
+  /** One that has seen what this one has. */
+  copy(): Watch {
+    const copy = new Watch(this.#keepsOutput, this.#input)
+    copy.#stderr = this.#stderr
+    copy.#output = this.#output
+    copy.#rip = this.#rip
+    copy.#at = this.#at
+    return copy
+  }
+
   write(fd: 1 | 2, bytes: Uint8Array): number {
     if (fd === 2) this.#stderr = (this.#stderr + latin1(bytes)).slice(-STDERR_TAIL)
     if (this.#keepsOutput && this.#output.length < MOST_OUTPUT) this.#output += latin1(bytes)

@@ -1,15 +1,15 @@
-/** Runs one program under one schedule after the other, in one machine: what a worker of explore does. */
+/** Runs one program under one schedule after the other, as forks of one world: what a worker of explore does. */
 import type { PctConfig, WorldConfig } from '../kernel/config.ts'
 import type { HostFiles } from '../kernel/outside.ts'
-import type { TraceEvent } from '../trace/events.ts'
+import { WorldError } from '../kernel/world.ts'
 import type { TraceCodecs, TraceSink } from '../trace/format.ts'
 import { type FailOn, type Failure, failureKey, failureText, Watch } from './explore-failure.ts'
-import { LiveLoop } from './live.ts'
+import { ForkedWorld, resultOfFork } from './explore-fork.ts'
 import type { End } from './loop.ts'
 import { type Machine, makeMachine } from './machine.ts'
 import { startRecording } from './record.ts'
-import type { Engine, Session, SessionClock, SessionHost, SessionResult } from './session.ts'
-import type { EventSink } from './tap.ts'
+import type { Engine, SessionClock } from './session.ts'
+import { hexOf, StateHasher } from './state-hash.ts'
 
 /** In what the world of a schedule differs from those of others. */
 export interface Schedule {
@@ -56,31 +56,13 @@ const cached = (files: HostFiles): HostFiles => {
   }
 }
 
-/** Only what a failure is told by is looked at: nothing is made of system calls. */
-class WatchSink implements EventSink {
-  readonly wantsStrings = false
-  readonly #watch: Watch
-  constructor(watch: Watch) { this.#watch = watch }
-  event(event: TraceEvent): void { this.#watch.event(event) }
-  syscall(): void { /* of no interest */ }
-  blob(): number { return 0 }
-}
-
-class ScheduleLoop extends LiveLoop<SessionResult> {
-  constructor(world: WorldConfig, host: SessionHost, watch: Watch) {
-    super(world, host, new WatchSink(watch), () => 0)
-    this.start()
-  }
-
-  protected get events(): number { return 0 }
-  protected finish(end: End): SessionResult { return this.resultOf(end, new Uint8Array(0)) }
-}
-
 const messageOf = (error: unknown): string => error instanceof Error ? error.stack ?? error.message : String(error)
 
 export class ScheduleRunner {
   readonly #options: ScheduleOptions
   readonly #files: HostFiles
+  #fork: ForkedWorld | undefined
+  /** Of recordings. */
   #machine: Machine | undefined
 
   constructor(options: ScheduleOptions) {
@@ -88,77 +70,113 @@ export class ScheduleRunner {
     this.#files = cached(options.files)
   }
 
-  /** Starts a schedule; there is one at a time. @throws WorldError if the program can't be run */
+  /** Starts a schedule; there is one at a time. */
   start(schedule: Schedule): ScheduleRun {
-    const watch = this.#watch()
-    return new ScheduleRun(schedule, watch, this.#options.failOn, new ScheduleLoop(this.#worldOf(schedule), this.#host(watch), watch), this.#fresh)
+    return new ScheduleRun(schedule, this.#worldOf(schedule), this.#forked(schedule), this.#options.failOn, this.#fresh)
   }
 
-  /** Runs a schedule again and records it. @throws Error if it does not end as before, and what `openTrace` throws */
+  /** Runs a schedule again from its beginning, as a world of its own, and records it. @throws Error if it does not end as before, and what `openTrace` throws */
   *record(schedule: Schedule, failure: Failure, version: string, codecs: TraceCodecs, openTrace: () => TraceSink): Generator<undefined, void> {
+    const { engine, clock, failOn } = this.#options
+    const world = this.#worldOf(schedule)
     const watch = this.#watch()
+    if (this.#machine === undefined) this.#machine = makeMachine(engine, world.memoryLimit)
+    else this.#machine.processor.recycle()
     const session = startRecording({
-      world: this.#worldOf(schedule), host: this.#host(watch), codecs, version, openTrace, onEvent: (event) => { watch.event(event) },
+      world, codecs, version, openTrace, onEvent: (event) => { watch.event(event) },
+      host: { engine, machine: this.#machine, files: this.#files, console: watch, wallTimeMs: () => clock.wallTimeMs() },
     })
-    const run = new ScheduleRun(schedule, watch, this.#options.failOn, session, this.#fresh)
-    for (;;) {
-      const result = run.advance()
-      if (result === undefined) {
-        yield undefined
-        continue
-      }
-      if (result.broken !== undefined) throw new Error(`recording seed ${schedule.seed}: ${result.broken}`)
-      if (result.failure === undefined || failureKey(result.failure) !== failureKey(failure)) {
-        throw new Error(`seed ${schedule.seed} ended otherwise when it was recorded: ${result.failure === undefined ? 'well' : failureText(result.failure)}`)
-      }
-      return
+    let result = session.advance()
+    while (result === undefined) {
+      yield undefined
+      result = session.advance()
     }
+    if (result.outcome === 'failed') {
+      this.#machine = undefined
+      throw new Error(`recording seed ${schedule.seed}: ${messageOf(result.error)}`)
+    }
+    const found = watch.judge(result, session.kernel, failOn)
+    if (found === undefined || failureKey(found) !== failureKey(failure)) {
+      throw new Error(`seed ${schedule.seed} ended otherwise when it was recorded: ${found === undefined ? 'well' : failureText(found)}`)
+    }
+    const hash = yield* this.#hashOf(schedule)
+    if (hash !== result.hash) throw new Error(`seed ${schedule.seed}: the recording ended in another state than its fork`)
+  }
+
+  /** The hash of the state in which a fork ends. */
+  *#hashOf(schedule: Schedule): Generator<undefined, string> {
+    const run = this.start(schedule)
+    while (run.advance() === undefined) yield undefined
+    const { kernel } = this.#forked(schedule)
+    return hexOf(new StateHasher(kernel.memory).hashWorld(kernel))
   }
 
   #watch(): Watch { return new Watch(this.#options.failOn.output !== undefined, this.#options.input) }
 
   #worldOf({ seed, pct, cycleLimit }: Schedule): WorldConfig {
-    return { ...this.#options.world, seed, cycleLimit, ...(pct === undefined ? {} : { pct }) }
+    return { ...this.#options.world, scheduleSeed: seed, cycleLimit, ...(pct === undefined ? {} : { pct }) }
   }
 
-  #host(watch: Watch): SessionHost {
+  #forked(schedule: Schedule): ForkedWorld {
     const { engine, clock, world } = this.#options
-    if (this.#machine === undefined) this.#machine = makeMachine(engine, world.memoryLimit)
-    else this.#machine.processor.recycle()
-    return { engine, machine: this.#machine, files: this.#files, console: watch, wallTimeMs: () => clock.wallTimeMs() }
+    return this.#fork ??= new ForkedWorld({
+      world: this.#worldOf(schedule), machine: makeMachine(engine, world.memoryLimit), files: this.#files, clock, watch: this.#watch(),
+    })
   }
 
   /** After Retrograde's own failure nothing is used again. */
-  readonly #fresh = (): void => { this.#machine = undefined }
+  readonly #fresh = (): void => { this.#fork = undefined }
 }
 
 export class ScheduleRun {
   readonly #schedule: Schedule
-  readonly #watch: Watch
+  readonly #world: WorldConfig
+  readonly #fork: ForkedWorld
   readonly #failOn: FailOn
-  readonly #session: Session
   readonly #onBroken: () => void
+  #watch: Watch | undefined
+  #interrupted = false
 
-  constructor(schedule: Schedule, watch: Watch, failOn: FailOn, session: Session, onBroken: () => void) {
+  constructor(schedule: Schedule, world: WorldConfig, fork: ForkedWorld, failOn: FailOn, onBroken: () => void) {
     this.#schedule = schedule
-    this.#watch = watch
+    this.#world = world
+    this.#fork = fork
     this.#failOn = failOn
-    this.#session = session
     this.#onBroken = onBroken
   }
 
-  interrupt(): void { this.#session.interrupt() }
+  interrupt(): void { this.#interrupted = true }
 
-  /** Runs for some milliseconds. */
+  /** Runs for some milliseconds. @throws WorldError if the program can't be run */
   advance(): ScheduleResult | undefined {
-    const result = this.#session.advance()
-    if (result === undefined) return undefined
-    const { kernel } = this.#session
-    const isBroken = result.outcome === 'failed'
+    const fork = this.#fork
+    if (this.#interrupted) return this.#result({ outcome: 'interrupted', status: undefined })
+    if (!fork.isReady) {
+      try {
+        fork.prepare()
+      } catch (error) {
+        if (error instanceof WorldError) throw error
+        return this.#result({ outcome: 'failed', status: undefined, error })
+      }
+      return undefined
+    }
+    let end: End | undefined
+    try {
+      this.#watch ??= fork.start(this.#world)
+      end = fork.advance()
+    } catch (error) {
+      end = { outcome: 'failed', status: undefined, error }
+    }
+    return end === undefined ? undefined : this.#result(end)
+  }
+
+  #result(end: End): ScheduleResult {
+    const isBroken = end.outcome === 'failed'
     if (isBroken) this.#onBroken()
+    const kernel = this.#watch === undefined ? undefined : this.#fork.kernel
     return {
-      ...this.#schedule, failure: this.#watch.judge(result, kernel, this.#failOn), broken: isBroken ? messageOf(result.error) : undefined,
-      interrupted: result.outcome === 'interrupted', cycle: result.cycle, executed: this.#session.progress().executed, steps: kernel?.state.pct?.steps ?? 0,
+      ...this.#schedule, failure: this.#watch?.judge(resultOfFork(kernel, end), kernel, this.#failOn), broken: isBroken ? messageOf(end.error) : undefined,
+      interrupted: end.outcome === 'interrupted', cycle: kernel?.now ?? 0, executed: this.#fork.executedOfSchedule, steps: kernel?.state.pct?.steps ?? 0,
     }
   }
 }

@@ -5,7 +5,7 @@ import type { SessionHost } from './session.ts'
 import type { Sources } from './tap.ts'
 
 export const hostSources = (config: WorldConfig, host: SessionHost): Sources => ({
-  entropy: new SeededEntropy(config.seed),
+  entropy: new SeededEntropy(config.seed, config.scheduleSeed),
   files: host.files,
   readInput: (max) => host.console.readInput(max, 0),
   write: (fd, bytes) => host.console.write(fd, bytes),

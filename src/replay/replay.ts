@@ -54,7 +54,7 @@ const recordedFiles = (comparison: Comparison, trace: TraceReader): HostFiles =>
 const NO_BYTES = new Uint8Array(0)
 
 const recordedSources = (comparison: Comparison, options: ReplayOptions, config: WorldConfig): Sources => ({
-  entropy: options.mode === 'drive' ? driven(comparison) : new SeededEntropy(config.seed),
+  entropy: options.mode === 'drive' ? driven(comparison) : new SeededEntropy(config.seed, config.scheduleSeed),
   files: recordedFiles(comparison, options.trace),
   readInput: (_max, missed) => {
     const { expected } = comparison

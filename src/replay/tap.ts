@@ -69,6 +69,13 @@ export const numbersToStat = (n: ArrayLike<number>): HostStat => ({
   mtime: [n[9], n[10]], atime: [n[11], n[12]], ctime: [n[13], n[14]],
 })
 
+export interface TapPosition {
+  readonly draws: readonly number[]
+  readonly missed: number
+  readonly written: readonly number[]
+  readonly loaded: readonly (readonly [tid: number, path: string])[]
+}
+
 export class Tap implements Outside {
   readonly entropy: Entropy
   readonly files: HostFiles
@@ -121,6 +128,20 @@ export class Tap implements Outside {
     const draws = this.#draws
     this.#draws = []
     this.#sink.event({ type: 'draw', draws })
+  }
+
+  /** What it keeps of what has passed, to be given to `goTo`. */
+  position(): TapPosition {
+    return { draws: [...this.#draws], missed: this.#missed, written: [...this.#written], loaded: [...this.#loaded] }
+  }
+
+  /** The world was put back to where it was then. */
+  goTo({ draws, missed, written, loaded }: TapPosition): void {
+    this.#draws = [...draws]
+    this.#missed = missed
+    for (let fd = 0; fd < written.length; fd++) this.#written[fd] = written[fd]
+    this.#loaded.clear()
+    for (const [tid, path] of loaded) this.#loaded.set(tid, path)
   }
 
   /** Input that is there, if any: what the kernel asks for, and the session when the world waits for it. */

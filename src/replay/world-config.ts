@@ -121,6 +121,7 @@ export const configFromPlain = (plain: PlainMap): WorldConfig => {
   const stdio = fields.list('stdio', (value, where) => new Fields({ kind: value }, where).choice('kind', STDIO))
   if (stdio.length !== 3) fields.fail('stdio')
   const seed = fields.get('seed')
+  const scheduleSeed = fields.get('scheduleSeed')
   return {
     program: fields.text('program'),
     argv: fields.texts('argv'),
@@ -131,6 +132,7 @@ export const configFromPlain = (plain: PlainMap): WorldConfig => {
     hostname: fields.text('hostname'),
     cpus: fields.integer('cpus', 1, 64),
     seed: typeof seed === 'string' ? seed : fields.fail('seed'),
+    ...(fields.has('scheduleSeed') ? { scheduleSeed: typeof scheduleSeed === 'string' ? scheduleSeed : fields.fail('scheduleSeed') } : {}),
     ...parseStrategy(fields),
     cpuHz: fields.number('cpuHz', 1, 2 ** 53),
     epochSeconds: fields.number('epochSeconds', -(2 ** 53), 2 ** 53),

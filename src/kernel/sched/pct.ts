@@ -58,6 +58,8 @@ export const PCT: SchedulingStrategy = {
   preempts: true,
 
   pick(kernel, tids, count) {
+    // Nothing is drawn before there is a choice: worlds are the same up to there, whatever the seed.
+    if (count === 1) return 0
     const { pct } = pctOf(kernel)
     let best = 0
     let highest = -Infinity

@@ -1,0 +1,196 @@
+/**
+ * One world for all schedules: it runs until the first moment at which it could go on in more than one way, and each schedule starts
+ * there, from a snapshot. A schedule then costs what it executes, and the pages and objects that it changes.
+ *
+ * What a schedule does is what a world of its own would do that is made with the same configuration: up to the snapshot nothing was
+ * decided, and random bytes are drawn from a seed that all schedules have.
+ */
+import type { WorldConfig } from '../kernel/config.ts'
+import type { Kernel } from '../kernel/kernel.ts'
+import type { Entropy, HostFiles } from '../kernel/outside.ts'
+import { makePct } from '../kernel/sched/pct.ts'
+import type { KernelState } from '../kernel/state.ts'
+import { createWorld, provideInput, runWorld, type WorldStop } from '../kernel/world.ts'
+import type { TraceEvent } from '../trace/events.ts'
+import { type BytesPosition, SeededEntropy } from './entropy.ts'
+import type { Watch } from './explore-failure.ts'
+import { explain } from './explain.ts'
+import { type End, INPUT_BYTES } from './loop.ts'
+import type { Machine } from './machine.ts'
+import { exitCodeOf, type SessionClock, type SessionResult } from './session.ts'
+import { type Snapshot, takeSnapshot } from './snapshot.ts'
+import { type EventSink, type Sources, Tap, type TapPosition } from './tap.ts'
+
+/** The clock is looked at after so many slices. */
+const SLICES = 32
+const ADVANCE_MS = 20
+
+/** A decision was asked for in the part of the world that all schedules have. */
+class ChoiceReached extends Error {}
+
+/** Decisions end the common part; bytes are drawn as in any world of the seed. */
+class CommonEntropy implements Entropy {
+  readonly #bytes: SeededEntropy
+  constructor(seed: string) { this.#bytes = new SeededEntropy(seed) }
+  decide(): number { throw new ChoiceReached() }
+  randomBytes(count: number): Uint8Array { return this.#bytes.randomBytes(count) }
+  get bytesPosition(): BytesPosition { return this.#bytes.bytesPosition }
+}
+
+/** Whether more than one task can run. */
+const isChoice = ({ runqueue, cpus }: KernelState): boolean => {
+  let tasks = runqueue.length
+  for (const { tid } of cpus) if (tid !== 0) tasks++
+  return tasks > 1
+}
+
+/** What is told goes to the watch of the schedule that runs; nothing else is made of events. */
+class ForkSink implements EventSink {
+  readonly wantsStrings = false
+  watch: Watch
+  constructor(watch: Watch) { this.watch = watch }
+  event(event: TraceEvent): void { this.watch.event(event) }
+  syscall(): void { /* of no interest */ }
+  blob(): number { return 0 }
+}
+
+export interface ForkOptions {
+  readonly world: WorldConfig
+  readonly machine: Machine
+  readonly files: HostFiles
+  readonly clock: SessionClock
+  readonly watch: Watch
+}
+
+interface CommonWorld { readonly kernel: Kernel, readonly tap: Tap, readonly common: CommonEntropy }
+
+export class ForkedWorld {
+  readonly #options: ForkOptions
+  readonly #sink: ForkSink
+  #world: CommonWorld | undefined
+  #entropy: Entropy | undefined
+  /** Slices so far, and at how many the common part ends, as far as that is known. */
+  #slices = 0
+  #limit = Infinity
+  #fork: { readonly snapshot: Snapshot, readonly bytes: BytesPosition, readonly tap: TapPosition, readonly watch: Watch, readonly executed: number } | undefined
+
+  constructor(options: ForkOptions) {
+    this.#options = options
+    this.#sink = new ForkSink(options.watch)
+  }
+
+  get isReady(): boolean { return this.#fork !== undefined }
+  get kernel(): Kernel {
+    if (this.#world === undefined) throw new Error('the world was not made yet')
+    return this.#world.kernel
+  }
+
+  /** Instructions since the fork. */
+  get executedOfSchedule(): number { return this.#fork === undefined ? 0 : this.#options.machine.processor.totalExecuted - this.#fork.executed }
+
+  /** Runs some milliseconds of the common part, until `isReady`. @throws WorldError if the program can't be run */
+  prepare(): void {
+    const { clock, machine } = this.#options
+    const until = clock.wallTimeMs() + ADVANCE_MS
+    const world = this.#world ??= this.#make()
+    const { kernel } = world
+    try {
+      while (this.#slices < this.#limit && !isChoice(kernel.state)) {
+        const stop = runWorld(kernel, 1)
+        this.#slices++
+        // All of it is common: schedules start from the beginning, as they have nothing else to start from.
+        if (!this.#goOn(stop)) { this.#again(0); return }
+        if (clock.wallTimeMs() > until) return
+      }
+    } catch (error) {
+      if (!(error instanceof ChoiceReached)) throw error
+      // In the middle of a slice: once more to where it began.
+      this.#again(this.#slices)
+      return
+    }
+    this.#fork = {
+      snapshot: takeSnapshot(kernel, machine), bytes: world.common.bytesPosition, tap: world.tap.position(), watch: this.#sink.watch, executed: machine.processor.totalExecuted,
+    }
+  }
+
+  #again(limit: number): void {
+    this.#limit = limit
+    this.#slices = 0
+    this.#world = undefined
+    this.#sink.watch = this.#options.watch.copy()
+  }
+
+  #make(): CommonWorld {
+    const { world, machine, files } = this.#options
+    machine.processor.recycle()
+    this.#sink.watch = this.#options.watch.copy()
+    const common = new CommonEntropy(world.seed)
+    this.#entropy = common
+    const tap = new Tap(this.#sources(files), this.#sink, () => 0)
+    const kernel = createWorld(world, machine.memory, machine.processor, tap)
+    tap.kernel = kernel
+    return { kernel, tap, common }
+  }
+
+  #sources(files: HostFiles): Sources {
+    const entropy = (): Entropy => {
+      if (this.#entropy === undefined) throw new Error('nobody decides')
+      return this.#entropy
+    }
+    return {
+      entropy: { decide: (kind, bound) => entropy().decide(kind, bound), randomBytes: (count) => entropy().randomBytes(count) },
+      files, readInput: (max) => this.#sink.watch.readInput(max), write: (fd, bytes) => this.#sink.watch.write(fd, bytes), setRaw: () => { /* no terminal */ },
+    }
+  }
+
+  /** Whether there is more to run. */
+  #goOn(stop: WorldStop): boolean {
+    if (stop.reason === 'input') {
+      const { kernel, tap } = this.#world as CommonWorld
+      const bytes = this.#sink.watch.readInput(INPUT_BYTES)
+      tap.tookInput(bytes)
+      provideInput(kernel, bytes)
+      return true
+    }
+    return stop.reason === 'running'
+  }
+
+  /** Puts the world to where schedules start, under another configuration. */
+  start(world: WorldConfig, decide?: Entropy['decide']): Watch {
+    if (this.#fork === undefined || this.#world === undefined) throw new Error('the common part has not ended yet')
+    const { snapshot, bytes, tap, watch } = this.#fork
+    const { kernel } = this.#world
+    snapshot.restore()
+    kernel.config = world
+    if (world.pct !== undefined) Object.assign(kernel.state.pct ?? {}, makePct(world.pct))
+    this.#world.tap.goTo(tap)
+    const seeded = new SeededEntropy(world.seed, world.scheduleSeed, bytes)
+    this.#entropy = decide === undefined ? seeded : { decide, randomBytes: (count) => seeded.randomBytes(count) }
+    return this.#sink.watch = watch.copy()
+  }
+
+  /** Runs at most so many slices; the end if it has come. */
+  run(slices: number): End | undefined {
+    const { kernel } = this
+    for (let left = slices; left > 0; left -= SLICES) {
+      const stop = runWorld(kernel, Math.min(left, SLICES))
+      if (!this.#goOn(stop)) return { outcome: stop.reason as Exclude<WorldStop['reason'], 'running' | 'input'>, status: stop.reason === 'exited' ? stop.status : kernel.state.mainStatus }
+    }
+    return undefined
+  }
+
+  /** Some milliseconds. */
+  advance(): End | undefined {
+    const until = this.#options.clock.wallTimeMs() + ADVANCE_MS
+    do {
+      const end = this.run(SLICES)
+      if (end !== undefined) return end
+    } while (this.#options.clock.wallTimeMs() < until)
+    return undefined
+  }
+}
+
+export const resultOfFork = (kernel: Kernel | undefined, end: End): SessionResult => ({
+  outcome: end.outcome, status: end.status, exitCode: exitCodeOf(end.outcome, end.status), cycle: kernel?.now ?? 0, events: 0, hash: '',
+  explanation: kernel === undefined || end.outcome === 'exited' ? [] : explain(kernel, end.outcome), error: end.error,
+})
