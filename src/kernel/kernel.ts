@@ -19,6 +19,7 @@ import { isSignalDue } from './signal/pending.ts'
 import { arm, disarm } from './time/timer-queue.ts'
 import { BLOCKED, type WaitQueue } from './wait-queue.ts'
 import type { MemoryWatch } from './watch/memory-watch.ts'
+import type { OrderTracer } from './watch/tracer.ts'
 
 export class Kernel {
   /** Changes only when a world that was put back to a snapshot goes on under another one. */
@@ -42,8 +43,8 @@ export class Kernel {
   isContended = false
   /** Watches memory accesses. Not state: nothing that the world does depends on it. */
   watch: MemoryWatch | undefined
-  /** Told when a task wakes another, or no task (a timer, input) does. Not state. */
-  onWake: ((waker: Task | undefined, woken: Task) => void) | undefined
+  /** Told of what orders tasks. Not state. */
+  readonly tracers: OrderTracer[] = []
 
   constructor(config: WorldConfig, memory: PhysicalMemory, processor: Processor, outside: Outside, state: KernelState) {
     this.config = config
@@ -159,7 +160,7 @@ export class Kernel {
     task.blockedOn.length = 0
     disarm(this.state.timers, task.sleep)
     task.wokenBy = by
-    this.onWake?.(this.current, task)
+    for (const tracer of this.tracers) tracer.woke?.(this.current, task)
     task.uninterruptible = false
     this.makeRunnable(task)
   }

@@ -16,6 +16,12 @@ export const pageDown = (value: number): number => Math.floor(value / PAGE_SIZE)
 /** vm.max_map_count. */
 export const MAP_COUNT_LIMIT = 65_530
 
+/** To those who keep something by address. */
+const tellUnmapped = (kernel: Kernel, space: AddressSpace, start: number, end: number): void => {
+  kernel.watch?.unmapped(space, start, end)
+  for (const tracer of kernel.tracers) tracer.unmapped?.(space, start, end)
+}
+
 /** Unmaps a range: pages, areas. */
 export const unmapRange = (kernel: Kernel, space: AddressSpace, start: number, end: number): void => {
   const cut = cutVmas(kernel, space, start, end)
@@ -25,12 +31,14 @@ export const unmapRange = (kernel: Kernel, space: AddressSpace, start: number, e
     dropEntries(kernel.memory, space, vma.start / PAGE_SIZE, vma.end / PAGE_SIZE)
     releaseBacking(kernel, vma)
   }
+  tellUnmapped(kernel, space, start, end)
   kernel.flushSpace(space)
 }
 
 /** Forgets the pages of a range but keeps its areas (MADV_DONTNEED, truncated files). */
 export const dropRange = (kernel: Kernel, space: AddressSpace, start: number, end: number): void => {
   dropEntries(kernel.memory, space, start / PAGE_SIZE, end / PAGE_SIZE)
+  tellUnmapped(kernel, space, start, end)
   kernel.flushSpace(space)
 }
 
@@ -74,6 +82,7 @@ export const nameRange = (kernel: Kernel, space: AddressSpace, start: number, en
 /** Moves the pages of one area's part to a new area elsewhere. */
 export const movePages = (kernel: Kernel, space: AddressSpace, from: number, length: number, to: number): void => {
   moveEntries(space, from / PAGE_SIZE, (from + length) / PAGE_SIZE, to / PAGE_SIZE)
+  tellUnmapped(kernel, space, from, from + length)
   kernel.flushSpace(space)
 }
 

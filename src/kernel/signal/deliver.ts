@@ -37,6 +37,7 @@ export const takeSignal = (kernel: Kernel, task: Task, mask: SignalSet): SignalI
 
 const tell = (kernel: Kernel, task: Task, info: SignalInfo, action: Parameters<Kernel['outside']['observer']['onSignal']>[4]): void => {
   kernel.outside.observer.onSignal(kernel.state.cycle, task.tid, info.signal, info.code, action)
+  for (const tracer of kernel.tracers) tracer.signalTaken?.(task)
 }
 
 /** A handler is about to run: does the call that was interrupted fail, or is it made again afterwards? */

@@ -95,6 +95,7 @@ export const sendSignal = (kernel: Kernel, target: Task | ThreadGroup, signal: n
   const pending = isTask(target) ? target.pending : group.pending
   if (signal >= SIGRTMIN && info.code !== SI_USER && info.code < 0 &&
       queuedSignals(kernel, group) >= group.limits[RLIMIT_SIGPENDING][0]) return -EAGAIN
+  for (const tracer of kernel.tracers) tracer.signalSent?.(kernel.current, target)
   if (!enqueue(pending, info)) return 0
   kernel.wake(group.signalWait)
   // A task in sigtimedwait for it takes it, though it blocks it otherwise.

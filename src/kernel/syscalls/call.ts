@@ -47,6 +47,7 @@ export const endSyscall = (kernel: Kernel, task: Task, result: number): void => 
   if (call === undefined) return
   task.syscall = undefined
   kernel.outside.observer.onSyscall(kernel.state.cycle, task.tid, call.number, call.args, result, call.started)
+  for (const tracer of kernel.tracers) tracer.callEnded?.(task, call.number, call.args, result)
   call.memory = undefined
   spare = call
 }

@@ -138,6 +138,7 @@ export const exitTask = (kernel: Kernel, task: Task, status: number): void => {
   task.exitStatus = status
   disarm(state.timers, task.sleep)
   kernel.outside.observer.onTaskExit(state.cycle, tid, status)
+  for (const tracer of kernel.tracers) tracer.taskEnds?.(task)
   leaveSpace(kernel, task)
   exitSemaphores(kernel, task)
   leaveDescriptors(kernel, task)

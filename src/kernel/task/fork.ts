@@ -189,6 +189,7 @@ export const cloneTask = (kernel: Kernel, task: Task, request: CloneRequest): Ta
   if (has(flags, CLONE_PARENT_SETTID)) storeTid(kernel, task, request.parentTid, tid)
   if (has(flags, CLONE_CHILD_SETTID)) storeTid(kernel, child, request.childTid, tid)
   kernel.watch?.taskStarted(task, child)
+  for (const tracer of kernel.tracers) tracer.taskStarted?.(task, child)
   kernel.outside.observer.onTaskStart(state.cycle, tid, task.tid, group.tgid)
   if (task.trace !== undefined && !has(flags, CLONE_UNTRACED)) {
     traceChild(kernel, task, child, has(flags, CLONE_VFORK) ? EVENT_VFORK : isThread || request.exitSignal !== SIGCHLD ? EVENT_CLONE : EVENT_FORK)

@@ -22,7 +22,7 @@ export interface WatchedPage {
   readonly id: number
   /** Where it was first seen. */
   readonly page: number
-  /** The task that has it for itself, 0: none yet. */
+  /** `Task.index` of the one that has it for itself, and one; 0: none yet. */
   owner: number
   /** The owner's clock (`Ordering.clock`) when it last asked for the page. */
   since: number
@@ -38,7 +38,7 @@ export interface AccessListener {
 export interface Ordering {
   /** Advances with each thing that others may be ordered after; `newEpoch` is called then. */
   clock(task: Task): number
-  /** Whether all that task `owner` did up to its clock `since` is before what `task` does now. */
+  /** Whether all that the task of index `owner` did up to its clock `since` is before what `task` does now. */
   isBefore(owner: number, since: number, task: Task): boolean
 }
 
@@ -129,6 +129,17 @@ export class MemoryWatch implements AccessWatcher {
     this.#kernel.processor.forgetData()
   }
 
+  /** Private pages of a range are gone: what comes in their place is new. */
+  unmapped(space: AddressSpace, start: number, end: number): void {
+    const pages = this.#pages.get(`s${space.id}`)
+    if (pages === undefined) return
+    if ((end - start) / PAGE_SIZE > pages.size) {
+      for (const page of pages.keys()) if (page * PAGE_SIZE >= start && page * PAGE_SIZE < end) pages.delete(page)
+    } else {
+      for (let page = start / PAGE_SIZE; page * PAGE_SIZE < end; page++) pages.delete(page)
+    }
+  }
+
   /** Mappings of the space changed. */
   flushed(space: AddressSpace): void { this.#links.delete(space.id) }
 
@@ -148,17 +159,17 @@ export class MemoryWatch implements AccessWatcher {
     const known = this.#pageOf(space, page)
     if (known === undefined) return false
     if (known.shared) return true
-    if (known.owner !== task.tid) {
+    if (known.owner !== task.index + 1) {
       if (this.#everything || this.#always.has(page)) {
         known.shared = true
         return true
       }
-      if (known.owner !== 0 && this.ordering?.isBefore(known.owner, known.since, task) !== true) {
+      if (known.owner !== 0 && this.ordering?.isBefore(known.owner - 1, known.since, task) !== true) {
         known.shared = true
         this.contested.add(page)
         return true
       }
-      known.owner = task.tid
+      known.owner = task.index + 1
     }
     known.since = this.ordering?.clock(task) ?? 0
     this.#hasFilled = true
