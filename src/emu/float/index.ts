@@ -71,6 +71,7 @@ import { defineSseArithmetic } from './sse-arithmetic.ts'
 import { defineSseCompare } from './sse-compare.ts'
 import { defineSseConvert } from './sse-convert.ts'
 import { defineFormats } from './sse-format.ts'
+import { defineSseExtended } from './sse-extended.ts'
 import { defineSsePacked } from './sse-packed.ts'
 import { defineWide } from './wide.ts'
 import { defineX87Arithmetic } from './x87-arithmetic.ts'
@@ -89,6 +90,7 @@ export const defineFloatRuntime = (module: ModuleBuilder): void => {
   defineSseCompare(module)
   defineSseConvert(module)
   defineSsePacked(module)
+  defineSseExtended(module)
   defineX87Format(module)
   defineX87Convert(module)
   defineX87Arithmetic(module)

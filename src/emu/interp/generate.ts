@@ -6,6 +6,7 @@ import { REGIONS } from '../cpu/layout.ts'
 import { ALL_ROWS } from '../decode/tables/index.ts'
 import { defineFloatRuntime } from '../float/index.ts'
 import { SEMANTICS } from '../semantics/registry.ts'
+import { defineExtensions } from '../semantics/extensions.ts'
 import { defineReciprocals } from '../semantics/reciprocal.ts'
 import { defineWideArithmetic } from '../semantics/wide.ts'
 import { defineX87Control } from '../semantics/x87-control.ts'
@@ -32,6 +33,7 @@ export const generateTier0 = (): { wasm: Uint8Array<ArrayBuffer>, manifest: Tier
   defineFloatRuntime(module)
   defineX87Stack(module)
   defineX87Control(module)
+  defineExtensions(module)
   const runtime = module.exportAll()
   module.regions(REGION, REGIONS, false)
 

@@ -45,6 +45,18 @@ const scan = (index: (e: Emitter, source: Expr) => Expr): Semantics => (e) => {
   e.setFlags(select(zero, i64.const(0), i64.or(result, i64.const(0x100))), i32.const(0), 8)
 }
 
+/** The bytes of a value of the operation's size in reverse, bound. */
+export const byteSwap = (e: Emitter, value: Expr): Expr => {
+  const swap = (input: Expr, shift: number, mask: bigint): Expr => e.f.let(i64.or(
+    i64.and(i64.shrU(input, i64.const(shift)), i64.const(mask)),
+    i64.shl(i64.and(input, i64.const(mask)), i64.const(shift))))
+  let swapped = swap(value, 8, 0x00ff00ff00ff00ffn)
+  if (e.size === 2) return swapped
+  swapped = swap(swapped, 16, 0x0000ffff0000ffffn)
+  swapped = i64.rotl(swapped, i64.const(32))
+  return e.f.let(e.size === 8 ? swapped : i64.shrU(swapped, i64.const(32)))
+}
+
 export const BITS: Family = {
   bt: bitTest(undefined, false), bti: bitTest(undefined, true),
   bts: bitTest(setBit, false), btsi: bitTest(setBit, true),
@@ -61,12 +73,6 @@ export const BITS: Family = {
       e.write(0, i64.const(0))
       return
     }
-    const swap = (input: Expr, shift: number, mask: bigint): Expr => e.f.let(i64.or(
-      i64.and(i64.shrU(input, i64.const(shift)), i64.const(mask)),
-      i64.shl(i64.and(input, i64.const(mask)), i64.const(shift))))
-    let swapped = swap(value, 8, 0x00ff00ff00ff00ffn)
-    swapped = swap(swapped, 16, 0x0000ffff0000ffffn)
-    swapped = i64.rotl(swapped, i64.const(32))
-    e.write(0, e.size === 8 ? swapped : i64.shrU(swapped, i64.const(32)))
+    e.write(0, byteSwap(e, value))
   },
 }

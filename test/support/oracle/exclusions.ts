@@ -7,6 +7,7 @@ export const EXCLUDED_ROWS: ReadonlyMap<string, string> = new Map([
   ['cpuid', 'our processor is not the host'],
   ['rdtsc', 'counts cycles of the world'],
   ['rdtscp', 'counts cycles of the world'],
+  ['rdpid', 'the number of the host’s processor'],
   ['rdrand', 'random'],
   ['rdseed', 'random'],
   ['icebp', 'under KVM on AMD processors rip stays on the instruction; the manual has it behind'],

@@ -93,6 +93,8 @@ const initialRegisters = (recipe: Recipe, rows: readonly Row[]): Registers => {
   for (const row of rows) {
     if (row.name.startsWith('xlat')) put(RBX, BigInt(target(pick(RBX))))
     if (row.name.startsWith('maskmov')) put(RDI, BigInt(target(pick(RDI))))
+    // Lengths of strings, of either sign.
+    if (row.name.startsWith('pcmpestr')) for (const register of [0, RDX]) if ((pick(register) & 7) !== 7) put(register, BigInt.asUintN(64, BigInt((pick(register) >>> 3) % 41 - 20)))
     if ((row.name === 'leave' || row.name === 'enter') && (pick(RBP) & 7) !== 0) put(RBP, BigInt(target(pick(RBP) >>> 3)))
     if (row.name === 'div' || row.name === 'idiv') {
       // Quotients that fit.

@@ -2,6 +2,7 @@
 import type { Row } from '../rows.ts'
 import { INTEGER_ROWS } from './integer.ts'
 import { CONTROL_ROWS } from './control.ts'
+import { EXTENSION_ROWS } from './extensions.ts'
 import { MMX_ROWS } from './mmx.ts'
 import { SSE_FLOAT_ROWS } from './sse-float.ts'
 import { SSE_INTEGER_ROWS } from './sse-integer.ts'
@@ -9,6 +10,7 @@ import { SSE_MOVE_ROWS } from './sse-move.ts'
 import { X87_ROWS } from './x87.ts'
 
 export const ALL_ROWS: readonly Row[] = [
+  ...EXTENSION_ROWS,
   ...INTEGER_ROWS, ...CONTROL_ROWS,
   ...SSE_MOVE_ROWS, ...SSE_INTEGER_ROWS, ...SSE_FLOAT_ROWS, ...MMX_ROWS,
   ...X87_ROWS,

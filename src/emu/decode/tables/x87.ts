@@ -33,7 +33,6 @@ const transfer: Row[] = [
   row('df mem /0', 'fild', 'Mw'), row('db mem /0', 'fild', 'Md'), row('df mem /5', 'fild', 'Mq'),
   row('df mem /2', 'fist', 'Mw'), row('db mem /2', 'fist', 'Md'),
   row('df mem /3', 'fistp', 'Mw'), row('db mem /3', 'fistp', 'Md'), row('df mem /7', 'fistp', 'Mq'),
-  row('df mem /1', 'fisttp', 'Mw'), row('db mem /1', 'fisttp', 'Md'), row('dd mem /1', 'fisttp', 'Mq'),
   row('df mem /4', 'fbld', 'Mt'), row('df mem /6', 'fbstp', 'Mt'),
   row('d9 =c0+i', 'fld', 'F'), row('dd =d0+i', 'fst', 'F'), row('dd =d8+i', 'fstp', 'F'), row('d9 =c8+i', 'fxch', 'F'),
   // Undocumented aliases.
