@@ -1,13 +1,14 @@
 /* fork in a program with threads: the child has one thread, and what pthread_atfork asked for. */
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static volatile int stop;
-static volatile long beats;
+static atomic_int stop;
+static atomic_long beats;
 
 static void before(void) { pthread_mutex_lock(&lock); }
 static void after(void) { pthread_mutex_unlock(&lock); }

@@ -4,14 +4,16 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 static pthread_t target;
-static volatile sig_atomic_t got, right;
+static volatile sig_atomic_t right;
+static atomic_int got;
 static sem_t ready;
-static volatile int stop;
+static atomic_int stop;
 
 /* `got` comes last: main looks at `right` as soon as it sees it (and pthread_create may store `target` after the thread began). */
 static void handler(int signal) { right = pthread_equal(pthread_self(), target); got = signal; }
