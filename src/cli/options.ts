@@ -1,5 +1,6 @@
 /** Options that say how the world is made, shared by run, record and demo. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { BASE_CPU, CPU_NAMES, type CpuName } from '../emu/cpu/model.ts'
 import type { WorldConfig } from '../kernel/config.ts'
 import type { Platform } from '../platform/platform.ts'
 import { type HostSurroundings, makeWorldConfig, SEEDED_EPOCH, type WorldOptions } from '../replay/default-world.ts'
@@ -17,6 +18,7 @@ const PCT_STEPS = 10_000
 export interface WorldFlags {
   readonly seed: string | undefined
   readonly cpus: number
+  readonly cpu: CpuName
   readonly strategy: WorldConfig['strategy']
   readonly pctDepth: number | undefined
   readonly pctSteps: number | undefined
@@ -65,6 +67,7 @@ export const withWorldOptions = (command: Command): Command => command
   .passThroughOptions()
   .option('--seed <seed>', 'what all choices are drawn from (default: a new one each time)')
   .option('--cpus <n>', 'virtual CPUs', integer(1, 64), 1)
+  .addOption(new Option('--cpu <level>', 'what the processor has: nothing that came after SSE2 (v1), SSE4.2 and AES (v2), or AVX2, BMI2, SHA (v3)').choices(CPU_NAMES).default(BASE_CPU))
   .addOption(new Option('--strategy <name>', 'who runs next, and for how long').choices(['random', 'round-robin', 'pct']).default('random'))
   .option('--pct-depth <n>', 'of the strategy pct: how many orderings a bug needs', integer(1, 1000))
   .option('--pct-steps <n>', 'of the strategy pct: instructions that the program takes while more than one task could run', integer(1, 2 ** 31))
@@ -130,7 +133,7 @@ export const prepareWorld = async (platform: Platform & HostSurroundings, comman
   const uid = flags.uid ?? platform.userId()
   const options: WorldOptions = {
     command: command.map(toByteString), env: environment(flags), cwd: flags.cwd === undefined ? undefined : toByteString(flags.cwd),
-    rootfs: rootfs?.host, mounts: flags.mount.map(parseMount), seed, cpus: flags.cpus, strategy: flags.strategy,
+    rootfs: rootfs?.host, mounts: flags.mount.map(parseMount), seed, cpus: flags.cpus, cpu: flags.cpu, strategy: flags.strategy,
     ...(flags.strategy === 'pct' ? { pct: { depth: flags.pctDepth ?? PCT_DEPTH, steps: flags.pctSteps ?? PCT_STEPS } } : {}), cpuHz: flags.cpuHz,
     epochSeconds: flags.epoch ?? (flags.seed === undefined ? Math.floor(Date.now() / 1000) : SEEDED_EPOCH),
     memoryLimit: flags.memory, cycleLimit: flags.timeout, uid, gid: flags.gid ?? (flags.uid === undefined ? platform.groupId() : uid),

@@ -1,4 +1,5 @@
 /** The processor as the kernel sees it. */
+import type { CpuName } from './cpu/model.ts'
 import type { CpuState } from './cpu/state.ts'
 import type { PhysicalMemory } from './memory.ts'
 import type { Mmu } from './mmu/mmu.ts'
@@ -35,6 +36,10 @@ export interface Processor {
   readonly executed: number
   /** RDRAND, RDSEED: set by the kernel; 32 bits an answer, drawn from entropy. */
   randomWord: () => number
+  /** Which processor it is: what CPUID says, and which instructions there are. */
+  setModel(name: CpuName): void
+  /** The number of the virtual CPU that `run` stands for: RDTSCP and RDPID. */
+  setCpuNumber(cpu: number): void
   /** Makes this address space current; the TLBs are emptied. */
   setMmu(mmu: Mmu): void
   /**

@@ -1,4 +1,5 @@
 /** The configuration of a world: plain data, recorded in the head of a trace. With the seed and the inputs it determines everything. */
+import type { CpuName } from '../emu/cpu/model.ts'
 
 export type StdioKind = 'tty' | 'pipe' | 'file' | 'null'
 
@@ -58,10 +59,13 @@ export interface WorldConfig {
   readonly hostname: string
   /** Number of virtual CPUs, 1–64. */
   readonly cpus: number
+  /** What they are (emu/cpu/model.ts); x86-64-v1 if it is not said. */
+  readonly cpu?: CpuName
+  /** Random bytes and decisions are drawn from it. */
   readonly seed: string
-  readonly strategy: 'round-robin' | 'random' | 'pct' | 'script'
   /** Decisions of the scheduler are drawn from this instead: worlds that differ in it alone are the same up to the first. */
   readonly scheduleSeed?: string
+  readonly strategy: 'round-robin' | 'random' | 'pct' | 'script'
   /** Of the strategy 'pct', which needs it; no other has it. */
   readonly pct?: PctConfig
   /** Of the strategy 'script', which needs it; no other has it. */

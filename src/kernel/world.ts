@@ -2,6 +2,7 @@
  * A world from its first instruction to its end: makes the state from the configuration, runs slices, jumps over time in
  * which every task waits.
  */
+import { BASE_CPU } from '../emu/cpu/model.ts'
 import type { PhysicalMemory } from '../emu/memory.ts'
 import type { Processor } from '../emu/processor.ts'
 import { ENOENT, ERRNO_NAMES } from './abi/errno.ts'
@@ -133,6 +134,7 @@ const findProgram = (kernel: Kernel, task: Task): Image => {
 export const createWorld = (config: WorldConfig, memory: PhysicalMemory, processor: Processor, outside: Outside): Kernel => {
   const kernel = new Kernel(config, memory, processor, outside, makeState(config))
   const { state } = kernel
+  processor.setModel(config.cpu ?? BASE_CPU)
   processor.randomWord = () => {
     const bytes = outside.entropy.randomBytes(4)
     return bytes[0] | (bytes[1] << 8) | (bytes[2] << 16) | (bytes[3] << 24)

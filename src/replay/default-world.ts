@@ -14,6 +14,7 @@ export interface WorldOptions {
   readonly mounts: readonly { readonly host: string, readonly guest: string, readonly writable: boolean }[]
   readonly seed: string
   readonly cpus: number
+  readonly cpu?: WorldConfig['cpu']
   readonly strategy: WorldConfig['strategy']
   readonly pct?: WorldConfig['pct']
   readonly cpuHz: number
@@ -168,7 +169,7 @@ export const makeWorldConfig = (host: HostSurroundings, options: WorldOptions,
   }
   return {
     program, argv: options.command, env: options.env, cwd, mounts, files, hostname: HOSTNAME,
-    cpus: options.cpus, seed: options.seed, strategy: options.strategy, cpuHz: options.cpuHz, epochSeconds: options.epochSeconds,
+    cpus: options.cpus, ...(options.cpu === undefined ? {} : { cpu: options.cpu }), seed: options.seed, strategy: options.strategy, cpuHz: options.cpuHz, epochSeconds: options.epochSeconds,
     uid: options.uid, gid: options.gid, stdio: options.stdio, terminal: options.terminal, ...(options.pct === undefined ? {} : { pct: options.pct }),
     memoryLimit: options.memoryLimit, cycleLimit: options.cycleLimit,
   }

@@ -1,5 +1,5 @@
 /** A world that is recorded: every event, and from time to time the hash of its state. */
-import { BRAND } from '../emu/cpu/model.ts'
+import { cpuModel } from '../emu/cpu/model.ts'
 import type { TraceEvent } from '../trace/events.ts'
 import type { TraceSink } from '../trace/format.ts'
 import { TraceWriter } from '../trace/writer.ts'
@@ -75,7 +75,7 @@ class RecordSession extends LiveLoop<RecordResult> {
 
   constructor({ world, host, onEvent, codecs, openTrace, version, checkpointCycles }: RecordOptions) {
     const late = new LateSink()
-    const writer = new TraceWriter(late, codecs, { retrograde: version, processor: BRAND, turnSlices: TURN_SLICES, world: configToPlain(world) })
+    const writer = new TraceWriter(late, codecs, { retrograde: version, processor: cpuModel(world.cpu).brand, turnSlices: TURN_SLICES, world: configToPlain(world) })
     super(world, host, new RecordSink(writer, onEvent), (bytes, previous) => codecs.crc32(bytes, previous))
     this.#writer = writer
     this.#checkpointCycles = checkpointCycles

@@ -1,4 +1,5 @@
 /** A world's configuration in the head of a trace: to plain data and back, checked, as a trace may come from anywhere. */
+import { CPU_NAMES } from '../emu/cpu/model.ts'
 import type { GeneratedFile, MountConfig, MountSource, ScriptConfig, StdioKind, WorldConfig } from '../kernel/config.ts'
 import { isMap, type Plain } from '../trace/msgpack.ts'
 
@@ -131,6 +132,7 @@ export const configFromPlain = (plain: PlainMap): WorldConfig => {
     files: fields.list('files', parseFile),
     hostname: fields.text('hostname'),
     cpus: fields.integer('cpus', 1, 64),
+    ...(fields.has('cpu') ? { cpu: fields.choice('cpu', CPU_NAMES) } : {}),
     seed: typeof seed === 'string' ? seed : fields.fail('seed'),
     ...(fields.has('scheduleSeed') ? { scheduleSeed: typeof scheduleSeed === 'string' ? scheduleSeed : fields.fail('scheduleSeed') } : {}),
     ...parseStrategy(fields),

@@ -92,6 +92,8 @@ export class RegionFinder {
     this.#codePage = codePage
   }
 
+  setFeatures(features: number): void { this.#decoder.features = features }
+
   /** The region that begins at an address; undefined if not one instruction there can be part of one. */
   find(rip: number, limits: Limits): Region | undefined {
     this.#pages = new Map()

@@ -284,6 +284,12 @@ export class Jit {
     this.#samples.clear()
   }
 
+  /** Another processor, with these extensions (cpu/features.ts). */
+  setFeatures(features: number): void {
+    this.removeAll()
+    this.#finder.setFeatures(features)
+  }
+
   /** The records are gone. */
   forget(): void {
     for (const region of this.#installed) if (region !== undefined) this.#table.set(region.index, null)

@@ -1,4 +1,4 @@
-/** CMPXCHG16B. CPUID does not report it, as x86-64-v1 processors may lack it; programs that know better may use it. */
+/** CMPXCHG16B. */
 import { RAX, RBX, RCX, RDX } from '../cpu/layout.ts'
 import { type Expr, i32, i64, v } from '../wasm/expression.ts'
 import type { Emitter } from './emitter.ts'

@@ -71,6 +71,7 @@ export const runSlice = (kernel: Kernel, cpu: VirtualCpu, task: Task, budget: nu
   kernel.current = task
   kernel.yielded = false
   kernel.load(task)
+  processor.setCpuNumber(cpu.index)
   updateVdsoCpu(kernel, cpu)
   if (isNew) updateRseq(kernel, task)
   kernel.outside.observer.onSlice(cpu.clock, cpu.index, task.tid, budget)

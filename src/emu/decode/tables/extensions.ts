@@ -75,6 +75,7 @@ const bases: Row[] = [
 /** They come before all other rows: of those that a processor lacks, some then are what they were before (BSF, BSR). */
 export const EXTENSION_ROWS: readonly Row[] = [
   ...feature('sse3', sse3), ...feature('ssse3', ssse3), ...feature('sse4_1', sse41), ...feature('sse4_2', sse42),
+  ...feature('cx16', [row('0f c7 /1 mem w1', 'cmpxchg16b', 'Mx', 'lock')]),
   ...feature('popcnt', [row('f3 0f b8', 'popcnt', 'Gv Ev')]),
   ...feature('lzcnt', [row('f3 0f bd', 'lzcnt', 'Gv Ev')]), ...feature('bmi1', [row('f3 0f bc', 'tzcnt', 'Gv Ev')]),
   ...feature('movbe', [row('0f 38 f0', 'movbe', 'Gv Mv'), row('0f 38 f1', 'movbe', 'Mv Gv')]),

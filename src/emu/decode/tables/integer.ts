@@ -71,7 +71,7 @@ const moves: Row[] = [
   row('86', 'xchg', 'Eb Gb', 'lock'), row('87', 'xchg', 'Ev Gv', 'lock'),
   row('90 nob', 'nop'), row('90+r', 'xchg', 'Zv Av'),
   row('0f b0', 'cmpxchg', 'Eb Gb', 'lock'), row('0f b1', 'cmpxchg', 'Ev Gv', 'lock'),
-  row('0f c7 /1 mem w0', 'cmpxchg8b', 'Mq', 'lock'), row('0f c7 /1 mem w1', 'cmpxchg16b', 'Mx', 'lock'),
+  row('0f c7 /1 mem w0', 'cmpxchg8b', 'Mq', 'lock'),
   row('0f c0', 'xadd', 'Eb Gb', 'lock'), row('0f c1', 'xadd', 'Ev Gv', 'lock'),
   row('50+r', 'push', 'Zs'), row('ff /6', 'push', 'Es'), row('68', 'push_immediate', 'Ss Iz'), row('6a', 'push_immediate', 'Ss Ib'),
   row('58+r', 'pop', 'Zs'), row('8f /0', 'pop', 'Es'),

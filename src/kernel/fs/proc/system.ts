@@ -1,6 +1,6 @@
 /** Files of /proc that are about the whole system, in the formats of Linux 6.1 (fs/proc/*.c; proc(5)). */
 import { PAGE_SIZE } from '../../../emu/cpu/layout.ts'
-import { BRAND, CPUID_1_EDX, VENDOR } from '../../../emu/cpu/model.ts'
+import { VENDOR, cpuModel, flagNames, signatureParts } from '../../../emu/cpu/model.ts'
 import { CLOCK_TICKS } from '../../abi/time.ts'
 import { RELEASE, SYSTEM_NAME, VERSION } from '../../abi/version.ts'
 import type { Kernel } from '../../kernel.ts'
@@ -142,20 +142,17 @@ export const vmstat = (kernel: Kernel): string => {
 
 // ——— The processor ———
 
-/** Names of CPUID.1:EDX's bits (arch/x86/include/asm/cpufeatures.h). */
-const EDX_NAMES = ['fpu', 'vme', 'de', 'pse', 'tsc', 'msr', 'pae', 'mce', 'cx8', 'apic', '', 'sep', 'mtrr', 'pge', 'mca', 'cmov', 'pat',
-  'pse36', 'pn', 'clflush', '', 'dts', 'acpi', 'mmx', 'fxsr', 'sse', 'sse2', 'ss', 'ht', 'tm', 'ia64', 'pbe']
-const OTHER_FEATURES = ['syscall', 'nx', 'lm', 'constant_tsc', 'nopl', 'nonstop_tsc', 'cpuid', 'lahf_lm']
-
 export const cpuinfo = (kernel: Kernel): string => {
   const { cpus, cpuHz } = kernel.config
-  const flags = [...EDX_NAMES.filter((name, bit) => name !== '' && (CPUID_1_EDX & (1 << bit)) !== 0), ...OTHER_FEATURES].join(' ')
+  const processor = cpuModel(kernel.config.cpu)
+  const flags = flagNames(processor).join(' ')
+  const { family, model, stepping } = signatureParts(processor)
   const thousandths = Math.floor(cpuHz / 1000)
   const megahertz = `${Math.floor(thousandths / 1000)}.${String(thousandths % 1000).padStart(3, '0')}`
   const bogomips = twoDigits(Math.floor(cpuHz * 2 / 10_000))
   let text = ''
   for (let cpu = 0; cpu < cpus; cpu++) {
-    text += `processor\t: ${cpu}\nvendor_id\t: ${VENDOR}\ncpu family\t: 6\nmodel\t\t: 15\nmodel name\t: ${BRAND}\nstepping\t: 1\n` +
+    text += `processor\t: ${cpu}\nvendor_id\t: ${VENDOR}\ncpu family\t: ${family}\nmodel\t\t: ${model}\nmodel name\t: ${processor.brand}\nstepping\t: ${stepping}\n` +
       `cpu MHz\t\t: ${megahertz}\ncache size\t: 8192 KB\nphysical id\t: 0\nsiblings\t: ${cpus}\ncore id\t\t: ${cpu}\ncpu cores\t: ${cpus}\n` +
       `apicid\t\t: ${cpu}\ninitial apicid\t: ${cpu}\nfpu\t\t: yes\nfpu_exception\t: yes\ncpuid level\t: 13\nwp\t\t: yes\nflags\t\t: ${flags}\n` +
       `bugs\t\t:\nbogomips\t: ${bogomips}\nclflush size\t: 64\ncache_alignment\t: 64\naddress sizes\t: 48 bits physical, 48 bits virtual\n` +
