@@ -41,13 +41,19 @@ export const buildVersion = (): string => {
 }
 
 /** The processor as `npm run build` left it. */
-export const loadEngine = (): Engine => {
+export interface EngineFlags {
+  /** As `tierOptions` has it; by default what RETROGRADE_TIER says, or mixed. */
+  readonly tier?: string
+  /** Measure what the processor does. */
+  readonly stats?: boolean
+}
+export const loadEngine = ({ tier = process.env.RETROGRADE_TIER, stats = false }: EngineFlags = {}): Engine => {
   try {
     const bytes = readFileSync(join(root, 'dist/tier0.wasm'))
     const manifest = JSON.parse(readFileSync(join(root, 'dist/tier0.json'), 'utf8')) as Tier0Manifest
     // V8 13 takes branch hints, which tier 1 gives for what hardly ever happens, only if it is told to.
     if (process.versions.node.startsWith('24.')) setFlagsFromString('--experimental-wasm-branch-hinting')
-    return { module: new WebAssembly.Module(bytes), manifest, tier: tierOptions(process.env.RETROGRADE_TIER) }
+    return { module: new WebAssembly.Module(bytes), manifest, tier: tierOptions(tier), stopwatch: stats ? (): number => performance.now() : undefined }
   } catch (error) {
     throw new UsageError(`the processor could not be loaded: ${(error as Error).message}. Run 'npm run build' in ${root}`)
   }
@@ -66,8 +72,8 @@ const hostConsole = (stdin: string | undefined): SessionConsole => {
   return { write, setRaw, readInput: (max) => bytes.subarray(at, at += Math.min(max, bytes.length - at)) }
 }
 
-export const makeSessionHost = (files: HostFiles, stdin: string | undefined): SessionHost =>
+export const makeSessionHost = (files: HostFiles, stdin: string | undefined, engine: EngineFlags = {}): SessionHost =>
   ({
-    engine: loadEngine(), files, console: hostConsole(stdin), wallTimeMs: () => platform.wallTimeMs(),
+    engine: loadEngine(engine), files, console: hostConsole(stdin), wallTimeMs: () => platform.wallTimeMs(),
     onUnknownSyscall: (number) => { process.stderr.write(`retrograde: unknown system call ${number}: answered ENOSYS\n`) },
   })

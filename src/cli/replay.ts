@@ -7,14 +7,15 @@ import type { ReplayResult } from '../replay/session.ts'
 import { TraceReader } from '../trace/reader.ts'
 import { drive, millions } from './drive.ts'
 import { explainEnd } from './end.ts'
+import { printStatistics, withEngineOptions } from './stats.ts'
 import { EXIT_DIVERGED, EXIT_FAILED } from './errors.ts'
-import { buildVersion, codecs, loadEngine, openTraceFile, platform } from './host.ts'
+import { buildVersion, codecs, type EngineFlags, loadEngine, openTraceFile, platform } from './host.ts'
 
-interface ReplayFlags { readonly fromSeed: boolean, readonly quiet: boolean, readonly json: boolean, readonly output: boolean }
+interface ReplayFlags extends EngineFlags { readonly fromSeed: boolean, readonly quiet: boolean, readonly json: boolean, readonly output: boolean }
 
-export const openReplay = (file: string, fromSeed: boolean, output?: (fd: 1 | 2, bytes: Uint8Array) => void): ReturnType<typeof startReplay> =>
+export const openReplay = (file: string, fromSeed: boolean, output?: (fd: 1 | 2, bytes: Uint8Array) => void, engine: EngineFlags = {}): ReturnType<typeof startReplay> =>
   startReplay({
-    trace: new TraceReader(openTraceFile(file), codecs), engine: loadEngine(), clock: platform, codecs,
+    trace: new TraceReader(openTraceFile(file), codecs), engine: loadEngine(engine), clock: platform, codecs,
     mode: fromSeed ? 'from-seed' : 'drive', output, version: buildVersion(),
   })
 
@@ -44,7 +45,7 @@ const statusOf = (result: ReplayResult): number => {
   return result.outcome === 'failed' ? EXIT_FAILED : result.exitCode
 }
 
-export const replayCommand = new Command('replay').description('replay a trace, checking every event and state hash; exit status 3 if it diverges')
+export const replayCommand = withEngineOptions(new Command('replay').description('replay a trace, checking every event and state hash; exit status 3 if it diverges'))
   .argument('<trace>', 'file that record wrote')
   .option('--from-seed', 'draw the scheduler\'s decisions from the seed again, in place of taking them from the trace', false)
   .option('--no-output', 'leave out what the guest writes')
@@ -52,15 +53,17 @@ export const replayCommand = new Command('replay').description('replay a trace, 
   .option('-q, --quiet', 'say nothing unless it diverges', false)
   .action(async (file: string, flags: ReplayFlags) => {
     const show = flags.output && !flags.json
-    const session = openReplay(file, flags.fromSeed, show ? (fd, bytes) => { platform.write(fd, bytes) } : undefined)
+    const session = openReplay(file, flags.fromSeed, show ? (fd, bytes) => { platform.write(fd, bytes) } : undefined, flags)
+    const started = performance.now()
     const result = await drive(session, {
       progress: ({ fraction, events, executed }) => `replaying ${fraction === undefined ? '' : `${Math.floor(fraction * 100)}% `}${events} events, ${millions(executed)} instructions`,
     })
     if (flags.json) {
       const { divergence, outcome, exitCode, cycle, events, hash, checkpoints, truncated } = result
-      process.stdout.write(`${JSON.stringify({ equal: divergence === undefined, outcome, exitCode, cycle, events, hash, checkpoints, truncated, divergence })}\n`)
+      process.stdout.write(`${JSON.stringify({ equal: divergence === undefined, outcome, exitCode, cycle, events, hash, checkpoints, truncated, divergence, statistics: flags.stats === true ? session.statistics() : undefined })}\n`)
     } else if (!flags.quiet || result.divergence !== undefined) {
       report(result)
     }
+    if (flags.stats === true && !flags.json) printStatistics(session.statistics(), performance.now() - started)
     process.exit(statusOf(result))
   })

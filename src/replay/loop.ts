@@ -7,6 +7,7 @@ import { type Machine, makeMachine } from './machine.ts'
 import { type Engine, exitCodeOf, type Outcome, type Progress, type Session, type SessionClock, type SessionResult } from './session.ts'
 import { hexOf, StateHasher } from './state-hash.ts'
 import type { Tap } from './tap.ts'
+import type { ProcessorStatistics } from '../emu/statistics.ts'
 
 /** Slices in a turn: few, as a task that is alone runs for long in one slice. */
 export const TURN_SLICES = 4
@@ -137,6 +138,8 @@ export abstract class WorldLoop<R extends SessionResult> implements Session<R> {
       fraction: this.fraction, waiting: this.#waiting !== undefined,
     }
   }
+
+  statistics(): ProcessorStatistics { return this.machine.processor.statistics }
 
   /** The hash of the state as it is now; empty if Retrograde failed in the middle of changing it. */
   protected finalHash(end: End): Uint8Array {

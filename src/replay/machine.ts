@@ -12,7 +12,7 @@ export class MeteredInterpreter extends Interpreter {
   readonly versions: MemoryVersions
 
   constructor(memory: PhysicalMemory, engine: Engine) {
-    super(memory, engine.module, engine.manifest, undefined, engine.tier)
+    super(memory, engine.module, engine.manifest, undefined, engine.tier, engine.stopwatch)
     this.versions = new MemoryVersions(memory, (frame) => { this.parkCode(frame) })
   }
 

@@ -14,6 +14,7 @@ import type { TraceEvent } from '../trace/events.ts'
 import type { TraceCodecs, TraceSink } from '../trace/format.ts'
 import type { OUTCOMES } from '../trace/fields.ts'
 import type { TraceReader } from '../trace/reader.ts'
+import type { ProcessorStatistics, Stopwatch } from '../emu/statistics.ts'
 import type { Machine } from './machine.ts'
 
 /** The processor as built: dist/tier0.wasm compiled, and dist/tier0.json. */
@@ -22,6 +23,8 @@ export interface Engine {
   readonly manifest: Tier0Manifest
   /** How hot code is compiled; tier 0 alone if left out. Worlds are the same to the bit either way. */
   readonly tier?: TierOptions
+  /** A clock of the host: the processor then measures what it does (`Session.statistics`). It never enters the world. */
+  readonly stopwatch?: Stopwatch
 }
 
 /** The three standard descriptors of the host. */
@@ -160,6 +163,8 @@ export interface Session<R extends SessionResult = SessionResult> {
   /** Ends the session at the next opportunity, keeping what it has: outcome 'interrupted'. */
   interrupt(): void
   progress(): Progress
+  /** Of the processor, complete if the engine has a stopwatch. */
+  statistics(): ProcessorStatistics
 }
 
 export const runToEnd = <R extends SessionResult>(session: Session<R>): R => {

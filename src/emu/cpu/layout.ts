@@ -97,6 +97,9 @@ export const REGIONS = 4096
 /** By region, how often it was left for code outside; and which was last. */
 export const REGION_CHAINS = 0xec000
 export const LAST_CHAIN = 0x1880
+/** Of tier 1: instructions executed in regions, and how often tier 0 entered one, 64 bits each. */
+export const TIER1_CYCLES = 0x1888
+export const TIER1_ENTRIES = 0x1890
 /** Where indirect branches and returns went last, 64 bits each. */
 export const BRANCH_TARGETS = 0xd0000
 export const BRANCH_TARGETS_END = REGION_CHAINS

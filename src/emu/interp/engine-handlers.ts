@@ -23,7 +23,15 @@ export const ENGINE_HANDLERS: Readonly<Record<string, (e: Tier0Emitter) => void>
     f.i32Store(ZERO_ADDRESS, layout.BUDGET, i32.sub(budget, cost))
   },
   /** Start of a block that is compiled: calls the region, which says how to go on. */
-  '@region': (e) => { e.goOnOrLeave(e.f.callRegion(REGION, i32.load(e.record, record.RECORD_REGION))) },
+  '@region': (e) => {
+    const { f } = e
+    const before = f.let(i32.load(ZERO_ADDRESS, layout.BUDGET))
+    const next = f.let(f.callRegion(REGION, i32.load(e.record, record.RECORD_REGION)))
+    const executed = i64.extendI32S(i32.sub(before, i32.load(ZERO_ADDRESS, layout.BUDGET)))
+    f.i64Store(ZERO_ADDRESS, layout.TIER1_CYCLES, i64.add(i64.load(ZERO_ADDRESS, layout.TIER1_CYCLES), executed))
+    f.i64Store(ZERO_ADDRESS, layout.TIER1_ENTRIES, i64.add(i64.load(ZERO_ADDRESS, layout.TIER1_ENTRIES), i64.const(1)))
+    e.goOnOrLeave(next)
+  },
   /** End of an instruction that is executed alone. */
   '@step-end': (e) => { leave(e, 0); e.finish() },
   /** A branch whose target has not been looked up yet. */

@@ -11,7 +11,8 @@ import { FRAME_CODE, type PhysicalMemory } from '../memory.ts'
 import { ACCESS_EXECUTE, ACCESS_READ, ACCESS_WRITE, type Access, type Mmu, NO_FRAME } from '../mmu/mmu.ts'
 import { EXIT_ACCESS, EXIT_BUDGET, EXIT_FAULT, EXIT_REQUESTED, EXIT_SYSCALL, type ExitReason, type Fault, type Processor,
   VECTOR_DB, VECTOR_GP, VECTOR_PF, VECTOR_SS } from '../processor.ts'
-import { Jit, type JitStatistics, type TierOptions } from '../jit/jit.ts'
+import { Jit, type TierOptions } from '../jit/jit.ts'
+import { type JitStatistics, type ProcessorStatistics, Service, type Stopwatch, TierRates } from '../statistics.ts'
 import { ACCESS_MODIFIES, ACCESS_PROBES, type AccessKind, type AccessWatcher, KIND_MODIFY, KIND_READ, KIND_UPDATE, KIND_WRITE } from '../watch.ts'
 import type { Tier0Manifest } from './manifest.ts'
 import * as record from './records.ts'
@@ -62,9 +63,17 @@ export class Interpreter implements Processor {
   /** What is in the bounce buffer goes to the store buffer: address and size. 0: to memory. */
   #bufferedAddress = 0
   #bufferedSize = 0
+  readonly #now: Stopwatch | undefined
+  readonly #tlbMisses = new Service()
+  readonly #lookups = new Service()
+  readonly #rates = new TierRates()
+  #instructions = 0
+  #ms = 0
 
-  /** @param arenaEnd translations fill the memory from RECORD_ARENA to here; tests make it small */
-  constructor(memory: PhysicalMemory, module: WebAssembly.Module, manifest: Tier0Manifest, arenaEnd = layout.RECORD_ARENA_END, tier?: TierOptions) {
+  /** @param now measures how long things take, for `statistics`
+    * @param arenaEnd translations fill the memory from RECORD_ARENA to here; tests make it small */
+  constructor(memory: PhysicalMemory, module: WebAssembly.Module, manifest: Tier0Manifest, arenaEnd = layout.RECORD_ARENA_END, tier?: TierOptions, now?: Stopwatch) {
+    this.#now = now
     this.memory = memory
     this.cpu = new CpuState(memory)
     this.#translator = new Translator(memory, manifest, arenaEnd)
@@ -78,14 +87,14 @@ export class Interpreter implements Processor {
     const instance = new WebAssembly.Instance(module, {
       env: { memory: memory.memory },
       host: {
-        host_translate: (at: number, low: number, high: number, size: number, access: number) => this.#translate(at, low, high, size, access),
+        host_translate: this.#timed(this.#tlbMisses, (at: number, low: number, high: number, size: number, access: number) => this.#translate(at, low, high, size, access)),
         finish_write: () => { this.#finishWrite() },
         raise: (at: number, vector: number, errorCode: number) => this.#raise(at, vector, errorCode, 0),
-        host_lookup: (low: number, high: number) => this.#lookupWithinBudget(low, high),
-        host_link: (at: number) => this.#link(at),
+        host_lookup: this.#timed(this.#lookups, (low: number, high: number) => this.#lookupWithinBudget(low, high)),
+        host_link: this.#timed(this.#lookups, (at: number) => this.#link(at)),
         host_cpuid: () => { cpuid(memory) },
         host_random: () => this.randomWord() | 0,
-        host_fill: (low: number, high: number, size: number, access: Access) => this.#fill(low, high, size, access) ? 1 : 0,
+        host_fill: this.#timed(this.#tlbMisses, (low: number, high: number, size: number, access: Access) => this.#fill(low, high, size, access) ? 1 : 0),
         host_revalidate: (region: number) => this.#jit?.revalidate(region) === true ? 1 : 0,
       },
     })
@@ -96,7 +105,7 @@ export class Interpreter implements Processor {
         return known?.valid === true && (memory.flags(known.frame) & FRAME_CODE) !== 0 ? known : undefined
       }
       this.#untilSample = tier.chunk
-      this.#jit = new Jit(memory, instance.exports, manifest, tier, { codePage, blockHandler: this.#translator.blockHandler })
+      this.#jit = new Jit(memory, instance.exports, manifest, tier, { codePage, blockHandler: this.#translator.blockHandler }, now)
     }
     this.#emptyTlb()
     this.#emptyJumpCache()
@@ -190,10 +199,53 @@ export class Interpreter implements Processor {
     this.#withheld = 0
     this.#requested = false
     this.#lastPosition = -1
-    const reason = this.#loop()
+    const reason = this.#now === undefined ? this.#loop() : this.#timedLoop(this.#now)
     // Views may have been replaced while the guest ran.
     this.executed = this.memory.i32[layout.SLICE_BUDGET >> 2] - this.memory.i32[layout.BUDGET >> 2] - this.#withheld
     return reason
+  }
+
+  #timedLoop(now: Stopwatch): ExitReason {
+    const services = (): number => this.#tlbMisses.ms + this.#lookups.ms + (this.#jit?.ms ?? 0)
+    const tier1 = (): number => this.memory.u32[(layout.TIER1_CYCLES >> 2) + 1] * TWO_32 + this.memory.u32[layout.TIER1_CYCLES >> 2]
+    const [started, servicesBefore, tier1Before] = [now(), services(), tier1()]
+    const reason = this.#loop()
+    const ms = now() - started
+    const executed = this.memory.i32[layout.SLICE_BUDGET >> 2] - this.memory.i32[layout.BUDGET >> 2] - this.#withheld
+    const inTier1 = tier1() - tier1Before
+    this.#rates.add(executed - inTier1, inTier1, Math.max(0, ms - (services() - servicesBefore)))
+    this.#instructions += executed
+    this.#ms += ms
+    return reason
+  }
+
+  /** Counted and, if there is a clock, measured. */
+  #timed<A extends readonly number[]>(service: Service, serve: (...args: A) => number): (...args: A) => number {
+    const now = this.#now
+    if (now === undefined) return serve
+    return (...args) => {
+      const started = now()
+      service.count++
+      try {
+        return serve(...args)
+      } finally {
+        service.ms += now() - started
+      }
+    }
+  }
+
+  /** Of all runs since the processor was made; complete only if it has a clock. */
+  get statistics(): ProcessorStatistics {
+    const compilation = this.jitStatistics
+    const { u32 } = this.memory
+    const inTier1 = u32[(layout.TIER1_CYCLES >> 2) + 1] * TWO_32 + u32[layout.TIER1_CYCLES >> 2]
+    const inTier0 = Math.max(0, this.#instructions - inTier1)
+    const left = Math.max(0, this.#ms - this.#tlbMisses.ms - this.#lookups.ms - (compilation?.ms ?? 0))
+    const [ms0, ms1] = this.#rates.divide(inTier0, inTier1, left)
+    return {
+      instructions: this.#instructions, ms: this.#ms, tier0: { instructions: inTier0, ms: ms0 }, tier1: { instructions: inTier1, ms: ms1 },
+      tlbMisses: { ...this.#tlbMisses }, lookups: { ...this.#lookups }, translatedInstructions: this.translatedInstructions, compilation,
+    }
   }
 
   #loop(): ExitReason {

@@ -7,7 +7,8 @@ import type { PhysicalMemory } from '../memory.ts'
 import { compileRegions } from './compiler.ts'
 import { FactsTable } from './facts.ts'
 import { type Limits, type Region, RegionFinder } from './graph.ts'
-import { EXIT_REASONS } from './reasons.ts'
+import type { JitStatistics, Stopwatch } from '../statistics.ts'
+import { EXIT_REASONS, type ExitName } from './reasons.ts'
 
 export interface TierOptions {
   /** Cycles between samples. */
@@ -25,7 +26,7 @@ export interface TierOptions {
   readonly isEager: boolean
 }
 
-export const DEFAULT_TIER: TierOptions = { chunk: 30_000, samples: 5, batch: 8, patience: 6, cyclesPerInstruction: 250_000, chainsToImprove: 200_000, isEager: false }
+export const DEFAULT_TIER: TierOptions = { chunk: 30_000, samples: 5, batch: 8, patience: 6, cyclesPerInstruction: 60_000, chainsToImprove: 200_000, isEager: false }
 /** Everything is compiled as soon as it is entered, as far as can be. */
 export const EAGER_TIER: TierOptions = { ...DEFAULT_TIER, isEager: true }
 
@@ -72,13 +73,6 @@ interface Installed {
   readonly size: number
 }
 
-export interface JitStatistics {
-  readonly regions: number
-  readonly instructions: number
-  readonly bytes: number
-  readonly exits: Readonly<Record<string, number>>
-}
-
 export class Jit {
   readonly #memory: PhysicalMemory
   readonly #exports: Readonly<Record<string, unknown>>
@@ -86,6 +80,7 @@ export class Jit {
   readonly #manifest: Tier0Manifest
   readonly #options: TierOptions
   readonly #source: CodeSource
+  readonly #now: Stopwatch
   readonly #facts: FactsTable
   readonly #finder: RegionFinder
   readonly #samples = new Map<number, number>()
@@ -105,8 +100,14 @@ export class Jit {
   #compiled = 0
   #compiledInstructions = 0
   #bytes = 0
+  #modules = 0
+  /** Of regions that are gone. */
+  #chains = 0
+  #ms = 0
 
-  constructor(memory: PhysicalMemory, exports: Readonly<Record<string, unknown>>, manifest: Tier0Manifest, options: TierOptions, source: CodeSource) {
+  constructor(memory: PhysicalMemory, exports: Readonly<Record<string, unknown>>, manifest: Tier0Manifest, options: TierOptions, source: CodeSource,
+    now: Stopwatch = () => 0) {
+    this.#now = now
     this.#memory = memory
     this.#exports = exports
     this.#table = exports.regions as WebAssembly.Table
@@ -120,11 +121,17 @@ export class Jit {
   get chunk(): number { return this.#options.chunk }
   get isEager(): boolean { return this.#options.isEager }
 
+  /** Milliseconds spent compiling. */
+  get ms(): number { return this.#ms }
+
   get statistics(): JitStatistics {
     const { u32 } = this.#memory
+    const word = (address: number): number => u32[(address >> 2) + 1] * 0x1_0000_0000 + u32[address >> 2]
     return {
-      regions: this.#compiled, instructions: this.#compiledInstructions, bytes: this.#bytes,
-      exits: Object.fromEntries(EXIT_REASONS.map((name, i) => [name, u32[(layout.REGION_EXITS >> 2) + i]])),
+      modules: this.#modules, regions: this.#compiled, instructions: this.#compiledInstructions, bytes: this.#bytes, entries: word(layout.TIER1_ENTRIES),
+      chains: this.#installed.reduce((sum, region) => sum + (region === undefined ? 0 : u32[(layout.REGION_CHAINS >> 2) + region.index]), this.#chains),
+      exits: Object.fromEntries(EXIT_REASONS.map((name, i) => [name, u32[(layout.REGION_EXITS >> 2) + i]])) as Record<ExitName, number>,
+      ms: this.#ms,
     }
   }
 
@@ -211,6 +218,12 @@ export class Jit {
   }
 
   #compile(rips: readonly number[], limits: Limits): void {
+    const started = this.#now()
+    this.#compileNow(rips, limits)
+    this.#ms += this.#now() - started
+  }
+
+  #compileNow(rips: readonly number[], limits: Limits): void {
     const regions: { region: Region, index: number }[] = []
     if (this.#next + rips.length > layout.REGIONS) this.removeAll()
     for (const rip of rips) {
@@ -224,6 +237,7 @@ export class Jit {
       if (this.#credit <= 0 && !this.isEager) break
     }
     if (regions.length === 0) return
+    this.#modules++
     const bytes = compileRegions(regions, this.#facts, this.#manifest, (rip) => this.#targetWord(rip))
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
       env: { memory: this.#memory.memory, regions: this.#table }, tier0: this.#exports as Readonly<Record<string, unknown>>,
@@ -267,6 +281,7 @@ export class Jit {
   #remove(region: Installed): void {
     const { u32 } = this.#memory
     const { at, index } = region
+    this.#chains += u32[(layout.REGION_CHAINS >> 2) + index]
     for (const frame of region.pages.values()) this.#byFrame.get(frame)?.delete(region)
     this.#installed[index] = undefined
     this.#table.set(index, null)
