@@ -14,11 +14,25 @@ import type { Ordering } from '../../kernel/watch/memory-watch.ts'
 import type { OrderTracer } from '../../kernel/watch/tracer.ts'
 import { advance, join, knows, type VectorClock } from './clock.ts'
 
+/** What a task did that others may be ordered after, when its clock went on. */
+export interface Release {
+  /** The task's clock before. */
+  readonly time: number
+  readonly what: string
+  /** Of the word in memory, 0 if it is none. */
+  readonly address: number
+  readonly cycle: number
+}
+
 export interface Thread {
   readonly index: number
   readonly tid: number
   readonly clock: VectorClock
+  /** The last ones. */
+  readonly releases: Release[]
 }
+
+const MOST_RELEASES = 64
 
 /** Calls whose first argument is a descriptor: those that tell others something, and those that learn of it. */
 const SENDS = new Set(['write', 'pwrite64', 'writev', 'pwritev', 'pwritev2', 'sendto', 'sendmsg', 'sendmmsg', 'sendfile', 'splice', 'tee', 'vmsplice', 'ftruncate',
@@ -49,7 +63,7 @@ export class Order implements Ordering, OrderTracer {
   thread(task: Task): Thread {
     let thread = this.threads[task.index] as Thread | undefined
     if (thread === undefined) {
-      thread = { index: task.index, tid: task.tid, clock: [] }
+      thread = { index: task.index, tid: task.tid, clock: [], releases: [] }
       advance(thread.clock, task.index)
       this.threads[task.index] = thread
     }
@@ -60,17 +74,20 @@ export class Order implements Ordering, OrderTracer {
   isBefore(owner: number, since: number, task: Task): boolean { return knows(this.thread(task).clock, owner, since) }
 
   /** What the task did so far is before whatever acquires the clock that was released to. */
-  protected tick(thread: Thread): void {
+  protected tick(thread: Thread, what: string, address = 0): void {
+    const { releases } = thread
+    if (releases.length >= MOST_RELEASES) releases.shift()
+    releases.push({ time: thread.clock[thread.index], what, address, cycle: this.kernel.state.cycle })
     advance(thread.clock, thread.index)
     this.kernel.watch?.newEpoch()
   }
 
-  #release(task: Task, object: object): void {
+  #release(task: Task, object: object, what: string): void {
     const thread = this.thread(task)
     const known = this.#objects.get(object)
     if (known === undefined) this.#objects.set(object, thread.clock.slice())
     else join(known, thread.clock)
-    this.tick(thread)
+    this.tick(thread, what)
   }
 
   #acquire(task: Task, object: object): void {
@@ -84,8 +101,8 @@ export class Order implements Ordering, OrderTracer {
     const thread = this.thread(parent)
     const clock = thread.clock.slice()
     advance(clock, child.index)
-    this.threads[child.index] = { index: child.index, tid: child.tid, clock }
-    this.tick(thread)
+    this.threads[child.index] = { index: child.index, tid: child.tid, clock, releases: [] }
+    this.tick(thread, `start of task ${child.tid}`)
   }
 
   taskEnds(task: Task): void {
@@ -94,18 +111,18 @@ export class Order implements Ordering, OrderTracer {
     const known = this.#ended.get(parent)
     if (known === undefined) this.#ended.set(parent, thread.clock.slice())
     else join(known, thread.clock)
-    this.#release(task, task.group)
+    this.#release(task, task.group, 'end')
   }
 
   woke(waker: Task | undefined, woken: Task): void {
     if (waker === undefined || waker === woken) return
     const thread = this.thread(waker)
     join(this.thread(woken).clock, thread.clock)
-    this.tick(thread)
+    this.tick(thread, `waking task ${woken.tid}`)
   }
 
   signalSent(sender: Task | undefined, target: Task | ThreadGroup): void {
-    if (sender !== undefined) this.#release(sender, target.pending)
+    if (sender !== undefined) this.#release(sender, target.pending, 'signal')
   }
 
   signalTaken(task: Task): void {
@@ -120,7 +137,7 @@ export class Order implements Ordering, OrderTracer {
       if (known !== undefined) join(this.thread(task).clock, known)
     } else if (SYSTEM_V_CALLS.has(number)) {
       this.#acquire(task, SYSTEM_V_OBJECTS)
-      this.#release(task, SYSTEM_V_OBJECTS)
+      this.#release(task, SYSTEM_V_OBJECTS, SYSCALLS[number]?.name ?? '')
     }
     const receives = RECEIVING.has(number), sends = SENDING.has(number)
     if (!receives && !sends) return
@@ -128,6 +145,6 @@ export class Order implements Ordering, OrderTracer {
     if (file === undefined) return
     const object: Inode | typeof SOCKETS = file.kind === 'socket' ? SOCKETS : file.inode
     if (receives) this.#acquire(task, object)
-    if (sends) this.#release(task, object)
+    if (sends) this.#release(task, object, SYSCALLS[number]?.name ?? '')
   }
 }

@@ -17,7 +17,7 @@ import type { Task } from '../../kernel/task/task.ts'
 import { type AccessListener, type WatchedPage, watchMemory, type WatchOptions } from '../../kernel/watch/memory-watch.ts'
 import { peekBytes } from '../peek.ts'
 import { join, knows, type VectorClock } from './clock.ts'
-import { Order, type Thread } from './order.ts'
+import { Order, type Release, type Thread } from './order.ts'
 
 export interface RaceAccess {
   /** `Task.index`, and its number. */
@@ -34,7 +34,13 @@ export interface RaceAccess {
 export interface Race {
   readonly first: RaceAccess
   readonly second: RaceAccess
+  /** The last release of the first task that the second knows of: the first access came after it. undefined: none, or long ago. */
+  readonly known: Release | undefined
 }
+
+export const accessKey = (task: number, rip: number, cycle: number): string => `${task} ${rip} ${cycle}`
+/** Races between the same two places in the code are one. */
+export const pairKey = (rip: number, other: number): string => rip < other ? `${rip} ${other}` : `${other} ${rip}`
 
 /** The last access of a task to some bytes of a word. */
 interface Mark {
@@ -77,6 +83,9 @@ export class RaceDetector extends Order implements AccessListener {
   readonly #decoder = new Decoder()
   /** By address space, by rip of a store. */
   readonly #fenced = new Map<number, Map<number, boolean>>()
+  /** Accesses to be told of when they come, by `accessKey`: those of an earlier run of the same world. */
+  wanted: ReadonlySet<string> | undefined
+  onWanted: ((key: string, task: Task, rip: number) => void) | undefined
   /** Told of a race when its second access is about to be made, once for each pair of places. */
   onRace: ((race: Race, task: Task) => void) | undefined
 
@@ -103,6 +112,7 @@ export class RaceDetector extends Order implements AccessListener {
   }
 
   access(task: Task, page: WatchedPage, address: number, size: number, kind: AccessKind, rip: number, cycle: number): void {
+    if (this.wanted?.has(accessKey(task.index, rip, cycle)) === true) this.onWanted?.(accessKey(task.index, rip, cycle), task, rip)
     const thread = this.thread(task)
     let released = false
     for (let done = 0; done < size;) {
@@ -126,7 +136,7 @@ export class RaceDetector extends Order implements AccessListener {
       }
       if (mask !== 0) this.#plain(task, thread, word, mask, kind, address, size, rip, cycle)
     }
-    if (released) this.tick(thread)
+    if (released) this.tick(thread, kind === KIND_UPDATE ? 'locked instruction' : 'store', address)
   }
 
   /**
@@ -203,10 +213,13 @@ export class RaceDetector extends Order implements AccessListener {
   }
 
   #report(task: Task, word: Word, mask: number, mark: Mark, second: RaceAccess): void {
-    const key = mark.rip < second.rip ? `${mark.rip} ${second.rip}` : `${second.rip} ${mark.rip}`
+    const key = pairKey(mark.rip, second.rip)
     if (this.#found.size >= MOST_RACES || this.#found.has(key)) return
     const { thread, kind, address, size, rip, cycle } = mark
-    const race: Race = { first: { task: thread.index, tid: thread.tid, kind, address, size, rip, cycle }, second }
+    const seen = this.thread(task).clock[thread.index] ?? 0
+    const race: Race = {
+      first: { task: thread.index, tid: thread.tid, kind, address, size, rip, cycle }, second, known: thread.releases.find(({ time }) => time === seen),
+    }
     this.#found.set(key, { race, word, mask })
     this.onRace?.(race, task)
   }
@@ -231,7 +244,7 @@ export class RaceDetector extends Order implements AccessListener {
     this.#acquireWord(thread, word, mask)
     if (!wakes) return
     this.#releaseWord(thread, word, mask, false)
-    this.tick(thread)
+    this.tick(thread, 'futex', address)
   }
 
   override taskStarted(parent: Task, child: Task): void {

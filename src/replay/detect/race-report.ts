@@ -1,0 +1,146 @@
+/**
+ * From races to reports: runs of one world are repeated until all is known of them.
+ *
+ * A first run finds out which pages several tasks use, another one sees all accesses to them, and a third one looks at the stacks of
+ * those that raced (the second access's is there when the race is found, the first's is not any more). As worlds repeat exactly, the
+ * cycle of an access says which it is. What was found out about pages and about pairs of places is kept for other schedules of the same
+ * program, so that most of them run once.
+ */
+import { CPU_STATE, CPU_STATE_SIZE } from '../../emu/cpu/layout.ts'
+import { KIND_MODIFY, KIND_READ, KIND_UPDATE, KIND_WRITE } from '../../emu/watch.ts'
+import type { Kernel } from '../../kernel/kernel.ts'
+import type { Task } from '../../kernel/task/task.ts'
+import { type CodeLocation, frameRegisters, locationText, unwind } from '../symbols.ts'
+import type { Release } from './order.ts'
+import { accessKey, pairKey, type RaceAccess, RaceDetector } from './races.ts'
+
+export interface RaceSide extends RaceAccess {
+  /** Innermost first. */
+  readonly frames: readonly CodeLocation[]
+}
+
+/** Plain data. */
+export interface RaceReport {
+  readonly first: RaceSide
+  readonly second: RaceSide
+  readonly known: Release | undefined
+}
+
+export const raceKey = ({ first, second }: RaceReport): string => pairKey(first.rip, second.rip)
+
+const FRAME_RIP = 16
+const MOST_FRAMES = 16
+/** More runs of one world than this mean that it does not repeat. */
+const MOST_RUNS = 40
+
+const framesAt = (kernel: Kernel, task: Task, rip: number): CodeLocation[] => {
+  // The engine keeps registers in memory, but for rip, while it executes an instruction that was watched.
+  const registers = [...frameRegisters(kernel.memory.u8.slice(CPU_STATE, CPU_STATE + CPU_STATE_SIZE))]
+  registers[FRAME_RIP] = rip
+  return unwind(kernel, task, registers, MOST_FRAMES)
+}
+
+const LIBRARY = /\/(libc|libpthread|ld-linux[^/]*|ld-musl[^/]*|libc\.musl[^/]*)[.-][^/]*$/
+/** Functions of the C library that work on their caller's memory. */
+const WORKS_FOR_CALLER = /^_*(mem|str|wmem|wcs|bcopy|bzero|stp)/
+
+/** The access is the C library's own business: glibc reads owners of locks, say, without the lock. */
+const isLibraryOwn = ([leaf, caller]: readonly CodeLocation[]): boolean => {
+  const isIn = (at: CodeLocation | undefined): boolean => at?.module !== undefined && LIBRARY.test(at.module)
+  if (!isIn(leaf)) return false
+  return isIn(caller) ? caller.function === undefined || !WORKS_FOR_CALLER.test(caller.function) : leaf.function !== undefined && !WORKS_FOR_CALLER.test(leaf.function)
+}
+
+export interface RaceOptions {
+  /** Races with a frame whose text (function, file and line, module) matches are left out. */
+  readonly ignore?: readonly RegExp[]
+  /** Races of the C library with itself too. */
+  readonly libraries?: boolean
+}
+
+/** Of one program: what its runs have taught. */
+export class RaceSearch {
+  readonly #options: RaceOptions
+  readonly #always = new Set<number>()
+  /** Pairs of places that are no races to be told of. */
+  readonly #ignored = new Set<string>()
+  #wanted = new Set<string>()
+  #frames = new Map<string, CodeLocation[]>()
+  #runs = 0
+
+  constructor(options: RaceOptions = {}) {
+    this.#options = options
+  }
+
+  /** Before the first instruction of a world. */
+  attach(kernel: Kernel): RaceRun {
+    const detector = new RaceDetector(kernel, { always: new Set(this.#always) })
+    const stacks = new Map<string, CodeLocation[]>()
+    detector.wanted = this.#wanted
+    detector.onWanted = (key, task, rip) => { this.#frames.set(key, framesAt(kernel, task, rip)) }
+    detector.onRace = ({ second }, task) => { stacks.set(accessKey(second.task, second.rip, second.cycle), framesAt(kernel, task, second.rip)) }
+    return {
+      verdict: () => this.#verdict(kernel, detector, stacks),
+    }
+  }
+
+  #verdict(kernel: Kernel, detector: RaceDetector, stacks: ReadonlyMap<string, CodeLocation[]>): readonly RaceReport[] | 'again' {
+    if (++this.#runs > MOST_RUNS) throw new Error(`the same world was run ${MOST_RUNS} times, and there are still memory accesses that were not seen`)
+    const contested = kernel.watch?.contested ?? new Set<number>()
+    if (contested.size > 0) {
+      for (const page of contested) this.#always.add(page)
+      return 'again'
+    }
+    const races = detector.races.filter(({ first, second }) => !this.#ignored.has(pairKey(first.rip, second.rip)))
+    const missing = races.map(({ first }) => accessKey(first.task, first.rip, first.cycle)).filter((key) => !this.#frames.has(key))
+    if (missing.length > 0) {
+      this.#wanted = new Set(missing)
+      return 'again'
+    }
+    const framesOf = ({ task, rip, cycle }: RaceAccess): CodeLocation[] => {
+      const key = accessKey(task, rip, cycle)
+      return stacks.get(key) ?? this.#frames.get(key) ?? []
+    }
+    const reports = races.map(({ first, second, known }): RaceReport =>
+      ({ first: { ...first, frames: this.#frames.get(accessKey(first.task, first.rip, first.cycle)) ?? [] }, second: { ...second, frames: framesOf(second) }, known }))
+    this.#wanted = new Set()
+    this.#frames = new Map()
+    this.#runs = 0
+    return reports.filter((report) => {
+      if (!this.#isIgnored(report)) return true
+      this.#ignored.add(raceKey(report))
+      return false
+    })
+  }
+
+  #isIgnored({ first, second }: RaceReport): boolean {
+    if (this.#options.libraries !== true && isLibraryOwn(first.frames) && isLibraryOwn(second.frames)) return true
+    return (this.#options.ignore ?? []).some((pattern) => [...first.frames, ...second.frames].some((frame) => pattern.test(locationText(frame))))
+  }
+}
+
+export interface RaceRun {
+  /** Once the world has ended: its races, or that it must be run again, from its start. */
+  verdict(): readonly RaceReport[] | 'again'
+}
+
+const KIND_TEXTS = { [KIND_READ]: 'read', [KIND_WRITE]: 'write', [KIND_MODIFY]: 'read and write', [KIND_UPDATE]: 'locked read and write' } as const
+
+const sideLines = (which: string, { tid, kind, size, address, cycle, frames, rip }: RaceSide): string[] => [
+  `  ${which}: ${KIND_TEXTS[kind]} of ${size} byte${size === 1 ? '' : 's'} at 0x${address.toString(16)} by task ${tid}, cycle ${cycle}`,
+  ...(frames.length === 0 ? [`      0x${rip.toString(16)}`] : frames.map((frame) => `      ${locationText(frame)}`)),
+]
+
+/** 'deposit+0x10 (bank.c:14) and audit (bank.c:30)' */
+export const raceLine = ({ first, second }: RaceReport): string => {
+  const text = ({ frames: [leaf], rip }: RaceSide): string => (leaf as CodeLocation | undefined) === undefined ? `0x${rip.toString(16)}` : locationText(leaf)
+  return `data race: ${text(first)} and ${text(second)}`
+}
+
+/** For people. */
+export const raceLines = (report: RaceReport): string[] => {
+  const { first, second, known } = report
+  const order = known === undefined ? `task ${second.tid} knows of nothing that task ${first.tid} did since its start`
+    : `the last that task ${second.tid} knows of task ${first.tid} is its ${known.what}${known.address === 0 ? '' : ` at 0x${known.address.toString(16)}`} (cycle ${known.cycle}), before the first access`
+  return [raceLine(report), ...sideLines('first', first), ...sideLines('second', second), `  not ordered: ${order}`]
+}
