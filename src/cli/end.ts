@@ -20,7 +20,10 @@ export const explainEnd = (result: SessionResult): void => {
     return
   }
   const reason = REASONS[result.outcome]
-  if (reason === undefined) return
+  if (reason === undefined) {
+    if (result.explanation.length > 0) process.stderr.write(`retrograde: ${result.explanation.join('\n')}\n`)
+    return
+  }
   const lines = [`retrograde: ${chalk.yellow(reason)}`, ...result.explanation.map((line) => `  ${line}`)]
   if (result.outcome === 'failed') {
     const { error } = result

@@ -9,11 +9,13 @@ import { ERRNO, type ErrnoName } from '../kernel/abi/errno.ts'
 import type { HostFiles } from '../kernel/outside.ts'
 import { NodePlatform } from '../platform/node.ts'
 import type { Engine, SessionConsole, SessionHost } from '../replay/session.ts'
+import { provideUnpack } from '../replay/symbols/modules.ts'
 import { UsageError } from './errors.ts'
 
 export { traceCodecs as codecs, createTraceFile, openTraceFile } from '../platform/trace-files.ts'
 
 export const platform = new NodePlatform()
+provideUnpack((format, bytes, size) => format === 'zlib' ? platform.inflate(bytes, size) : platform.zstdDecompress(bytes, size))
 
 /** What the shell gives as UTF-8 travels as latin1, one code unit a byte. */
 export const toByteString = (text: string): string => Buffer.from(text, 'utf8').toString('latin1')

@@ -118,6 +118,8 @@ export class NodePlatform implements Platform {
     return zlib().zstdDecompressSync(bytes, { maxOutputLength: limit })
   }
 
+  inflate(bytes: Uint8Array, limit: number): Uint8Array { return zlib().inflateSync(bytes, { maxOutputLength: Math.max(limit, 1) }) }
+
   decompress(bytes: Uint8Array): Uint8Array {
     if (bytes[0] === 0x1f && bytes[1] === 0x8b) return zlib().gunzipSync(bytes)
     if (bytes[0] === 0x28 && bytes[1] === 0xb5 && bytes[2] === 0x2f && bytes[3] === 0xfd) return zlib().zstdDecompressSync(bytes)

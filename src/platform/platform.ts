@@ -34,6 +34,8 @@ export interface Platform {
   zstdCompress(bytes: Uint8Array, level: number): Uint8Array
   /** @throws Error if the data is bad or would be longer than `limit` bytes */
   zstdDecompress(bytes: Uint8Array, limit: number): Uint8Array
+  /** What zlib (RFC 1950) packed. @throws Error if the data is bad or would be longer than `limit` bytes */
+  inflate(bytes: Uint8Array, limit: number): Uint8Array
   /** What a .tar.gz or .tar.zst holds; other bytes as they are. @throws Error */
   decompress(bytes: Uint8Array): Uint8Array
   /** A seed that nobody has used before, short enough to type. */

@@ -14,7 +14,6 @@ import { createWorld, provideInput, runWorld, type WorldStop } from '../kernel/w
 import type { TraceEvent } from '../trace/events.ts'
 import { type BytesPosition, SeededEntropy } from './entropy.ts'
 import type { Watch } from './explore-failure.ts'
-import { explain } from './explain.ts'
 import { type End, INPUT_BYTES } from './loop.ts'
 import type { Machine } from './machine.ts'
 import { exitCodeOf, type SessionClock, type SessionResult } from './session.ts'
@@ -192,5 +191,5 @@ export class ForkedWorld {
 
 export const resultOfFork = (kernel: Kernel | undefined, end: End): SessionResult => ({
   outcome: end.outcome, status: end.status, exitCode: exitCodeOf(end.outcome, end.status), cycle: kernel?.now ?? 0, events: 0, hash: '',
-  explanation: kernel === undefined || end.outcome === 'exited' ? [] : explain(kernel, end.outcome), error: end.error,
+  explanation: [], error: end.error,
 })

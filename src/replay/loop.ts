@@ -2,7 +2,7 @@
 import type { WorldConfig } from '../kernel/config.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import { createWorld, provideInput, runWorld, skipToDeadline, type WorldStop } from '../kernel/world.ts'
-import { explain } from './explain.ts'
+import { explain, explainCrash } from './explain.ts'
 import { type Machine, makeMachine } from './machine.ts'
 import { type Engine, exitCodeOf, type Outcome, type Progress, type Session, type SessionClock, type SessionResult } from './session.ts'
 import { hexOf, StateHasher } from './state-hash.ts'
@@ -43,6 +43,8 @@ export abstract class WorldLoop<R extends SessionResult> implements Session<R> {
   #waiting: Waiting | undefined
   #interrupted = false
   #result: R | undefined
+  /** Where the program was when a signal killed it. */
+  #crash: readonly string[] = []
 
   constructor(config: WorldConfig, engine: Engine, tap: Tap, clock: SessionClock, turnSlices: number, machine?: Machine) {
     this.#config = config
@@ -57,6 +59,7 @@ export abstract class WorldLoop<R extends SessionResult> implements Session<R> {
   protected start(): void {
     this.#kernel = createWorld(this.#config, this.machine.memory, this.machine.processor, this.tap)
     this.tap.kernel = this.#kernel
+    if (this.wantsExplanation) this.tap.onCore = (kernel, task, signal, address) => { this.#crash = explainCrash(kernel, task, signal, address) }
   }
 
   get kernel(): Kernel | undefined { return this.#kernel }
@@ -131,6 +134,8 @@ export abstract class WorldLoop<R extends SessionResult> implements Session<R> {
 
   protected abstract get events(): number
   protected get fraction(): number | undefined { return undefined }
+  /** Whether anybody reads where a program crashed, or who waits for whom: it takes a millisecond or more. */
+  protected get wantsExplanation(): boolean { return true }
 
   progress(): Progress {
     return {
@@ -149,7 +154,8 @@ export abstract class WorldLoop<R extends SessionResult> implements Session<R> {
   protected resultOf(end: End, hash: Uint8Array): SessionResult {
     return {
       outcome: end.outcome, status: end.status, exitCode: exitCodeOf(end.outcome, end.status), cycle: this.cycle, events: this.events,
-      hash: hexOf(hash), explanation: this.#kernel === undefined || end.outcome === 'exited' ? [] : explain(this.#kernel, end.outcome), error: end.error,
+      hash: hexOf(hash), explanation: this.#kernel === undefined || !this.wantsExplanation ? [] : end.outcome !== 'exited' ? explain(this.#kernel, end.outcome) : ((end.status ?? 0) & 0x7f) !== 0 ? this.#crash : [],
+      error: end.error,
     }
   }
 

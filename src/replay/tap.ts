@@ -9,6 +9,7 @@ import type { Kernel } from '../kernel/kernel.ts'
 import type { Entropy, HostConsole, HostDirent, HostFiles, HostStat, Observer, Outside } from '../kernel/outside.ts'
 import { SYSCALLS } from '../kernel/syscalls/table.ts'
 import { NO_STRINGS } from '../trace/coder.ts'
+import type { Task } from '../kernel/task/task.ts'
 import type { TraceEvent } from '../trace/events.ts'
 import { peekString } from './peek.ts'
 
@@ -83,6 +84,8 @@ export class Tap implements Outside {
   readonly observer: Observer
   /** Known once the world was made: only to look at guest memory and registers. */
   kernel: Kernel | undefined
+  /** Told before a signal kills a task of the first program and leaves a core: its registers are as they were. */
+  onCore: ((kernel: Kernel, task: Task, signal: number, faultAddress: number | undefined) => void) | undefined
   readonly #sink: EventSink
   readonly #sources: Sources
   readonly #crc32: (bytes: Uint8Array, previous: number) => number
@@ -214,7 +217,13 @@ export class Tap implements Outside {
         this.#sink.event({ type: 'slice', cpu, cycle, tid, draws, budget })
       },
       onSyscall: (cycle, tid, number, args, result, started) => { this.#syscall(cycle, tid, number, args, result, started) },
-      onSignal: (cycle, tid, signal, code, action) => { this.emit({ type: 'signal', cycle, tid, signal, code, action, ...this.#whereabouts(tid, signal, code) }) },
+      onSignal: (cycle, tid, signal, code, action) => {
+        const whereabouts = this.#whereabouts(tid, signal, code)
+        const task = action === 'core' ? this.kernel?.state.tasks.get(tid) : undefined
+        if (this.kernel !== undefined && task !== undefined && task.group.tgid === this.kernel.state.mainPid) this.onCore?.(this.kernel, task, signal, whereabouts.isFault ? whereabouts.address : undefined)
+        const { rip, address } = whereabouts
+        this.emit({ type: 'signal', cycle, tid, signal, code, action, rip, address })
+      },
       onTaskStart: (cycle, tid, parent, tgid) => { this.emit({ type: 'taskStart', cycle, tid, parent, tgid }) },
       onTaskExit: (cycle, tid, status) => {
         this.#loaded.delete(tid)
@@ -232,12 +241,12 @@ export class Tap implements Outside {
   }
 
   /** Where a task is when a signal acts on it, and what address a fault is about. */
-  #whereabouts(tid: number, signal: number, code: number): { rip: number, address: number } {
+  #whereabouts(tid: number, signal: number, code: number): { rip: number, address: number, isFault: boolean } {
     const task = this.kernel?.loadedTask
-    if (this.kernel === undefined || task?.tid !== tid) return { rip: 0, address: 0 }
+    if (this.kernel === undefined || task?.tid !== tid) return { rip: 0, address: 0, isFault: false }
     const { rip } = this.kernel.processor.cpu
     const isFault = code > 0 && code < SI_KERNEL && FAULT_SIGNALS.has(signal)
-    return { rip, address: !isFault ? 0 : signal === SIGSEGV || signal === SIGBUS ? task.faultAddress : rip }
+    return { rip, address: !isFault ? 0 : signal === SIGSEGV || signal === SIGBUS ? task.faultAddress : rip, isFault }
   }
 
   #syscall(cycle: number, tid: number, number: number, args: ArrayLike<number>, result: number, started: number): void {
