@@ -34,9 +34,13 @@ const privileged: Row[] = [
   ...['0f 21', '0f 23'].map((text) => row(`${text} /r`, 'privileged', '', 'end')),
 ]
 
+/** Of system tables: LLDT, LTR, LGDT, LIDT, LMSW, INVLPG; SWAPGS, SYSRET, SYSEXIT. */
+const systemTables: Row[] = ['0f 00 /2', '0f 00 /3', '0f 01 /2 mem', '0f 01 /3 mem', '0f 01 /6', '0f 01 /7 mem'].map((text) => row(text, 'privileged', 'Ew', 'end'))
+const systemReturns: Row[] = ['0f 01 =f8', '0f 07', '0f 35'].map((text) => row(text, 'privileged', '', 'end'))
+
 /** No effect: NOP with operands, hints (volume 2, NOP and table A-3 0F 18–1F; ENDBR64 is one of them without CET). */
 const hints: Row[] = [
   ...rows(7, (i) => row(`0f ${hex(0x19 + i)}`, 'nop', 'Ev')),
 ]
 
-export const CONTROL_ROWS: readonly Row[] = [...branches, ...system, ...privileged, ...hints]
+export const CONTROL_ROWS: readonly Row[] = [...branches, ...system, ...privileged, ...systemTables, ...systemReturns, ...hints]

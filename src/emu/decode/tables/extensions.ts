@@ -72,12 +72,18 @@ const bases: Row[] = [
   row('f3 0f ae /2 reg', 'wrfsbase', 'Ry', 'end'), row('f3 0f ae /3 reg', 'wrgsbase', 'Ry', 'end'),
 ]
 
+/** What a repeat prefix makes undefined, where 66 sets the size of operands. */
+const undefinedRepeats: Row[] = [
+  ...['f3 0f 38 f0', 'f3 0f 38 f1', 'f3 0f c7 /6 reg', 'f2 0f c7 /6 reg', 'f2 0f c7 /7 reg'].map((text) => row(text, 'ud', '', 'end')),
+]
+
 /** They come before all other rows: of those that a processor lacks, some then are what they were before (BSF, BSR). */
 export const EXTENSION_ROWS: readonly Row[] = [
   ...feature('sse3', sse3), ...feature('ssse3', ssse3), ...feature('sse4_1', sse41), ...feature('sse4_2', sse42),
   ...feature('cx16', [row('0f c7 /1 mem w1', 'cmpxchg16b', 'Mx', 'lock')]),
   ...feature('popcnt', [row('f3 0f b8', 'popcnt', 'Gv Ev')]),
   ...feature('lzcnt', [row('f3 0f bd', 'lzcnt', 'Gv Ev')]), ...feature('bmi1', [row('f3 0f bc', 'tzcnt', 'Gv Ev')]),
+  ...undefinedRepeats,
   ...feature('movbe', [row('0f 38 f0', 'movbe', 'Gv Mv'), row('0f 38 f1', 'movbe', 'Mv Gv')]),
   ...feature('adx', [row('66 0f 38 f6', 'adcx', 'Gy Ey'), row('f3 0f 38 f6', 'adox', 'Gy Ey')]),
   ...feature('aes', aes), ...feature('pclmulqdq', [row('66 0f 3a 44', 'pclmulqdq', 'Vx Wx Ib', byte)]), ...feature('sha', sha),
