@@ -52,6 +52,7 @@ while (compared < wanted) {
 }
 await campaign.stop()
 console.log(`\n${compared} cases, ${mismatches} mismatches`)
+if (campaign.coverage.lacking.size > 0) console.log(`  not on this host: ${[...campaign.coverage.lacking].join(' ')}`)
 for (const [reason, count] of campaign.coverage.skipped) console.log(`  not compared: ${count}, ${reason}`)
 const never = rows.filter((row) => campaign.coverage.completed[row] === 0 && !['privileged', 'ud', 'int3', 'int'].includes(ROWS[row].name))
 const forms = new Set(ROWS.flatMap((row) => formsOfRow(row).map((operands) => formName(row.name, operands))))

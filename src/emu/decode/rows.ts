@@ -26,7 +26,7 @@
  *   s 2/8: 64-bit by default, 66 makes it 16 unless REX.W is there too (push, pop)
  *   Ib is sign-extended to the size of the first operand; Iv is a full immediate of up to 8 bytes.
  *
- * VEX rows: their first word is the manual's, as in
+ * VEX rows have the manual's word for the prefix, as in
  *
  *   row('vex.66.0f38.w0 36', 'vpermd', 'Vx Hx Wx')
  *
@@ -102,17 +102,18 @@ export const row = (text: string, name: string, operands = '', ...options: reado
   let noRexB = false
   let needsModrm = specs.some(({ letter }) => 'EGMRVWUPQNYT'.includes(letter))
   let vexL: Row['vexL']
-  let words = text.split(/\s+/)
-  const isVex = words[0].startsWith('vex')
+  const words = text.split(/\s+/)
+  const vexAt = words.findIndex((word) => word.startsWith('vex'))
+  const isVex = vexAt >= 0
   if (isVex) {
-    const match = VEX.exec(words[0])
-    if (match === null) throw new Error(`row '${text} ${name}': '${words[0]}' is not understood`)
+    const [vex] = words.splice(vexAt, 1)
+    const match = VEX.exec(vex)
+    if (match === null) throw new Error(`row '${text} ${name}': '${vex}' is not understood`)
     const [, length, mandatory, escape, w] = match as unknown as [string, string | undefined, keyof typeof PREFIXES | undefined, keyof typeof MAPS | undefined, string | undefined]
     vexL = length === '128' ? 0 : length === '256' ? 1 : undefined
     prefix = PREFIXES[mandatory ?? 'np']
     map = escape === undefined ? 1 : MAPS[escape]
     if (w !== undefined) rexW = w === '1'
-    words = words.slice(1)
   }
   words.forEach((word, at) => {
     if (word === 'np' || word === 'norep') prefix = 0

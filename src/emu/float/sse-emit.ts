@@ -291,7 +291,7 @@ export const packedPlain = (name: FloatName, vector: Expr): Expr => {
 }
 
 /** A packed operation on lanes of 128 bits, one or two: all their flags come together. */
-interface Lanewise {
+export interface Lanewise {
   readonly quick: (...operands: Expr[]) => Expr
   /** A mask: where the quick result is right and nothing is raised, as far as the values say. */
   readonly good: (result: Expr, ...operands: Expr[]) => Expr
@@ -303,7 +303,7 @@ interface Lanewise {
 }
 
 /** @param operands each with its lanes */
-const lanewise = (e: Emitter, operands: readonly (readonly Expr[])[], { quick, good, all, mode, exact }: Lanewise): Expr[] => {
+export const lanewise = (e: Emitter, operands: readonly (readonly Expr[])[], { quick, good, all, mode, exact }: Lanewise): Expr[] => {
   const mxcsr = readMxcsr(e)
   const lanes = operands[0].map((_, i) => operands.map((operand) => e.f.let(operand[i])))
   return fastOrExactAll(e, mxcsr, lanes.map((lane) => quick(...lane)), (results) => {

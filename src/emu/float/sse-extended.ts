@@ -4,7 +4,7 @@ import { type Expr, i32, i64, select, v } from '../wasm/expression.ts'
 import type { ModuleBuilder } from '../wasm/module.ts'
 import { signature } from '../wasm/types.ts'
 import { EXCEPTIONS, FLOAT_FLAGS, MXCSR_MASK_SHIFT } from './constants.ts'
-import { type FloatName, PACKED, exactly, fastOrExact, isFast, packedArithmetic, packedOrdinary, packedPlain, packedZero, readMxcsr } from './sse-emit.ts'
+import { type FloatName, PACKED, exactlyAll, isFast, lanesArithmetic, lanewise, packedOrdinary, packedPlain, packedZero, readMxcsr } from './sse-emit.ts'
 import { extract, laneCount } from './sse-packed.ts'
 import { ZERO_ADDRESS } from './wide.ts'
 
@@ -47,32 +47,35 @@ export const defineSseExtended = (module: ModuleBuilder): void => {
   }
 }
 
-/** Differences in even lanes, sums in odd ones. */
-export const addSub = (e: Emitter, name: FloatName, a: Expr, b: Expr): Expr => {
-  const mxcsr = readMxcsr(e)
-  const x = e.f.let(a)
-  const y = e.f.let(b)
+/** Differences in even places, sums in odd ones. */
+export const lanesAddSub = (e: Emitter, name: FloatName, a: readonly Expr[], b: readonly Expr[]): Expr[] => {
   const signs = name === 'f32' ? v.const(0x8000_0000n, 0x8000_0000n) : v.const(1n << 63n, 0n)
-  return fastOrExact(e, mxcsr, PACKED[name].arithmetic.add(x, v.v128Xor(y, signs)), (result) => {
-    const good = v.v128And(v.v128Or(packedOrdinary(name, result), packedZero(name, result)), v.v128And(packedPlain(name, x), packedPlain(name, y)))
-    return i32.and(isFast(mxcsr), PACKED[name].all(good))
-  }, e.f.call(`sse_packed_addsub_${name}`, x, y, mxcsr))
+  return lanewise(e, [a, b], {
+    quick: (x, y) => PACKED[name].arithmetic.add(x, v.v128Xor(y, signs)),
+    good: (result, x, y) => v.v128And(v.v128Or(packedOrdinary(name, result), packedZero(name, result)), v.v128And(packedPlain(name, x), packedPlain(name, y))),
+    all: PACKED[name].all, mode: isFast,
+    exact: (mxcsr, x, y) => e.f.call(`sse_packed_addsub_${name}`, x, y, mxcsr),
+  })
 }
+export const addSub = (e: Emitter, name: FloatName, a: Expr, b: Expr): Expr => lanesAddSub(e, name, [a], [b])[0]
 
-const lanesOf = (name: FloatName, odd: 0 | 1): number[] => {
+const numbersOf = (name: FloatName, odd: 0 | 1): number[] => {
   const bytes = name === 'f32' ? 4 : 8
   return Array.from({ length: 16 }, (_, i) => (Math.floor(i / bytes) * 2 + odd) * bytes + i % bytes)
 }
 
-/** Neighbours added or subtracted: a's results below b's. */
-export const horizontal = (e: Emitter, operation: 'add' | 'sub', name: FloatName, a: Expr, b: Expr): Expr => {
-  const x = e.f.let(a)
-  const y = e.f.let(b)
-  return packedArithmetic(e, operation, name, v.i8x16Shuffle(x, y, lanesOf(name, 0)), v.i8x16Shuffle(x, y, lanesOf(name, 1)))
+/** Neighbours added or subtracted: a's results below b's in each lane. */
+export const lanesHorizontal = (e: Emitter, operation: 'add' | 'sub', name: FloatName, a: readonly Expr[], b: readonly Expr[]): Expr[] => {
+  const x = a.map((lane) => e.f.let(lane))
+  const y = b.map((lane) => e.f.let(lane))
+  const chosen = (odd: 0 | 1): Expr[] => x.map((lane, i) => v.i8x16Shuffle(lane, y[i], numbersOf(name, odd)))
+  return lanesArithmetic(e, operation, name, chosen(0), chosen(1))
 }
+export const horizontal = (e: Emitter, operation: 'add' | 'sub', name: FloatName, a: Expr, b: Expr): Expr => lanesHorizontal(e, operation, name, [a], [b])[0]
 
 /** @param immediate i32 */
-export const dotProduct = (e: Emitter, name: FloatName, a: Expr, b: Expr, immediate: Expr): Expr => {
+export const lanesDotProduct = (e: Emitter, name: FloatName, a: readonly Expr[], b: readonly Expr[], immediate: Expr): Expr[] => {
   const mxcsr = readMxcsr(e)
-  return exactly(e, mxcsr, e.f.call(`sse_dot_${name}`, a, b, immediate, mxcsr))
+  return exactlyAll(e, mxcsr, a.map((lane, i) => e.f.call(`sse_dot_${name}`, lane, b[i], immediate, mxcsr)))
 }
+export const dotProduct = (e: Emitter, name: FloatName, a: Expr, b: Expr, immediate: Expr): Expr => lanesDotProduct(e, name, [a], [b], immediate)[0]

@@ -1,5 +1,5 @@
 /**
- * Builds the tier-0 module: one handler a form, in a table whose indices the manifest names.
+ * Builds the tier-0 module: one handler a form (but for those with a VEX prefix, see late-handlers.ts), in a table whose indices the manifest names.
  * `node src/emu/interp/generate.ts` is not a command: scripts/build.ts calls `generateTier0` and writes dist/tier0.wasm and dist/tier0.json.
  */
 import { REGIONS } from '../cpu/layout.ts'
@@ -16,6 +16,7 @@ import { ENGINE_HANDLERS } from './engine-handlers.ts'
 import { formName, formsOfRow } from './forms.ts'
 import type { FlagUse } from './hot-emitter.ts'
 import { LEAVES, NO_FLAGS, PAIR, READS_FLAGS, REGION_HANDLER, type Tier0Manifest, WRITES_FLAGS } from './manifest.ts'
+import { LATE_HANDLERS } from './late-handlers.ts'
 import { HOT_FORMS, HOT_PAIRS } from './hot-forms.ts'
 import { type Case, type Form, defineRun, fastVersion } from './run.ts'
 import { HOST_FUNCTIONS, defineRuntime } from './runtime.ts'
@@ -40,6 +41,7 @@ export const generateTier0 = (): { wasm: Uint8Array<ArrayBuffer>, manifest: Tier
   const forms = new Map<string, Form>()
   for (const [name, emit] of Object.entries(ENGINE_HANDLERS)) forms.set(name, { operands: [], emit })
   for (const row of ALL_ROWS) {
+    if (row.isVex) continue
     const semantics = SEMANTICS.get(row.name)
     if (semantics === undefined) throw new Error(`row '${row.text}': no semantics named '${row.name}'`)
     for (const operands of formsOfRow(row)) forms.set(formName(row.name, operands), { operands, emit: semantics })
@@ -62,7 +64,7 @@ export const generateTier0 = (): { wasm: Uint8Array<ArrayBuffer>, manifest: Tier
   const handlers = [...cases.keys(), ...[...forms.keys()].filter((name) => !cases.has(name))]
   defineRun(module, [...cases.values()])
   // Behind a case is the plain handler of its first form.
-  module.table(handlers.map((name) => name.split(PAIR)[0].replace(NO_FLAGS, '')))
+  module.table(handlers.map((name) => name.split(PAIR)[0].replace(NO_FLAGS, '')), LATE_HANDLERS)
   return { wasm: module.encode(), manifest: { handlers, flagUse, runtime } }
 }
 

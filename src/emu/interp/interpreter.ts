@@ -6,7 +6,7 @@
  */
 import * as layout from '../cpu/layout.ts'
 import { CpuState } from '../cpu/state.ts'
-import { cpuid } from '../cpu/model.ts'
+import { type CpuName, cpuModel, cpuid } from '../cpu/model.ts'
 import { FRAME_CODE, type PhysicalMemory } from '../memory.ts'
 import { ACCESS_EXECUTE, ACCESS_READ, ACCESS_WRITE, type Access, type Mmu, NO_FRAME } from '../mmu/mmu.ts'
 import { EXIT_ACCESS, EXIT_BUDGET, EXIT_FAULT, EXIT_REQUESTED, EXIT_SYSCALL, type ExitReason, type Fault, type Processor,
@@ -14,6 +14,7 @@ import { EXIT_ACCESS, EXIT_BUDGET, EXIT_FAULT, EXIT_REQUESTED, EXIT_SYSCALL, typ
 import { Jit, type TierOptions } from '../jit/jit.ts'
 import { type JitStatistics, type ProcessorStatistics, Service, type Stopwatch, TierRates } from '../statistics.ts'
 import { ACCESS_MODIFIES, ACCESS_PROBES, type AccessKind, type AccessWatcher, KIND_MODIFY, KIND_READ, KIND_UPDATE, KIND_WRITE } from '../watch.ts'
+import { LateHandlers } from './late-handlers.ts'
 import type { Tier0Manifest } from './manifest.ts'
 import * as record from './records.ts'
 import { type CodePage, Translator } from './translator.ts'
@@ -37,6 +38,8 @@ export class Interpreter implements Processor {
   executed = 0
   randomWord: () => number = () => 0
 
+  /** All that there is, unless somebody chooses. */
+  #model = cpuModel('x86-64-v3')
   readonly #translator: Translator
   readonly #run: (record: number) => void
   readonly #jit: Jit | undefined
@@ -84,7 +87,7 @@ export class Interpreter implements Processor {
     this.#translator.onRevive = (frame) => { this.memory.markCode(frame) }
     memory.onCodeWrite = (frame) => { this.#dropCode(frame) }
     memory.onCodeMark = () => { this.#emptyTlbOf(layout.TLB_WRITE) }
-    const instance = new WebAssembly.Instance(module, {
+    const imports = {
       env: { memory: memory.memory },
       host: {
         host_translate: this.#timed(this.#tlbMisses, (at: number, low: number, high: number, size: number, access: number) => this.#translate(at, low, high, size, access)),
@@ -92,12 +95,15 @@ export class Interpreter implements Processor {
         raise: (at: number, vector: number, errorCode: number) => this.#raise(at, vector, errorCode, 0),
         host_lookup: this.#timed(this.#lookups, (low: number, high: number) => this.#lookupWithinBudget(low, high)),
         host_link: this.#timed(this.#lookups, (at: number) => this.#link(at)),
-        host_cpuid: () => { cpuid(memory) },
+        host_cpuid: () => { cpuid(this.#model, memory) },
         host_random: () => this.randomWord() | 0,
         host_fill: this.#timed(this.#tlbMisses, (low: number, high: number, size: number, access: Access) => this.#fill(low, high, size, access) ? 1 : 0),
         host_revalidate: (region: number) => this.#jit?.revalidate(region) === true ? 1 : 0,
       },
-    })
+    }
+    const instance = new WebAssembly.Instance(module, imports)
+    const late = new LateHandlers(manifest, instance.exports, imports)
+    this.#translator.makeLate = (name, operands) => late.make(name, operands)
     this.#run = instance.exports.run as (record: number) => void
     if (tier !== undefined) {
       const codePage = (page: number): CodePage | undefined => {
@@ -138,6 +144,16 @@ export class Interpreter implements Processor {
     this.#translator.keepFrame(frame)
     this.memory.clearFlag(frame, FRAME_CODE)
   }
+
+  setModel(name: CpuName): void {
+    const model = cpuModel(name)
+    if (model === this.#model) return
+    this.#model = model
+    this.#jit?.setFeatures(model.features)
+    this.#translator.setFeatures(model.features)
+  }
+
+  setCpuNumber(cpu: number): void { this.memory.u32[layout.TSC_AUX >> 2] = cpu }
 
   /** Of tier 1, if there is one. */
   get jitStatistics(): JitStatistics | undefined { return this.#jit?.statistics }

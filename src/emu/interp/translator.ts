@@ -24,7 +24,7 @@ const MAX_RECORDS_PER_BLOCK = BLOCK_LIMIT * 2 + 4
 /** Instructions that access the stack beside their operands. */
 const STACK_INSTRUCTION = /^(push|pop|call|ret|iret|enter|leave)/
 const KINDS = 'rmnixqfgsj'
-const SIZE_CODE: Readonly<Record<number, number>> = { 0: 0, 1: 1, 2: 2, 4: 3, 8: 4, 16: 5, 10: 6 }
+const SIZE_CODE: Readonly<Record<number, number>> = { 0: 0, 1: 1, 2: 2, 4: 3, 8: 4, 16: 5, 10: 6, 32: 7 }
 
 export interface CodePage {
   readonly page: number
@@ -71,6 +71,8 @@ export class Translator {
   translatedInstructions = 0
   /** Called when translations were dropped all at once. */
   onReset: () => void = () => {}
+  /** Makes the handler of a form with a VEX prefix: its index. */
+  makeLate: (name: string, operands: readonly OperandForm[]) => number = (name) => { throw new Error(`no handler of ${name}`) }
   /** Called when translations came back for a frame, which is a frame of code from then on. */
   onRevive: (frame: number) => void = () => {}
 
@@ -176,6 +178,12 @@ export class Translator {
       const [, first, second] = key.split(':')
       if (Number(first) === frame || Number(second) === frame) this.#crossing.delete(key)
     }
+  }
+
+  /** Another processor, with these extensions (cpu/features.ts): what was translated may mean something else there. */
+  setFeatures(features: number): void {
+    this.#decoder.features = features
+    this.reset()
   }
 
   /** Forgets everything: the arena is full. */
@@ -509,6 +517,10 @@ export class Translator {
         ({ kind: kind === 'm' && indexed ? 'n' : kind, size }))
       const name = formName(insn.row.name, operands)
       handler = this.#handlers.get(name)
+      if (handler === undefined && insn.row.isVex) {
+        handler = this.makeLate(insn.row.name, operands)
+        this.#handlers.set(name, handler)
+      }
       if (handler === undefined) throw new Error(`tier 0 has no handler for form '${name}' (row '${insn.row.text}')`)
       forms.set(key, handler)
     }

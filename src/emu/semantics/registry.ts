@@ -24,6 +24,10 @@ import { SSSE3 } from './ssse3.ts'
 import { STRINGS } from './strings.ts'
 import { SYSTEM } from './system.ts'
 import { SYSTEM_EXTENDED } from './system-extended.ts'
+import { VEX_FLOAT } from './vex-float.ts'
+import { VEX_INTEGER } from './vex-integer.ts'
+import { VEX_MOVE } from './vex-move.ts'
+import { VEX_PERMUTE } from './vex-permute.ts'
 import { X87 } from './x87.ts'
 import { X87_CONTROL } from './x87-control.ts'
 import { X87_MEMORY } from './x87-memory.ts'
@@ -34,6 +38,7 @@ export type Family = Readonly<Record<string, Semantics>>
 const FAMILIES: readonly Family[] = [ARITHMETIC, BITS, CONTROL, DATA, EXCHANGE_WIDE, MULTIPLY, SHIFTS, STRINGS, SYSTEM,
   SSE_MOVE, SSE_INTEGER, SSE_SHUFFLE, SSE_FLOAT, SSE_FLOAT_CONVERT, MMX,
   BITS_EXTENDED, SYSTEM_EXTENDED, SSSE3, SSE41, SSE42_STRINGS, SSE_FLOAT_EXTENDED, AES, PCLMULQDQ, SHA,
+  VEX_MOVE, VEX_INTEGER, VEX_FLOAT, VEX_PERMUTE,
   X87, X87_MEMORY, X87_CONTROL]
 
 export const SEMANTICS: ReadonlyMap<string, Semantics> = new Map(FAMILIES.flatMap((family) => Object.entries(family)))

@@ -19,6 +19,7 @@ export class ModuleBuilder {
   readonly #signatures = new Map<string, Signature>()
   #memory: { minimumPages: number, maximumPages: number } | undefined
   #elements: readonly string[] = []
+  #spare = 0
   #regions: RegionTable | undefined
   readonly #data: { address: number, bytes: Uint8Array }[] = []
 
@@ -53,10 +54,12 @@ export class ModuleBuilder {
 
   /**
    * Table 0: the named functions, all of one type, in order from index 0. Its elements have that type and are never null
-   * and its size is fixed, so that an engine need not check more than the index in an indirect call.
+   * and its size is fixed, so that an engine need not check more than the index in an indirect call. `spare` slots behind hold
+   * the first function; the table is exported as 'handlers' for who fills them.
    */
-  table(names: readonly string[]): void {
+  table(names: readonly string[], spare = 0): void {
     this.#elements = names
+    this.#spare = spare
   }
 
   /**
@@ -167,8 +170,8 @@ export class ModuleBuilder {
         s.bytes([0x40, 0x00, NON_NULL])
         s.signed(elementType)
         s.u8(0x01)
-        s.unsigned(this.#elements.length)
-        s.unsigned(this.#elements.length)
+        s.unsigned(this.#elements.length + this.#spare)
+        s.unsigned(this.#elements.length + this.#spare)
         s.u8(REF_FUNC)
         s.unsigned(this.functionIndex(this.#elements[0]))
         s.u8(0x0b)
@@ -178,7 +181,8 @@ export class ModuleBuilder {
     section(7, (s) => {
       const exported = this.#functions.filter((f) => f.exported)
       const hasTable = this.#regions?.imported === false
-      s.unsigned(exported.length + (hasTable ? 1 : 0))
+      const hasSpare = this.#spare > 0
+      s.unsigned(exported.length + (hasTable ? 1 : 0) + (hasSpare ? 1 : 0))
       for (const { builder } of exported) {
         s.name(builder.name)
         s.u8(0x00)
@@ -188,6 +192,11 @@ export class ModuleBuilder {
         s.name('regions')
         s.u8(0x01)
         s.unsigned(1)
+      }
+      if (hasSpare) {
+        s.name('handlers')
+        s.u8(0x01)
+        s.unsigned(0)
       }
     })
     if (this.#elements.length > 0) {

@@ -10,8 +10,8 @@ import { type Built, ROWS, type Recipe, build, recipes } from './generate.ts'
 import { REGISTER_NAMES, ZERO } from '../../../src/emu/cpu/layout.ts'
 import { DECODE_OK, Decoder } from '../../../src/emu/decode/decoder.ts'
 import { formName } from '../../../src/emu/interp/forms.ts'
-import { type Case, type Result, STATE_FX, STATE_RFLAGS, FX_MXCSR } from './machine.ts'
-import { NativeOracle } from './native.ts'
+import { type Case, type Result, STATE_FX, STATE_RFLAGS, STATE_UPPER, FX_MXCSR } from './machine.ts'
+import { NativeOracle, isOnHost } from './native.ts'
 import { EAGER_TIER } from '../../../src/emu/jit/jit.ts'
 
 /** Budgets of `run` that cases take turns with: how the work is cut up must not show. */
@@ -38,6 +38,8 @@ export interface Coverage {
   /** Forms that the first instructions were of (src/emu/interp/forms.ts). */
   readonly forms: Set<string>
   readonly skipped: Map<string, number>
+  /** Names of what the host's processor does not have. */
+  readonly lacking: Set<string>
 }
 
 export class Campaign {
@@ -46,7 +48,7 @@ export class Campaign {
   readonly #tier1Every: number
   readonly #tier0 = new Emulator()
   readonly #tier1 = new Emulator(undefined, EAGER_TIER)
-  readonly coverage: Coverage = { compared: ROWS.map(() => 0), completed: ROWS.map(() => 0), forms: new Set(), skipped: new Map() }
+  readonly coverage: Coverage = { compared: ROWS.map(() => 0), completed: ROWS.map(() => 0), forms: new Set(), skipped: new Map(), lacking: new Set() }
   readonly #decoder = new Decoder()
   #turn = 0
 
@@ -69,6 +71,10 @@ export class Campaign {
   /** `count` cases that begin with the row; undefined if all agree. */
   async row(row: number, seed: number, count: number, agreed?: (test: Built, result: Result) => void,
     change: (recipe: Recipe) => Recipe = (recipe) => recipe): Promise<Mismatch | undefined> {
+    if (!isOnHost(ROWS[row])) {
+      this.coverage.lacking.add(ROWS[row].name)
+      return undefined
+    }
     const arbitrary = recipes(row)
     const tests = fc.sample(arbitrary, { seed, numRuns: count }).map((recipe) => build(change(recipe))).filter((test) => this.#isSafe(test))
     const results = await this.oracle.run(tests)
@@ -138,6 +144,7 @@ export const describe = (test: Built, found: readonly string[], title: string): 
   const registers = REGISTER_NAMES.map((name, i) => `${name}=${view.getBigUint64(i * 8, true).toString(16)}`).filter((text) => !text.endsWith('=0'))
   lines.push(`  ${registers.join(' ')}`, `  flags ${flagsText(view.getUint32(STATE_RFLAGS, true))}; mxcsr ${view.getUint32(STATE_FX + FX_MXCSR, true).toString(16)}`)
   lines.push(`  fx ${Buffer.from(test.state.subarray(STATE_FX, STATE_FX + 416)).toString('hex').replace(/(00)+$/, '')}`)
+  lines.push(`  upper ${Buffer.from(test.state.subarray(STATE_UPPER)).toString('hex').replace(/(00)+$/, '')}`)
   for (const patch of test.patches.slice(0, -1)) lines.push(`  [${patch.address.toString(16)}] ${Buffer.from(patch.bytes).toString('hex')}`)
   lines.push(...found.map((text) => `  → ${text}`))
   return lines.join('\n')

@@ -2,7 +2,7 @@
 import type { Row } from '../../../src/emu/decode/rows.ts'
 import { REGISTER_NAMES } from '../../../src/emu/cpu/layout.ts'
 import { INEXACT_ROWS, POINTER_ROWS } from './exclusions.ts'
-import { FX_FCW, FX_FSW, FX_FTW, FX_MXCSR, FX_ST, FX_XMM, PAGE, type Result, STATE_FS, STATE_FX, STATE_GS, STATE_RFLAGS, STATE_RIP } from './machine.ts'
+import { FX_FCW, FX_FSW, FX_FTW, FX_MXCSR, FX_ST, FX_XMM, PAGE, type Result, STATE_FS, STATE_FX, STATE_GS, STATE_RFLAGS, STATE_RIP, STATE_UPPER } from './machine.ts'
 
 /** RF is set in the image that a fault leaves; it is no business of programs. */
 const RF = 0x10000
@@ -49,7 +49,7 @@ export const notComparable = (test: Compared, oracle: Result, ours: Result): str
   if ((oracle.vector === VECTOR_GP || oracle.vector === 12) && ours.vector === 14 && ours.address >> 47n === 0x1ffffn) return 'an offset that is not canonical, but is with the base of its segment'
   const nextPage = BigInt(Math.ceil(ripOf(ours) / PAGE) * PAGE)
   if (ours.vector === VECTOR_UD && oracle.vector === 14 && (oracle.errorCode & 0x10) !== 0 && oracle.address === nextPage) return 'an undefined instruction whose rest can’t be fetched: we don’t try'
-  if (ours.vector === VECTOR_UD && ripOf(oracle) === ripOf(ours) && oracle.vector === VECTOR_GP && test.rows.some(({ name }) => name === 'ud')) return 'an undefined instruction that would be longer than 15 bytes'
+  if (ours.vector === VECTOR_UD && ripOf(oracle) === ripOf(ours) && oracle.vector === VECTOR_GP && test.rows.some(({ name, isVex }) => isVex || name === 'ud')) return 'an undefined instruction that would be longer than 15 bytes'
   if (ours.vector === VECTOR_UD && (oracle.vector !== VECTOR_UD || ripOf(oracle) !== ripOf(ours)) && !test.addresses.includes(ripOf(ours))) return 'instructions of the host that ours lacks, met by a jump into the middle of others'
   if (test.rows.some(({ name }) => name.startsWith('maskmovdqu')) && oracle.vector === 14 && oracle.address > 0x7fff_ffff_fff0n && oracle.address < 0x8000_0000_0000n) return 'MASKMOVDQU at the end of user space: the fault depends on the mask'
   const mxcsr = new DataView(oracle.state.buffer, oracle.state.byteOffset).getUint32(STATE_FX + FX_MXCSR, true)
@@ -97,6 +97,7 @@ export const differences = ({ rows }: Compared, oracle: Result, ours: Result): s
     if (!isInexact || !areNeighbours(a, b, at)) check(`st${i}`, at, 10)
   }
   for (let i = 0; i < 16; i++) check(`xmm${i}`, STATE_FX + FX_XMM + i * 16, 16)
+  for (let i = 0; i < 16; i++) check(`upper half of ymm${i}`, STATE_UPPER + i * 16, 16)
   const changes = (result: Result): Map<number, string> => {
     const map = new Map<number, string>()
     for (let i = 0; i < result.changes.length; i += 3) {

@@ -85,6 +85,8 @@ export const loadState = (processor: Interpreter, state: Uint8Array): void => {
   for (let i = 0; i < 16; i++) {
     const xmm = fx + machine.FX_XMM + i * 16
     memory.u8.set(state.subarray(xmm, xmm + 16), layout.VECTOR + i * layout.VECTOR_STRIDE)
+    const ymm = machine.STATE_UPPER + i * 16
+    memory.u8.set(state.subarray(ymm, ymm + 16), layout.VECTOR + i * layout.VECTOR_STRIDE + 16)
   }
 }
 
@@ -112,6 +114,10 @@ export const storeState = (processor: Interpreter): Uint8Array => {
     state.set(memory.u8.subarray(vector, vector + 16), fx + machine.FX_XMM + i * 16)
     const upper = layout.VECTOR + (i + 8) * layout.VECTOR_STRIDE
     state.set(memory.u8.subarray(upper, upper + 16), fx + machine.FX_XMM + (i + 8) * 16)
+  }
+  for (let i = 0; i < 16; i++) {
+    const upper = layout.VECTOR + i * layout.VECTOR_STRIDE + 16
+    state.set(memory.u8.subarray(upper, upper + 16), machine.STATE_UPPER + i * 16)
   }
   return state
 }

@@ -23,6 +23,8 @@ export interface Encoded {
   readonly branch: { readonly at: number, readonly size: 1 | 4 } | undefined
   /** Register of an E or R operand, if it is one. */
   readonly register: number | undefined
+  /** Of a gather: vector registers of indices and mask, bytes of an index. */
+  readonly vsib?: { readonly index: number, readonly mask: number, readonly bytes: 4 | 8 }
 }
 
 const signed64 = (value: bigint): bigint => BigInt.asIntN(64, value)
@@ -49,8 +51,8 @@ export const encode = (row: Row, recipe: ArrayLike<number>, rip: bigint, registe
   const more = recipe[MORE]
   const letters = row.operands.map(({ letter }) => letter).join('')
   // Control and debug registers: some encodings more than the manual has (LOCK for CR8, ModRM.mod ignored), which our rows don't tell.
-  const isSystem = row.name === 'privileged' && row.hasModrm
-  const isMemory = isSystem ? false : row.mod === 'mem' || letters.includes('M') ? true
+  const isSystem = row.name === 'privileged' && row.hasModrm && row.operands.length === 0
+  const isMemory = isSystem ? false : row.mod === 'mem' || /[MT]/.test(letters) ? true
     : row.mod === 'reg' || /[RUN]/.test(letters) || !row.hasModrm || (row.modrm !== undefined && row.modrm >= 0xc0) ? false
       : (recipe[MODRM] & 3) !== 3 && (recipe[MODRM] & 0xc) !== 0xc
   const hasMemory = row.hasModrm && isMemory
@@ -63,17 +65,21 @@ export const encode = (row: Row, recipe: ArrayLike<number>, rip: bigint, registe
 
   // Legacy prefixes, in some order.
   const prefixes: number[] = []
-  const mayHave66 = !isNearBranch(row) && row.prefix !== 0x66
+  const { isVex } = row
+  const mayHave66 = !isVex && !isNearBranch(row) && row.prefix !== 0x66
     && (row.map === 0 || row.prefix === undefined) || row.prefix === 0xf2 || row.prefix === 0xf3
-  if (row.prefix === 0x66) prefixes.push(0x66)
+  if (row.prefix === 0x66 && !isVex) prefixes.push(0x66)
   else if (mayHave66 && chance(bits, 6, 2, 1)) prefixes.push(0x66)
   const address32 = row.address32 || chance(bits, 8, 4, 1)
   if (address32) prefixes.push(0x67)
   let segment = 0
   if (chance(bits, 12, 3, 1)) { segment = 0x64 + ((bits >>> 15) & 1); prefixes.push(segment) } else if (chance(bits, 12, 5, 2)) prefixes.push([0x26, 0x2e, 0x36, 0x3e][bits >>> 30])
-  if (row.prefix === 0xf2 || row.prefix === 0xf3) prefixes.push(row.prefix)
+  if (isVex) {
+    // Not allowed before VEX.
+    if (chance(bits, 17, 7, 1)) prefixes.push([0x66, 0xf0, 0xf2, 0xf3][(bits >>> 24) & 3])
+  } else if (row.prefix === 0xf2 || row.prefix === 0xf3) prefixes.push(row.prefix)
   else if (!isRepeatSensitive(row) && !isLoop(row) && chance(bits, 17, 6, 1)) prefixes.push((bits >>> 23) & 1 ? 0xf2 : 0xf3)
-  if (row.options.has('lock') && hasMemory ? chance(bits, 24, 2, 1) : !isSystem && chance(bits, 24, 6, 1)) prefixes.push(0xf0)
+  if (isVex) { /* above */ } else if (row.options.has('lock') && hasMemory ? chance(bits, 24, 2, 1) : !isSystem && chance(bits, 24, 6, 1)) prefixes.push(0xf0)
   if (chance(more, 0, 7, 1)) prefixes.push(prefixes[0] ?? 0x3e)
   if (row.name !== 'ud' && chance(more, 7, 9, 1)) while (prefixes.length < 9) prefixes.push(0x2e)
   if (prefixes.length > 1) {
@@ -81,18 +87,28 @@ export const encode = (row: Row, recipe: ArrayLike<number>, rip: bigint, registe
     prefixes.push(...prefixes.splice(0, turn))
   }
   const bytes = [...prefixes]
-  if (rex !== 0) bytes.push(rex)
+  let vvvv = 0
+  if (isVex) {
+    if (chance(bits, 17, 7, 2)) bytes.push(0x40 | (bits >>> 24) & 15)
+    const isVvvvUsed = /[HB]/.test(letters)
+    vvvv = isVvvvUsed ? (more >>> 26) & 15 : chance(more, 16, 6, 1) ? (more >>> 26) & 15 : 0
+    const vexL = row.vexL ?? (row.text.includes('.lig.') || row.operands.some(({ size }) => 'xhre'.includes(size)) ? (bits >>> 6) & 1 : 0)
+    const low = (~vvvv & 15) << 3 | vexL << 2 | [0, 0x66, 0xf3, 0xf2].indexOf(row.prefix as number)
+    if (row.map === 1 && (rex & 0xb) === 0 && chance(more, 22, 1)) bytes.push(0xc5, ((rex & 4) === 0 ? 0x80 : 0) | low)
+    else bytes.push(0xc4, ((~rex & 7) << 5) | row.map, (rex & 8) << 4 | low)
+  } else if (rex !== 0) bytes.push(rex)
   // A REX that is not the last prefix does not count.
   else if (prefixes.length > 0 && chance(more, 16, 6, 1)) bytes.unshift(0x40 | (more >>> 22) & 15)
-  if (row.map > 0) bytes.push(0x0f)
-  if (row.map === 2) bytes.push(0x38)
-  if (row.map === 3) bytes.push(0x3a)
+  if (row.map > 0 && !isVex) bytes.push(0x0f)
+  if (row.map === 2 && !isVex) bytes.push(0x38)
+  if (row.map === 3 && !isVex) bytes.push(0x3a)
   bytes.push(row.opcode | (row.registerInOpcode ? (recipe[MODRM] >>> 4) & 7 : 0))
 
   const segmentBase = segment === 0x64 ? registers.fs : segment === 0x65 ? registers.gs : 0n
   let memory: bigint | undefined
   let register: number | undefined
   let relative: number | undefined
+  let vsib: Encoded['vsib']
   if (row.hasModrm) {
     let reg = row.digit ?? (recipe[MODRM] >>> 4) & 7
     let rm = (recipe[MODRM] >>> 8) & 7
@@ -109,7 +125,8 @@ export const encode = (row: Row, recipe: ArrayLike<number>, rip: bigint, registe
       const effective = (value: bigint): bigint => BigInt.asUintN(64, (address32 ? BigInt.asUintN(32, value) : value) + segmentBase)
       const noise = recipe[DISPLACEMENT]
       // How far the displacement that was picked may be bent to reach the target.
-      const kind = (recipe[SIB] >>> 16) & 15
+      const isVsib = letters.includes('T')
+      const kind = isVsib ? 10 : (recipe[SIB] >>> 16) & 15
       const put32 = (value: bigint): void => { for (let i = 0n; i < 32n; i += 8n) bytes.push(Number((value >> i) & 0xffn)) }
       if (kind < 2) {
         // RIP-relative: filled in when the length is known.
@@ -132,7 +149,8 @@ export const encode = (row: Row, recipe: ArrayLike<number>, rip: bigint, registe
         let scale = 0n
         if (needsSib) {
           const number = ((recipe[SIB] >>> 3) & 7) | ((rex & 2) << 2)
-          if (number !== 4) { index = number; scale = BigInt((recipe[SIB] >>> 6) & 3) }
+          if (isVsib) vsib = { index: number, mask: vvvv, bytes: /gatherq/.test(row.name) ? 8 : 4 }
+          else if (number !== 4) { index = number; scale = BigInt((recipe[SIB] >>> 6) & 3) }
         }
         const scaled = index < 0 ? 0n : registers.gpr[index] << scale
         let size = (noise & 7) < 3 && (rm & 7) !== 5 ? 0 : (noise & 7) < 6 ? 1 : 4
@@ -165,6 +183,8 @@ export const encode = (row: Row, recipe: ArrayLike<number>, rip: bigint, registe
       const value = integer((recipe[IMMEDIATE] + immediates++ * 0x51) >>> 0)
       const count = size === 'b' ? 1 : size === 'w' ? 2 : size === 'd' ? 4 : size === 'z' ? Math.min(operandSize, 4) : operandSize
       for (let i = 0; i < count; i++) bytes.push(Number((value >> BigInt(i * 8)) & 0xffn))
+    } else if (letter === 'L') {
+      bytes.push(recipe[IMMEDIATE] & 0xff)
     } else if (letter === 'J') {
       branch = { at: bytes.length, size: size === 'b' ? 1 : 4 }
       for (let i = 0; i < branch.size; i++) bytes.push(0)
@@ -180,5 +200,5 @@ export const encode = (row: Row, recipe: ArrayLike<number>, rip: bigint, registe
     const sum = rip + BigInt(bytes.length) + BigInt.asIntN(32, displacement)
     memory = BigInt.asUintN(64, (address32 ? BigInt.asUintN(32, sum) : sum) + segmentBase)
   }
-  return { bytes, memory, branch, register }
+  return { bytes, memory, branch, register, vsib }
 }

@@ -1,8 +1,8 @@
 /**
  * Cases with the oracle's answers in a file, for hosts without one (test/emu/fixtures/cases.msgpack.gz).
  *
- * msgpack, gzipped: { format: 1, host, cases: [[title, bytes], …] }. The bytes of a case, numbers little-endian:
- *   initial state: a bit for each of its 84 words of 8 bytes, then those words that are not zero
+ * msgpack, gzipped: { format: 2, host, cases: [[title, bytes], …] }. The bytes of a case, numbers little-endian:
+ *   initial state: a bit for each of its 116 words of 8 bytes, then those words that are not zero
  *   u8 patches; for each: u32 address, u16 bytes, content
  *   u8 ending (0 fault, 1 system call), u8 vector, u16 error code, u64 fault address
  *   final state: a bit for each word, then those that changed
@@ -90,10 +90,10 @@ const decode = (title: string, bytes: Uint8Array): Fixture => {
 }
 
 export const packFixtures = (host: string, cases: readonly { title: string, test: Case, result: Result }[]): Uint8Array =>
-  gzipSync(pack({ format: 1, host, cases: cases.map(({ title, test, result }) => [title, encode(test, result)]) }), { level: 9 })
+  gzipSync(pack({ format: 2, host, cases: cases.map(({ title, test, result }) => [title, encode(test, result)]) }), { level: 9 })
 
 export const unpackFixtures = (file: Uint8Array): { host: string, cases: Fixture[] } => {
   const { format, host, cases } = unpack(gunzipSync(file)) as { format: number, host: string, cases: [string, Uint8Array][] }
-  if (format !== 1) throw new Error(`fixtures of format ${format}: this reads format 1`)
+  if (format !== 2) throw new Error(`fixtures of format ${format}: this reads format 2`)
   return { host, cases: cases.map(([title, bytes]) => decode(title, bytes)) }
 }

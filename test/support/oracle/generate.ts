@@ -1,10 +1,11 @@
 /** Cases of the differential test: what fast-check draws, and the case that is made from it. */
 import fc from 'fast-check'
-import { type Row, row } from '../../../src/emu/decode/rows.ts'
+import { type Row, feature, row } from '../../../src/emu/decode/rows.ts'
 import { ALL_ROWS } from '../../../src/emu/decode/tables/index.ts'
 import { type Encoded, IMMEDIATE, INSTRUCTION_WORDS, MEMORY, MODRM, MORE, SIB, TARGET, encode, type Registers } from './encode.ts'
-import { CODE, CODE_END, type Case, DATA, PAGE, type Patch, STATE_FS, STATE_FX, STATE_GS, STATE_RFLAGS, STATE_RIP, STATE_SIZE, sequence } from './machine.ts'
+import { CODE, CODE_END, type Case, DATA, PAGE, type Patch, STATE_FS, STATE_FX, STATE_GS, STATE_RFLAGS, STATE_RIP, STATE_SIZE, STATE_UPPER, FX_XMM, sequence } from './machine.ts'
 import { EXCLUDED_ROWS, INEXACT_ROWS } from './exclusions.ts'
+import { isOnHost } from './native.ts'
 import { FX_RECIPES, integer, mxcsr, putFxsave, putInteger, putVector, rflags, target } from './values.ts'
 
 /** Numbers that stand for a case: each, taken smaller, makes it simpler. */
@@ -16,7 +17,8 @@ export interface Recipe {
   readonly instructions: readonly { readonly row: number, readonly words: Uint32Array }[]
 }
 
-const STATE_RECIPES = 16 + 2 + FX_RECIPES
+const UPPER_RECIPES = 16 + 2 + FX_RECIPES
+const STATE_RECIPES = UPPER_RECIPES + 16
 
 const words = (count: number): fc.Arbitrary<Uint32Array> => fc.uint32Array({ minLength: count, maxLength: count })
 
@@ -29,6 +31,8 @@ const UNDEFINED: readonly Row[] = ['06', '07', '0e', '16', '17', '1e', '1f', '27
 
 /** Rows that the oracle can be asked about. */
 export const ROWS: readonly Row[] = [...ALL_ROWS.filter(({ name }) => !EXCLUDED_ROWS.has(name)), ...UNDEFINED]
+
+const AVX_ROW = feature('avx', [row('90', 'nop')])[0]
 
 /** Cases whose first instruction is of the given row; any may follow. */
 export const recipes = (row: number): fc.Arbitrary<Recipe> => {
@@ -134,18 +138,19 @@ const loopTail = (place: number, at: number, start: number, patches: Patch[]): n
 const memoryContent = (row: Row, recipe: Uint32Array, addresses: readonly number[]): Uint8Array | undefined => {
   const memory = recipe[MEMORY]
   if ((memory & 15) === 15) return undefined
-  const bytes = new Uint8Array(row.name.includes('fxrstor') ? 512 : row.name.includes('frstor') || row.name.includes('fldenv') ? 108 : 16)
+  const bytes = new Uint8Array(row.name.includes('fxrstor') ? 512 : row.name.includes('frstor') || row.name.includes('fldenv') ? 108 : row.isVex ? 32 : 16)
   const view = new DataView(bytes.buffer)
   const kinds = row.operands.map(({ letter }) => letter).join('')
   if (row.name.endsWith('_indirect') && (memory & 15) < 13) view.setUint32(0, addresses[(memory >>> 4) % addresses.length], true)
   else if (row.name === 'ldmxcsr' && (memory & 15) < 14) view.setUint32(0, mxcsr(memory >>> 4), true)
   else if (row.name.includes('fxrstor')) {
     putFxsave(view, 0, Array.from({ length: FX_RECIPES }, (_, i) => Math.imul(memory, 0x9e3779b1 + i * 2) >>> 0), 0)
-  } else if (row.operands.length > 0 && kinds !== 'M' && !/[VPU]/.test(kinds) && row.operands.every(({ size }) => size !== 't')) {
+  } else if (row.operands.length > 0 && kinds !== 'M' && !/[VPUH]/.test(kinds) && row.operands.every(({ size }) => size !== 't')) {
     putInteger(view, 0, memory >>> 4)
     putInteger(view, 8, recipe[MORE])
   } else {
     putVector(view, 0, memory >>> 4)
+    if (row.isVex) putVector(view, 16, recipe[MORE])
     // As an 80-bit number: exponents in the middle are of more interest.
     if ((memory & 0x300) === 0) view.setUint16(8, 0x3fff + ((memory >>> 10) & 63) - 32 | (memory >>> 31) << 15, true)
   }
@@ -181,10 +186,27 @@ export const sparse = (recipe: Recipe): Recipe => {
   return { ...recipe, state: recipe.state.map((word) => next() % 100 < 30 ? word : 0) }
 }
 
+/** Registers of a gather: indices that mostly stay in the pages around, a mask that mostly wants something. */
+const putGather = (view: DataView, { index, mask, bytes }: NonNullable<Encoded['vsib']>, state: Uint32Array): void => {
+  const place = (register: number, at: number): number => at < 16 ? STATE_FX + FX_XMM + register * 16 + at : STATE_UPPER + register * 16 + at - 16
+  for (let at = 0; at < 32; at += bytes) {
+    const r = state[(index + mask + at) % STATE_RECIPES] >>> (at % 7)
+    const kind = r & 31
+    const value = kind === 0 ? r >> 5 : kind < 3 ? -((r >>> 5) & 0xff) : kind < 5 ? (r >>> 5) & 0x1fff : (r >>> 5) & 0x3f
+    view.setInt32(place(index, at), value, true)
+    if (bytes === 8) view.setInt32(place(index, at) + 4, value < 0 ? -1 : kind === 31 ? r : 0, true)
+  }
+  for (let at = 0; at < 32; at += 4) {
+    const r = state[(mask + at + 3) % STATE_RECIPES]
+    if ((r & 0x70) !== 0 || index === mask) view.setUint8(place(mask, at) + 3, (r >>> 8) | ((r & 0x700) === 0 ? 0 : 0x80))
+  }
+}
+
 /** The case that a recipe stands for. */
 export const build = (whole: Recipe): Built => {
   const isInexact = (row: number): boolean => INEXACT_ROWS.has(ROWS[row].name)
-  const [head, ...rest] = whole.instructions
+  const [head, ...all] = whole.instructions
+  const rest = all.filter(({ row }) => isOnHost(ROWS[row]))
   const recipe = calm({ ...whole, instructions: isInexact(head.row) ? [head] : [head, ...rest.filter(({ row }) => !isInexact(row))] })
   const rows = recipe.instructions.map(({ row }) => ROWS[row])
   const registers = initialRegisters(recipe, rows)
@@ -248,5 +270,7 @@ export const build = (whole: Recipe): Built => {
   view.setBigUint64(STATE_FS, registers.fs, true)
   view.setBigUint64(STATE_GS, registers.gs, true)
   putFxsave(view, STATE_FX, recipe.state, 18)
+  if (isOnHost(AVX_ROW)) for (let i = 0; i < 16; i++) putVector(view, STATE_UPPER + i * 16, recipe.state[UPPER_RECIPES + i])
+  for (const { vsib } of list) if (vsib !== undefined) putGather(view, vsib, recipe.state)
   return { state, patches, code, start, rows, addresses }
 }

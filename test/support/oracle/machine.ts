@@ -34,7 +34,9 @@ export const FILL = 0xcc
 
 /** Offsets in a state block. */
 export const STATE_GPR = 0, STATE_RIP = 128, STATE_RFLAGS = 136, STATE_FS = 144, STATE_GS = 152, STATE_FX = 160
-export const STATE_SIZE = 672
+/** The upper halves of the YMM registers. */
+export const STATE_UPPER = 672
+export const STATE_SIZE = 928
 /** Offsets in an FXSAVE image (Intel SDM volume 1, table 10-2). */
 export const FX_FCW = 0, FX_FSW = 2, FX_FTW = 4, FX_FOP = 6, FX_FIP = 8, FX_FDP = 16, FX_MXCSR = 24, FX_MXCSR_MASK = 28, FX_ST = 32, FX_XMM = 160
 export const FX_USED = 416

@@ -4,6 +4,8 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { FEATURES, type Feature, featureMask } from '../../../src/emu/cpu/features.ts'
+import type { Row } from '../../../src/emu/decode/rows.ts'
 import { type Case, REGIONS, type Result, STATE_SIZE, initialContent } from './machine.ts'
 
 const here = dirname(fileURLToPath(import.meta.url))
@@ -26,6 +28,19 @@ export const whyNoOracle = (): string | undefined => {
   } catch (error) {
     return `gcc can't compile the oracle: ${(error as Error).message.split('\n')[0]}`
   }
+}
+
+/** What /proc/cpuinfo calls them, where that is another name. */
+const LINUX_NAMES: Partial<Record<Feature, string>> = { sse3: 'pni', lzcnt: 'abm', sha: 'sha_ni' }
+
+let hostFeatures: number | undefined
+/** Whether the host's processor has what the row belongs to. */
+export const isOnHost = ({ features }: Row): boolean => {
+  if (hostFeatures === undefined) {
+    const flags = new Set(/^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1].trim().split(' '))
+    hostFeatures = featureMask(FEATURES.filter((feature) => flags.has(LINUX_NAMES[feature] ?? feature)))
+  }
+  return (features & ~hostFeatures) === 0
 }
 
 const compile = (): string => {

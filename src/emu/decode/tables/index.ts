@@ -7,6 +7,9 @@ import { MMX_ROWS } from './mmx.ts'
 import { SSE_FLOAT_ROWS } from './sse-float.ts'
 import { SSE_INTEGER_ROWS } from './sse-integer.ts'
 import { SSE_MOVE_ROWS } from './sse-move.ts'
+import { VEX_FLOAT_ROWS } from './vex-float.ts'
+import { VEX_INTEGER_ROWS } from './vex-integer.ts'
+import { VEX_MOVE_ROWS } from './vex-move.ts'
 import { X87_ROWS } from './x87.ts'
 
 export const ALL_ROWS: readonly Row[] = [
@@ -14,6 +17,7 @@ export const ALL_ROWS: readonly Row[] = [
   ...INTEGER_ROWS, ...CONTROL_ROWS,
   ...SSE_MOVE_ROWS, ...SSE_INTEGER_ROWS, ...SSE_FLOAT_ROWS, ...MMX_ROWS,
   ...X87_ROWS,
+  ...VEX_MOVE_ROWS, ...VEX_INTEGER_ROWS, ...VEX_FLOAT_ROWS,
 ]
 
 const build = (isVex: boolean): (readonly Row[] | undefined)[][] => {
