@@ -49,6 +49,12 @@ export interface ScriptConfig {
   readonly oneAtATime: boolean
 }
 
+/** See sched/guided.ts. */
+export interface GuidedConfig {
+  /** `Task.index` of who goes on, each time that there is a choice. */
+  readonly choices: readonly number[]
+}
+
 export interface WorldConfig {
   readonly program: string
   readonly argv: readonly string[]
@@ -65,11 +71,15 @@ export interface WorldConfig {
   readonly seed: string
   /** Decisions of the scheduler are drawn from this instead: worlds that differ in it alone are the same up to the first. */
   readonly scheduleSeed?: string
-  readonly strategy: 'round-robin' | 'random' | 'pct' | 'script'
+  readonly strategy: 'round-robin' | 'random' | 'pct' | 'script' | 'pos' | 'guided'
   /** Of the strategy 'pct', which needs it; no other has it. */
   readonly pct?: PctConfig
   /** Of the strategy 'script', which needs it; no other has it. */
   readonly script?: ScriptConfig
+  /** Of the strategy 'guided', which needs it; no other has it. */
+  readonly guided?: GuidedConfig
+  /** Of strategies that stop tasks before they access shared memory: only at these addresses, in eights, in order. Without it everywhere. */
+  readonly choicePoints?: readonly number[]
   /** Cycles in a virtual second. */
   readonly cpuHz: number
   /** CLOCK_REALTIME at cycle 0, seconds since 1970. */

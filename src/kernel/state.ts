@@ -2,7 +2,9 @@
 import type { FsState } from './fs/fs-state.ts'
 import type { IpcState } from './ipc/ipc-state.ts'
 import type { NetState } from './net/net-state.ts'
+import type { GuidedState } from './sched/guided.ts'
 import type { PctState } from './sched/pct.ts'
+import type { PosState } from './sched/pos.ts'
 import type { ScriptState } from './sched/script.ts'
 import type { FutexTable } from './task/futex-table.ts'
 import type { Task, ThreadGroup } from './task/task.ts'
@@ -56,6 +58,10 @@ export interface KernelState {
   domainname: string
   /** Of the strategy 'pct'. */
   readonly pct: PctState | undefined
+  /** Of the strategy 'pos'. */
+  readonly pos: PosState | undefined
+  /** Of the strategy 'guided'. */
+  readonly guided: GuidedState | undefined
   /** Of the strategy 'script'. */
   readonly script: ScriptState | undefined
   /** Tasks that there have been: the next one's `index`. */

@@ -3,6 +3,7 @@
  * which every task waits.
  */
 import { BASE_CPU } from '../emu/cpu/model.ts'
+import { PAGE_SIZE } from '../emu/cpu/layout.ts'
 import type { PhysicalMemory } from '../emu/memory.ts'
 import type { Processor } from '../emu/processor.ts'
 import { ENOENT, ERRNO_NAMES } from './abi/errno.ts'
@@ -19,7 +20,9 @@ import { Kernel } from './kernel.ts'
 import { makeNet } from './net/net-state.ts'
 import { createSpace } from './mm/space.ts'
 import type { Outside } from './outside.ts'
+import { makeGuided } from './sched/guided.ts'
 import { makePct } from './sched/pct.ts'
+import { makePos } from './sched/pos.ts'
 import { makeScript, simulatedCpus } from './sched/script.ts'
 import { choose, isAlone, nextCpu } from './sched/schedule.ts'
 import { runSlice } from './sched/slice.ts'
@@ -86,6 +89,8 @@ const makeState = (config: WorldConfig): KernelState => ({
   hostname: config.hostname, domainname: '(none)',
   pct: config.pct === undefined ? undefined : makePct(config.pct),
   script: config.script === undefined ? undefined : makeScript(config),
+  pos: config.strategy === 'pos' ? makePos() : undefined,
+  guided: config.guided === undefined ? undefined : makeGuided(),
   tasksMade: 0,
   // Set up next: it needs a kernel to work with.
   fs: undefined as unknown as FsState,
@@ -130,6 +135,14 @@ const findProgram = (kernel: Kernel, task: Task): Image => {
   throw new WorldError(`can't run ${program}: ${ERRNO_NAMES.get(-failure) ?? String(-failure)}`, -failure)
 }
 
+/** Tasks are stopped before what others may notice. */
+const stopAtChoices = (kernel: Kernel): void => {
+  const { choicePoints } = kernel.config
+  const watch = watchMemory(kernel, { always: new Set(choicePoints?.map((eight) => Math.floor(eight * 8 / PAGE_SIZE))) })
+  watch.stops = true
+  watch.stopsAt = choicePoints === undefined ? undefined : new Set(choicePoints)
+}
+
 /** @throws WorldError if the program can't be run */
 export const createWorld = (config: WorldConfig, memory: PhysicalMemory, processor: Processor, outside: Outside): Kernel => {
   const kernel = new Kernel(config, memory, processor, outside, makeState(config))
@@ -153,7 +166,7 @@ export const createWorld = (config: WorldConfig, memory: PhysicalMemory, process
   execProgram(kernel, task, image)
   kernel.current = undefined
   kernel.makeRunnable(task)
-  if (STRATEGIES[config.strategy].stops === true) watchMemory(kernel).stops = true
+  if (STRATEGIES[config.strategy].stops === true) stopAtChoices(kernel)
   return kernel
 }
 
@@ -217,7 +230,7 @@ const step = (kernel: Kernel): WorldStop | undefined => {
   const task = choose(kernel, cpu, strategy)
   // A CPU can be without its task only if affinity sent that elsewhere.
   if (cpu.tid === 0) return undefined
-  const alone = isAlone(state, cpu)
+  const alone = strategy.stopsAlone !== true && isAlone(state, cpu)
   const length = alone ? Math.floor(ALONE_SECONDS * config.cpuHz) : strategy.slice(kernel, task, cpu.clock)
   const executed = runSlice(kernel, cpu, task, Math.max(1, Math.min(length, nextDeadline(state.timers) - cpu.clock, config.cycleLimit - cpu.clock)), cpu.tid !== before, alone, strategy)
   if (!alone) strategy.ended?.(kernel, task, executed, kernel.yielded)

@@ -7,6 +7,7 @@
 import type { MemorySnapshot, MemoryVersions } from '../emu/memory-versions.ts'
 import type { WorldConfig } from '../kernel/config.ts'
 import type { Kernel } from '../kernel/kernel.ts'
+import type { WatchMemory } from '../kernel/watch/memory-watch.ts'
 import type { Machine } from './machine.ts'
 import { StateImage } from './snapshot-state.ts'
 
@@ -17,6 +18,7 @@ export class Snapshot {
   readonly #config: WorldConfig
   readonly #state: StateImage
   readonly #executed: number
+  readonly #watch: WatchMemory | undefined
   #memory: MemorySnapshot | undefined
 
   constructor(kernel: Kernel, machine: Machine) {
@@ -24,6 +26,7 @@ export class Snapshot {
     this.#machine = machine
     this.#versions = machine.versions
     this.#config = kernel.config
+    this.#watch = kernel.watch?.save()
     kernel.save()
     this.#state = new StateImage(kernel.state)
     this.#memory = this.#versions.take()
@@ -39,6 +42,7 @@ export class Snapshot {
     this.#versions.restore(this.#memory)
     this.#kernel.config = this.#config
     this.#kernel.forgetLoaded()
+    if (this.#watch !== undefined) this.#kernel.watch?.load(this.#watch)
     this.#machine.processor.totalExecuted = this.#executed
     this.#machine.processor.flushTlb()
   }

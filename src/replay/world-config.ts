@@ -5,8 +5,10 @@ import { isMap, type Plain } from '../trace/msgpack.ts'
 
 type PlainMap = { readonly [key: string]: Plain }
 
-export const configToPlain = ({ pct, script, ...config }: WorldConfig): PlainMap => ({
+export const configToPlain = ({ pct, script, guided, choicePoints, ...config }: WorldConfig): PlainMap => ({
   ...config,
+  ...(guided === undefined ? {} : { guided: { choices: [...guided.choices] } }),
+  ...(choicePoints === undefined ? {} : { choicePoints: [...choicePoints] }),
   argv: [...config.argv],
   env: [...config.env],
   mounts: config.mounts.map(({ guest, source }) => ({ guest, source: { ...source } })),
@@ -105,11 +107,15 @@ const parseScript = (script: Fields): ScriptConfig => {
   }
 }
 
-const parseStrategy = (fields: Fields): Pick<WorldConfig, 'strategy' | 'pct' | 'script'> => {
-  const strategy = fields.choice('strategy', ['round-robin', 'random', 'pct', 'script'])
+const integers = (fields: Fields, name: string): number[] => fields.list(name, (value, where) => new Fields({ value }, where).integer('value', 0, 2 ** 53))
+
+const parseStrategy = (fields: Fields): Pick<WorldConfig, 'strategy' | 'pct' | 'script' | 'guided'> => {
+  const strategy = fields.choice('strategy', ['round-robin', 'random', 'pct', 'script', 'pos', 'guided'])
+  if (strategy !== 'guided' && fields.has('guided')) fields.fail('guided')
   if (strategy !== 'script' && fields.has('script')) fields.fail('script')
   if (strategy !== 'pct' && fields.has('pct')) fields.fail('pct')
   if (strategy === 'script') return { strategy, script: parseScript(fields.inner('script')) }
+  if (strategy === 'guided') return { strategy, guided: { choices: integers(fields.inner('guided'), 'choices') } }
   if (strategy !== 'pct') return { strategy }
   const pct = fields.inner('pct')
   return { strategy, pct: { depth: pct.integer('depth', 1, MOST_DEPTH), steps: pct.integer('steps', 1, 2 ** 31) } }
@@ -136,6 +142,7 @@ export const configFromPlain = (plain: PlainMap): WorldConfig => {
     seed: typeof seed === 'string' ? seed : fields.fail('seed'),
     ...(fields.has('scheduleSeed') ? { scheduleSeed: typeof scheduleSeed === 'string' ? scheduleSeed : fields.fail('scheduleSeed') } : {}),
     ...parseStrategy(fields),
+    ...(fields.has('choicePoints') ? { choicePoints: integers(fields, 'choicePoints') } : {}),
     cpuHz: fields.number('cpuHz', 1, 2 ** 53),
     epochSeconds: fields.number('epochSeconds', -(2 ** 53), 2 ** 53),
     uid: fields.integer('uid', 0, MAX_ID),

@@ -1,5 +1,5 @@
 /** One slice of one task on one virtual CPU: user code, system calls, faults and signals until it ends, blocks or is gone. */
-import { RAX, TF } from '../../emu/cpu/layout.ts'
+import { RAX, RDI, RDX, RSI, TF } from '../../emu/cpu/layout.ts'
 import { EXIT_ACCESS, EXIT_FAULT, EXIT_SYSCALL } from '../../emu/processor.ts'
 import { ENOSYS } from '../abi/errno.ts'
 import { SIGTRAP } from '../abi/signals.ts'
@@ -121,7 +121,7 @@ export const runSlice = (kernel: Kernel, cpu: VirtualCpu, task: Task, budget: nu
     if (reason === EXIT_SYSCALL && task.trace !== undefined && traceSyscall(kernel, task, task.trace)) continue
     if (reason === EXIT_ACCESS) break
     if (reason === EXIT_SYSCALL && stops && !alone) {
-      task.nextAction = { kind: 'syscall', number: processor.cpu.get(RAX), rip: processor.cpu.rip }
+      task.nextAction = { kind: 'syscall', number: processor.cpu.low(RAX) | 0, args: [processor.cpu.get(RDI), processor.cpu.get(RSI), processor.cpu.get(RDX)], rip: processor.cpu.rip }
       break
     }
     if (reason === EXIT_SYSCALL) {

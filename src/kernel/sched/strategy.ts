@@ -6,7 +6,9 @@ import type { WorldConfig } from '../config.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
 import type { VirtualCpu } from '../state.ts'
+import { GUIDED } from './guided.ts'
 import { PCT } from './pct.ts'
+import { POS } from './pos.ts'
 import { SCRIPT } from './script.ts'
 
 export interface SchedulingStrategy {
@@ -22,6 +24,8 @@ export interface SchedulingStrategy {
   readonly asksWhenJoined?: boolean
   /** Whether a slice ends before each access to shared memory and each system call, while others could run: `task.nextAction` says which. */
   readonly stops?: boolean
+  /** Whether it does so where no other could run as well. */
+  readonly stopsAlone?: boolean
 }
 
 /**
@@ -56,4 +60,4 @@ const RANDOM: SchedulingStrategy = {
   },
 }
 
-export const STRATEGIES: Readonly<Record<WorldConfig['strategy'], SchedulingStrategy>> = { 'round-robin': ROUND_ROBIN, random: RANDOM, pct: PCT, script: SCRIPT }
+export const STRATEGIES: Readonly<Record<WorldConfig['strategy'], SchedulingStrategy>> = { 'round-robin': ROUND_ROBIN, random: RANDOM, pct: PCT, script: SCRIPT, pos: POS, guided: GUIDED }

@@ -3,10 +3,13 @@
  * same whether it is watched or not, unless the strategy stops tasks at their accesses, which makes the configuration say so.
  *
  * Memory that one task alone can reach is not watched: private memory of a process that never had a second task, and what can't
- * be written. Of the rest a page belongs to the task that touches it first, and is not watched, until another task touches it:
- * - If all that its owner did with it is ordered before that (a detector knows), the other task owns it from then on.
- * - Otherwise it is *shared*, and each access to it is seen from then on. Those of the owner before were not: the page is
- *   noted in `contested`. As worlds repeat, whoever needs them runs the world again with these pages in `always`.
+ * be written. Of the rest a page is *shared* from when a second task touches it, and each access to it is seen from then on. Those of
+ * the first task before were not: the page is noted in `contested`. As worlds repeat, whoever needs them runs the world again with
+ * these pages in `always`.
+ *
+ * A detector that knows what orders tasks needs fewer: a page belongs to the task that touches it first, and goes over to another one
+ * unseen if all that its owner did with it is ordered before. Otherwise it is *seen* from then on, and noted in `missed`. What tasks are
+ * stopped at depends on what is shared alone, so that worlds are the same with and without detectors.
  */
 import { PAGE_SIZE } from '../../emu/cpu/layout.ts'
 import { type AccessKind, type AccessWatcher, type StoreBuffers } from '../../emu/watch.ts'
@@ -46,7 +49,7 @@ export interface Ordering {
 export type Pending =
   | { readonly kind: 'access', readonly access: AccessKind, readonly address: number, readonly size: number, readonly rip: number }
   /** Its SYSCALL instruction was executed, the call was not made yet. */
-  | { readonly kind: 'syscall', readonly number: number, readonly rip: number }
+  | { readonly kind: 'syscall', readonly number: number, readonly args: readonly [number, number, number], readonly rip: number }
 
 export interface WatchOptions {
   /** Virtual page numbers that are watched from their first access on, in any address space. */
@@ -82,6 +85,8 @@ export class MemoryWatch implements AccessWatcher {
   /** By address space ('s', id), shared memory ('m', id) or file ('f', device, inode), by page within it. */
   #pages = new Map<string, Map<number, WatchedPage>>()
   #lastId = 0
+  /** Only at accesses to these addresses, in eights; undefined: at all. */
+  stopsAt: ReadonlySet<number> | undefined
   /** By space, by page of it: what was found there, until mappings change. undefined: nobody else reaches it. */
   readonly #links = new Map<number, Map<number, WatchedPage>>()
   /** Pages are in the TLB because their owner asked. */
@@ -134,6 +139,8 @@ export class MemoryWatch implements AccessWatcher {
     const pages = this.#pages.get(`s${space.id}`)
     if (pages === undefined) return
     if ((end - start) / PAGE_SIZE > pages.size) {
+    this.#granted = false
+    this.#hasFilled = false
       for (const page of pages.keys()) if (page * PAGE_SIZE >= start && page * PAGE_SIZE < end) pages.delete(page)
     } else {
       for (let page = start / PAGE_SIZE; page * PAGE_SIZE < end; page++) pages.delete(page)
@@ -180,7 +187,10 @@ export class MemoryWatch implements AccessWatcher {
     const kernel = this.#kernel
     const { current: task, loadedSpace: space } = kernel
     if (task === undefined || space === undefined) throw new Error('an access by nobody')
-    if (first && this.stops) {
+    const start = Math.floor(address / PAGE_SIZE), last = Math.floor((address + size - 1) / PAGE_SIZE)
+    const page = this.#pageOf(space, start) ?? this.#pageOf(space, last)
+    const isShared = page?.shared === true || (start !== last && this.#pageOf(space, last)?.shared === true)
+    if (first && this.stops && isShared && (this.stopsAt === undefined || touches(this.stopsAt, address, size))) {
       if (!this.#granted && kernel.isContended) {
         task.nextAction = { kind: 'access', access: kind, address, size, rip }
         return false
@@ -243,3 +253,9 @@ export const watchMemory = (kernel: Kernel, options?: WatchOptions): MemoryWatch
   kernel.processor.watch(watch)
   return watch
 }
+const touches = (eights: ReadonlySet<number>, address: number, size: number): boolean => {
+  const last = Math.floor((address + size - 1) / 8)
+  for (let eight = Math.floor(address / 8); eight <= last; eight++) if (eights.has(eight)) return true
+  return false
+}
+

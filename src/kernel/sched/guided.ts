@@ -1,0 +1,57 @@
+/**
+ * The strategy of systematic searches (src/replay/search/): tasks stop before each access to shared memory and each system call, and a
+ * list says who goes on. While a search is under way it chooses instead of the list (`kernel.guide`), and the list is what it chose: a
+ * world with that list does the same.
+ *
+ * There is a choice where more than one task can run and it is known of all what they will do next. Where the list ends or does not fit,
+ * what ran goes on, or else the first that can.
+ */
+import type { GuidedConfig } from '../config.ts'
+import type { Kernel } from '../kernel.ts'
+import type { Effects } from './effects.ts'
+import { candidateTask, findActions, LONGEST_SLICE } from './pos.ts'
+import type { SchedulingStrategy } from './strategy.ts'
+
+export interface GuidedState {
+  /** How many choices there were. */
+  at: number
+  /** `Task.index` of the one that went on last. */
+  last: number
+}
+
+export const makeGuided = (): GuidedState => ({ at: 0, last: -1 })
+
+const actions: Effects[] = []
+
+/** The place of the task of this index; −1: it can't run. */
+export const placeOfIndex = (kernel: Kernel, tids: readonly number[], count: number, index: number): number => {
+  for (let place = 0; place < count; place++) if (candidateTask(kernel, tids[place]).index === index) return place
+  return -1
+}
+
+const listed = (kernel: Kernel, { at, last }: GuidedState, { choices }: GuidedConfig, tids: readonly number[], count: number): number => {
+  const wanted = at < choices.length ? placeOfIndex(kernel, tids, count, choices[at]) : -1
+  return wanted >= 0 ? wanted : Math.max(0, placeOfIndex(kernel, tids, count, last))
+}
+
+export const GUIDED: SchedulingStrategy = {
+  preempts: false,
+  asksWhenJoined: true,
+  stops: true,
+  stopsAlone: true,
+
+  pick(kernel, tids, count) {
+    const { config, state: { guided } } = kernel
+    if (guided === undefined || config.guided === undefined) throw new Error('the strategy is guided, but its list is missing')
+    const unknown = findActions(kernel, tids, count, actions)
+    let place = unknown
+    if (unknown < 0) {
+      place = kernel.guide?.(kernel, tids, count) ?? (count === 1 ? 0 : listed(kernel, guided, config.guided, tids, count))
+      if (count > 1) guided.at++
+    }
+    guided.last = candidateTask(kernel, tids[place]).index
+    return place
+  },
+
+  slice: () => LONGEST_SLICE,
+}

@@ -1,0 +1,79 @@
+/**
+ * Partial order sampling (Yuan, Yang, Gu: 'Partial Order Aware Concurrency Sampling', CAV 2018): each action that a task is about to
+ * do has a random priority, and the highest goes first. Once one was done, those that race with it draw anew, as how they are
+ * ordered among themselves is a new question. Orders of actions that have nothing to do with each other are not sampled twice,
+ * which is where random walks waste most of their schedules.
+ *
+ * Actions are accesses to shared memory and system calls; effects.ts says which race.
+ */
+import type { Kernel } from '../kernel.ts'
+import type { Task } from '../task/task.ts'
+import { areDependent, type Effects, nextEffects } from './effects.ts'
+import type { SchedulingStrategy } from './strategy.ts'
+
+export interface PosState {
+  /** By tid: the priority of what the task is about to do. */
+  readonly priorities: Map<number, number>
+}
+
+export const makePos = (): PosState => ({ priorities: new Map() })
+
+const PRIORITIES = 1 << 20
+export const LONGEST_SLICE = 2 ** 30
+
+export const candidateTask = (kernel: Kernel, tid: number): Task => {
+  const task = kernel.state.tasks.get(tid)
+  if (task === undefined) throw new Error(`task ${tid} is to be scheduled, but gone`)
+  return task
+}
+
+/** By place, scratch. */
+const actions: Effects[] = []
+
+/** Where a task is of which it isn't known yet what it will do: it may go there, as nobody notices; −1: none. Otherwise `into` has what they do. */
+export const findActions = (kernel: Kernel, tids: readonly number[], count: number, into: Effects[]): number => {
+  for (let place = 0; place < count; place++) {
+    const effects = nextEffects(kernel, candidateTask(kernel, tids[place]))
+    if (effects === undefined) return place
+    into[place] = effects
+  }
+  return -1
+}
+
+export const POS: SchedulingStrategy = {
+  preempts: false,
+  asksWhenJoined: true,
+  stops: true,
+
+  pick(kernel, tids, count) {
+    if (count === 1) return 0
+    const { pos } = kernel.state
+    if (pos === undefined) throw new Error('the strategy is pos, but its state is missing')
+    const { priorities } = pos
+    const unknown = findActions(kernel, tids, count, actions)
+    if (unknown >= 0) return unknown
+    let best = 0
+    let highest = -1
+    for (let place = 0; place < count; place++) {
+      let priority = priorities.get(tids[place])
+      if (priority === undefined) {
+        priority = kernel.outside.entropy.decide('priority', PRIORITIES)
+        priorities.set(tids[place], priority)
+      }
+      if (priority > highest) {
+        highest = priority
+        best = place
+      }
+    }
+    // What comes after it is another action, which draws its own.
+    priorities.delete(tids[best])
+    for (let place = 0; place < count; place++) if (place !== best && areDependent(actions[best], actions[place])) priorities.delete(tids[place])
+    return best
+  },
+
+  slice: () => LONGEST_SLICE,
+
+  ended(kernel, task) {
+    if (task.state !== 'running') kernel.state.pos?.priorities.delete(task.tid)
+  },
+}
