@@ -25,11 +25,14 @@ export interface WatchedPage {
   readonly id: number
   /** Where it was first seen. */
   readonly page: number
-  /** `Task.index` of the one that has it for itself, and one; 0: none yet. */
+  /** `Task.index` of the first that touched it, and one; 0: none yet. */
+  toucher: number
+  shared: boolean
+  /** For detectors: the task that has it for itself, in the same way. */
   owner: number
   /** The owner's clock (`Ordering.clock`) when it last asked for the page. */
   since: number
-  shared: boolean
+  seen: boolean
 }
 
 /** Told of each access to watched memory, in the order in which they happen. */
@@ -74,10 +77,16 @@ export class MemoryWatch implements AccessWatcher {
   readonly #always: ReadonlySet<number>
   readonly #everything: boolean
   readonly #listeners: AccessListener[] = []
-  ordering: Ordering | undefined
+  #ordering: Ordering | undefined
+  /** Pages that are seen from their first access on, for the detector. */
+  #detected: ReadonlySet<number> = new Set()
+  /** Pages of which the detector did not see all that it needs. */
+  readonly missed = new Set<number>()
   buffers: StoreBuffers | undefined
   /** Tasks that compete are stopped before each access to shared memory and each system call (strategies that choose there). */
   stops = false
+  /** Only at accesses to these addresses, in eights; undefined: at all. */
+  stopsAt: ReadonlySet<number> | undefined
   /** Pages whose first owner's accesses were not seen. */
   contested = new Set<number>()
   /** Ids of address spaces that have or had more than one task. */
@@ -85,8 +94,6 @@ export class MemoryWatch implements AccessWatcher {
   /** By address space ('s', id), shared memory ('m', id) or file ('f', device, inode), by page within it. */
   #pages = new Map<string, Map<number, WatchedPage>>()
   #lastId = 0
-  /** Only at accesses to these addresses, in eights; undefined: at all. */
-  stopsAt: ReadonlySet<number> | undefined
   /** By space, by page of it: what was found there, until mappings change. undefined: nobody else reaches it. */
   readonly #links = new Map<number, Map<number, WatchedPage>>()
   /** Pages are in the TLB because their owner asked. */
@@ -96,11 +103,31 @@ export class MemoryWatch implements AccessWatcher {
 
   constructor(kernel: Kernel, options: WatchOptions = {}) {
     this.#kernel = kernel
+    for (const { mm } of kernel.state.tasks.values()) if (mm.users > 1) this.#many.add(mm.id)
     this.#always = options.always ?? new Set()
     this.#everything = options.everything === true
   }
 
   listen(listener: AccessListener): void { this.#listeners.push(listener) }
+
+  /** A detector begins with the world as it is; undefined: it has ended. @param pages to be seen from their first access on */
+  detect(detector: (AccessListener & Ordering) | undefined, pages: ReadonlySet<number>): void {
+    const old = this.#listeners.findIndex((listener) => listener === (this.#ordering as unknown))
+    if (old >= 0) this.#listeners.splice(old, 1)
+    this.#ordering = detector
+    this.#detected = pages
+    this.missed.clear()
+    this.#links.clear()
+    for (const known of this.#pages.values()) {
+      for (const page of known.values()) {
+        page.owner = 0
+        page.since = 0
+        page.seen = false
+      }
+    }
+    if (detector !== undefined) this.#listeners.push(detector)
+    this.#kernel.processor.forgetData()
+  }
 
   save(): WatchMemory {
     return { lastId: this.#lastId, many: new Set(this.#many), pages: copyPages(this.#pages), contested: new Set(this.contested) }
@@ -112,6 +139,8 @@ export class MemoryWatch implements AccessWatcher {
     this.#pages = copyPages(memory.pages)
     this.contested = new Set(memory.contested)
     this.#links.clear()
+    this.#granted = false
+    this.#hasFilled = false
     this.#kernel.processor.forgetData()
   }
 
@@ -139,8 +168,6 @@ export class MemoryWatch implements AccessWatcher {
     const pages = this.#pages.get(`s${space.id}`)
     if (pages === undefined) return
     if ((end - start) / PAGE_SIZE > pages.size) {
-    this.#granted = false
-    this.#hasFilled = false
       for (const page of pages.keys()) if (page * PAGE_SIZE >= start && page * PAGE_SIZE < end) pages.delete(page)
     } else {
       for (let page = start / PAGE_SIZE; page * PAGE_SIZE < end; page++) pages.delete(page)
@@ -165,20 +192,30 @@ export class MemoryWatch implements AccessWatcher {
     if (space === undefined || task === undefined) return false
     const known = this.#pageOf(space, page)
     if (known === undefined) return false
-    if (known.shared) return true
-    if (known.owner !== task.index + 1) {
+    const me = task.index + 1
+    if (!known.shared) {
       if (this.#everything || this.#always.has(page)) {
         known.shared = true
-        return true
-      }
-      if (known.owner !== 0 && this.ordering?.isBefore(known.owner - 1, known.since, task) !== true) {
+      } else if (known.toucher === 0) {
+        known.toucher = me
+      } else if (known.toucher !== me) {
         known.shared = true
         this.contested.add(page)
-        return true
       }
-      known.owner = task.index + 1
     }
-    known.since = this.ordering?.clock(task) ?? 0
+    const ordering = this.#ordering
+    if (ordering !== undefined && !known.seen) {
+      if (this.#everything || this.#detected.has(page)) {
+        known.seen = true
+      } else if (known.owner !== me && known.owner !== 0 && !ordering.isBefore(known.owner - 1, known.since, task)) {
+        known.seen = true
+        this.missed.add(page)
+      } else {
+        known.owner = me
+        known.since = ordering.clock(task)
+      }
+    }
+    if (known.seen || (known.shared && (this.stops || ordering === undefined))) return true
     this.#hasFilled = true
     return false
   }
@@ -197,8 +234,6 @@ export class MemoryWatch implements AccessWatcher {
       }
       this.#granted = false
     }
-    if (this.#listeners.length === 0) return true
-    const page = this.#pageOf(space, Math.floor(address / PAGE_SIZE)) ?? this.#pageOf(space, Math.floor((address + size - 1) / PAGE_SIZE))
     if (page === undefined) return true
     for (const listener of this.#listeners) listener.access(task, page, address, size, kind, rip, kernel.state.cycle + position)
     return true
@@ -232,7 +267,7 @@ export class MemoryWatch implements AccessWatcher {
     }
     let found = pages.get(index)
     if (found === undefined) {
-      found = { id: ++this.#lastId, page, owner: 0, since: 0, shared: false }
+      found = { id: ++this.#lastId, page, toucher: 0, shared: false, owner: 0, since: 0, seen: false }
       pages.set(index, found)
     }
     return found
@@ -240,6 +275,12 @@ export class MemoryWatch implements AccessWatcher {
 
   /** For what the kernel itself does with memory, and for detectors: the page of an address of a task. */
   pageAt(space: AddressSpace, address: number): WatchedPage | undefined { return this.#pageOf(space, Math.floor(address / PAGE_SIZE)) }
+}
+
+const touches = (eights: ReadonlySet<number>, address: number, size: number): boolean => {
+  const last = Math.floor((address + size - 1) / 8)
+  for (let eight = Math.floor(address / 8); eight <= last; eight++) if (eights.has(eight)) return true
+  return false
 }
 
 const keyOf = ({ backing }: Vma): string =>
@@ -253,9 +294,3 @@ export const watchMemory = (kernel: Kernel, options?: WatchOptions): MemoryWatch
   kernel.processor.watch(watch)
   return watch
 }
-const touches = (eights: ReadonlySet<number>, address: number, size: number): boolean => {
-  const last = Math.floor((address + size - 1) / 8)
-  for (let eight = Math.floor(address / 8); eight <= last; eight++) if (eights.has(eight)) return true
-  return false
-}
-

@@ -74,21 +74,25 @@ export class RaceSearch {
 
   /** Before the first instruction of a world. */
   attach(kernel: Kernel): RaceRun {
-    const detector = new RaceDetector(kernel, { always: new Set(this.#always) })
+    const detector = new RaceDetector(kernel, new Set(this.#always))
     const stacks = new Map<string, CodeLocation[]>()
     detector.wanted = this.#wanted
     detector.onWanted = (key, task, rip) => { this.#frames.set(key, framesAt(kernel, task, rip)) }
     detector.onRace = ({ second }, task) => { stacks.set(accessKey(second.task, second.rip, second.cycle), framesAt(kernel, task, second.rip)) }
     return {
-      verdict: () => this.#verdict(kernel, detector, stacks),
+      verdict: () => {
+        const verdict = this.#verdict(kernel, detector, stacks)
+        detector.detach()
+        return verdict
+      },
     }
   }
 
   #verdict(kernel: Kernel, detector: RaceDetector, stacks: ReadonlyMap<string, CodeLocation[]>): readonly RaceReport[] | 'again' {
     if (++this.#runs > MOST_RUNS) throw new Error(`the same world was run ${MOST_RUNS} times, and there are still memory accesses that were not seen`)
-    const contested = kernel.watch?.contested ?? new Set<number>()
-    if (contested.size > 0) {
-      for (const page of contested) this.#always.add(page)
+    const missed = kernel.watch?.missed ?? new Set<number>()
+    if (missed.size > 0) {
+      for (const page of missed) this.#always.add(page)
       return 'again'
     }
     const races = detector.races.filter(({ first, second }) => !this.#ignored.has(pairKey(first.rip, second.rip)))

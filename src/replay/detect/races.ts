@@ -14,7 +14,7 @@ import { DECODE_OK, Decoder } from '../../emu/decode/decoder.ts'
 import { type AccessKind, KIND_READ, KIND_UPDATE, KIND_WRITE, readsMemory, writesMemory } from '../../emu/watch.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { Task } from '../../kernel/task/task.ts'
-import { type AccessListener, type WatchedPage, watchMemory, type WatchOptions } from '../../kernel/watch/memory-watch.ts'
+import { type AccessListener, type WatchedPage, watchMemory } from '../../kernel/watch/memory-watch.ts'
 import { peekBytes } from '../peek.ts'
 import { join, knows, type VectorClock } from './clock.ts'
 import { Order, type Release, type Thread } from './order.ts'
@@ -89,12 +89,21 @@ export class RaceDetector extends Order implements AccessListener {
   /** Told of a race when its second access is about to be made, once for each pair of places. */
   onRace: ((race: Race, task: Task) => void) | undefined
 
-  constructor(kernel: Kernel, options?: WatchOptions) {
+  /**
+   * Begins with the world as it is: what its tasks did before is taken to be ordered.
+   * @param pages to be seen from their first access on
+   */
+  constructor(kernel: Kernel, pages: ReadonlySet<number> = new Set()) {
     super(kernel)
-    const watch = watchMemory(kernel, options)
-    watch.ordering = this
-    watch.listen(this)
+    watchMemory(kernel).detect(this, pages)
     kernel.tracers.push(this)
+    for (const task of kernel.state.tasks.values()) if (task.clearChildTid !== 0) this.#futexWord(task, task.clearChildTid)
+  }
+
+  detach(): void {
+    const { tracers, watch } = this.kernel
+    watch?.detect(undefined, new Set())
+    tracers.splice(tracers.indexOf(this), 1)
   }
 
   /** In the order in which they were found. Those of a run in which pages were contested (MemoryWatch) are not reliable. */
