@@ -5,6 +5,7 @@
 import { REGIONS } from '../cpu/layout.ts'
 import { ALL_ROWS } from '../decode/tables/index.ts'
 import { defineFloatRuntime } from '../float/index.ts'
+import { defineBitFields } from '../semantics/bmi.ts'
 import { SEMANTICS } from '../semantics/registry.ts'
 import { defineExtensions } from '../semantics/extensions.ts'
 import { defineReciprocals } from '../semantics/reciprocal.ts'
@@ -30,6 +31,7 @@ export const generateTier0 = (): { wasm: Uint8Array<ArrayBuffer>, manifest: Tier
   for (const [name, type] of Object.entries(HOST_FUNCTIONS)) module.importFunction('host', name, type)
   defineRuntime(module)
   defineWideArithmetic(module)
+  defineBitFields(module)
   defineReciprocals(module)
   defineFloatRuntime(module)
   defineX87Stack(module)

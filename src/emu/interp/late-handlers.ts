@@ -54,7 +54,7 @@ export class LateHandlers {
     this.#define(module, name, operands)
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(module.encode()), { ...this.#imports, tier0: this.#instance })
     const index = this.#next++
-    this.#table.set(index, exports[name])
+    this.#table.set(index, exports.handler)
     return index
   }
 
@@ -63,7 +63,7 @@ export class LateHandlers {
     if (semantics === undefined) throw new Error(`no semantics named '${name}'`)
     module.know(HOST_FUNCTIONS)
     module.know(this.#manifest.runtime)
-    module.function(name, HANDLER, (f) => {
+    module.function('handler', HANDLER, (f) => {
       const emitter = new Tier0Emitter(f, operands)
       semantics(emitter)
       if (!emitter.hasEnded) emitter.next()

@@ -4,6 +4,7 @@ import { AES } from './aes.ts'
 import { ARITHMETIC } from './arithmetic.ts'
 import { BITS } from './bits.ts'
 import { BITS_EXTENDED } from './bits-extended.ts'
+import { BMI } from './bmi.ts'
 import { CONTROL } from './control.ts'
 import { DATA } from './data.ts'
 import { EXCHANGE_WIDE } from './exchange-wide.ts'
@@ -38,7 +39,7 @@ export type Family = Readonly<Record<string, Semantics>>
 const FAMILIES: readonly Family[] = [ARITHMETIC, BITS, CONTROL, DATA, EXCHANGE_WIDE, MULTIPLY, SHIFTS, STRINGS, SYSTEM,
   SSE_MOVE, SSE_INTEGER, SSE_SHUFFLE, SSE_FLOAT, SSE_FLOAT_CONVERT, MMX,
   BITS_EXTENDED, SYSTEM_EXTENDED, SSSE3, SSE41, SSE42_STRINGS, SSE_FLOAT_EXTENDED, AES, PCLMULQDQ, SHA,
-  VEX_MOVE, VEX_INTEGER, VEX_FLOAT, VEX_PERMUTE,
+  VEX_MOVE, VEX_INTEGER, VEX_FLOAT, VEX_PERMUTE, BMI,
   X87, X87_MEMORY, X87_CONTROL]
 
 export const SEMANTICS: ReadonlyMap<string, Semantics> = new Map(FAMILIES.flatMap((family) => Object.entries(family)))
