@@ -5,7 +5,7 @@ const LAYERS = {
   emu: { folders: ['emu'], packages: [] },
   kernel: { folders: ['kernel', 'emu'], packages: [] },
   trace: { folders: ['trace'], packages: ['msgpackr', 'xxhash-wasm'] },
-  replay: { folders: ['replay', 'trace', 'kernel', 'emu'], packages: ['seedrandom', 'xxhash-wasm', 'tar-stream'] },
+  replay: { folders: ['replay', 'trace', 'kernel', 'emu'], packages: ['seedrandom', 'xxhash-wasm', 'tar-stream', 'fast-check'] },
   platform: { folders: ['platform', 'replay', 'trace', 'kernel', 'emu'], packages: ['node:'] },
   cli: { folders: ['cli', 'platform', 'replay', 'trace', 'kernel', 'emu'], packages: ['node:', 'commander', 'chalk', 'tar-stream', 'tinypool'] },
 }
