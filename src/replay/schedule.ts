@@ -44,14 +44,24 @@ export class ScheduleRecorder {
   /** Takes the next event, as it happens. @param kernel the world in which it does; undefined before there is one */
   event(event: TraceEvent, kernel: Kernel | undefined): void {
     const number = this.#events++
-    if (event.type === 'syscall') {
-      if (event.number === SYS_SCHED_YIELD && event.tid === this.#task?.tid) this.#yieldedAt = ownCycles(this.#task)
-      return
-    }
+    if (event.type === 'syscall') this.syscall(event.tid, event.number)
     if (event.type === 'slice' && kernel !== undefined) this.slice(event.cycle, event.cpu, event.tid, kernel, number)
   }
 
-  /** The same for those who see no events. */
+  /** The same for those who make no events of system calls. */
+  syscall(tid: number, number: number): void {
+    if (number === SYS_SCHED_YIELD && tid === this.#task?.tid) this.#yieldedAt = ownCycles(this.#task)
+  }
+
+  /** Own cycles of the task that runs, when its CPU's clock is at this cycle. */
+  ownAt(cycle: number): number { return this.#open === undefined ? 0 : this.#open.from + cycle - this.#open.cycle }
+
+  /** Where the task that runs is now, between instructions; undefined if it is another. */
+  pointOf(tid: number): { readonly task: number, readonly own: number } | undefined {
+    return this.#task?.tid === tid ? { task: this.#task.index, own: ownCycles(this.#task) } : undefined
+  }
+
+  /** For those who see no events at all. */
   slice(cycle: number, cpu: number, tid: number, kernel: Kernel, event = 0): void {
     this.#close()
     const task = kernel.state.tasks.get(tid)
