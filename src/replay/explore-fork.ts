@@ -11,12 +11,15 @@ import type { Entropy, HostFiles } from '../kernel/outside.ts'
 import { makePct } from '../kernel/sched/pct.ts'
 import type { KernelState } from '../kernel/state.ts'
 import { createWorld, provideInput, runWorld, type WorldStop } from '../kernel/world.ts'
+import { watchMemory } from '../kernel/watch/memory-watch.ts'
 import type { TraceEvent } from '../trace/events.ts'
 import { type BytesPosition, SeededEntropy } from './entropy.ts'
 import type { Watch } from './explore-failure.ts'
 import { type End, INPUT_BYTES } from './loop.ts'
 import type { Machine } from './machine.ts'
 import { exitCodeOf, type SessionClock, type SessionResult } from './session.ts'
+import type { ConflictFinder } from './search/conflicts.ts'
+import type { Guide } from './search/plan.ts'
 import { type Snapshot, takeSnapshot } from './snapshot.ts'
 import { type EventSink, type Sources, Tap, type TapPosition } from './tap.ts'
 
@@ -59,6 +62,8 @@ export interface ForkOptions {
   readonly files: HostFiles
   readonly clock: SessionClock
   readonly watch: Watch
+  /** Looks on, to find out what memory tasks compete for. */
+  readonly finder?: ConflictFinder | undefined
 }
 
 interface CommonWorld { readonly kernel: Kernel, readonly tap: Tap, readonly common: CommonEntropy }
@@ -68,6 +73,7 @@ export class ForkedWorld {
   readonly #sink: ForkSink
   #world: CommonWorld | undefined
   #entropy: Entropy | undefined
+  #guide: Guide | undefined
   /** Slices so far, and at how many the common part ends, as far as that is known. */
   #slices = 0
   #limit = Infinity
@@ -128,6 +134,16 @@ export class ForkedWorld {
     const tap = new Tap(this.#sources(files), this.#sink, () => 0)
     const kernel = createWorld(world, machine.memory, machine.processor, tap)
     tap.kernel = kernel
+    const { finder } = this.#options
+    if (finder !== undefined) {
+      const watch = watchMemory(kernel)
+      watch.everything = true
+      watch.listen(finder)
+    }
+    kernel.tracers.push({
+      taskStarted: (parent, child) => { this.#guide?.started?.(parent, child) },
+      woke: (waker, woken) => { this.#guide?.woke?.(waker, woken) },
+    })
     return { kernel, tap, common }
   }
 
@@ -154,8 +170,8 @@ export class ForkedWorld {
     return stop.reason === 'running'
   }
 
-  /** Puts the world to where schedules start, under another configuration. */
-  start(world: WorldConfig, decide?: Entropy['decide']): Watch {
+  /** Puts the world to where schedules start, under another configuration. @param guide of the strategy 'guided': chooses in place of its list */
+  start(world: WorldConfig, guide?: Guide): Watch {
     if (this.#fork === undefined || this.#world === undefined) throw new Error('the common part has not ended yet')
     const { snapshot, bytes, tap, watch } = this.#fork
     const { kernel } = this.#world
@@ -163,8 +179,10 @@ export class ForkedWorld {
     kernel.config = world
     if (world.pct !== undefined) Object.assign(kernel.state.pct ?? {}, makePct(world.pct))
     this.#world.tap.goTo(tap)
-    const seeded = new SeededEntropy(world.seed, world.scheduleSeed, bytes)
-    this.#entropy = decide === undefined ? seeded : { decide, randomBytes: (count) => seeded.randomBytes(count) }
+    this.#entropy = new SeededEntropy(world.seed, world.scheduleSeed, bytes)
+    this.#guide = guide
+    kernel.guide = guide === undefined ? undefined : (_kernel, tids, count) => guide.pick(kernel, tids, count)
+    this.#options.finder?.begin()
     return this.#sink.watch = watch.copy()
   }
 
@@ -178,7 +196,7 @@ export class ForkedWorld {
     return undefined
   }
 
-  /** Some milliseconds. */
+  /** Some milliseconds. @throws Pruned by the guide */
   advance(): End | undefined {
     const until = this.#options.clock.wallTimeMs() + ADVANCE_MS
     do {

@@ -48,8 +48,8 @@ export const GUIDED: SchedulingStrategy = {
     if (unknown < 0) {
       place = kernel.guide?.(kernel, tids, count) ?? (count === 1 ? 0 : listed(kernel, guided, config.guided, tids, count))
       if (count > 1) guided.at++
+      guided.last = candidateTask(kernel, tids[place]).index
     }
-    guided.last = candidateTask(kernel, tids[place]).index
     return place
   },
 

@@ -75,7 +75,8 @@ const copyPages = (pages: ReadonlyMap<string, ReadonlyMap<number, WatchedPage>>)
 export class MemoryWatch implements AccessWatcher {
   readonly #kernel: Kernel
   readonly #always: ReadonlySet<number>
-  readonly #everything: boolean
+  /** Each page that several tasks can reach is seen from its first access on. Where tasks are stopped does not change if `stopsAt` is set. */
+  everything: boolean
   readonly #listeners: AccessListener[] = []
   #ordering: Ordering | undefined
   /** Pages that are seen from their first access on, for the detector. */
@@ -105,7 +106,7 @@ export class MemoryWatch implements AccessWatcher {
     this.#kernel = kernel
     for (const { mm } of kernel.state.tasks.values()) if (mm.users > 1) this.#many.add(mm.id)
     this.#always = options.always ?? new Set()
-    this.#everything = options.everything === true
+    this.everything = options.everything === true
   }
 
   listen(listener: AccessListener): void { this.#listeners.push(listener) }
@@ -194,7 +195,7 @@ export class MemoryWatch implements AccessWatcher {
     if (known === undefined) return false
     const me = task.index + 1
     if (!known.shared) {
-      if (this.#everything || this.#always.has(page)) {
+      if (this.everything || this.#always.has(page)) {
         known.shared = true
       } else if (known.toucher === 0) {
         known.toucher = me
@@ -205,7 +206,7 @@ export class MemoryWatch implements AccessWatcher {
     }
     const ordering = this.#ordering
     if (ordering !== undefined && !known.seen) {
-      if (this.#everything || this.#detected.has(page)) {
+      if (this.everything || this.#detected.has(page)) {
         known.seen = true
       } else if (known.owner !== me && known.owner !== 0 && !ordering.isBefore(known.owner - 1, known.since, task)) {
         known.seen = true

@@ -1,0 +1,47 @@
+/**
+ * Which memory tasks compete for: what more than one of them accessed in a schedule, one of them writing. Strategies that choose at
+ * accesses do so there, and not at all the others, which nobody can tell the order of.
+ */
+import { PAGE_SIZE } from '../../emu/cpu/layout.ts'
+import { type AccessKind, KIND_READ } from '../../emu/watch.ts'
+import type { Task } from '../../kernel/task/task.ts'
+import type { AccessListener, WatchedPage } from '../../kernel/watch/memory-watch.ts'
+
+interface Eight {
+  /** `Task.index` of who was there first. */
+  readonly task: number
+  isShared: boolean
+  isWritten: boolean
+  /** Virtual addresses in eights; nearly always one. */
+  readonly addresses: Set<number>
+}
+
+const EIGHTS = PAGE_SIZE / 8
+
+export class ConflictFinder implements AccessListener {
+  readonly #eights = new Map<number, Eight>()
+  /** All that were found since it was made. */
+  readonly #found = new Set<number>()
+
+  /** Another schedule begins: what was accessed before is of another world. */
+  begin(): void { this.#eights.clear() }
+
+  access(task: Task, page: WatchedPage, address: number, size: number, kind: AccessKind): void {
+    const last = Math.floor((address + size - 1) / 8)
+    for (let eight = Math.floor(address / 8); eight <= last; eight++) {
+      const key = page.id * EIGHTS + eight % EIGHTS
+      let known = this.#eights.get(key)
+      if (known === undefined) {
+        known = { task: task.index, isShared: false, isWritten: false, addresses: new Set() }
+        this.#eights.set(key, known)
+      }
+      known.addresses.add(eight)
+      if (kind !== KIND_READ) known.isWritten = true
+      if (known.task !== task.index) known.isShared = true
+      if (known.isShared && known.isWritten) for (const found of known.addresses) this.#found.add(found)
+    }
+  }
+
+  /** Addresses in eights. */
+  get found(): readonly number[] { return [...this.#found].sort((a, b) => a - b) }
+}

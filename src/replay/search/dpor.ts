@@ -1,0 +1,209 @@
+/**
+ * Dynamic partial order reduction with source sets and sleep sets (Abdulla, Aronis, Jonsson, Sagonas: 'Optimal Dynamic Partial Order
+ * Reduction', POPL 2014, algorithm 1): of all schedules that differ only in the order of actions that do not depend on each other, one
+ * is run to its end.
+ *
+ * Races are looked for when a schedule has ended, in what it did. An action is what a task was stopped before (effects.ts), and what
+ * it does on its own until it is stopped again. Tasks that wait are no candidates: what woke one, or made it, is before what it does.
+ */
+import type { Kernel } from '../../kernel/kernel.ts'
+import { areDependent, type Effects, nextEffects } from '../../kernel/sched/effects.ts'
+import { candidateTask } from '../../kernel/sched/pos.ts'
+import type { Task } from '../../kernel/task/task.ts'
+import { type Guide, type Moment, type Path, type Plan, Pruned, type Search, type Sleeper } from './plan.ts'
+
+const NOTHING: Effects = { about: 0, ranges: [] }
+
+export class DporGuide implements Guide {
+  readonly #choices: readonly number[]
+  readonly #sleepers: readonly Sleeper[]
+  #sleep: readonly Sleeper[] = []
+  readonly #moments: Moment[] = []
+  #chosen = 0
+  #isPruned = false
+  /** By task: moments that it comes after, of other tasks, since its last own. */
+  readonly #after = new Map<number, number[]>()
+
+  constructor({ choices, sleepers }: Plan) {
+    this.#choices = choices
+    this.#sleepers = sleepers
+    if (choices.length === 0) this.#sleep = sleepers
+  }
+
+  get path(): Path { return { moments: this.#moments, isPruned: this.#isPruned } }
+
+  started(_parent: Task, child: Task): void { this.#comesAfter(child) }
+  woke(waker: Task | undefined, woken: Task): void { if (waker !== undefined) this.#comesAfter(woken) }
+
+  #comesAfter(task: Task): void {
+    const now = this.#moments.length - 1
+    if (now < 0) return
+    const known = this.#after.get(task.index)
+    if (known === undefined) this.#after.set(task.index, [now])
+    else known.push(now)
+  }
+
+  pick(kernel: Kernel, tids: readonly number[], count: number): number {
+    const candidates: number[] = []
+    const effects: Effects[] = []
+    for (let place = 0; place < count; place++) {
+      const task = candidateTask(kernel, tids[place])
+      candidates.push(task.index)
+      effects.push(nextEffects(kernel, task) ?? NOTHING)
+    }
+    let place = 0
+    if (count > 1 && this.#chosen < this.#choices.length) {
+      place = candidates.indexOf(this.#choices[this.#chosen++])
+      if (place < 0) throw new Error('a schedule did not repeat')
+      if (this.#chosen === this.#choices.length) this.#sleep = this.#sleepers
+    } else if (this.#chosen === this.#choices.length) {
+      const isAwake = (at: number): boolean => !this.#sleep.some(({ task }) => task === candidates[at])
+      const last = candidates.indexOf(kernel.state.guided?.last ?? -1)
+      place = last >= 0 && isAwake(last) ? last : candidates.findIndex((_, at) => isAwake(at))
+      if (place < 0) {
+        this.#isPruned = true
+        throw new Pruned()
+      }
+      this.#sleep = this.#sleep.filter((sleeper) => !areDependent(sleeper.effects, effects[place]))
+    }
+    const task = candidates[place]
+    this.#moments.push({ task, candidates, effects, canGoOn: false, after: this.#after.get(task) ?? [] })
+    this.#after.delete(task)
+    return place
+  }
+}
+
+/** A moment of the schedule that was run last, with what is still to be tried there. */
+interface Node {
+  moment: Moment
+  /** Tasks to be tried; those that were. */
+  readonly backtrack: Set<number>
+  readonly done: Set<number>
+  readonly sleep: readonly Sleeper[]
+}
+
+const effectsOf = ({ candidates, effects }: Moment, task: number): Effects => effects[candidates.indexOf(task)] ?? NOTHING
+
+export class DporSearch implements Search {
+  #nodes: Node[] = []
+  #plan: Plan | undefined = { search: 'dpor', choices: [], cost: 0, sleepers: [] }
+  #isDone = false
+  #complete = 0
+  #pruned = 0
+
+  get isDone(): boolean { return this.#isDone }
+  /** Schedules that ended. */
+  get executions(): number { return this.#complete }
+
+  get progress(): string {
+    const pruned = this.#pruned === 0 ? '' : `, ${this.#pruned} given up as repetitions`
+    return this.#isDone ? `all ${this.#complete} executions explored${pruned}` : `${this.#complete} executions so far${pruned}`
+  }
+
+  next(): Plan | undefined {
+    const plan = this.#plan
+    this.#plan = undefined
+    return plan
+  }
+
+  take(_plan: Plan, path: Path): void {
+    if (path.isPruned) this.#pruned++
+    else this.#complete++
+    const { moments } = path
+    const old = this.#nodes
+    let sleep: readonly Sleeper[] = []
+    this.#nodes = moments.map((moment, at): Node => {
+      // Up to the choice that was new, nodes are those of before.
+      const known = at < old.length ? old[at] : undefined
+      const node: Node = known ?? { moment, backtrack: new Set(), done: new Set(), sleep }
+      node.moment = moment
+      node.backtrack.add(moment.task)
+      const effects = effectsOf(moment, moment.task)
+      const awake: Sleeper[] = [...node.sleep]
+      for (const task of node.done) if (task !== moment.task) awake.push({ task, effects: effectsOf(moment, task) })
+      sleep = awake.filter((sleeper) => !areDependent(sleeper.effects, effects))
+      return node
+    })
+    this.#findRaces()
+    this.#planNext()
+  }
+
+  /** For each race that could go the other way, the moment before it gets a task that leads there. */
+  #findRaces(): void {
+    const nodes = this.#nodes
+    const { length } = nodes
+    const tasks = new Map<number, number>()
+    for (const { moment: { task } } of nodes) if (!tasks.has(task)) tasks.set(task, tasks.size)
+    const width = tasks.size
+    const slots = nodes.map(({ moment: { task } }) => tasks.get(task) as number)
+    const own = nodes.map(({ moment }) => effectsOf(moment, moment.task))
+    /** By event and task: how many events of the task are before it or are it. */
+    const clocks = new Int32Array(length * width)
+    const counts = new Int32Array(width)
+    const numbers = new Int32Array(length)
+    const lastOf = new Int32Array(width).fill(-1)
+    const join = (into: number, from: number): void => {
+      for (let slot = 0; slot < width; slot++) if (clocks[from * width + slot] > clocks[into * width + slot]) clocks[into * width + slot] = clocks[from * width + slot]
+    }
+    const isBefore = (event: number, other: number): boolean => clocks[other * width + slots[event]] >= numbers[event]
+    for (let event = 0; event < length; event++) {
+      const slot = slots[event]
+      numbers[event] = ++counts[slot]
+      if (lastOf[slot] >= 0) join(event, lastOf[slot])
+      for (const maker of nodes[event].moment.after) join(event, maker)
+      const races: number[] = []
+      for (let earlier = event - 1; earlier >= 0; earlier--) {
+        if (slots[earlier] === slot || isBefore(earlier, event) || !areDependent(own[earlier], own[event])) continue
+        races.push(earlier)
+        join(event, earlier)
+      }
+      clocks[event * width + slot] = numbers[event]
+      lastOf[slot] = event
+      for (const earlier of races) this.#reverse(earlier, event, isBefore)
+    }
+  }
+
+  /** A task that can begin what leads to `event` without `first` having happened. */
+  #reverse(first: number, event: number, isBefore: (event: number, other: number) => boolean): void {
+    const node = this.#nodes[first]
+    const without: number[] = []
+    for (let other = first + 1; other < event; other++) if (!isBefore(first, other)) without.push(other)
+    without.push(event)
+    const initials: number[] = []
+    const seen = new Set<number>()
+    for (const [i, other] of without.entries()) {
+      const { task } = this.#nodes[other].moment
+      if (seen.has(task)) continue
+      seen.add(task)
+      let isFirst = true
+      for (let j = 0; j < i && isFirst; j++) if (isBefore(without[j], other)) isFirst = false
+      if (isFirst) initials.push(task)
+    }
+    if (initials.some((task) => node.backtrack.has(task))) return
+    const { task } = this.#nodes[event].moment
+    const { candidates } = node.moment
+    const wanted = initials.includes(task) && candidates.includes(task) ? task : initials.find((initial) => candidates.includes(initial))
+    if (wanted !== undefined) node.backtrack.add(wanted)
+    // Nobody of them could go: something else than what is known orders them.
+    else for (const candidate of candidates) node.backtrack.add(candidate)
+  }
+
+  #planNext(): void {
+    for (let at = this.#nodes.length - 1; at >= 0; at--) {
+      const node = this.#nodes[at]
+      const { moment } = node
+      node.done.add(moment.task)
+      for (const task of node.backtrack) {
+        if (node.done.has(task) || node.sleep.some((sleeper) => sleeper.task === task)) continue
+        const effects = effectsOf(moment, task)
+        const sleepers = [...node.sleep, ...[...node.done].map((done): Sleeper => ({ task: done, effects: effectsOf(moment, done) }))]
+        this.#nodes.length = at + 1
+        const choices = this.#nodes.slice(0, at).filter(({ moment: { candidates } }) => candidates.length > 1).map(({ moment: { task: chosen } }) => chosen)
+        this.#plan = { search: 'dpor', choices: [...choices, task], cost: 0, sleepers: sleepers.filter((sleeper) => !areDependent(sleeper.effects, effects)) }
+        return
+      }
+    }
+    this.#nodes = []
+    this.#isDone = true
+  }
+}

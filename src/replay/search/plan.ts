@@ -1,0 +1,64 @@
+/** What systematic searches give to those who run schedules, and get back. Plain data: it goes between threads. */
+import type { Kernel } from '../../kernel/kernel.ts'
+import type { Effects } from '../../kernel/sched/effects.ts'
+import type { Task } from '../../kernel/task/task.ts'
+
+export const SEARCHES = ['preempt', 'delay', 'dpor'] as const
+export type SearchName = (typeof SEARCHES)[number]
+
+/** A task that need not go on before something that depends on what it will do has happened. */
+export interface Sleeper { readonly task: number, readonly effects: Effects }
+
+/** How a schedule begins; the search's rule says how it goes on. Tasks are named by their index. */
+export interface Plan {
+  readonly search: SearchName
+  /** Who goes on at each choice. */
+  readonly choices: readonly number[]
+  /** What the choices cost: of searches with a bound. */
+  readonly cost: number
+  /** Of 'dpor': who sleeps after the choices. */
+  readonly sleepers: readonly Sleeper[]
+}
+
+/** A moment at which it was known of all that could run what they would do. */
+export interface Moment {
+  readonly task: number
+  readonly candidates: readonly number[]
+  /** Of the candidates: of 'dpor'. */
+  readonly effects: readonly Effects[]
+  /** Whether what ran before could go on; it is the first of the candidates then. */
+  readonly canGoOn: boolean
+  /** Events (indices of moments) that made the task or woke it since its last: of 'dpor'. */
+  readonly after: readonly number[]
+}
+
+export interface Path {
+  readonly moments: readonly Moment[]
+  /** It was given up, as it would have repeated another. */
+  readonly isPruned: boolean
+}
+
+/** All choices of a path. */
+export const choicesOf = ({ moments }: Path): number[] => moments.filter(({ candidates }) => candidates.length > 1).map(({ task }) => task)
+
+/** Decides while a schedule runs. */
+export interface Guide {
+  /** A place among the candidates. @throws Pruned */
+  pick(kernel: Kernel, tids: readonly number[], count: number): number
+  started?(parent: Task, child: Task): void
+  woke?(waker: Task | undefined, woken: Task): void
+  readonly path: Path
+}
+
+/** Thrown by a guide: the schedule is not worth running on. */
+export class Pruned extends Error {}
+
+/** Gives out plans. */
+export interface Search {
+  /** undefined: none before results of others are there, or none at all. */
+  next(): Plan | undefined
+  take(plan: Plan, path: Path): void
+  readonly isDone: boolean
+  /** For people: how far it has come. */
+  readonly progress: string
+}
