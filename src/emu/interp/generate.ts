@@ -1,5 +1,5 @@
 /**
- * Builds the tier-0 module: one handler a form (but for those with a VEX prefix, see late-handlers.ts), in a table whose indices the manifest names.
+ * Builds the tier-0 module: one handler a form (but for those of extensions, see late-handlers.ts), in a table whose indices the manifest names.
  * `node src/emu/interp/generate.ts` is not a command: scripts/build.ts calls `generateTier0` and writes dist/tier0.wasm and dist/tier0.json.
  */
 import { REGIONS } from '../cpu/layout.ts'
@@ -43,7 +43,7 @@ export const generateTier0 = (): { wasm: Uint8Array<ArrayBuffer>, manifest: Tier
   const forms = new Map<string, Form>()
   for (const [name, emit] of Object.entries(ENGINE_HANDLERS)) forms.set(name, { operands: [], emit })
   for (const row of ALL_ROWS) {
-    if (row.isVex) continue
+    if (row.features !== 0) continue
     const semantics = SEMANTICS.get(row.name)
     if (semantics === undefined) throw new Error(`row '${row.text}': no semantics named '${row.name}'`)
     for (const operands of formsOfRow(row)) forms.set(formName(row.name, operands), { operands, emit: semantics })

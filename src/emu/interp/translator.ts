@@ -71,7 +71,7 @@ export class Translator {
   translatedInstructions = 0
   /** Called when translations were dropped all at once. */
   onReset: () => void = () => {}
-  /** Makes the handler of a form with a VEX prefix: its index. */
+  /** Makes the handler of a form of an extension: its index. */
   makeLate: (name: string, operands: readonly OperandForm[]) => number = (name) => { throw new Error(`no handler of ${name}`) }
   /** Called when translations came back for a frame, which is a frame of code from then on. */
   onRevive: (frame: number) => void = () => {}
@@ -517,7 +517,7 @@ export class Translator {
         ({ kind: kind === 'm' && indexed ? 'n' : kind, size }))
       const name = formName(insn.row.name, operands)
       handler = this.#handlers.get(name)
-      if (handler === undefined && insn.row.isVex) {
+      if (handler === undefined && insn.row.features !== 0) {
         handler = this.makeLate(insn.row.name, operands)
         this.#handlers.set(name, handler)
       }
