@@ -49,6 +49,24 @@ export interface ScriptConfig {
   readonly oneAtATime: boolean
 }
 
+/** One of several hosts of a world (hosts.ts). Links between them are the network's (net/). */
+export interface HostConfig {
+  /** Also what uname(2) says. */
+  readonly name: string
+  /** Virtual CPUs of its own. */
+  readonly cpus: number
+  readonly program: string
+  readonly argv: readonly string[]
+  readonly env: readonly string[]
+  readonly cwd: string
+  readonly uid: number
+  readonly gid: number
+  readonly mounts: readonly MountConfig[]
+  readonly files: readonly GeneratedFile[]
+  /** False: the world does not wait for the program to end (a server). If that is so for all, it waits for all. */
+  readonly main?: boolean
+}
+
 /** See sched/guided.ts. */
 export interface GuidedConfig {
   /** `Task.index` of who goes on, each time that there is a choice. */
@@ -56,6 +74,11 @@ export interface GuidedConfig {
 }
 
 export interface WorldConfig {
+  /**
+   * The hosts, if there are several: programs, mounts and files are theirs, and those of the world itself mean nothing; `cpus` is the sum of theirs.
+   * The first one has the standard input (and the terminal, if there is one); all have the standard output and error output.
+   */
+  readonly hosts?: readonly HostConfig[]
   readonly program: string
   readonly argv: readonly string[]
   readonly env: readonly string[]

@@ -56,8 +56,8 @@ export interface HostDirent { readonly name: string, readonly type: number }
 
 /** The three standard descriptors outside. */
 export interface HostConsole {
-  /** Bytes of guest output. 0, or a negative errno: −EPIPE when the reader is gone. */
-  write(fd: 1 | 2, bytes: Uint8Array): number
+  /** Bytes of guest output, of the host with that index. 0, or a negative errno: −EPIPE when the reader is gone. */
+  write(fd: 1 | 2, bytes: Uint8Array, host: number): number
   /**
    * Input that has arrived: up to `max` bytes; an empty array at the end of the input; undefined if nothing is there yet
    * (the kernel then says so to the world loop, which waits for the host when every task is blocked).

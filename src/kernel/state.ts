@@ -1,12 +1,13 @@
 /** The root of a world's state: plain data only (see kernel.ts). */
 import type { FsState } from './fs/fs-state.ts'
-import type { IpcState } from './ipc/ipc-state.ts'
 import type { NetState } from './net/net-state.ts'
 import type { GuidedState } from './sched/guided.ts'
 import type { PctState } from './sched/pct.ts'
 import type { PosState } from './sched/pos.ts'
 import type { ScriptState } from './sched/script.ts'
+import type { HostState } from './hosts.ts'
 import type { FutexTable } from './task/futex-table.ts'
+import type { PidNamespace } from './task/pid-namespace.ts'
 import type { Task, ThreadGroup } from './task/task.ts'
 import type { ClockState } from './time/clock.ts'
 import type { TimerQueue } from './time/timer-queue.ts'
@@ -47,15 +48,18 @@ export interface KernelState {
   readonly unknownSyscalls: Set<number>
   /** Tasks that wait for input from outside (a read or poll of the console): the world loop asks for it when all wait. */
   readonly consoleInput: WaitQueue
-  /** The program that the world was made for, and its wait status once it has ended. */
+  /** The program that the world was made for (of the first host), and the wait status once all that the world waits for have ended. */
   mainPid: number
   mainStatus: number | undefined
   /** Cycle at which it ended. */
   mainExitCycle: number
   /** Cycle from which on the world loop asks a terminal for input again. */
   nextConsolePoll: number
-  hostname: string
-  domainname: string
+  /** By index; the first one is what a world without `hosts` is. */
+  readonly hosts: HostState[]
+  /** Inode number of the last namespace that was made, and those of processes that are nested. */
+  lastNamespace: number
+  readonly pidNamespaces: PidNamespace[]
   /** Of the strategy 'pct'. */
   readonly pct: PctState | undefined
   /** Of the strategy 'pos'. */
@@ -67,12 +71,10 @@ export interface KernelState {
   /** Tasks that there have been: the next one's `index`. */
   tasksMade: number
   readonly fs: FsState
-  /** makeNet(). */
+  /** makeNet(): that of the first host. */
   readonly net: NetState
   /** makeClocks(config.epochSeconds). */
   readonly clocks: ClockState
-  /** makeIpc(). */
-  readonly ipc: IpcState
   /** makeVdso(). */
   readonly vdso: VdsoState
 }

@@ -6,19 +6,13 @@ import { BASE_CPU } from '../emu/cpu/model.ts'
 import { PAGE_SIZE } from '../emu/cpu/layout.ts'
 import type { PhysicalMemory } from '../emu/memory.ts'
 import type { Processor } from '../emu/processor.ts'
-import { ENOENT, ERRNO_NAMES } from './abi/errno.ts'
 import type { WorldConfig } from './config.ts'
-import { AT_FDCWD, type Image, readImage } from './exec/image.ts'
-import { execProgram } from './exec/exec.ts'
 import { deliverInput } from './fs/console.ts'
-import { LOOKUP_DIRECTORY, LOOKUP_FOLLOW, resolveInode } from './fs/path.ts'
-import { openStandardFiles, setUpFileSystems } from './fs/setup.ts'
-import { makeDescriptorTable } from './fs/descriptor.ts'
+import { setUpFileSystems } from './fs/setup.ts'
 import type { FsState } from './fs/fs-state.ts'
-import { makeIpc } from './ipc/ipc-state.ts'
+import { FIRST_PID, makeHosts, startHost } from './hosts.ts'
 import { Kernel } from './kernel.ts'
 import { makeNet } from './net/net-state.ts'
-import { createSpace } from './mm/space.ts'
 import type { Outside } from './outside.ts'
 import { makeGuided } from './sched/guided.ts'
 import { makePct } from './sched/pct.ts'
@@ -27,13 +21,8 @@ import { makeScript, simulatedCpus } from './sched/script.ts'
 import { choose, isAlone, nextCpu } from './sched/schedule.ts'
 import { runSlice } from './sched/slice.ts'
 import { STRATEGIES } from './sched/strategy.ts'
-import { signalActions } from './signal/signal.ts'
 import type { KernelState, VirtualCpu } from './state.ts'
-import { initialCredentials, makeGroup, makeTask } from './task/create.ts'
-import { OUTSIDE_PID } from './task/exit.ts'
 import { futexTable } from './task/futex-table.ts'
-import { allocatePid } from './task/pids.ts'
-import type { Task } from './task/task.ts'
 import { makeClocks } from './time/clock.ts'
 import { fireTimers } from './time/timer-actions.ts'
 import { nextDeadline, timerQueue } from './time/timer-queue.ts'
@@ -55,19 +44,8 @@ export type WorldStop =
 
 const RUNNING: WorldStop = { reason: 'running' }
 
-/** The program can't be run. */
-export class WorldError extends Error {
-  readonly errno: number
+export { WorldError } from './hosts.ts'
 
-  constructor(message: string, errno: number) {
-    super(message)
-    this.name = 'WorldError'
-    this.errno = errno
-  }
-}
-
-/** Number of the first process, below which none is given: programs treat 1 and 2 specially. */
-const FIRST_PID = 100
 /** A terminal is asked for input (^C) this often while programs run, in virtual seconds. */
 const CONSOLE_POLL_SECONDS = 0.01
 const CONSOLE_POLL_BYTES = 4096
@@ -75,8 +53,6 @@ const CONSOLE_POLL_BYTES = 4096
 const ALONE_SECONDS = 0.01
 /** How long other processes may outlive the main one, in virtual seconds. */
 const LINGER_SECONDS = 10
-
-const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 const makeState = (config: WorldConfig): KernelState => ({
   now: 0, cycle: 0,
@@ -86,7 +62,7 @@ const makeState = (config: WorldConfig): KernelState => ({
   timers: timerQueue(), futexes: futexTable(),
   unknownSyscalls: new Set(), consoleInput: waitQueue(),
   mainPid: 0, mainStatus: undefined, mainExitCycle: 0, nextConsolePoll: 0,
-  hostname: config.hostname, domainname: '(none)',
+  hosts: makeHosts(config), lastNamespace: 0, pidNamespaces: [],
   pct: config.pct === undefined ? undefined : makePct(config.pct),
   script: config.script === undefined ? undefined : makeScript(config),
   pos: config.strategy === 'pos' ? makePos() : undefined,
@@ -95,45 +71,8 @@ const makeState = (config: WorldConfig): KernelState => ({
   // Set up next: it needs a kernel to work with.
   fs: undefined as unknown as FsState,
   net: makeNet(),
-  clocks: makeClocks(config.epochSeconds), ipc: makeIpc(), vdso: makeVdso(),
+  clocks: makeClocks(config.epochSeconds), vdso: makeVdso(),
 })
-
-/** The first task: leader of its group, session and process group, child of nobody in the world. */
-const makeFirstTask = (kernel: Kernel): Task => {
-  const { config, state } = kernel
-  const pid = allocatePid(kernel)
-  const group = makeGroup(kernel, { tgid: pid, parent: OUTSIDE_PID, processGroup: pid, session: pid })
-  const { fs } = state
-  const task = makeTask(kernel, {
-    tid: pid, group, mm: createSpace(kernel), files: makeDescriptorTable(),
-    fs: { kind: 'path-context', users: 1, root: fs.root, cwd: fs.root, umask: 0o022 },
-    actions: signalActions(), credentials: initialCredentials(config.uid, config.gid), name: 'init',
-  })
-  state.tasks.set(pid, task)
-  state.groups.set(pid, group)
-  state.mainPid = pid
-  return task
-}
-
-/** As execvp does: a name without a slash is looked for in PATH. */
-const findProgram = (kernel: Kernel, task: Task): Image => {
-  const { program, argv, env } = kernel.config
-  const tryPath = (path: string): Image | number => readImage(kernel, task, AT_FDCWD, path, 0, path, argv, env)
-  let failure = -ENOENT
-  if (program.includes('/') || program === '') {
-    const image = tryPath(program)
-    if (typeof image !== 'number') return image
-    failure = image
-  } else {
-    const path = env.find((variable) => variable.startsWith('PATH='))?.slice(5) ?? DEFAULT_PATH
-    for (const directory of path.split(':')) {
-      const image = tryPath(directory === '' ? program : `${directory}/${program}`)
-      if (typeof image !== 'number') return image
-      if (image !== -ENOENT) failure = image
-    }
-  }
-  throw new WorldError(`can't run ${program}: ${ERRNO_NAMES.get(-failure) ?? String(-failure)}`, -failure)
-}
 
 /** Tasks are stopped before what others may notice. */
 const stopAtChoices = (kernel: Kernel): void => {
@@ -154,18 +93,7 @@ export const createWorld = (config: WorldConfig, memory: PhysicalMemory, process
   }
   state.zeroFrame = memory.allocate()
   Object.assign(state, { fs: setUpFileSystems(kernel) })
-  const task = makeFirstTask(kernel)
-  kernel.current = task
-  const cwd = resolveInode(kernel, task, AT_FDCWD, config.cwd, LOOKUP_FOLLOW | LOOKUP_DIRECTORY)
-  if (typeof cwd === 'number') throw new WorldError(`can't start in ${config.cwd}: ${ERRNO_NAMES.get(-cwd) ?? String(-cwd)}`, -cwd)
-  if (cwd.kind === 'directory') task.fs.cwd = cwd
-  openStandardFiles(kernel, task)
-  const image = findProgram(kernel, task)
-  outside.observer.onTaskStart(0, task.tid, OUTSIDE_PID, task.tid)
-  kernel.load(task)
-  execProgram(kernel, task, image)
-  kernel.current = undefined
-  kernel.makeRunnable(task)
+  for (const host of state.hosts) startHost(kernel, host)
   if (STRATEGIES[config.strategy].stops === true) stopAtChoices(kernel)
   return kernel
 }

@@ -1,20 +1,26 @@
 /** A world's configuration in the head of a trace: to plain data and back, checked, as a trace may come from anywhere. */
 import { CPU_NAMES } from '../emu/cpu/model.ts'
-import type { GeneratedFile, MountConfig, MountSource, ScriptConfig, StdioKind, WorldConfig } from '../kernel/config.ts'
+import type { GeneratedFile, HostConfig, MountConfig, MountSource, ScriptConfig, StdioKind, WorldConfig } from '../kernel/config.ts'
 import { isMap, type Plain } from '../trace/msgpack.ts'
 
 type PlainMap = { readonly [key: string]: Plain }
 
-export const configToPlain = ({ pct, script, guided, choicePoints, ...config }: WorldConfig): PlainMap => ({
+const mountsToPlain = (mounts: readonly MountConfig[]): PlainMap[] => mounts.map(({ guest, source }) => ({ guest, source: { ...source } }))
+const filesToPlain = (files: readonly GeneratedFile[]): PlainMap[] => files.map(({ path, mode, content, symlink }) => ({
+  path, mode, ...(content === undefined ? {} : { content }), ...(symlink === undefined ? {} : { symlink }),
+}))
+const hostToPlain = (host: HostConfig): PlainMap =>
+  ({ ...host, argv: [...host.argv], env: [...host.env], mounts: mountsToPlain(host.mounts), files: filesToPlain(host.files) })
+
+export const configToPlain = ({ pct, script, guided, choicePoints, hosts, ...config }: WorldConfig): PlainMap => ({
   ...config,
+  ...(hosts === undefined ? {} : { hosts: hosts.map(hostToPlain) }),
   ...(guided === undefined ? {} : { guided: { choices: [...guided.choices] } }),
   ...(choicePoints === undefined ? {} : { choicePoints: [...choicePoints] }),
   argv: [...config.argv],
   env: [...config.env],
-  mounts: config.mounts.map(({ guest, source }) => ({ guest, source: { ...source } })),
-  files: config.files.map(({ path, mode, content, symlink }) => ({
-    path, mode, ...(content === undefined ? {} : { content }), ...(symlink === undefined ? {} : { symlink }),
-  })),
+  mounts: mountsToPlain(config.mounts),
+  files: filesToPlain(config.files),
   stdio: [...config.stdio],
   terminal: { ...config.terminal },
   ...(pct === undefined ? {} : { pct: { ...pct } }),
@@ -121,6 +127,24 @@ const parseStrategy = (fields: Fields): Pick<WorldConfig, 'strategy' | 'pct' | '
   return { strategy, pct: { depth: pct.integer('depth', 1, MOST_DEPTH), steps: pct.integer('steps', 1, 2 ** 31) } }
 }
 
+const parseHost = (value: Plain, where: string): HostConfig => {
+  const fields = new Fields(value, where)
+  const main = fields.get('main')
+  return {
+    name: fields.text('name'), cpus: fields.integer('cpus', 1, 64), program: fields.text('program'), argv: fields.texts('argv'), env: fields.texts('env'),
+    cwd: fields.text('cwd'), uid: fields.integer('uid', 0, MAX_ID), gid: fields.integer('gid', 0, MAX_ID),
+    mounts: fields.list('mounts', parseMount), files: fields.list('files', parseFile),
+    ...(main === undefined ? {} : { main: typeof main === 'boolean' ? main : fields.fail('main') }),
+  }
+}
+
+const parseHosts = (fields: Fields): Pick<WorldConfig, 'hosts'> => {
+  if (!fields.has('hosts')) return {}
+  const hosts = fields.list('hosts', parseHost)
+  const isSum = hosts.reduce((sum, { cpus }) => sum + cpus, 0) === fields.get('cpus')
+  return hosts.length > 0 && isSum && new Set(hosts.map(({ name }) => name)).size === hosts.length ? { hosts } : fields.fail('hosts')
+}
+
 /** @throws ConfigError */
 export const configFromPlain = (plain: PlainMap): WorldConfig => {
   const fields = new Fields(plain, '')
@@ -136,6 +160,7 @@ export const configFromPlain = (plain: PlainMap): WorldConfig => {
     cwd: fields.text('cwd'),
     mounts: fields.list('mounts', parseMount),
     files: fields.list('files', parseFile),
+    ...parseHosts(fields),
     hostname: fields.text('hostname'),
     cpus: fields.integer('cpus', 1, 64),
     ...(fields.has('cpu') ? { cpu: fields.choice('cpu', CPU_NAMES) } : {}),

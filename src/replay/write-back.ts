@@ -93,9 +93,9 @@ class WriteBack {
 /** Carries out the changes of all :rw mounts; returns what could not be done, in lines. */
 export const writeBack = (kernel: Kernel, host: HostChanges): string[] => {
   const failures: string[] = []
-  kernel.config.mounts.forEach(({ guest, source }, index) => {
+  kernel.config.mounts.forEach(({ source }, index) => {
     if (source.kind !== 'host-rw') return
-    const mount = kernel.state.fs.mounts.find(({ root, path }) => path === guest && root.host?.mount === index)
+    const mount = kernel.state.fs.mountNamespaces.flatMap(({ mounts }) => mounts).find(({ root }) => root.host?.mount === index && root.host.path === '')
     if (mount === undefined) return
     const changes = new WriteBack(kernel, host, index)
     if (mount.root.kind === 'directory') changes.directory(mount.root, '', source.host)

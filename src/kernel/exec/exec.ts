@@ -47,7 +47,7 @@ export const execProgram = (kernel: Kernel, task: Task, image: Image): void => {
   closeOnExec(kernel, task)
   resetSignals(task)
   deletePosixTimers(kernel, group)
-  const isSetId = (image.inode.mode & (S_ISUID | S_ISGID)) !== 0 && (image.inode.superblock.flags & MS_NOSUID) === 0
+  const isSetId = (image.inode.mode & (S_ISUID | S_ISGID)) !== 0 && (image.mount.flags & MS_NOSUID) === 0
   const secure = execCredentials(task, image.inode, isSetId)
   group.exitSignal = SIGCHLD
   group.didExec = true

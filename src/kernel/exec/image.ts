@@ -5,6 +5,7 @@
 import { E2BIG, ELIBBAD, ELOOP, ENOENT, ENOEXEC, EIO } from '../abi/errno.ts'
 import { RLIMIT_STACK } from '../abi/resources.ts'
 import { type Inode, readInode, releaseInode, retainInode } from '../fs/inode.ts'
+import type { Mount } from '../fs/mount-tree.ts'
 import { openForExec } from '../fs/path.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
@@ -27,6 +28,7 @@ export interface Image {
   readonly path: string
   /** Inodes are retained until `releaseImage`. */
   readonly inode: Inode
+  readonly mount: Mount
   readonly elf: Elf
   readonly interpreter: { readonly path: string, readonly inode: Inode, readonly elf: Elf } | undefined
   readonly argv: readonly string[]
@@ -82,7 +84,7 @@ export const readImage = (
       if (typeof interpreter === 'number') return interpreter
       retainInode(kernel, opened.inode)
       if (interpreter !== undefined) retainInode(kernel, interpreter.inode)
-      return { filename, path: opened.path, inode: opened.inode, elf, interpreter, argv: args, env }
+      return { filename, path: opened.path, inode: opened.inode, mount: opened.mount, elf, interpreter, argv: args, env }
     }
     if (!isScript(head)) return -ENOEXEC
     const line = parseScript(head)

@@ -2,6 +2,7 @@
  * The stack that a new program finds (System V ABI for AMD64, 3.4.1; fs/exec.c and create_elf_tables of Linux): strings at
  * the top, the platform's name and random bytes below, then the auxiliary vector, the environment's and argv's pointers and argc.
  */
+import { shownGid, shownUid } from '../task/user-namespace.ts'
 import { PAGE_SIZE } from '../../emu/cpu/layout.ts'
 import { CPUID_1_EDX, type CpuModel, cpuModel, hwcap2 } from '../../emu/cpu/model.ts'
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../abi/mman.ts'
@@ -62,7 +63,7 @@ const auxiliary = (model: CpuModel, task: Task, image: Image, program: Loaded, i
     [AT_MINSIGSTKSZ, MINSIGSTKSZ_AUX],
     [AT_HWCAP, CPUID_1_EDX], [AT_PAGESZ, PAGE_SIZE], [AT_CLKTCK, CLOCK_TICKS], [AT_PHDR, program.headers],
     [AT_PHENT, PROGRAM_HEADER_SIZE], [AT_PHNUM, image.elf.headerCount], [AT_BASE, interpreter?.bias ?? 0], [AT_FLAGS, 0],
-    [AT_ENTRY, program.entry], [AT_UID, c.uid], [AT_EUID, c.euid], [AT_GID, c.gid], [AT_EGID, c.egid],
+    [AT_ENTRY, program.entry], [AT_UID, shownUid(c.user, c.uid)], [AT_EUID, shownUid(c.user, c.euid)], [AT_GID, shownGid(c.user, c.gid)], [AT_EGID, shownGid(c.user, c.egid)],
     [AT_SECURE, secure ? 1 : 0], [AT_RANDOM, random], [AT_HWCAP2, hwcap2(model)], [AT_EXECFN, filename], [AT_PLATFORM, platform],
     [AT_NULL, 0],
   ]

@@ -23,7 +23,7 @@ export const CONSOLE_NAME = '0'
 const READ_SIZE = 4096
 
 /** What a description of a stream outside is of. */
-interface StreamData { readonly fd: 0 | 1 | 2 }
+interface StreamData { readonly fd: 0 | 1 | 2, readonly host: number }
 
 /** The host's terminal, made when first asked for; undefined if none of the three descriptors is one. */
 export const consoleTerminal = (kernel: Kernel): Terminal | undefined => {
@@ -46,16 +46,16 @@ export const adoptConsole = (kernel: Kernel, group: ThreadGroup): void => {
   if (terminal !== undefined) setControllingTerminal(terminal, group)
 }
 
-const send = (kernel: Kernel, fd: 1 | 2, bytes: Uint8Array): number => {
+const send = (kernel: Kernel, fd: 1 | 2, bytes: Uint8Array, host: number): number => {
   kernel.state.fs.outputBytes[fd] += bytes.length
-  return kernel.outside.console.write(fd, bytes)
+  return kernel.outside.console.write(fd, bytes, host)
 }
 
 /** Terminal output goes to the descriptor that is one. @returns 0 or a negative errno */
 export const writeConsole = (kernel: Kernel, bytes: Uint8Array): number => {
   const { stdio } = kernel.config
-  if (stdio[1] === 'tty') return send(kernel, 1, bytes)
-  return stdio[2] === 'tty' ? send(kernel, 2, bytes) : 0
+  if (stdio[1] === 'tty') return send(kernel, 1, bytes, 0)
+  return stdio[2] === 'tty' ? send(kernel, 2, bytes, 0) : 0
 }
 
 /** What came in outside; empty: the end of input. */
@@ -105,10 +105,10 @@ const read = (kernel: Kernel, task: Task, file: OpenFile, length: number): Uint8
 }
 
 const write = (kernel: Kernel, task: Task, file: OpenFile, bytes: Uint8Array): number => {
-  const { fd } = file.data as StreamData
+  const { fd, host } = file.data as StreamData
   if (fd === 0) return -EINVAL
   if (bytes.length === 0) return 0
-  const error = send(kernel, fd, bytes)
+  const error = send(kernel, fd, bytes, host)
   if (error >= 0) return bytes.length
   return error === -EPIPE ? brokenPipe(kernel, task) : error
 }
@@ -133,8 +133,8 @@ export const streamOperations: FileOperations = {
 
 /** Opens a host stream again, through /proc/PID/fd; undefined: the inode is something else. */
 export const reopenStream = (kernel: Kernel, inode: Inode, path: string, flags: number): OpenFile | undefined => {
-  const fd = kernel.state.fs.streams.indexOf(inode)
-  return fd < 0 ? undefined : makeOpenFile(kernel, 'stream', inode, path, flags, { fd: fd as StreamData['fd'] } satisfies StreamData)
+  const at = kernel.state.fs.streams.indexOf(inode)
+  return at < 0 ? undefined : makeOpenFile(kernel, 'stream', inode, path, flags, { fd: at % 3 as StreamData['fd'], host: Math.floor(at / 3) } satisfies StreamData)
 }
 
 /** The terminal outside has another size: programs are told by SIGWINCH. */
@@ -144,17 +144,20 @@ export const resizeConsole = (kernel: Kernel, rows: number, columns: number): vo
 }
 
 /** The description behind a standard descriptor that is not /dev/null. */
-export const openConsole = (kernel: Kernel, fd: 0 | 1 | 2): OpenFile => {
+export const openConsole = (kernel: Kernel, fd: 0 | 1 | 2, task: Task): OpenFile => {
   const { anonymous } = kernel.state.fs
-  const terminal = kernel.config.stdio[fd] === 'tty' ? consoleTerminal(kernel) : undefined
+  const { host } = task.namespaces
+  const terminal = host === 0 && kernel.config.stdio[fd] === 'tty' ? consoleTerminal(kernel) : undefined
   if (terminal !== undefined) {
     const inode = terminalInode(kernel, terminal) ?? makeDevice(kernel, anonymous, 'character', 0o620, terminal.rdev)
     terminal.slaves++
     return makeOpenFile(kernel, 'terminal', inode, `/dev/pts/${CONSOLE_NAME}`, O_RDWR,
       { terminal, side: 'slave', hangups: terminal.hangups } satisfies TerminalData)
   }
-  const { uid, gid } = kernel.config
+  const { uid, gid } = task.credentials
   const inode = makeFifo(kernel, anonymous, 0o600, uid, gid)
-  kernel.state.fs.streams[fd] = inode
-  return makeOpenFile(kernel, 'stream', inode, `pipe:[${inode.ino}]`, fd === 0 ? O_RDONLY : O_WRONLY, { fd } satisfies StreamData)
+  const { streams } = kernel.state.fs
+  while (streams.length < host * 3 + 3) streams.push(undefined)
+  streams[host * 3 + fd] = inode
+  return makeOpenFile(kernel, 'stream', inode, `pipe:[${inode.ino}]`, fd === 0 ? O_RDONLY : O_WRONLY, { fd, host } satisfies StreamData)
 }

@@ -83,6 +83,22 @@ const LINKS: readonly (readonly [name: string, target: string])[] = [
   ['core', '/proc/kcore'],
 ]
 
+const fillPts = (kernel: Kernel, pts: DirectoryInode): void => {
+  pts.entries.set('ptmx', makeDevice(kernel, pts.superblock, 'character', 0, PTMX))
+  const terminal = consoleTerminal(kernel)
+  if (terminal !== undefined) showTerminal(kernel, pts, terminal, CONSOLE_NAME, kernel.config.uid)
+  for (const other of kernel.state.fs.terminals.values()) if (other.number >= 0) showTerminal(kernel, pts, other, String(other.number), 0)
+}
+
+/** A new /dev/pts; all of them show the same terminals. */
+export const mountDevpts = (kernel: Kernel, superblock: Superblock): DirectoryInode => {
+  const root = makeDirectory(kernel, superblock, undefined, '', 0o755)
+  fillPts(kernel, root)
+  const ptmx = root.entries.get('ptmx')
+  if (ptmx !== undefined) ptmx.mode = 0o666
+  return root
+}
+
 /** The tree of a new /dev. */
 export const mountDev = (kernel: Kernel, superblock: Superblock): DirectoryInode => {
   const root = makeDirectory(kernel, superblock, undefined, '', 0o755)
@@ -100,9 +116,6 @@ export const mountDev = (kernel: Kernel, superblock: Superblock): DirectoryInode
   add('pts', pts)
   add('shm', makeDirectory(kernel, superblock, root, 'shm', 0o1777))
   add('mqueue', makeDirectory(kernel, superblock, root, 'mqueue', 0o1777))
-  pts.entries.set('ptmx', makeDevice(kernel, superblock, 'character', 0, PTMX))
-  const terminal = consoleTerminal(kernel)
-  if (terminal !== undefined) showTerminal(kernel, pts, terminal, CONSOLE_NAME, kernel.config.uid)
-  for (const other of kernel.state.fs.terminals.values()) if (other.number >= 0) showTerminal(kernel, pts, other, String(other.number), 0)
+  fillPts(kernel, pts)
   return root
 }

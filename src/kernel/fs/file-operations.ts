@@ -10,6 +10,7 @@ import { inotifyOperations } from './inotify.ts'
 import { processOperations } from './pidfd.ts'
 import { messageQueueOperations } from '../ipc/message-queues.ts'
 import { loopOperations } from './loop.ts'
+import { namespaceOperations } from './namespace-files.ts'
 import { pipeOperations } from './pipe.ts'
 import { procOperations } from './proc/open.ts'
 import { regularOperations } from './regular.ts'
@@ -39,6 +40,7 @@ const makeTable = (): Record<FileKind, FileOperations> => ({
   pid: processOperations,
   inotify: inotifyOperations,
   mqueue: messageQueueOperations,
+  namespace: namespaceOperations,
 })
 let table: Record<FileKind, FileOperations> | undefined
 

@@ -9,14 +9,17 @@ import type { Task } from '../task/task.ts'
 import type { WaitQueue } from '../wait-queue.ts'
 import type { Epoll } from './epoll.ts'
 import type { Inode } from './inode.ts'
+import type { Mount } from './mount-tree.ts'
 
 export type FileKind = 'regular' | 'directory' | 'path' | 'pipe' | 'stream' | 'device' | 'loop' | 'terminal' | 'proc' | 'event' | 'epoll' | 'timer'
-  | 'signal' | 'socket' | 'pid' | 'inotify' | 'mqueue'
+  | 'signal' | 'socket' | 'pid' | 'inotify' | 'mqueue' | 'namespace'
 
 export interface OpenFile {
   readonly kind: FileKind
   /** Anonymous files (pipes, eventfds …) have an inode of `FsState.anonymous`. Retained while the description lives. */
   readonly inode: Inode
+  /** Through which it was opened. */
+  mount: Mount
   /** Absolute guest path it was opened by, or as /proc/PID/fd shows anonymous ones: 'pipe:[7]', 'anon_inode:[eventfd]'. */
   path: string
   /** Access mode and status flags (O_*), as F_GETFL gives them. */

@@ -3,10 +3,12 @@ import type { WaitQueue } from '../wait-queue.ts'
 import type { AioContext } from './aio.ts'
 import type { Ext2Volume } from './ext2/volume.ts'
 import type { DirectoryInode, Inode } from './inode.ts'
+import type { Mount, MountNamespace } from './mount-tree.ts'
 import type { InotifyWatch } from './inotify.ts'
 import type { FileLock } from './locks.ts'
 import type { LoopDevice } from './loop.ts'
 import type { Terminal } from './tty.ts'
+import type { UserNamespace } from '../task/user-namespace.ts'
 
 /** A mounted file system. Inode numbers are given out per superblock, so that they do not depend on the host. */
 export interface Superblock {
@@ -27,22 +29,14 @@ export interface Superblock {
   options: string
   /** MS_NOSUID, MS_NODEV, MS_NOEXEC … as mount(2) was given them. */
   flags: number
+  /** Once it is there. */
+  root: DirectoryInode | undefined
+  /** The nested user namespace in which it was mounted, if it was. */
+  owner: UserNamespace | undefined
   /** statfs f_type. */
   readonly magic: number
 }
 export type SuperblockKind = 'ramfs' | 'host' | 'proc' | 'dev' | 'anonymous'
-
-export interface Mount {
-  /** From the root of the world. */
-  path: string
-  readonly superblock: Superblock
-  readonly root: Inode
-  /** The directory below, or the directory and the file that a single file hides (undefined: there was none). */
-  on: DirectoryInode
-  readonly hidden: Inode | undefined
-  /** Of a single file: its name in that directory; '' for directories. */
-  readonly name: string
-}
 
 /** Input of the host's standard input that has arrived. */
 export interface HostInput {
@@ -53,8 +47,13 @@ export interface HostInput {
 
 export interface FsState {
   readonly superblocks: Superblock[]
-  readonly mounts: Mount[]
-  root: DirectoryInode
+  /** All of them; one goes with the last task in it. */
+  readonly mountNamespaces: MountNamespace[]
+  /** Id of the last mount, and number of the last peer group, that was made. */
+  lastMountId: number
+  lastPeers: number
+  /** What is seen through no mount that has a place: anonymous inodes. */
+  anonymousMount: Mount
   /** Anonymous inodes: pipes, eventfds, memfds. */
   anonymous: Superblock
   /** Terminals by number of /dev/pts, and the console at −1. */
@@ -65,7 +64,7 @@ export interface FsState {
   /** Contexts of io_setup(2). */
   readonly aio: AioContext[]
   readonly hostInput: HostInput
-  /** Inodes of the host's descriptors that are not terminals, by descriptor: opening one again (/dev/stdout) leads outside. */
+  /** Inodes of the host's descriptors that are not terminals, three for each host by descriptor: opening one again (/dev/stdout) leads outside. */
   readonly streams: (Inode | undefined)[]
   /** Running hash of what was written to the host's descriptors 1 and 2 is kept by the session; the kernel counts bytes. */
   readonly outputBytes: [number, number, number]

@@ -14,6 +14,7 @@ import { NO_FRAME } from '../../emu/mmu/mmu.ts'
 import type { Kernel } from '../kernel.ts'
 import { realTime } from '../time/clock.ts'
 import type { HostStat } from '../outside.ts'
+import type { AnyNamespace } from '../task/namespaces.ts'
 import type { Superblock } from './fs-state.ts'
 import { giveIno, givePage, hasFreeIno, takeIno, takePage } from './ext2/volume.ts'
 import { inodeGone, type InotifyWatch } from './inotify.ts'
@@ -80,10 +81,8 @@ export interface DirectoryInode extends InodeBase {
   /** Parent directory and the name in it; a root is its own parent. */
   parent: DirectoryInode
   name: string
-  /** The directory that this root of a file system covers. */
-  covers: DirectoryInode | undefined
-  /** A file system is mounted here: its root. */
-  mounted: Inode | undefined
+  /** How many mounts there are on it, and on files in it, in all trees of mounts (mount-tree.ts). */
+  mountpoints: number
   /** Of a host directory: all names are in `entries`. */
   listed: boolean
   /** Of a host directory: names that are not there (any more). */
@@ -106,10 +105,13 @@ export interface SocketInode extends InodeBase { readonly kind: 'socket', socket
 /** A file, directory or link whose content is made when it is asked for. */
 export interface ProcInode extends InodeBase { readonly kind: 'proc', readonly node: ProcNode }
 
-export type Inode = FileInode | DirectoryInode | SymlinkInode | DeviceInode | FifoInode | SocketInode | ProcInode
+/** A namespace as a file (namespace-files.ts). */
+export interface NamespaceInode extends InodeBase { readonly kind: 'namespace', readonly namespace: AnyNamespace }
+
+export type Inode = NamespaceInode | FileInode | DirectoryInode | SymlinkInode | DeviceInode | FifoInode | SocketInode | ProcInode
 
 const TYPE_BITS = {
-  file: S_IFREG, directory: S_IFDIR, symlink: S_IFLNK, character: S_IFCHR, block: S_IFBLK, fifo: S_IFIFO, socket: S_IFSOCK,
+  file: S_IFREG, directory: S_IFDIR, symlink: S_IFLNK, character: S_IFCHR, block: S_IFBLK, fifo: S_IFIFO, socket: S_IFSOCK, namespace: S_IFREG,
 } as const
 
 /** Inodes of eventfds, epolls and the like: no files that could be opened again, and without a type in st_mode. */
@@ -147,7 +149,7 @@ export const makeFile = (kernel: Kernel, superblock: Superblock, mode: number, u
 export const makeDirectory = (kernel: Kernel, superblock: Superblock, parent: DirectoryInode | undefined, name: string, mode: number, uid = 0, gid = 0): DirectoryInode => {
   const directory = {
     ...base(kernel, superblock, mode, uid, gid), nlink: 2, kind: 'directory' as const, entries: new Map(), name,
-    parent: parent as DirectoryInode, covers: undefined, mounted: undefined, listed: true, absent: new Set<string>(), version: 0, node: undefined,
+    parent: parent as DirectoryInode, mountpoints: 0, listed: true, absent: new Set<string>(), version: 0, node: undefined,
   }
   if (parent === undefined) directory.parent = directory
   return directory
@@ -167,6 +169,9 @@ export const makeSocketInode = (kernel: Kernel, superblock: Superblock, mode: nu
 
 export const makeProc = (kernel: Kernel, superblock: Superblock, node: ProcNode, mode: number, uid = 0, gid = 0): ProcInode =>
   ({ ...base(kernel, superblock, mode, uid, gid), kind: 'proc', node })
+
+export const makeNamespaceInode = (kernel: Kernel, superblock: Superblock, namespace: AnyNamespace): NamespaceInode =>
+  ({ ...base(kernel, superblock, 0o444, 0, 0), ino: namespace.id, kind: 'namespace', namespace })
 
 // ——— Attributes that the host has ———
 

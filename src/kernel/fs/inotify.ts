@@ -10,6 +10,7 @@ import {
   IN_CLOSE_NOWRITE, IN_CLOSE_WRITE, IN_DELETE_SELF, IN_IGNORED, IN_ISDIR, IN_MOVE_SELF, IN_ONESHOT, IN_Q_OVERFLOW,
 } from '../abi/inotify.ts'
 import type { Kernel } from '../kernel.ts'
+import { type Mount, topLocation } from './mount-tree.ts'
 import { initialCredentials } from '../task/create.ts'
 import { waitQueue, type WaitQueue } from '../wait-queue.ts'
 import { type FileOperations, type OpenFile, POLLIN, POLLRDNORM, stayingSeek } from './file.ts'
@@ -112,13 +113,14 @@ export const renameCookie = (kernel: Kernel): number => ++kernel.state.fs.lastCo
 const ROOT = initialCredentials(0, 0)
 
 /** Something happened to what a path leads to: those who watch its directory hear of it by name, too. */
-export const notifyPath = (kernel: Kernel, inode: Inode, path: string, mask: number): void => {
+export const notifyPath = (kernel: Kernel, inode: Inode, through: Mount, path: string, mask: number): void => {
   const { fs } = kernel.state
   if (fs.watches.length === 0) return
   const slash = path.lastIndexOf('/')
   if (slash >= 0 && path.startsWith('/')) {
     const name = path.slice(slash + 1)
-    const place = walk(kernel, undefined, ROOT, fs.root, fs.root, path.slice(0, slash) || '/', LOOKUP_FOLLOW)
+    const { mount, directory } = topLocation(through)
+    const place = walk(kernel, undefined, ROOT, mount, directory, mount, directory, path.slice(0, slash) || '/', LOOKUP_FOLLOW)
     if (typeof place !== 'number' && place.inode?.kind === 'directory' && place.inode.entries.get(name) === inode) {
       tell(kernel, place.inode, withType(inode, mask), name, 0)
     }
@@ -139,7 +141,7 @@ export const notifyAnywhere = (kernel: Kernel, inode: Inode, mask: number): void
 const isNamed = (file: OpenFile): boolean => file.kind === 'regular' || file.kind === 'directory' || file.inode.kind === 'fifo' || file.kind === 'device'
 
 export const notifyFile = (kernel: Kernel, file: OpenFile, mask: number): void => {
-  if (kernel.state.fs.watches.length > 0 && isNamed(file)) notifyPath(kernel, file.inode, file.path, mask)
+  if (kernel.state.fs.watches.length > 0 && isNamed(file)) notifyPath(kernel, file.inode, file.mount, file.path, mask)
 }
 
 /** The last descriptor of an open file goes. */

@@ -10,6 +10,7 @@ import {
   O_WRONLY, SEEK_CUR, SEEK_END, SEEK_SET,
 } from '../abi/fcntl.ts'
 import type { Kernel } from '../kernel.ts'
+import { seenBy } from '../task/pid-namespace.ts'
 import type { Task } from '../task/task.ts'
 import type { DescriptorTable } from './descriptor.ts'
 import type { OpenFile } from './file.ts'
@@ -180,7 +181,7 @@ export const getRecordLock = (kernel: Kernel, task: Task, file: OpenFile, addres
   user.setU16(address + 2, SEEK_SET)
   user.setI64(address + 8, held.start)
   user.setI64(address + 16, held.end === Infinity ? 0 : held.end - held.start)
-  user.setU32(address + 24, held.pid)
+  user.setU32(address + 24, held.pid < 0 ? held.pid >>> 0 : seenBy(task, held.pid))
   return 0
 }
 

@@ -1,60 +1,69 @@
-/** File systems that are mounted: superblocks, mount(2) and umount2(2). */
-import { EBUSY, EINVAL, ELOOP, ENODEV, ENOENT, ENOTBLK, ENOTDIR, ENXIO, EPERM } from '../abi/errno.ts'
+/** File systems that are mounted: superblocks, mount(2), umount2(2) and pivot_root(2). The trees of mounts are in mount-tree.ts. */
+import { EAGAIN, EBUSY, EINVAL, ELOOP, ENODEV, ENOENT, ENOTBLK, ENOTDIR, ENXIO, EPERM } from '../abi/errno.ts'
 import { CAP_SYS_ADMIN } from '../abi/capabilities.ts'
 import {
   AT_FDCWD, MNT_DETACH, MNT_EXPIRE, MNT_FORCE, MS_BIND, MS_MOVE, MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID, MS_PRIVATE,
-  MS_RDONLY, MS_REMOUNT, MS_SHARED, MS_SLAVE, MS_STRICTATIME, MS_SYNCHRONOUS, MS_UNBINDABLE, UMOUNT_NOFOLLOW,
+  MS_RDONLY, MS_REC, MS_RELATIME, MS_REMOUNT, MS_SHARED, MS_SILENT, MS_SLAVE, MS_STRICTATIME, MS_SYNCHRONOUS, MS_UNBINDABLE, UMOUNT_NOFOLLOW,
 } from '../abi/fcntl.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
-import { mountDev } from './devices.ts'
-import type { FsState, Mount, Superblock, SuperblockKind } from './fs-state.ts'
+import { hasCapabilityIn, type UserNamespace } from '../task/user-namespace.ts'
+import { mountDev, mountDevpts } from './devices.ts'
+import type { FsState, Superblock, SuperblockKind } from './fs-state.ts'
 import { loadExt2, readVolume } from './ext2/load.ts'
 import { storeExt2 } from './ext2/store.ts'
 import { type DirectoryInode, ensureAttributes, type Inode, isNameless, makeDirectory, releaseInode } from './inode.ts'
-import { directoryPath, LOOKUP_DIRECTORY, LOOKUP_FOLLOW, placePath, resolve, resolveInode } from './path.ts'
+import {
+  attachMount, copyMount, detachMount, isBelow, isMountBelow, isTop, makeMount, type Mount, type MountNamespace,
+} from './mount-tree.ts'
+import { LOOKUP_DIRECTORY, LOOKUP_FOLLOW, type Place, resolve, resolveInode } from './path.ts'
 import { clearUnusedLoops, isLoopDevice, loopImage } from './loop.ts'
-import { capable } from './permissions.ts'
 import { mountProc } from './proc/root.ts'
 
 /** statfs f_type (statfs(2)). */
 export const TMPFS_MAGIC = 0x0102_1994, PROC_MAGIC = 0x9fa0, EXT2_MAGIC = 0xef53, RAMFS_MAGIC = 0x8584_58f6, DEVPTS_MAGIC = 0x1cd1,
   ANONYMOUS_MAGIC = 0x0904_1934
 
+/** Flags that belong to the mount; the others are the file system's. */
+const MOUNT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_STRICTATIME
+
 const OPTION_NAMES: readonly (readonly [number, string])[] = [
-  [MS_NOSUID, 'nosuid'], [MS_NODEV, 'nodev'], [MS_NOEXEC, 'noexec'], [MS_SYNCHRONOUS, 'sync'], [MS_NOATIME, 'noatime'], [MS_NODIRATIME, 'nodiratime'],
+  [MS_NOSUID, 'nosuid'], [MS_NODEV, 'nodev'], [MS_NOEXEC, 'noexec'], [MS_NOATIME, 'noatime'], [MS_NODIRATIME, 'nodiratime'],
 ]
 
-const optionText = (flags: number, extra: string): string => {
-  const parts = [(flags & MS_RDONLY) !== 0 ? 'ro' : 'rw']
-  for (const [flag, name] of OPTION_NAMES) if ((flags & flag) !== 0) parts.push(name)
-  if ((flags & (MS_NOATIME | MS_STRICTATIME)) === 0) parts.push('relatime')
-  if (extra !== '') parts.push(extra)
-  return parts.join(',')
+/** What the mount's own flags say, behind 'ro' or 'rw'. */
+const mountOptions = (flags: number): string => {
+  let text = ''
+  for (const [flag, name] of OPTION_NAMES) if ((flags & flag) !== 0) text += `,${name}`
+  if ((flags & (MS_NOATIME | MS_STRICTATIME)) === 0) text += ',relatime'
+  return text
 }
+const superblockOptions = ({ flags, options }: Superblock): string => ((flags & MS_SYNCHRONOUS) !== 0 ? ',sync' : '') + (options === '' ? '' : `,${options}`)
+
+export const isReadOnly = (mount: Mount, superblock: Superblock): boolean => superblock.readOnly || (mount.flags & MS_RDONLY) !== 0
+
+/** Options as /proc/mounts has them. */
+export const optionText = ({ flags, superblock }: Mount): string =>
+  ((flags & MS_RDONLY) !== 0 || superblock.readOnly ? 'ro' : 'rw') + superblockOptions({ ...superblock, options: '' }) + mountOptions(flags) + (superblock.options === '' ? '' : `,${superblock.options}`)
+/** As mountinfo has them: of the mount, and of the file system. */
+export const optionTexts = ({ flags, superblock }: Mount): readonly [string, string] =>
+  [((flags & MS_RDONLY) !== 0 ? 'ro' : 'rw') + mountOptions(flags), (superblock.readOnly ? 'ro' : 'rw') + superblockOptions(superblock)]
 
 /** A new superblock; its device number is its place in the list. */
 export const makeSuperblock = (fs: FsState, kind: SuperblockKind, type: string, source: string, magic: number, flags = 0, extra = ''): Superblock => {
   const superblock: Superblock = {
-    kind, dev: fs.superblocks.length + 1, lastIno: 0, inodes: 0, volume: undefined, nextIno: 0, readOnly: (flags & MS_RDONLY) !== 0, source, type, options: optionText(flags, extra),
-    flags, magic,
+    kind, dev: fs.superblocks.length + 1, lastIno: 0, inodes: 0, volume: undefined, nextIno: 0, readOnly: (flags & MS_RDONLY) !== 0, source, type, options: extra,
+    flags: flags & ~MOUNT_FLAGS, root: undefined, owner: undefined, magic,
   }
   fs.superblocks.push(superblock)
   return superblock
 }
 
-/** Mounts a root on a directory. */
-export const attach = (fs: FsState, on: DirectoryInode, root: DirectoryInode, path: string): void => {
-  on.mounted = root
-  if (root.parent === root) root.covers = on
-  fs.mounts.push({ path, superblock: root.superblock, root, on, hidden: undefined, name: '' })
-}
-
-/** Mounts a single file (or link) in the place of a name. */
-export const attachFile = (fs: FsState, parent: DirectoryInode, name: string, inode: Inode, path: string): void => {
-  fs.mounts.push({ path, superblock: inode.superblock, root: inode, on: parent, hidden: parent.entries.get(name), name })
-  parent.entries.set(name, inode)
-  parent.absent.delete(name)
+/** Mounts the root of a file system, or a single file of one, on a place. */
+export const attach = (fs: FsState, parent: Mount, on: DirectoryInode, name: string, root: Inode, flags = 0): Mount => {
+  const mount = makeMount(fs, root.superblock, root, flags & MOUNT_FLAGS)
+  attachMount(mount, parent, on, name)
+  return mount
 }
 
 // ——— mount(2) ———
@@ -81,6 +90,9 @@ const tmpfsOptions = (data: string): { mode: number, uid: number, gid: number } 
   return options
 }
 
+/** File systems that a user namespace may mount (FS_USERNS_MOUNT). */
+const FOR_USERS: readonly string[] = ['tmpfs', 'ramfs', 'proc', 'sysfs', 'devpts', 'mqueue', 'cgroup2']
+
 const makeRoot = (kernel: Kernel, task: Task, type: string, source: string, flags: number, data: string): DirectoryInode | number => {
   const { fs } = kernel.state
   switch (type) {
@@ -88,14 +100,20 @@ const makeRoot = (kernel: Kernel, task: Task, type: string, source: string, flag
       const options = tmpfsOptions(data)
       if (options === undefined && type === 'tmpfs') return -EINVAL
       const superblock = makeSuperblock(fs, 'ramfs', type, source, type === 'tmpfs' ? TMPFS_MAGIC : RAMFS_MAGIC, flags)
-      return makeDirectory(kernel, superblock, undefined, '', type === 'tmpfs' ? options?.mode ?? 0o1777 : 0o755, options?.uid, options?.gid)
+      return makeDirectory(kernel, superblock, undefined, '', type === 'tmpfs' ? options?.mode ?? 0o1777 : 0o755,
+        options?.uid ?? task.credentials.fsuid, options?.gid ?? task.credentials.fsgid)
     }
-    case 'proc': return mountProc(kernel, makeSuperblock(fs, 'proc', 'proc', source, PROC_MAGIC, flags))
+    case 'proc': return mountProc(kernel, makeSuperblock(fs, 'proc', 'proc', source, PROC_MAGIC, flags), task.namespaces.pid)
     case 'devtmpfs': return mountDev(kernel, makeSuperblock(fs, 'dev', 'devtmpfs', source, TMPFS_MAGIC, flags))
+    case 'devpts': return mountDevpts(kernel, makeSuperblock(fs, 'dev', 'devpts', source, DEVPTS_MAGIC, flags, 'mode=600,ptmxmode=000'))
+    case 'sysfs': case 'mqueue': case 'cgroup2':
+      return makeDirectory(kernel, makeSuperblock(fs, 'ramfs', type, source, OTHER_MAGIC[type], flags), undefined, '', type === 'mqueue' ? 0o1777 : 0o555)
     case 'ext2': return mountExt2(kernel, task, source, flags)
     default: return -ENODEV
   }
 }
+/** There is nothing in these. */
+const OTHER_MAGIC = { sysfs: 0x6265_6572, mqueue: 0x1980_0202, cgroup2: 0x6367_7270 } as const
 
 /** From a loop device, or its file at once. */
 const mountExt2 = (kernel: Kernel, task: Task, source: string, flags: number): DirectoryInode | number => {
@@ -119,105 +137,191 @@ const mountExt2 = (kernel: Kernel, task: Task, source: string, flags: number): D
 /** Writes ext2 volumes back to their images: one, or all. The first error that there was. */
 export const syncVolumes = (kernel: Kernel, only?: Superblock): number => {
   let error = 0
-  for (const { superblock, root } of kernel.state.fs.mounts) {
-    const { volume } = superblock
-    if (volume === undefined || superblock.readOnly || (only !== undefined && superblock !== only) || root.kind !== 'directory' || root.parent !== root) continue
+  for (const superblock of kernel.state.fs.superblocks) {
+    const { volume, root } = superblock
+    if (volume === undefined || superblock.readOnly || (only !== undefined && superblock !== only) || root === undefined) continue
     const result = storeExt2(kernel, volume, root)
     if (error === 0) error = result
   }
   return error
 }
 
-/** The mount that a path leads to the root of. */
-const mountAt = (fs: FsState, inode: Inode): Mount | undefined => fs.mounts.findLast((mount) => mount.root === inode)
+/** Whether the task may change the tree of mounts that it sees (may_mount). */
+const mayMount = (task: Task): boolean => hasCapabilityIn(task, task.namespaces.mount.owner, CAP_SYS_ADMIN)
+
+/** The mount that the place is the root of. */
+const mountAt = ({ mount, inode }: Place): Mount | undefined => mount.root === inode ? mount : undefined
+const isOurs = (task: Task, mount: Mount): boolean => mount.namespace === task.namespaces.mount
 
 const PROPAGATION = MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE
 
-const remount = (kernel: Kernel, inode: Inode, flags: number): number => {
-  const mount = mountAt(kernel.state.fs, inode)
-  if (mount === undefined) return -EINVAL
+/** Flags that a remount gives a mount; those about access times stay if it says nothing of them. */
+const remountFlags = (old: number, flags: number): number => {
+  const times = MS_NOATIME | MS_NODIRATIME | MS_STRICTATIME
+  const given = flags & MOUNT_FLAGS
+  return (flags & (times | MS_RELATIME)) === 0 ? given | (old & times) : given
+}
+
+const remount = (task: Task, place: Place, flags: number): number => {
+  const mount = mountAt(place)
+  if (mount === undefined || !isOurs(task, mount)) return -EINVAL
+  const next = remountFlags(mount.flags, flags)
+  if ((mount.lockedFlags & ~next) !== 0) return -EPERM
   const { superblock } = mount
-  superblock.flags = flags & ~MS_REMOUNT & ~MS_BIND
-  superblock.readOnly = (flags & MS_RDONLY) !== 0
-  superblock.options = optionText(superblock.flags, '')
+  if ((flags & MS_BIND) === 0) {
+    if (!hasCapabilityIn(task, ownerOf(mount, task), CAP_SYS_ADMIN)) return -EPERM
+    superblock.flags = flags & ~MS_REMOUNT & ~MOUNT_FLAGS
+    superblock.readOnly = (flags & MS_RDONLY) !== 0
+  }
+  mount.flags = next
   return 0
 }
 
+/** Whose the file system is: that of a nested user namespace if it was mounted there. */
+const ownerOf = (mount: Mount, task: Task): UserNamespace => mount.superblock.owner ?? firstOf(task)
+const firstOf = (task: Task): UserNamespace => {
+  let at = task.credentials.user
+  while (at.parent !== undefined) at = at.parent
+  return at
+}
+
+const changePropagation = (kernel: Kernel, task: Task, place: Place, flags: number): number => {
+  const kind = flags & PROPAGATION
+  if ((flags & ~(PROPAGATION | MS_REC | MS_SILENT)) !== 0 || (kind & (kind - 1)) !== 0) return -EINVAL
+  const mount = mountAt(place)
+  if (mount === undefined) return -EINVAL
+  const change = (at: Mount): void => {
+    at.unbindable = kind === MS_UNBINDABLE
+    switch (kind) {
+      case MS_SHARED: if (at.peers === 0) at.peers = ++kernel.state.fs.lastPeers; break
+      case MS_SLAVE:
+        if (at.peers !== 0) at.master = hasOtherPeers(kernel, at) ? at.peers : at.master
+        at.peers = 0
+        break
+      default:
+        at.peers = 0
+        at.master = 0
+    }
+    if ((flags & MS_REC) !== 0) for (const child of at.children) change(child)
+  }
+  change(mount)
+  return 0
+}
+
+const hasOtherPeers = (kernel: Kernel, mount: Mount): boolean =>
+  kernel.state.fs.mountNamespaces.some(({ mounts }) => mounts.some((other) => other !== mount && other.peers === mount.peers))
+
+/** Where something may be mounted: a directory on a directory, a file on a file (graft_tree). */
+const graft = (kernel: Kernel, mount: Mount, place: Place): number => {
+  const { inode } = place
+  if (inode === undefined) return -ENOENT
+  if ((mount.root.kind === 'directory') !== (inode.kind === 'directory')) return -ENOTDIR
+  if (inode.nlink === 0 && inode.kind !== 'proc') return -ENOENT
+  if (inode.kind === 'directory') attachMount(mount, place.mount, inode, '')
+  else if (place.last !== 'name') return graftOnFile(mount, place)
+  else attachMount(mount, place.parentMount, place.parent, place.name)
+  propagate(kernel, mount)
+  return 0
+}
+
+/** On a file that was found by descriptor or by a link of /proc: on what it is mounted as, if it is the root of a mount. */
+const graftOnFile = (mount: Mount, { mount: under }: Place): number => {
+  if (under.on === undefined) return -EINVAL
+  attachMount(mount, under.parent, under.on, under.name)
+  return 0
+}
+
+/** What is mounted below a mount of a peer group appears below its peers and slaves as well (one step: slaves of slaves as peers do). */
+const propagate = (kernel: Kernel, mount: Mount): void => {
+  const { parent, on, name } = mount
+  if (parent.peers === 0 || on === undefined) return
+  const isRecursive = mount.peers === 0
+  if (isRecursive) mount.peers = ++kernel.state.fs.lastPeers
+  for (const { mounts } of kernel.state.fs.mountNamespaces) {
+    for (const other of [...mounts]) {
+      if (other === parent || other === mount || (other.peers !== parent.peers && other.master !== parent.peers) || !isBelow(on, other.root)) continue
+      const copy = copyMount(kernel.state.fs, mount, mount.root, true)
+      if (other.peers !== parent.peers) {
+        copy.master = mount.peers
+        copy.peers = other.peers === 0 ? 0 : ++kernel.state.fs.lastPeers
+      }
+      attachMount(copy, other, on, name)
+    }
+  }
+}
+
+const bind = (kernel: Kernel, task: Task, source: string, place: Place, flags: number): number => {
+  if (source === '') return -EINVAL
+  const from = resolve(kernel, task, AT_FDCWD, source, LOOKUP_FOLLOW)
+  if (typeof from === 'number') return from
+  if (from.inode === undefined) return -ENOENT
+  const isNamespaceFile = from.inode.kind === 'namespace'
+  if (!isOurs(task, place.mount) || (!isOurs(task, from.mount) && !isNamespaceFile) || from.mount.unbindable) return -EINVAL
+  const recursive = (flags & MS_REC) !== 0
+  const { inode } = from
+  if (!recursive && from.mount.children.some((child) => child.locked && child.on !== undefined && isBelow(child.on, inode))) return -EINVAL
+  if ((inode.kind === 'directory') !== (place.inode?.kind === 'directory')) return -ENOTDIR
+  const copy = isNamespaceFile ? makeMount(kernel.state.fs, inode.superblock, inode, 0) : copyMount(kernel.state.fs, from.mount, inode, recursive)
+  copy.namespace = undefined
+  return graft(kernel, copy, place)
+}
+
+const move = (kernel: Kernel, task: Task, source: string, place: Place): number => {
+  if (source === '') return -EINVAL
+  const from = resolve(kernel, task, AT_FDCWD, source, LOOKUP_FOLLOW)
+  if (typeof from === 'number') return from
+  if (from.inode === undefined) return -ENOENT
+  const mount = mountAt(from)
+  if (mount === undefined || !isOurs(task, mount) || !isOurs(task, place.mount) || isTop(mount) || mount.locked || mount.parent.peers !== 0) return -EINVAL
+  if ((mount.root.kind === 'directory') !== (place.inode?.kind === 'directory')) return -EINVAL
+  if (isMountBelow(place.mount, mount)) return -ELOOP
+  detachMount(mount)
+  return graft(kernel, mount, place)
+}
+
 export const mount = (kernel: Kernel, task: Task, source: string, target: string, type: string, flags: number, data: string): number => {
-  const { fs } = kernel.state
   const place = resolve(kernel, task, AT_FDCWD, target, LOOKUP_FOLLOW)
   if (typeof place === 'number') return place
   const { inode } = place
   if (inode === undefined) return -ENOENT
-  if (!capable(task.credentials, CAP_SYS_ADMIN)) return -EPERM
-  if ((flags & MS_REMOUNT) !== 0) return remount(kernel, inode, flags)
-  if ((flags & MS_BIND) !== 0) {
-    if (source === '') return -EINVAL
-    const from = resolve(kernel, task, AT_FDCWD, source, LOOKUP_FOLLOW)
-    if (typeof from === 'number') return from
-    if (from.inode === undefined) return -ENOENT
-    if ((from.inode.kind === 'directory') !== (inode.kind === 'directory')) return -ENOTDIR
-    if (from.inode.kind === 'directory' && inode.kind === 'directory') {
-      if (from.inode === inode) return 0
-      attach(fs, inode, from.inode, placePath(kernel, place))
-    } else attachFile(fs, place.parent, place.name, from.inode, placePath(kernel, place))
-    return 0
-  }
-  // Propagation: there is one mount namespace, so nothing to do.
-  if ((flags & PROPAGATION) !== 0) return mountAt(fs, inode) === undefined ? -EINVAL : 0
-  if ((flags & MS_MOVE) !== 0) {
-    if (source === '') return -EINVAL
-    const from = resolve(kernel, task, AT_FDCWD, source, LOOKUP_FOLLOW)
-    if (typeof from === 'number') return from
-    const moved = from.inode === undefined ? undefined : mountAt(fs, from.inode)
-    if (moved === undefined || moved.root.kind !== 'directory' || moved.root.covers === undefined) return -EINVAL
-    if (inode.kind !== 'directory') return -ENOTDIR
-    for (let at: DirectoryInode | undefined = inode; at !== undefined; at = at.parent === at ? at.covers : at.parent) {
-      if (at === moved.root) return -ELOOP
-    }
-    fs.mounts.splice(fs.mounts.indexOf(moved), 1)
-    moved.on.mounted = undefined
-    attach(fs, inode, moved.root, placePath(kernel, place))
-    return 0
-  }
+  if (!mayMount(task)) return -EPERM
+  if ((flags & MS_REMOUNT) !== 0) return remount(task, place, flags)
+  if ((flags & MS_BIND) !== 0) return bind(kernel, task, source, place, flags)
+  if ((flags & PROPAGATION) !== 0) return changePropagation(kernel, task, place, flags)
+  if ((flags & MS_MOVE) !== 0) return move(kernel, task, source, place)
   if (type === '') return -EINVAL
-  if (inode.kind !== 'directory') return -ENOTDIR
+  const isNested = task.credentials.user.level > 0
+  if (isNested && FILE_SYSTEMS.includes(type) && !FOR_USERS.includes(type)) return -EPERM
+  if (type === 'proc' && !hasCapabilityIn(task, task.namespaces.pid.owner, CAP_SYS_ADMIN)) return -EPERM
   const root = makeRoot(kernel, task, type, source === '' ? 'none' : source, flags, data)
   if (typeof root === 'number') return root
-  attach(fs, inode, root, placePath(kernel, place))
-  return 0
+  root.superblock.root = root
+  if (isNested) root.superblock.owner = task.credentials.user
+  if (!isOurs(task, place.mount)) return -EINVAL
+  return graft(kernel, makeMount(kernel.state.fs, root.superblock, root, (flags & MOUNT_FLAGS) | (isNested ? MS_NODEV : 0)), place)
 }
+const FILE_SYSTEMS: readonly string[] = [...FOR_USERS, 'devtmpfs', 'ext2']
 
-/** Whether something uses files of the superblock, or another file system is mounted in it. */
+/** Whether something uses the mount, or another one is below it. */
 const isBusy = (kernel: Kernel, mount: Mount): boolean => {
+  if (mount.children.length > 0) return true
   const { superblock } = mount
-  if (kernel.state.fs.mounts.some((other) => other !== mount && other.on.superblock === superblock && other.root !== mount.root)) return true
+  const isLast = !kernel.state.fs.mountNamespaces.some(({ mounts }) => mounts.some((other) => other !== mount && other.superblock === superblock))
   for (const task of kernel.state.tasks.values()) {
     if (task.state === 'dead' || task.state === 'zombie') continue
-    if (task.fs.cwd.superblock === superblock || task.fs.root.superblock === superblock) return true
-    if (task.files.slots.some((slot) => slot?.file.inode.superblock === superblock)) return true
-    if (task.mm.vmas.some((vma) => vma.backing !== undefined && 'superblock' in vma.backing && vma.backing.superblock === superblock)) return true
+    if (task.fs.cwdMount === mount || task.fs.rootMount === mount) return true
+    if (task.files.slots.some((slot) => slot?.file.mount === mount)) return true
+    if (isLast && task.mm.vmas.some((vma) => vma.backing !== undefined && 'superblock' in vma.backing && vma.backing.superblock === superblock)) return true
   }
   return false
 }
 
-export const unmount = (kernel: Kernel, task: Task, target: string, flags: number): number => {
-  if ((flags & ~(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW)) !== 0) return -EINVAL
-  const place = resolve(kernel, task, AT_FDCWD, target, (flags & UMOUNT_NOFOLLOW) === 0 ? LOOKUP_FOLLOW : 0)
-  if (typeof place === 'number') return place
-  if (place.inode === undefined) return -ENOENT
-  if (!capable(task.credentials, CAP_SYS_ADMIN)) return -EPERM
-  const { fs } = kernel.state
-  const { inode } = place
-  const mount = inode.kind === 'directory' ? mountAt(fs, inode) : fs.mounts.findLast(({ on, name }) => on === place.parent && name === place.name)
-  if (mount === undefined || mount.root === fs.root) return -EINVAL
-  if ((flags & MNT_EXPIRE) !== 0 && (flags & (MNT_FORCE | MNT_DETACH)) !== 0) return -EINVAL
-  const { root, on } = mount
-  const isBind = root.kind === 'directory' ? root.covers !== on : true
-  if ((flags & MNT_DETACH) === 0 && !isBind && isBusy(kernel, mount)) return -EBUSY
+/** Takes a mount with all below it off; a file system whose last mount this was is written back. */
+const takeOff = (kernel: Kernel, mount: Mount): number => {
   const { superblock } = mount
   const { volume } = superblock
-  if (volume !== undefined && !isBind) {
+  const isLast = !kernel.state.fs.mountNamespaces.some(({ mounts }) => mounts.some((other) => other !== mount && other.superblock === superblock))
+  if (volume !== undefined && isLast) {
     const error = syncVolumes(kernel, superblock)
     if (error !== 0) return error
     // What is still open of it after MNT_DETACH lives in memory from now on.
@@ -225,20 +329,66 @@ export const unmount = (kernel: Kernel, task: Task, target: string, flags: numbe
     releaseInode(kernel, volume.image)
     clearUnusedLoops(kernel)
   }
-  fs.mounts.splice(fs.mounts.lastIndexOf(mount), 1)
-  if (root.kind === 'directory') {
-    on.mounted = undefined
-    if (root.covers === on) root.covers = undefined
-    return 0
+  for (const child of [...mount.children]) {
+    const error = takeOff(kernel, child)
+    if (error !== 0) return error
   }
-  if (mount.hidden === undefined) on.entries.delete(mount.name)
-  else on.entries.set(mount.name, mount.hidden)
+  detachMount(mount)
   return 0
 }
 
-/** pivot_root(2): another mount becomes the root of the world, and the old root is mounted below it. */
+/** A task that is in another namespace than its host's goes: with the last one the namespace goes as well. */
+export const leaveMountNamespace = (kernel: Kernel, task: Task): void => {
+  const { mount } = task.namespaces
+  for (const other of kernel.state.tasks.values()) if (other !== task && other.namespaces.mount === mount && other.state !== 'zombie') return
+  for (const { namespaces } of kernel.state.hosts) if (namespaces?.mount === mount) return
+  dropMountNamespace(kernel, mount)
+}
+
+/** Nobody is in the namespace any more. */
+export const dropMountNamespace = (kernel: Kernel, namespace: MountNamespace): void => {
+  const { mountNamespaces } = kernel.state.fs
+  for (const child of [...namespace.root.children]) takeOff(kernel, child)
+  const at = mountNamespaces.indexOf(namespace)
+  if (at >= 0) mountNamespaces.splice(at, 1)
+}
+
+export const unmount = (kernel: Kernel, task: Task, target: string, flags: number): number => {
+  if ((flags & ~(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW)) !== 0) return -EINVAL
+  const place = resolve(kernel, task, AT_FDCWD, target, (flags & UMOUNT_NOFOLLOW) === 0 ? LOOKUP_FOLLOW : 0)
+  if (typeof place === 'number') return place
+  if (place.inode === undefined) return -ENOENT
+  if (!mayMount(task)) return -EPERM
+  const mount = mountAt(place)
+  if (mount === undefined || !isOurs(task, mount) || mount.locked || isTop(mount)) return -EINVAL
+  if ((flags & MNT_EXPIRE) !== 0 && ((flags & (MNT_FORCE | MNT_DETACH)) !== 0 || mount === task.fs.rootMount)) return -EINVAL
+  if ((flags & MNT_DETACH) === 0 && (mount === task.fs.rootMount || isBusy(kernel, mount))) return -EBUSY
+  if ((flags & MNT_EXPIRE) !== 0 && !mount.expiring) {
+    mount.expiring = true
+    return -EAGAIN
+  }
+  if (mount.parent.peers !== 0) for (const peer of propagated(kernel, mount)) if (peer.children.length === 0) takeOff(kernel, peer)
+  return takeOff(kernel, mount)
+}
+
+/** Copies of a mount that are at the same place of its parent's peers and slaves. */
+const propagated = (kernel: Kernel, mount: Mount): Mount[] =>
+  kernel.state.fs.mountNamespaces.flatMap(({ mounts }) => mounts.filter((other) => other !== mount && other.on === mount.on && other.name === mount.name &&
+    other.root === mount.root && (other.parent.peers === mount.parent.peers || other.parent.master === mount.parent.peers)))
+
+/** Whether the directory can be reached through the mount from the other one. */
+const isReachable = (mount: Mount, directory: DirectoryInode, fromMount: Mount, from: DirectoryInode): boolean => {
+  let at = { mount, directory }
+  for (;;) {
+    if (at.mount === fromMount) return isBelow(at.directory, from)
+    if (isTop(at.mount) || at.mount.on === undefined) return false
+    at = { mount: at.mount.parent, directory: at.mount.on }
+  }
+}
+
+/** pivot_root(2): another mount becomes the root, and the old root is mounted below it. */
 export const pivotRoot = (kernel: Kernel, task: Task, newPath: string, oldPath: string): number => {
-  if (!capable(task.credentials, CAP_SYS_ADMIN)) return -EPERM
+  if (!mayMount(task)) return -EPERM
   const newPlace = resolve(kernel, task, AT_FDCWD, newPath, LOOKUP_FOLLOW | LOOKUP_DIRECTORY)
   if (typeof newPlace === 'number') return newPlace
   const oldPlace = resolve(kernel, task, AT_FDCWD, oldPath, LOOKUP_FOLLOW | LOOKUP_DIRECTORY)
@@ -246,44 +396,34 @@ export const pivotRoot = (kernel: Kernel, task: Task, newPath: string, oldPath: 
   const newRoot = newPlace.inode
   const on = oldPlace.inode
   if (newRoot?.kind !== 'directory' || on?.kind !== 'directory') return -ENOENT
-  const { fs } = kernel.state
-  const { root } = task.fs
-  const newMount = mountAt(fs, newRoot)
-  const oldMount = mountAt(fs, root)
-  if (newMount === undefined || oldMount === undefined || newRoot.covers !== newMount.on) return -EINVAL
-  if (newRoot === root || on === root) return -EBUSY
-  if (directoryPath(on, newRoot) === '') return -EINVAL
-  newMount.on.mounted = undefined
-  newRoot.covers = undefined
-  newMount.on = newRoot
-  if (on === newRoot) {
-    // The old root lies over the new one, as `pivot_root . .` wants it: umount2 of it is what follows.
-    return attachOver(kernel, oldMount, newRoot, root)
+  const { root, rootMount } = task.fs
+  const newMount = newPlace.mount
+  if (oldPlace.mount.peers !== 0 || newMount.parent.peers !== 0 || rootMount.parent.peers !== 0) return -EINVAL
+  if (!isOurs(task, rootMount) || !isOurs(task, newMount) || newMount.locked) return -EINVAL
+  if (newRoot.nlink === 0) return -ENOENT
+  if (newMount === rootMount || oldPlace.mount === rootMount) return -EBUSY
+  if (rootMount.root !== root || isTop(rootMount) || newMount.root !== newRoot || isTop(newMount)) return -EINVAL
+  if (!isReachable(oldPlace.mount, on, newMount, newRoot) || !isReachable(newMount, newRoot, rootMount, root)) return -EINVAL
+  const { parent, on: under, name } = rootMount
+  if (under === undefined) return -EINVAL
+  detachMount(newMount)
+  if (rootMount.locked) {
+    newMount.locked = true
+    rootMount.locked = false
   }
-  on.mounted = root
-  root.covers = on
-  oldMount.on = on
-  moveRoots(kernel, root, newRoot)
+  detachMount(rootMount)
+  attachMount(newMount, parent, under, name)
+  attachMount(rootMount, oldPlace.mount, on, '')
+  // Tasks at the old root go to the new one (chroot_fs_refs).
+  for (const { fs } of kernel.state.tasks.values()) {
+    if (fs.root === root && fs.rootMount === rootMount) {
+      fs.root = newRoot
+      fs.rootMount = newMount
+    }
+    if (fs.cwd === root && fs.cwdMount === rootMount) {
+      fs.cwd = newRoot
+      fs.cwdMount = newMount
+    }
+  }
   return 0
-}
-
-const attachOver = (kernel: Kernel, oldMount: Mount, newRoot: DirectoryInode, root: DirectoryInode): number => {
-  newRoot.mounted = root
-  root.covers = newRoot
-  oldMount.on = newRoot
-  moveRoots(kernel, root, newRoot)
-  return 0
-}
-
-/** Tasks at the old root go to the new one, and paths are those from there. */
-const moveRoots = (kernel: Kernel, root: DirectoryInode, newRoot: DirectoryInode): void => {
-  const { fs } = kernel.state
-  if (fs.root === root) fs.root = newRoot
-  for (const { fs: context } of kernel.state.tasks.values()) {
-    if (context.root === root) context.root = newRoot
-    if (context.cwd === root) context.cwd = newRoot
-  }
-  for (const mount of fs.mounts) {
-    if (mount.root.kind === 'directory') mount.path = directoryPath(mount.root, fs.root) || mount.path
-  }
 }

@@ -2,7 +2,7 @@
 import {
   EACCES, EBUSY, EEXIST, EINVAL, EISDIR, EMLINK, ENOENT, ENOSPC, ENOTDIR, ENOTEMPTY, EPERM, EROFS, EXDEV,
 } from '../abi/errno.ts'
-import { CAP_FOWNER, CAP_FSETID } from '../abi/capabilities.ts'
+import { CAP_FSETID } from '../abi/capabilities.ts'
 import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from '../abi/fcntl.ts'
 import { IN_ATTRIB, IN_CREATE, IN_DELETE, IN_MOVE_SELF, IN_MOVED_FROM, IN_MOVED_TO } from '../abi/inotify.ts'
 import type { Kernel } from '../kernel.ts'
@@ -13,9 +13,10 @@ import {
   S_ISUID, touchModified,
 } from './inode.ts'
 import { notifyInode, notifyName, renameCookie } from './inotify.ts'
+import { isReadOnly } from './mounts.ts'
 import { pathGone, pathMoved, pathsExchanged } from './open-paths.ts'
 import { LOOKUP_PARENT, type Place, resolve } from './path.ts'
-import { capable, checkAccess, checkSticky, isInGroup, MAY_EXEC, MAY_READ, MAY_WRITE, ownsInode } from './permissions.ts'
+import { capableOver, checkAccess, checkSticky, isInGroup, MAY_EXEC, MAY_READ, MAY_WRITE, ownsInode } from './permissions.ts'
 
 /** Owner and group of what is made in the directory: a set-group-id directory hands on its group. */
 export const ownershipFor = (kernel: Kernel, task: Task, parent: DirectoryInode): { uid: number, gid: number } => {
@@ -27,13 +28,15 @@ export const ownershipFor = (kernel: Kernel, task: Task, parent: DirectoryInode)
 /** A file gets no set-group-id bit for a group that its maker is not in (mode_strip_sgid). */
 export const withoutForeignSetGid = (task: Task, parent: DirectoryInode, mode: number): number => {
   if ((mode & (S_ISGID | 0o010)) !== (S_ISGID | 0o010) || (parent.mode & S_ISGID) === 0) return mode
-  return isInGroup(task.credentials, parent.gid) || capable(task.credentials, CAP_FSETID) ? mode : mode & ~S_ISGID
+  return isInGroup(task.credentials, parent.gid) || capableOver(task.credentials, parent, CAP_FSETID) ? mode : mode & ~S_ISGID
 }
 
-/** Whether something is mounted on the entry. */
-const isMountPoint = (kernel: Kernel, parent: DirectoryInode, name: string, inode: Inode): boolean =>
-  inode.kind === 'directory' ? inode.mounted !== undefined
-    : kernel.state.fs.mounts.some((mount) => mount.root === inode && mount.on === parent && mount.name === name)
+/** Whether something is mounted on the entry, in the tree of mounts that the task sees. */
+const isMountPoint = (task: Task, parent: DirectoryInode, name: string, inode: Inode): boolean => {
+  const directory = inode.kind === 'directory' ? inode : parent
+  return directory.mountpoints > 0 &&
+    task.namespaces.mount.mounts.some((mount) => mount.on === directory && mount.name === (inode.kind === 'directory' ? '' : name))
+}
 
 /** The place for a new name: EEXIST if it is taken, ENOENT for `name/` unless a directory is made (filename_create). */
 export const placeForNew = (kernel: Kernel, task: Task, dirfd: number, path: string, isDirectory: boolean): Place | number => {
@@ -43,7 +46,7 @@ export const placeForNew = (kernel: Kernel, task: Task, dirfd: number, path: str
   if (place.inode !== undefined) return -EEXIST
   // /proc knows of no name that is not there yet.
   if ((place.slash && !isDirectory) || place.parent.node !== undefined) return -ENOENT
-  if (place.parent.superblock.readOnly) return -EROFS
+  if (isReadOnly(place.mount, place.parent.superblock)) return -EROFS
   return place
 }
 
@@ -118,13 +121,13 @@ export const removeName = (kernel: Kernel, task: Task, dirfd: number, path: stri
   const { parent, name, inode } = at
   if (inode === undefined) return -ENOENT
   if (at.slash) return inode.kind === 'directory' ? -EISDIR : -ENOTDIR
-  if (parent.superblock.readOnly) return -EROFS
+  if (isReadOnly(at.mount, parent.superblock)) return -EROFS
   const denied = checkDelete(kernel, task, parent, inode, false)
   if (denied !== 0) return denied
   if (parent.node !== undefined) return -EPERM
-  if (isMountPoint(kernel, parent, name, inode)) return -EBUSY
+  if (isMountPoint(task, parent, name, inode)) return -EBUSY
   removeEntry(kernel, parent, name)
-  pathGone(kernel, parent, name, inode)
+  pathGone(kernel, at.mount, parent, name, inode)
   dropLink(kernel, inode)
   notifyInode(kernel, inode, IN_ATTRIB)
   disposeIfUnused(kernel, inode)
@@ -138,15 +141,15 @@ export const removeDirectory = (kernel: Kernel, task: Task, dirfd: number, path:
   if (at.last !== 'name') return at.last === 'dotdot' ? -ENOTEMPTY : at.last === 'dot' ? -EINVAL : -EBUSY
   const { parent, name, inode } = at
   if (inode === undefined) return -ENOENT
-  if (parent.superblock.readOnly) return -EROFS
+  if (isReadOnly(at.mount, parent.superblock)) return -EROFS
   const denied = checkDelete(kernel, task, parent, inode, true)
   if (denied !== 0) return denied
   if (parent.node !== undefined) return -EPERM
   if (inode.kind !== 'directory') return -ENOTDIR
-  if (isMountPoint(kernel, parent, name, inode)) return -EBUSY
+  if (isMountPoint(task, parent, name, inode)) return -EBUSY
   if (!isEmptyDirectory(kernel, task, inode)) return -ENOTEMPTY
   removeEntry(kernel, parent, name)
-  pathGone(kernel, parent, name, inode)
+  pathGone(kernel, at.mount, parent, name, inode)
   parent.nlink--
   dropLink(kernel, inode)
   disposeIfUnused(kernel, inode)
@@ -156,7 +159,7 @@ export const removeDirectory = (kernel: Kernel, task: Task, dirfd: number, path:
 
 /** fs.protected_hardlinks = 1, as distributions set it: others' files only if they are plain and may be read and written (may_linkat). */
 const checkLinkSource = (kernel: Kernel, task: Task, inode: Inode): number => {
-  if (ownsInode(kernel, task.credentials, inode) || capable(task.credentials, CAP_FOWNER)) return 0
+  if (ownsInode(kernel, task.credentials, inode)) return 0
   ensureAttributes(kernel, inode)
   const isSafe = inode.kind === 'file' && (inode.mode & S_ISUID) === 0 && (inode.mode & (S_ISGID | 0o010)) !== (S_ISGID | 0o010) &&
     checkAccess(kernel, task.credentials, inode, MAY_READ | MAY_WRITE) === 0
@@ -165,10 +168,11 @@ const checkLinkSource = (kernel: Kernel, task: Task, inode: Inode): number => {
 
 const LINK_MAX = 65_000
 
-export const linkInode = (kernel: Kernel, task: Task, inode: Inode, dirfd: number, path: string): number => {
+export const linkInode = (kernel: Kernel, task: Task, { inode, mount }: Place, dirfd: number, path: string): number => {
+  if (inode === undefined) return -ENOENT
   const at = placeForNew(kernel, task, dirfd, path, false)
   if (typeof at === 'number') return at
-  if (inode.superblock !== at.parent.superblock) return -EXDEV
+  if (mount !== at.mount || inode.superblock !== at.parent.superblock) return -EXDEV
   const protectedSource = checkLinkSource(kernel, task, inode)
   if (protectedSource !== 0) return protectedSource
   const denied = checkCreate(kernel, task, at.parent)
@@ -214,10 +218,10 @@ export const rename = (
   if (typeof from === 'number') return from
   const to = resolve(kernel, task, newDirfd, newPath, LOOKUP_PARENT)
   if (typeof to === 'number') return to
-  if (from.parent.superblock !== to.parent.superblock) return -EXDEV
+  if (from.mount !== to.mount) return -EXDEV
   if (from.last !== 'name') return -EBUSY
   if (to.last !== 'name') return (flags & RENAME_NOREPLACE) !== 0 ? -EEXIST : -EBUSY
-  if (from.parent.superblock.readOnly) return -EROFS
+  if (isReadOnly(from.mount, from.parent.superblock)) return -EROFS
   const source = from.inode
   const target = to.inode
   if (source === undefined) return -ENOENT
@@ -244,7 +248,7 @@ export const rename = (
     if (isDirectory && checkAccess(kernel, task.credentials, source, MAY_WRITE) !== 0) return -EACCES
     if (isExchange && target?.kind === 'directory' && checkAccess(kernel, task.credentials, target, MAY_WRITE) !== 0) return -EACCES
   }
-  if (isMountPoint(kernel, from.parent, from.name, source) || (target !== undefined && isMountPoint(kernel, to.parent, to.name, target))) return -EBUSY
+  if (isMountPoint(task, from.parent, from.name, source) || (target !== undefined && isMountPoint(task, to.parent, to.name, target))) return -EBUSY
   if (!isExchange && target?.kind === 'directory' && !isEmptyDirectory(kernel, task, target)) return -ENOTEMPTY
 
   if (isExchange && target !== undefined) {
@@ -258,7 +262,7 @@ export const rename = (
   if (isDirectory) from.parent.nlink--
   if (target !== undefined) {
     removeEntry(kernel, to.parent, to.name)
-    pathGone(kernel, to.parent, to.name, target)
+    pathGone(kernel, to.mount, to.parent, to.name, target)
     if (target.kind === 'directory') to.parent.nlink--
     dropLink(kernel, target)
   }

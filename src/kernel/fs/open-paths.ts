@@ -6,6 +6,7 @@ import type { Kernel } from '../kernel.ts'
 import type { AddressSpace } from '../mm/address-space.ts'
 import type { DescriptorTable } from './descriptor.ts'
 import type { DirectoryInode, Inode } from './inode.ts'
+import type { Mount } from './mount-tree.ts'
 import { childPath } from './path.ts'
 
 export const DELETED = ' (deleted)'
@@ -40,13 +41,13 @@ const changePaths = (kernel: Kernel, change: (inode: Inode | undefined, path: st
 }
 
 /** To be called before or after the name goes. Nothing is held of a file without users. */
-export const pathGone = (kernel: Kernel, parent: DirectoryInode, name: string, inode: Inode): void => {
+export const pathGone = (kernel: Kernel, mount: Mount, parent: DirectoryInode, name: string, inode: Inode): void => {
   if (inode.users === 0) return
-  const old = childPath(kernel, parent, name)
+  const old = childPath(mount, parent, name)
   changePaths(kernel, (held, path) => held === inode && path === old ? old + DELETED : undefined)
 }
 
-interface Name { readonly parent: DirectoryInode, readonly name: string, readonly inode: Inode | undefined }
+interface Name { readonly mount: Mount, readonly parent: DirectoryInode, readonly name: string, readonly inode: Inode | undefined }
 
 /** What the path becomes when `from` becomes `to`; for a directory, all below it moves along. */
 const moved = (held: Inode | undefined, path: string, inode: Inode | undefined, from: string, to: string): string | undefined => {
@@ -59,15 +60,15 @@ const isHeld = (inode: Inode | undefined): boolean => inode !== undefined && (in
 /** To be called after the inode of `from` got the name `to`. */
 export const pathMoved = (kernel: Kernel, from: Name, to: Name): void => {
   if (!isHeld(from.inode)) return
-  const old = childPath(kernel, from.parent, from.name)
-  const now = childPath(kernel, to.parent, to.name)
+  const old = childPath(from.mount, from.parent, from.name)
+  const now = childPath(to.mount, to.parent, to.name)
   changePaths(kernel, (held, path) => moved(held, path, from.inode, old, now))
 }
 
 /** To be called before two names are exchanged. */
 export const pathsExchanged = (kernel: Kernel, from: Name, to: Name): void => {
   if (!isHeld(from.inode) && !isHeld(to.inode)) return
-  const one = childPath(kernel, from.parent, from.name)
-  const other = childPath(kernel, to.parent, to.name)
+  const one = childPath(from.mount, from.parent, from.name)
+  const other = childPath(to.mount, to.parent, to.name)
   changePaths(kernel, (held, path) => moved(held, path, from.inode, one, other) ?? moved(held, path, to.inode, other, one))
 }

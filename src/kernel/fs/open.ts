@@ -19,6 +19,9 @@ import {
 } from './inode.ts'
 import { notifyFile, notifyName } from './inotify.ts'
 import { DELETED } from './open-paths.ts'
+import type { Mount } from './mount-tree.ts'
+import { isReadOnly } from './mounts.ts'
+import { openNamespace } from './namespace-files.ts'
 import { ownershipFor, withoutForeignSetGid } from './names.ts'
 import {
   isLink, LOOKUP_BENEATH, LOOKUP_CREATE, LOOKUP_DIRECTORY, LOOKUP_FOLLOW, LOOKUP_IN_ROOT, LOOKUP_NO_MAGICLINKS, LOOKUP_NO_SYMLINKS,
@@ -79,12 +82,12 @@ const accessOf = (flags: number): number => {
 }
 
 /** Whether the file may be opened so (may_open). */
-const checkOpen = (kernel: Kernel, task: Task, inode: Inode, flags: number): number => {
+const checkOpen = (kernel: Kernel, task: Task, mount: Mount, inode: Inode, flags: number): number => {
   const wanted = accessOf(flags)
   if (isLink(inode)) return -ELOOP
   if (inode.kind === 'directory' && (wanted & MAY_WRITE) !== 0) return -EISDIR
-  if ((inode.kind === 'character' || inode.kind === 'block') && (inode.superblock.flags & MS_NODEV) !== 0) return -EACCES
-  if ((wanted & MAY_WRITE) !== 0 && inode.kind === 'file' && inode.superblock.readOnly) return -EROFS
+  if ((inode.kind === 'character' || inode.kind === 'block') && (mount.flags & MS_NODEV) !== 0) return -EACCES
+  if ((wanted & MAY_WRITE) !== 0 && inode.kind === 'file' && isReadOnly(mount, inode.superblock)) return -EROFS
   const denied = checkAccess(kernel, task.credentials, inode, wanted)
   if (denied !== 0) return denied
   if ((flags & O_NOATIME) !== 0 && !ownsInode(kernel, task.credentials, inode)) return -EPERM
@@ -112,15 +115,16 @@ const openInode = (kernel: Kernel, task: Task, inode: Inode, path: string, flags
     case 'block': return openDevice(kernel, task, inode, path, flags)
     case 'fifo': return openFifo(kernel, task, inode, path, flags)
     case 'proc': return openProc(kernel, task, inode, path, flags)
+    case 'namespace': return openNamespace(kernel, inode, path, flags)
     case 'socket': return -ENXIO
     case 'symlink': return -ELOOP
   }
 }
 
 /** Makes a regular file in a directory in which that name is free. */
-const createFile = (kernel: Kernel, task: Task, parent: DirectoryInode, name: string, mode: number): FileInode | number => {
+const createFile = (kernel: Kernel, task: Task, mount: Mount, parent: DirectoryInode, name: string, mode: number): FileInode | number => {
   if (parent.node !== undefined) return -ENOENT
-  if (parent.superblock.readOnly) return -EROFS
+  if (isReadOnly(mount, parent.superblock)) return -EROFS
   if (parent.nlink === 0) return -ENOENT
   const denied = checkAccess(kernel, task.credentials, parent, MAY_WRITE | MAY_EXEC)
   if (denied !== 0) return denied
@@ -140,14 +144,14 @@ const openTemporary = (kernel: Kernel, task: Task, place: Place, how: OpenHow): 
   const directory = place.inode as DirectoryInode
   const denied = checkAccess(kernel, task.credentials, directory, MAY_WRITE | MAY_EXEC)
   if (denied !== 0) return denied
-  const { kind, readOnly } = directory.superblock
-  if (readOnly) return -EROFS
+  const { kind } = directory.superblock
+  if (isReadOnly(place.mount, directory.superblock)) return -EROFS
   if (kind !== 'ramfs' && kind !== 'host') return -EOPNOTSUPP
   if (!hasInodeRoom(kernel, directory.superblock)) return -ENOSPC
   const inode = makeInode(kernel, task, directory, how.mode)
   inode.nlink = 0
   if ((how.flags & O_EXCL) === 0) inode.linkable = true
-  return makeRegularFile(kernel, inode, `${placePath(kernel, place)}/#${inode.ino}${DELETED}`, how.flags)
+  return makeRegularFile(kernel, inode, `${placePath(place)}/#${inode.ino}${DELETED}`, how.flags)
 }
 
 const openPlace = (kernel: Kernel, task: Task, place: Place, how: OpenHow): OpenFile | number => {
@@ -155,7 +159,7 @@ const openPlace = (kernel: Kernel, task: Task, place: Place, how: OpenHow): Open
   let { inode } = place
   let isNew = false
   if (inode === undefined) {
-    const made = createFile(kernel, task, place.parent, place.name, how.mode)
+    const made = createFile(kernel, task, place.mount, place.parent, place.name, how.mode)
     if (typeof made === 'number') return made
     inode = made
     isNew = true
@@ -164,10 +168,10 @@ const openPlace = (kernel: Kernel, task: Task, place: Place, how: OpenHow): Open
     if (inode.kind === 'directory') return -EISDIR
   }
   if ((flags & O_DIRECTORY) !== 0 && inode.kind !== 'directory') return -ENOTDIR
-  const path = isNew || place.path === undefined ? placePath(kernel, place) : place.path
+  const path = isNew || place.path === undefined ? placePath(place) : place.path
   if ((flags & O_PATH) !== 0) return makeOpenFile(kernel, 'path', inode, path, flags & ~O_CLOEXEC, undefined)
   if (!isNew) {
-    const denied = checkOpen(kernel, task, inode, flags)
+    const denied = checkOpen(kernel, task, place.mount, inode, flags)
     if (denied !== 0) return denied
   }
   const file = openInode(kernel, task, inode, path, flags & ~O_CLOEXEC)
@@ -190,6 +194,7 @@ export const openPath = (kernel: Kernel, task: Task, dirfd: number, path: string
   if (typeof place === 'number') return place
   const file = (flags & __O_TMPFILE) !== 0 ? openTemporary(kernel, task, place, how) : openPlace(kernel, task, place, how)
   if (typeof file !== 'number') {
+    file.mount = place.mount
     file.flags &= ~TRANSIENT_FLAGS
     if (file.kind !== 'path') notifyFile(kernel, file, IN_OPEN)
   }

@@ -1,8 +1,8 @@
 /**
  * From a path to a file (path_resolution(7); fs/namei.c).
  *
- * A file system is mounted on a directory by `mounted`, and its root leads back by `covers`: a walk crosses down when it
- * comes to the directory, and up on '..'.
+ * A walk keeps the mount through which it sees a directory beside it: it crosses down where something is mounted on what it comes to,
+ * and up on '..' (mount-tree.ts).
  */
 import {
   EACCES, EBADF, EISDIR, ELOOP, EINVAL, ENAMETOOLONG, ENOENT, ENOTDIR, ETXTBSY, EXDEV,
@@ -14,6 +14,7 @@ import { getAnyFile } from './descriptor.ts'
 import { lookupChild } from './directory.ts'
 import { type DirectoryInode, ensureContent, type Inode, linkTarget, S_IFLNK, touchAccessed } from './inode.ts'
 import { checkAccess, MAY_EXEC, maySearch } from './permissions.ts'
+import { childMount, directoryPath, enterMounts, type Mount, parentLocation } from './mount-tree.ts'
 import { procJump, procLink } from './proc/lookup.ts'
 
 /** What CLONE_FS shares. */
@@ -22,7 +23,9 @@ export interface PathContext {
   /** Tasks that share it. */
   users: number
   root: DirectoryInode
+  rootMount: Mount
   cwd: DirectoryInode
+  cwdMount: Mount
   umask: number
 }
 
@@ -48,8 +51,11 @@ export const
 export type LastComponent = 'name' | 'dot' | 'dotdot' | 'root' | 'magic'
 
 export interface Place {
-  /** The directory in which the last component was found. */
+  /** The directory in which the last component was found, and the mount through which. */
   readonly parent: DirectoryInode
+  readonly parentMount: Mount
+  /** The mount through which the inode is seen; the parent's if there is none. */
+  readonly mount: Mount
   readonly name: string
   readonly inode: Inode | undefined
   readonly last: LastComponent
@@ -68,82 +74,62 @@ const LINK_LIMIT = 40
 export const isLink = (inode: Inode): boolean =>
   inode.kind === 'symlink' || (inode.kind === 'proc' && inode.node.type === S_IFLNK)
 
-/** Enters what is mounted on a directory. */
-export const enterMounts = (directory: DirectoryInode): DirectoryInode => {
-  let at = directory
-  while (at.mounted?.kind === 'directory') at = at.mounted
-  return at
-}
-
-/** '..': not above `root`, through the roots of mounts. */
-export const parentDirectory = (directory: DirectoryInode, root: DirectoryInode): DirectoryInode => {
-  let at = directory
-  while (at !== root && at.parent === at && at.covers !== undefined) at = at.covers
-  return at === root ? root : enterMounts(at.parent)
-}
-
-/** Absolute path of a directory as seen from `root`; '' if it is not below it. */
-export const directoryPath = (directory: DirectoryInode, root: DirectoryInode): string => {
-  let path = ''
-  let at = directory
-  while (at !== root) {
-    if (at.parent === at) {
-      if (at.covers === undefined) return ''
-      at = at.covers
-      continue
-    }
-    path = `/${at.name}${path}`
-    at = at.parent
-  }
-  return path === '' ? '/' : path
-}
-
 const UNREACHABLE = '(unreachable)'
 
 /** Path of a directory for getcwd(2) and /proc: '(unreachable)…' if it is outside of the root. */
-export const pathOf = (kernel: Kernel, directory: DirectoryInode, root: DirectoryInode): string => {
-  const path = directoryPath(directory, root)
+export const pathOf = (mount: Mount, directory: DirectoryInode, rootMount: Mount, root: DirectoryInode): string => {
+  const path = directoryPath(mount, directory, rootMount, root)
   if (path !== '') return directory.nlink === 0 ? `${path} (deleted)` : path
-  const absolute = directoryPath(directory, kernel.state.fs.root)
-  return `${UNREACHABLE}${absolute === '' ? '/' : absolute}`
+  return `${UNREACHABLE}${directoryPath(mount, directory) || '/'}`
+}
+
+/** The same for files, from the top of the tree of mounts. */
+const topPathOf = (mount: Mount, directory: DirectoryInode): string => {
+  const path = directoryPath(mount, directory) || '/'
+  return directory.nlink === 0 ? `${path} (deleted)` : path
 }
 
 /** Absolute path of a name in a directory, for OpenFile.path. */
-export const childPath = (kernel: Kernel, parent: DirectoryInode, name: string): string => {
-  const path = directoryPath(parent, kernel.state.fs.root)
+export const childPath = (mount: Mount, parent: DirectoryInode, name: string): string => {
+  const path = directoryPath(mount, parent)
   return path.length > 1 ? `${path}/${name}` : `/${name}`
 }
 
 /** Absolute path of what a place holds. */
-export const placePath = (kernel: Kernel, place: Place): string => {
+export const placePath = (place: Place): string => {
   if (place.path !== undefined) return place.path
-  if (place.inode?.kind === 'directory') return pathOf(kernel, place.inode, kernel.state.fs.root)
-  return childPath(kernel, place.parent, place.name)
+  if (place.inode?.kind === 'directory') return topPathOf(place.mount, place.inode)
+  return childPath(place.parentMount, place.parent, place.name)
 }
 
-const place = (parent: DirectoryInode, name: string, inode: Inode | undefined, last: LastComponent, slash: boolean): Place =>
-  ({ parent, name, inode, last, slash, path: undefined })
+const place = (parentMount: Mount, parent: DirectoryInode, name: string, mount: Mount, inode: Inode | undefined, last: LastComponent, slash: boolean): Place =>
+  ({ parent, parentMount, mount, name, inode, last, slash, path: undefined })
 
 /**
  * Walks a path that is not empty.
  * @param task whose /proc/self it is; undefined while the world is made
  */
 export const walk = (
-  kernel: Kernel, task: Task | undefined, credentials: Credentials, contextRoot: DirectoryInode, start: DirectoryInode, path: string, flags: number,
+  kernel: Kernel, task: Task | undefined, credentials: Credentials, contextRootMount: Mount, contextRoot: DirectoryInode,
+  startMount: Mount, start: DirectoryInode, path: string, flags: number,
 ): Place | number => {
-  const root = (flags & LOOKUP_IN_ROOT) !== 0 ? start : contextRoot
+  const isRooted = (flags & LOOKUP_IN_ROOT) !== 0
+  const root = isRooted ? start : contextRoot
+  const rootMount = isRooted ? startMount : contextRootMount
   const isScoped = (flags & (LOOKUP_BENEATH | LOOKUP_NO_XDEV)) !== 0
   let directory = start
+  let mount = startMount
   let rest = path
   let at = 0
   let links = 0
   if (rest.charCodeAt(0) === SLASH) {
     if ((flags & LOOKUP_BENEATH) !== 0) return -EXDEV
-    if ((flags & LOOKUP_NO_XDEV) !== 0 && root.superblock !== start.superblock) return -EXDEV
+    if ((flags & LOOKUP_NO_XDEV) !== 0 && rootMount !== startMount) return -EXDEV
     directory = root
+    mount = rootMount
   }
   while (rest.charCodeAt(at) === SLASH) at++
-  if (at === rest.length) return place(directory, '', directory, 'root', false)
+  if (at === rest.length) return place(mount, directory, '', mount, directory, 'root', false)
   for (;;) {
     if (!maySearch(kernel, credentials, directory)) return -EACCES
     let end = rest.indexOf('/', at)
@@ -155,12 +141,12 @@ export const walk = (
     const length = end - at
     if (rest.charCodeAt(at) === DOT && (length === 1 || (length === 2 && rest.charCodeAt(at + 1) === DOT))) {
       if (length === 2 && !(isLast && (flags & LOOKUP_PARENT) !== 0)) {
-        if ((flags & LOOKUP_BENEATH) !== 0 && directory === start) return -EXDEV
-        const parent = parentDirectory(directory, root)
-        if ((flags & LOOKUP_NO_XDEV) !== 0 && parent.superblock !== directory.superblock) return -EXDEV
-        directory = parent
+        if ((flags & LOOKUP_BENEATH) !== 0 && directory === start && mount === startMount) return -EXDEV
+        const above = parentLocation(mount, directory, rootMount, root)
+        if ((flags & LOOKUP_NO_XDEV) !== 0 && above.mount !== mount) return -EXDEV
+        ;({ mount, directory } = above)
       }
-      if (isLast) return place(directory, '', directory, length === 1 ? 'dot' : 'dotdot', slash)
+      if (isLast) return place(mount, directory, '', mount, directory, length === 1 ? 'dot' : 'dotdot', slash)
       at = next
       continue
     }
@@ -168,26 +154,39 @@ export const walk = (
     // What is made by open is no directory, whatever is there.
     if (slash && (flags & LOOKUP_CREATE) !== 0) return -EISDIR
     const name = rest.slice(at, end)
-    const inode = lookupChild(kernel, task, directory, name)
+    let inode = lookupChild(kernel, task, directory, name)
     if (isLast) {
-      if ((flags & LOOKUP_PARENT) !== 0) return place(directory, name, inode, 'name', slash)
-      if (inode === undefined) return (flags & LOOKUP_CREATE) !== 0 ? place(directory, name, undefined, 'name', slash) : -ENOENT
+      if ((flags & LOOKUP_PARENT) !== 0) return place(mount, directory, name, mount, inode, 'name', slash)
+      if (inode === undefined) return (flags & LOOKUP_CREATE) !== 0 ? place(mount, directory, name, mount, undefined, 'name', slash) : -ENOENT
     }
     if (inode === undefined) return -ENOENT
     if (inode.kind === 'directory') {
-      const entered = enterMounts(inode)
-      if (isScoped && (flags & LOOKUP_NO_XDEV) !== 0 && entered !== inode) return -EXDEV
-      if (isLast) return place(directory, name, entered, 'name', slash)
-      directory = entered
+      const entered = inode.mountpoints > 0 ? enterMounts(mount, inode) : mount
+      if (entered !== mount) {
+        if (isScoped && (flags & LOOKUP_NO_XDEV) !== 0) return -EXDEV
+        inode = entered.root as DirectoryInode
+      }
+      if (isLast) return place(mount, directory, name, entered, inode, 'name', slash)
+      directory = inode
+      mount = entered
       at = next
       continue
     }
+    let fileMount = mount
+    if (directory.mountpoints > 0) {
+      const covering = childMount(mount, directory, name)
+      if (covering !== undefined) {
+        if (isScoped && (flags & LOOKUP_NO_XDEV) !== 0) return -EXDEV
+        fileMount = covering
+        inode = covering.root
+      }
+    }
     if (!isLink(inode)) {
       if (!isLast || slash || (flags & LOOKUP_DIRECTORY) !== 0) return -ENOTDIR
-      return place(directory, name, inode, 'name', slash)
+      return place(mount, directory, name, fileMount, inode, 'name', slash)
     }
     if (isLast && (flags & LOOKUP_FOLLOW) === 0 && !slash) {
-      return (flags & LOOKUP_DIRECTORY) !== 0 ? -ENOTDIR : place(directory, name, inode, 'name', slash)
+      return (flags & LOOKUP_DIRECTORY) !== 0 ? -ENOTDIR : place(mount, directory, name, fileMount, inode, 'name', slash)
     }
     if ((flags & LOOKUP_NO_SYMLINKS) !== 0 || ++links > LINK_LIMIT) return -ELOOP
     let target: string | number
@@ -199,11 +198,12 @@ export const walk = (
         if (isScoped || (flags & LOOKUP_IN_ROOT) !== 0) return -EXDEV
         if (jump.inode.kind === 'directory' && !isLast) {
           directory = jump.inode
+          mount = jump.mount
           at = next
           continue
         }
         if (jump.inode.kind !== 'directory' && (!isLast || slash || (flags & LOOKUP_DIRECTORY) !== 0)) return -ENOTDIR
-        return { parent: directory, name, inode: jump.inode, last: 'magic', slash, path: jump.path }
+        return { parent: directory, parentMount: mount, mount: jump.mount, name, inode: jump.inode, last: 'magic', slash, path: jump.path }
       }
       target = procLink(kernel, task, inode)
     } else {
@@ -216,27 +216,20 @@ export const walk = (
     at = 0
     if (rest.charCodeAt(0) !== SLASH) continue
     if ((flags & LOOKUP_BENEATH) !== 0) return -EXDEV
-    if ((flags & LOOKUP_NO_XDEV) !== 0 && root.superblock !== directory.superblock) return -EXDEV
+    if ((flags & LOOKUP_NO_XDEV) !== 0 && rootMount !== mount) return -EXDEV
     directory = root
+    mount = rootMount
     while (rest.charCodeAt(at) === SLASH) at++
-    if (at === rest.length) return place(directory, '', directory, 'root', false)
+    if (at === rest.length) return place(mount, directory, '', mount, directory, 'root', false)
   }
 }
 
-/** Where a relative path starts: a directory or a negative errno. */
-const startDirectory = (task: Task, dirfd: number): DirectoryInode | number => {
-  if (dirfd === AT_FDCWD) return task.fs.cwd
-  const file = getAnyFile(task, dirfd)
-  if (file === undefined) return -EBADF
-  return file.inode.kind === 'directory' ? file.inode : -ENOTDIR
-}
-
 const emptyPath = (task: Task, dirfd: number): Place | number => {
-  const { cwd } = task.fs
-  if (dirfd === AT_FDCWD) return place(cwd, '', cwd, 'dot', false)
+  const { cwd, cwdMount } = task.fs
+  if (dirfd === AT_FDCWD) return place(cwdMount, cwd, '', cwdMount, cwd, 'dot', false)
   const file = getAnyFile(task, dirfd)
   if (file === undefined) return -EBADF
-  return { parent: cwd, name: '', inode: file.inode, last: 'magic', slash: false, path: file.path }
+  return { parent: cwd, parentMount: cwdMount, mount: file.mount, name: '', inode: file.inode, last: 'magic', slash: false, path: file.path }
 }
 
 /** Resolves a path as the system calls do: a place, or a negative errno. Without CREATE or PARENT among the flags its inode is there. */
@@ -244,11 +237,14 @@ export const resolve = (
   kernel: Kernel, task: Task, dirfd: number, path: string, flags: number, credentials = task.credentials,
 ): Place | number => {
   if (path === '') return (flags & LOOKUP_EMPTY) !== 0 ? emptyPath(task, dirfd) : -ENOENT
-  const { root } = task.fs
+  const { root, rootMount, cwd, cwdMount } = task.fs
   const isAbsolute = path.charCodeAt(0) === SLASH && (flags & (LOOKUP_IN_ROOT | LOOKUP_BENEATH)) === 0
-  const start = isAbsolute ? (flags & LOOKUP_NO_XDEV) !== 0 && dirfd === AT_FDCWD ? task.fs.cwd : root : startDirectory(task, dirfd)
-  if (typeof start === 'number') return start
-  return walk(kernel, task, credentials, root, start, path, flags)
+  if (isAbsolute && !((flags & LOOKUP_NO_XDEV) !== 0 && dirfd === AT_FDCWD)) return walk(kernel, task, credentials, rootMount, root, rootMount, root, path, flags)
+  if (isAbsolute || dirfd === AT_FDCWD) return walk(kernel, task, credentials, rootMount, root, cwdMount, cwd, path, flags)
+  const file = getAnyFile(task, dirfd)
+  if (file === undefined) return -EBADF
+  if (file.inode.kind !== 'directory') return -ENOTDIR
+  return walk(kernel, task, credentials, rootMount, root, file.mount, file.inode, path, flags)
 }
 
 /** The inode that a path leads to, or a negative errno. */
@@ -270,18 +266,18 @@ export const readPath = (kernel: Kernel, task: Task, address: number): string | 
  */
 export const openForExec = (
   kernel: Kernel, task: Task, dirfd: number, path: string, flags: number,
-): { readonly inode: Inode, readonly path: string } | number => {
+): { readonly inode: Inode, readonly mount: Mount, readonly path: string } | number => {
   const found = resolve(kernel, task, dirfd, path,
     ((flags & AT_SYMLINK_NOFOLLOW) === 0 ? LOOKUP_FOLLOW : 0) | ((flags & AT_EMPTY_PATH) !== 0 ? LOOKUP_EMPTY : 0))
   if (typeof found === 'number') return found
   const { inode } = found
   if (inode === undefined) return -ENOENT
   if (isLink(inode)) return -ELOOP
-  if (inode.kind !== 'file' || (inode.superblock.flags & MS_NOEXEC) !== 0) return -EACCES
+  if (inode.kind !== 'file' || ((inode.superblock.flags | found.mount.flags) & MS_NOEXEC) !== 0) return -EACCES
   const denied = checkAccess(kernel, task.credentials, inode, MAY_EXEC)
   if (denied !== 0) return denied
   if (inode.writers > 0) return -ETXTBSY
   const missing = ensureContent(kernel, inode)
   if (missing < 0) return missing
-  return { inode, path: placePath(kernel, found) }
+  return { inode, mount: found.mount, path: placePath(found) }
 }

@@ -26,8 +26,9 @@ const TTY_GROUP = 5
 
 /** Directories that show pseudoterminals: `pts` of each mounted /dev. */
 const ptsDirectories = (kernel: Kernel): DirectoryInode[] =>
-  kernel.state.fs.mounts.flatMap(({ superblock, root }) => {
-    const pts = superblock.kind === 'dev' && root.kind === 'directory' ? root.entries.get('pts') : undefined
+  kernel.state.fs.superblocks.flatMap(({ kind, type, root }) => {
+    if (kind !== 'dev' || root === undefined) return []
+    const pts = type === 'devpts' ? root : root.entries.get('pts')
     return pts?.kind === 'directory' ? [pts] : []
   })
 

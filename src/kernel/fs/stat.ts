@@ -1,9 +1,11 @@
 /** struct stat, struct statx and struct statfs as the x86-64 ABI lays them out. */
+import { shownGid, shownUid } from '../task/user-namespace.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
 import { ensureAttributes, type Inode, inodeBlocks, inodeSize, isNameless, type Timestamp, typeBits } from './inode.ts'
 import { MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID } from '../abi/fcntl.ts'
-import type { Superblock } from './fs-state.ts'
+import type { Mount } from './mount-tree.ts'
+import { isReadOnly } from './mounts.ts'
 
 const STAT_SIZE = 144, STATX_SIZE = 256, STATFS_SIZE = 120
 const BLOCK_SIZE = 4096
@@ -35,8 +37,8 @@ export const writeStat = (kernel: Kernel, task: Task, inode: Inode, address: num
   put64(8, inode.ino)
   put64(16, inode.nlink)
   view.setUint32(24, modeOf(inode), true)
-  view.setUint32(28, inode.uid, true)
-  view.setUint32(32, inode.gid, true)
+  view.setUint32(28, shownUid(task.credentials.user, inode.uid), true)
+  view.setUint32(32, shownGid(task.credentials.user, inode.gid), true)
   put64(40, inode.rdev)
   put64(48, inodeSize(kernel, inode))
   put64(56, BLOCK_SIZE)
@@ -60,18 +62,16 @@ const putStatxTime = (at: number, time: Timestamp): void => {
 const majorOf = (rdev: number): number => (rdev >>> 8) & 0xfff
 const minorOf = (rdev: number): number => (rdev & 0xff) | ((rdev >>> 12) & ~0xff)
 
-const isMountRoot = (inode: Inode): boolean => inode.kind === 'directory' && inode.parent === inode
-
-export const writeStatx = (kernel: Kernel, task: Task, inode: Inode, mask: number, address: number): void => {
+export const writeStatx = (kernel: Kernel, task: Task, mount: Mount, inode: Inode, mask: number, address: number): void => {
   ensureAttributes(kernel, inode)
   scratch.fill(0)
   const { dev } = inode.superblock
   view.setUint32(0, STATX_BASIC_STATS | (mask & STATX_MNT_ID), true)
   view.setUint32(4, BLOCK_SIZE, true)
-  put64(8, isMountRoot(inode) ? STATX_ATTR_MOUNT_ROOT : 0)
+  put64(8, mount.root === inode ? STATX_ATTR_MOUNT_ROOT : 0)
   view.setUint32(16, inode.nlink, true)
-  view.setUint32(20, inode.uid, true)
-  view.setUint32(24, inode.gid, true)
+  view.setUint32(20, shownUid(task.credentials.user, inode.uid), true)
+  view.setUint32(24, shownGid(task.credentials.user, inode.gid), true)
   view.setUint16(28, modeOf(inode), true)
   put64(32, inode.ino)
   put64(40, inodeSize(kernel, inode))
@@ -83,7 +83,7 @@ export const writeStatx = (kernel: Kernel, task: Task, inode: Inode, mask: numbe
   view.setUint32(128, majorOf(inode.rdev), true)
   view.setUint32(132, minorOf(inode.rdev), true)
   view.setUint32(140, dev, true)
-  if ((mask & STATX_MNT_ID) !== 0) put64(144, dev)
+  if ((mask & STATX_MNT_ID) !== 0) put64(144, mount.id)
   kernel.user(task).write(address, scratch)
 }
 
@@ -94,9 +94,9 @@ const TOTAL_BLOCKS = 1 << 20
 const FREE_BLOCKS = TOTAL_BLOCKS / 4 * 3
 const TOTAL_FILES = 1 << 20
 
-const mountFlags = (superblock: Superblock): number => {
-  const { flags } = superblock
-  return ST_VALID | (superblock.readOnly ? ST_RDONLY : 0) | ((flags & MS_NOSUID) !== 0 ? ST_NOSUID : 0) |
+const mountFlags = (mount: Mount): number => {
+  const { flags } = mount
+  return ST_VALID | (isReadOnly(mount, mount.superblock) ? ST_RDONLY : 0) | ((flags & MS_NOSUID) !== 0 ? ST_NOSUID : 0) |
     ((flags & MS_NODEV) !== 0 ? ST_NODEV : 0) | ((flags & MS_NOEXEC) !== 0 ? ST_NOEXEC : 0) |
     ((flags & MS_NOATIME) !== 0 ? ST_NOATIME : ST_RELATIME) | ((flags & MS_NODIRATIME) !== 0 ? ST_NODIRATIME : 0)
 }
@@ -115,7 +115,7 @@ const magicOf = (inode: Inode): number => {
   }
 }
 
-export const writeStatfs = (kernel: Kernel, task: Task, inode: Inode, address: number): void => {
+export const writeStatfs = (kernel: Kernel, task: Task, mount: Mount, inode: Inode, address: number): void => {
   const { superblock } = inode
   scratch.fill(0, 0, STATFS_SIZE)
   const hasStorage = superblock.kind === 'ramfs' || superblock.kind === 'host'
@@ -131,6 +131,6 @@ export const writeStatfs = (kernel: Kernel, task: Task, inode: Inode, address: n
   view.setUint32(56, superblock.dev, true)
   put64(64, NAME_LENGTH)
   put64(72, BLOCK_SIZE)
-  put64(80, mountFlags(superblock))
+  put64(80, mountFlags(mount))
   kernel.user(task).write(address, statfsBytes)
 }

@@ -13,6 +13,7 @@ import type { Kernel } from '../kernel.ts'
 import { sendToProcessGroup } from '../signal/send.ts'
 import { hasCapability } from '../task/credentials.ts'
 import type { UserMemory } from '../mm/user-memory.ts'
+import { kernelPid, seenBy } from '../task/pid-namespace.ts'
 import type { Task } from '../task/task.ts'
 import type { OpenFile } from './file.ts'
 import { openPeer } from './pty.ts'
@@ -242,17 +243,17 @@ export const terminalIoctl = (kernel: Kernel, task: Task, file: OpenFile, comman
       return 0
     case TIOCGPGRP:
       if (!isOurs && !isMaster(file)) return -ENOTTY
-      user.setU32(argument, terminal.foreground)
+      user.setU32(argument, seenBy(task, terminal.foreground))
       return 0
     case TIOCSPGRP: {
       const refused = checkChange(kernel, task, terminal)
       if (refused < 0) return refused === -ERESTARTSYS ? refused : -ENOTTY
       const processGroup = user.i32(argument)
-      return processGroup < 0 ? -EINVAL : setForeground(kernel, task, terminal, processGroup)
+      return processGroup < 0 ? -EINVAL : setForeground(kernel, task, terminal, kernelPid(task.namespaces.pid, processGroup))
     }
     case TIOCGSID:
       if ((!isOurs && !isMaster(file)) || terminal.session === 0) return -ENOTTY
-      user.setU32(argument, terminal.session)
+      user.setU32(argument, seenBy(task, terminal.session))
       return 0
     case TIOCOUTQ:
       user.setU32(argument, isMaster(file) ? 0 : terminal.outputBytes)

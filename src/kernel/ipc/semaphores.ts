@@ -95,7 +95,7 @@ export const forgetUndo = (set: SemaphoreSet, number?: number): void => {
 
 /** The task ends: it waits no more, and leaves its undo list. */
 export const exitSemaphores = (kernel: Kernel, task: Task): void => {
-  for (const set of kernel.state.ipc.sem.objects.values()) {
+  for (const set of task.namespaces.ipc.ipc.sem.objects.values()) {
     const at = set.waiters.findIndex((waiter) => waiter.tid === task.tid)
     if (at >= 0) set.waiters.splice(at, 1)
   }
@@ -108,7 +108,7 @@ export const leaveUndoList = (kernel: Kernel, task: Task): void => {
   if (list === 0) return
   task.semaphoreUndo = 0
   for (const other of kernel.state.tasks.values()) if (other !== task && other.semaphoreUndo === list) return
-  for (const set of kernel.state.ipc.sem.objects.values()) {
+  for (const set of task.namespaces.ipc.ipc.sem.objects.values()) {
     const adjustments = set.undo.get(list)
     if (adjustments === undefined) continue
     set.undo.delete(list)

@@ -4,7 +4,7 @@ import { EACCES, EEXIST, EIDRM, EINVAL, ENOENT, ENOSPC, EPERM } from '../abi/err
 import { IPC_CREAT, IPC_EXCL, IPC_PRIVATE } from '../abi/ipc.ts'
 import type { Kernel } from '../kernel.ts'
 import type { UserMemory } from '../mm/user-memory.ts'
-import { hasCapability } from '../task/credentials.ts'
+import { hasCapabilityIn, kernelGid, kernelUid, shownGid, shownUid } from '../task/user-namespace.ts'
 import type { Task } from '../task/task.ts'
 import { realTime } from '../time/clock.ts'
 import type { IpcObject, IpcPermission, IpcTable } from './ipc-state.ts'
@@ -54,13 +54,13 @@ export const checkPermission = (task: Task, permission: IpcPermission, flags: nu
   const { mode } = permission
   const granted = euid === permission.cuid || euid === permission.uid ? mode >> 6
     : isMember(task, permission.cgid) || isMember(task, permission.gid) ? mode >> 3 : mode
-  return (wanted & ~granted) !== 0 && !hasCapability(task, CAP_IPC_OWNER) ? -EACCES : 0
+  return (wanted & ~granted) !== 0 && !hasCapabilityIn(task, task.namespaces.ipc.owner, CAP_IPC_OWNER) ? -EACCES : 0
 }
 
 /** 0 or −EPERM: who may change or remove it. */
 export const checkOwner = (task: Task, permission: IpcPermission): number => {
   const { euid } = task.credentials
-  return euid === permission.cuid || euid === permission.uid || hasCapability(task, CAP_SYS_ADMIN) ? 0 : -EPERM
+  return euid === permission.cuid || euid === permission.uid || hasCapabilityIn(task, task.namespaces.ipc.owner, CAP_SYS_ADMIN) ? 0 : -EPERM
 }
 
 /** Finds by key what shmget, semget and msgget ask for: undefined if it is to be made, an object's id, or a negative errno. */
@@ -80,15 +80,16 @@ export const findByKey = <T extends IpcObject>(
 
 /** struct ipc64_perm, 48 bytes. */
 export const PERMISSION_SIZE = 48
-export const putPermission = (view: DataView, object: IpcObject, modeBits = 0): void => {
+export const putPermission = (task: Task, view: DataView, object: IpcObject, modeBits = 0): void => {
   const { key, uid, gid, cuid, cgid, mode } = object.permission
-  for (const [i, value] of [key, uid, gid, cuid, cgid, mode | modeBits].entries()) view.setUint32(i * 4, value, true)
+  const { user } = task.credentials
+  for (const [i, value] of [key, shownUid(user, uid), shownGid(user, gid), shownUid(user, cuid), shownGid(user, cgid), mode | modeBits].entries()) view.setUint32(i * 4, value, true)
   view.setUint16(24, Math.floor(object.id / INDEX_LIMIT), true)
 }
 
-/** IPC_SET: uid, gid and mode from the guest's structure. @throws BadAddress */
-export const readPermission = (user: UserMemory, address: number): { uid: number, gid: number, mode: number } =>
-  ({ uid: user.u32(address + 4), gid: user.u32(address + 8), mode: user.u32(address + 20) & 0o777 })
+/** IPC_SET: uid, gid (−1: unknown ones) and mode from the guest's structure. @throws BadAddress */
+export const readPermission = ({ credentials: { user: namespace } }: Task, user: UserMemory, address: number): { uid: number, gid: number, mode: number } =>
+  ({ uid: kernelUid(namespace, user.u32(address + 4)), gid: kernelGid(namespace, user.u32(address + 8)), mode: user.u32(address + 20) & 0o777 })
 
 export const putLong = (view: DataView, at: number, value: number): void => {
   view.setUint32(at, value, true)

@@ -4,6 +4,7 @@
  * Invariants: `vmas` is sorted by start, areas don't overlap, and neighbours that could be one area are one.
  * Each entry of the page table that isn't 0 holds one reference to its frame and lies in an area.
  */
+import type { IpcState } from '../ipc/ipc-state.ts'
 import type { Inode } from '../fs/inode.ts'
 
 /** Memory shared by MAP_SHARED | MAP_ANONYMOUS, shmat(2): frames by page index, made on demand. */
@@ -16,6 +17,8 @@ export interface SharedMemory {
   users: number
   /** Identifier of the System V segment that it is, −1 for others. */
   readonly segment: number
+  /** The namespace in which it is that. */
+  readonly ipc: IpcState | undefined
 }
 
 /** Area flags beyond protection. */

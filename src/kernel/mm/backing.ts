@@ -1,16 +1,17 @@
 /** What is behind an area that isn't anonymous private memory: files and shared memory. */
 import { NO_FRAME } from '../../emu/mmu/mmu.ts'
 import { inodeFrame, releaseInode, retainInode } from '../fs/inode.ts'
+import type { IpcState } from '../ipc/ipc-state.ts'
 import { segmentAttached, segmentDetached } from '../ipc/shared-memory.ts'
 import type { Kernel } from '../kernel.ts'
 import type { SharedMemory, Vma } from './address-space.ts'
 
-export const makeSharedMemory = (kernel: Kernel, segment = -1): SharedMemory =>
-  ({ kind: 'shared-memory', id: ++kernel.state.lastSpaceId, frames: new Map(), users: 1, segment })
+export const makeSharedMemory = (kernel: Kernel, segment = -1, ipc?: IpcState): SharedMemory =>
+  ({ kind: 'shared-memory', id: ++kernel.state.lastSpaceId, frames: new Map(), users: 1, segment, ipc })
 
 export const releaseShared = (kernel: Kernel, shared: SharedMemory): void => {
   shared.users--
-  if (shared.segment >= 0) segmentDetached(kernel, shared.segment)
+  if (shared.segment >= 0) segmentDetached(kernel, shared)
   if (shared.users > 0) return
   for (const frame of shared.frames.values()) kernel.memory.release(frame)
   shared.frames.clear()
@@ -21,7 +22,7 @@ export const retainBacking = (kernel: Kernel, vma: Vma): void => {
   if (backing === undefined) return
   if (backing.kind === 'shared-memory') {
     backing.users++
-    if (backing.segment >= 0) segmentAttached(kernel, backing.segment)
+    if (backing.segment >= 0) segmentAttached(kernel, backing)
   }
   else retainInode(kernel, backing)
 }

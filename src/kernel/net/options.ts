@@ -1,4 +1,6 @@
 /** Socket options of level SOL_SOCKET (socket(7)). */
+import { seenBy } from '../task/pid-namespace.ts'
+import { shownGid, shownUid } from '../task/user-namespace.ts'
 import { EDOM, EINVAL, ENODATA, ENOPROTOOPT, EOPNOTSUPP, EPERM } from '../abi/errno.ts'
 import { CAP_NET_ADMIN } from '../abi/capabilities.ts'
 import {
@@ -33,7 +35,7 @@ const timeval = (kernel: Kernel, cycles: number): Uint8Array => {
 }
 
 /** The value, which the call cuts to the caller's buffer; a negative errno. */
-export const getCommonOption = (kernel: Kernel, _task: Task, socket: Socket, level: number, option: number): Uint8Array | number => {
+export const getCommonOption = (kernel: Kernel, task: Task, socket: Socket, level: number, option: number): Uint8Array | number => {
   if (level !== SOL_SOCKET) return -EOPNOTSUPP
   if (FLAGS.includes(option)) return int(socket.options.get(option) ?? 0)
   switch (option) {
@@ -51,7 +53,7 @@ export const getCommonOption = (kernel: Kernel, _task: Task, socket: Socket, lev
     case SO_PASSCRED: return int(socket.passCredentials ? 1 : 0)
     case SO_PEERCRED: {
       const peer = socket.peerCredentials
-      return peer === undefined ? ints(0, -1, -1) : ints(peer.pid, peer.uid, peer.gid)
+      return peer === undefined ? ints(0, -1, -1) : ints(seenBy(task, peer.pid), shownUid(task.credentials.user, peer.uid), shownGid(task.credentials.user, peer.gid))
     }
     case SO_PEERGROUPS: return socket.peerCredentials === undefined ? -ENODATA : ints(...socket.peerGroups)
     case SO_PEERSEC: return -ENOPROTOOPT

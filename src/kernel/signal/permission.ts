@@ -2,7 +2,7 @@
 import { CAP_KILL } from '../abi/capabilities.ts'
 import { SIGCONT } from '../abi/signals.ts'
 import type { Kernel } from '../kernel.ts'
-import { hasCapability } from '../task/credentials.ts'
+import { hasCapabilityIn } from '../task/user-namespace.ts'
 import type { Task, ThreadGroup } from '../task/task.ts'
 
 /** Whether credentials let the task send the signal (check_kill_permission). */
@@ -12,5 +12,5 @@ export const mayKill = (kernel: Kernel, sender: Task, group: ThreadGroup, signal
   if (target === undefined) return false
   const own = sender.credentials, their = target.credentials
   if (own.euid === their.suid || own.euid === their.uid || own.uid === their.suid || own.uid === their.uid) return true
-  return hasCapability(sender, CAP_KILL) || (signal === SIGCONT && sender.group.session === group.session)
+  return hasCapabilityIn(sender, their.user, CAP_KILL) || (signal === SIGCONT && sender.group.session === group.session)
 }

@@ -5,8 +5,9 @@
  */
 import { EAGAIN } from '../abi/errno.ts'
 import { RLIMIT_SIGPENDING } from '../abi/resources.ts'
-import { SI_KERNEL, SI_USER, SIG_DFL, SIG_IGN, SIGCHLD, SIGCONT, SIGKILL, SIGRTMIN, SIGURG, SIGWINCH } from '../abi/signals.ts'
+import { SI_KERNEL, SI_USER, SIG_DFL, SIG_IGN, SIGCHLD, SIGCONT, SIGKILL, SIGRTMIN, SIGSTOP, SIGURG, SIGWINCH } from '../abi/signals.ts'
 import type { Kernel } from '../kernel.ts'
+import { isPidNamespaceBelow } from '../task/pid-namespace.ts'
 import type { Task, ThreadGroup } from '../task/task.ts'
 import { setHas, setRemove, type SignalInfo } from './signal.ts'
 import { discardContinue, discardStops, enqueue, isSignalDue, STOP_SIGNALS } from './pending.ts'
@@ -90,6 +91,7 @@ export const sendSignal = (kernel: Kernel, target: Task | ThreadGroup, signal: n
   const task = isTask(target) ? target : kernel.state.tasks.get(group.tgid)
   if (task === undefined || group.zombie || group.exiting && signal !== SIGKILL) return 0
   prepare(kernel, group, signal)
+  if (isProtected(kernel, task, group, signal, info)) return 0
   // A tracer sees even those that do nothing.
   if (signal !== SIGKILL && isIgnored(task, signal) && !isBlocked(task, signal) && task.trace === undefined) return 0
   const pending = isTask(target) ? target.pending : group.pending
@@ -117,6 +119,17 @@ export const sendSignal = (kernel: Kernel, target: Task | ThreadGroup, signal: n
   if (!isTask(target)) for (const other of groupTasks(kernel, group)) other.signalDue = true
   notice(kernel, chosen, false)
   return 0
+}
+
+/**
+ * The init of a nested namespace gets no signal that it has no handler for, but for SIGKILL and SIGSTOP from outside of it
+ * (SIGNAL_UNKILLABLE, sig_task_ignored).
+ */
+const isProtected = (kernel: Kernel, task: Task, group: ThreadGroup, signal: number, info: SignalInfo): boolean => {
+  const { pids } = group
+  if (pids.level === 0 || pids.init !== group.tgid || task.actions.table[signal].handler !== SIG_DFL || pids.dead) return false
+  const isFromInside = info.code <= 0 && kernel.current !== undefined && isPidNamespaceBelow(kernel.current.namespaces.pid, pids)
+  return isFromInside || (signal !== SIGKILL && signal !== SIGSTOP)
 }
 
 export const processGroupMembers = (kernel: Kernel, processGroup: number): ThreadGroup[] =>

@@ -1,5 +1,8 @@
 /** What inodes say of files, and changing it: stat and relatives, access, mode, owner, times. */
-import { EACCES, EBADF, EFAULT, EINVAL, EOPNOTSUPP, EPERM, EROFS } from '../abi/errno.ts'
+import { kernelGid, kernelUid } from '../task/user-namespace.ts'
+import type { Mount } from '../fs/mount-tree.ts'
+import { isReadOnly } from '../fs/mounts.ts'
+import { EACCES, EBADF, EFAULT, EINVAL, ENOENT, EOPNOTSUPP, EPERM, EROFS } from '../abi/errno.ts'
 import { CAP_CHOWN, CAP_FSETID } from '../abi/capabilities.ts'
 import {
   AT_EACCESS, AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_STATX_SYNC_TYPE, AT_SYMLINK_NOFOLLOW, MS_NOEXEC, UTIME_NOW, UTIME_OMIT,
@@ -8,8 +11,8 @@ import { IN_ACCESS, IN_ATTRIB, IN_MODIFY } from '../abi/inotify.ts'
 import { int32, uint32 } from '../abi/numbers.ts'
 import { getAnyFile, getFile } from '../fs/descriptor.ts'
 import { ensureAttributes, type Inode, now, S_ISGID, S_ISUID, type Timestamp } from '../fs/inode.ts'
-import { isLink, LOOKUP_EMPTY, LOOKUP_FOLLOW, readPath, resolveInode } from '../fs/path.ts'
-import { capable, checkAccess, isInGroup, MAY_EXEC, MAY_WRITE, ownsInode } from '../fs/permissions.ts'
+import { isLink, LOOKUP_EMPTY, LOOKUP_FOLLOW, readPath, resolve, resolveInode } from '../fs/path.ts'
+import { capableOver, checkAccess, isInGroup, MAY_EXEC, MAY_WRITE, ownsInode } from '../fs/permissions.ts'
 import { writeStat, writeStatfs, writeStatx } from '../fs/stat.ts'
 import { notifyAnywhere } from '../fs/inotify.ts'
 import type { Kernel } from '../kernel.ts'
@@ -55,32 +58,34 @@ const statx = (kernel: Kernel, task: Task, args: Args): number => {
   if ((mask & STATX_RESERVED) !== 0) return -EINVAL
   if ((flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE)) !== 0) return -EINVAL
   if ((flags & AT_STATX_SYNC_TYPE) === AT_STATX_SYNC_TYPE) return -EINVAL
-  let inode: Inode | number
+  let target: Target | number
   if (args[1] === 0 && (flags & AT_EMPTY_PATH) !== 0 && int32(args[0]) >= 0) {
-    inode = getAnyFile(task, int32(args[0]))?.inode ?? -EBADF
+    target = getAnyFile(task, int32(args[0])) ?? -EBADF
   } else {
     const path = readPath(kernel, task, args[1])
     if (typeof path === 'number') return path
-    inode = resolveInode(kernel, task, int32(args[0]), path, lookupFlags(flags))
+    target = resolve(kernel, task, int32(args[0]), path, lookupFlags(flags))
   }
-  if (typeof inode === 'number') return inode
-  writeStatx(kernel, task, inode, mask, args[4])
+  if (typeof target === 'number') return target
+  if (target.inode === undefined) return -ENOENT
+  writeStatx(kernel, task, target.mount, target.inode, mask, args[4])
   return 0
 }
 
 const statfs = (kernel: Kernel, task: Task, args: Args): number => {
   const path = readPath(kernel, task, args[0])
   if (typeof path === 'number') return path
-  const inode = resolveInode(kernel, task, AT_FDCWD, path, LOOKUP_FOLLOW)
-  if (typeof inode === 'number') return inode
-  writeStatfs(kernel, task, inode, args[1])
+  const place = resolve(kernel, task, AT_FDCWD, path, LOOKUP_FOLLOW)
+  if (typeof place === 'number') return place
+  if (place.inode === undefined) return -ENOENT
+  writeStatfs(kernel, task, place.mount, place.inode, args[1])
   return 0
 }
 
 const fstatfs = (kernel: Kernel, task: Task, args: Args): number => {
   const file = getAnyFile(task, int32(args[0]))
   if (file === undefined) return -EBADF
-  writeStatfs(kernel, task, file.inode, args[1])
+  writeStatfs(kernel, task, file.mount, file.inode, args[1])
   return 0
 }
 
@@ -99,13 +104,15 @@ const checkAccessAt = (kernel: Kernel, task: Task, dirfd: number, pathAddress: n
   const credentials = (flags & AT_EACCESS) !== 0 ? task.credentials : realCredentials(task.credentials)
   const path = readPath(kernel, task, pathAddress)
   if (typeof path === 'number') return path
-  const inode = resolveInode(kernel, task, dirfd, path, lookupFlags(flags), credentials)
-  if (typeof inode === 'number') return inode
-  if ((mode & MAY_EXEC) !== 0 && inode.kind === 'file' && (inode.superblock.flags & MS_NOEXEC) !== 0) return -EACCES
+  const place = resolve(kernel, task, dirfd, path, lookupFlags(flags), credentials)
+  if (typeof place === 'number') return place
+  const { inode, mount } = place
+  if (inode === undefined) return -ENOENT
+  if ((mode & MAY_EXEC) !== 0 && inode.kind === 'file' && (mount.flags & MS_NOEXEC) !== 0) return -EACCES
   const denied = mode === 0 ? 0 : checkAccess(kernel, credentials, inode, mode)
   if (denied !== 0) return denied
   const isChangeable = inode.kind === 'file' || inode.kind === 'directory' || inode.kind === 'symlink'
-  return (mode & MAY_WRITE) !== 0 && isChangeable && inode.superblock.readOnly ? -EROFS : 0
+  return (mode & MAY_WRITE) !== 0 && isChangeable && isReadOnly(mount, inode.superblock) ? -EROFS : 0
 }
 const access = (kernel: Kernel, task: Task, args: Args): number => checkAccessAt(kernel, task, AT_FDCWD, args[0], int32(args[1]), 0)
 const faccessat = (kernel: Kernel, task: Task, args: Args): number => checkAccessAt(kernel, task, int32(args[0]), args[1], int32(args[2]), 0)
@@ -114,16 +121,20 @@ const faccessat2 = (kernel: Kernel, task: Task, args: Args): number =>
 
 // ——— chmod ———
 
+/** What is changed: a place, or an open file. */
+interface Target { readonly mount: Mount, readonly inode: Inode | undefined }
+
 const isVirtual = (inode: Inode): boolean => inode.superblock.kind === 'proc'
 
-const changeMode = (kernel: Kernel, task: Task, inode: Inode, mode: number): number => {
-  if (inode.superblock.readOnly) return -EROFS
+const changeMode = (kernel: Kernel, task: Task, { mount, inode }: Target, mode: number): number => {
+  if (inode === undefined) return -ENOENT
+  if (isReadOnly(mount, inode.superblock)) return -EROFS
   ensureAttributes(kernel, inode)
   if (!ownsInode(kernel, task.credentials, inode)) return -EPERM
   if (isVirtual(inode)) return -EPERM
   if (isLink(inode)) return -EOPNOTSUPP
   let bits = mode & 0o7777
-  if (!isInGroup(task.credentials, inode.gid) && !capable(task.credentials, CAP_FSETID)) bits &= ~S_ISGID
+  if (!isInGroup(task.credentials, inode.gid) && !capableOver(task.credentials, inode, CAP_FSETID)) bits &= ~S_ISGID
   inode.mode = bits
   inode.ctime = now(kernel)
   notifyAnywhere(kernel, inode, IN_ATTRIB)
@@ -134,8 +145,8 @@ const changeModeAt = (kernel: Kernel, task: Task, dirfd: number, pathAddress: nu
   if ((flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) !== 0) return -EINVAL
   const path = readPath(kernel, task, pathAddress)
   if (typeof path === 'number') return path
-  const inode = resolveInode(kernel, task, dirfd, path, lookupFlags(flags))
-  return typeof inode === 'number' ? inode : changeMode(kernel, task, inode, mode)
+  const place = resolve(kernel, task, dirfd, path, lookupFlags(flags))
+  return typeof place === 'number' ? place : changeMode(kernel, task, place, mode)
 }
 const chmod = (kernel: Kernel, task: Task, args: Args): number => changeModeAt(kernel, task, AT_FDCWD, args[0], uint32(args[1]), 0)
 const fchmodat = (kernel: Kernel, task: Task, args: Args): number => changeModeAt(kernel, task, int32(args[0]), args[1], uint32(args[2]), 0)
@@ -144,25 +155,30 @@ const fchmodat2 = (kernel: Kernel, task: Task, args: Args): number =>
 
 const fchmod = (kernel: Kernel, task: Task, args: Args): number => {
   const file = getFile(task, int32(args[0]))
-  return file === undefined ? -EBADF : changeMode(kernel, task, file.inode, uint32(args[1]))
+  return file === undefined ? -EBADF : changeMode(kernel, task, file, uint32(args[1]))
 }
 
 // ——— chown ———
 
 const KEEP = 0xffff_ffff
 
-const changeOwner = (kernel: Kernel, task: Task, inode: Inode, uid: number, gid: number): number => {
-  if (inode.superblock.readOnly) return -EROFS
+const changeOwner = (kernel: Kernel, task: Task, { mount, inode }: Target, shownUser: number, shownGroup: number): number => {
+  if (inode === undefined) return -ENOENT
+  const { user } = task.credentials
+  const uid = shownUser === KEEP ? KEEP : kernelUid(user, shownUser)
+  const gid = shownGroup === KEEP ? KEEP : kernelGid(user, shownGroup)
+  if (uid < 0 || gid < 0) return -EINVAL
+  if (isReadOnly(mount, inode.superblock)) return -EROFS
   ensureAttributes(kernel, inode)
   const { credentials } = task
-  const isPrivileged = capable(credentials, CAP_CHOWN)
+  const isPrivileged = capableOver(credentials, inode, CAP_CHOWN)
   const isOwner = credentials.fsuid === inode.uid
   if (uid !== KEEP && !isPrivileged && !(isOwner && uid === inode.uid)) return -EPERM
   if (gid !== KEEP && !isPrivileged && !(isOwner && (gid === inode.gid || isInGroup(credentials, gid)))) return -EPERM
   if (isVirtual(inode)) return -EPERM
   // Not even root's chown leaves set-id bits (setattr_should_drop_sgid).
   if (inode.kind !== 'directory') {
-    const group = (inode.mode & 0o010) !== 0 || (!isInGroup(credentials, inode.gid) && !capable(credentials, CAP_FSETID)) ? S_ISGID : 0
+    const group = (inode.mode & 0o010) !== 0 || (!isInGroup(credentials, inode.gid) && !capableOver(credentials, inode, CAP_FSETID)) ? S_ISGID : 0
     inode.mode &= ~(S_ISUID | group)
   }
   if (uid !== KEEP) inode.uid = uid
@@ -176,8 +192,8 @@ const changeOwnerAt = (kernel: Kernel, task: Task, dirfd: number, pathAddress: n
   if ((flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) !== 0) return -EINVAL
   const path = readPath(kernel, task, pathAddress)
   if (typeof path === 'number') return path
-  const inode = resolveInode(kernel, task, dirfd, path, lookupFlags(flags))
-  return typeof inode === 'number' ? inode : changeOwner(kernel, task, inode, uid, gid)
+  const place = resolve(kernel, task, dirfd, path, lookupFlags(flags))
+  return typeof place === 'number' ? place : changeOwner(kernel, task, place, uid, gid)
 }
 const chown = (kernel: Kernel, task: Task, args: Args): number =>
   changeOwnerAt(kernel, task, AT_FDCWD, args[0], uint32(args[1]), uint32(args[2]), 0)
@@ -188,7 +204,7 @@ const fchownat = (kernel: Kernel, task: Task, args: Args): number =>
 
 const fchown = (kernel: Kernel, task: Task, args: Args): number => {
   const file = getFile(task, int32(args[0]))
-  return file === undefined ? -EBADF : changeOwner(kernel, task, file.inode, uint32(args[1]), uint32(args[2]))
+  return file === undefined ? -EBADF : changeOwner(kernel, task, file, uint32(args[1]), uint32(args[2]))
 }
 
 const umask = (_kernel: Kernel, task: Task, args: Args): number => {
@@ -206,8 +222,9 @@ const isNow = (time: Timestamp): boolean => time[1] === UTIME_NOW
 const isOmitted = (time: Timestamp): boolean => time[1] === UTIME_OMIT
 const isValid = (time: Timestamp): boolean => isNow(time) || isOmitted(time) || (time[1] >= 0 && time[1] < 1e9)
 
-const setTimes = (kernel: Kernel, task: Task, inode: Inode, times: Times): number => {
-  if (inode.superblock.readOnly) return -EROFS
+const setTimes = (kernel: Kernel, task: Task, { mount, inode }: Target, times: Times): number => {
+  if (inode === undefined) return -ENOENT
+  if (isReadOnly(mount, inode.superblock)) return -EROFS
   ensureAttributes(kernel, inode)
   const isTouch = times === undefined || (isNow(times[0]) && isNow(times[1]))
   if (isTouch) {
@@ -241,14 +258,14 @@ const setTimesAt = (kernel: Kernel, task: Task, dirfd: number, pathAddress: numb
   if (pathAddress === 0 && dirfd !== AT_FDCWD) {
     if (flags !== 0) return -EINVAL
     const file = getFile(task, dirfd)
-    return file === undefined ? -EBADF : setTimes(kernel, task, file.inode, times)
+    return file === undefined ? -EBADF : setTimes(kernel, task, file, times)
   }
   if ((flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) !== 0) return -EINVAL
   if (pathAddress === 0) return -EFAULT
   const path = readPath(kernel, task, pathAddress)
   if (typeof path === 'number') return path
-  const inode = resolveInode(kernel, task, dirfd, path, lookupFlags(flags))
-  return typeof inode === 'number' ? inode : setTimes(kernel, task, inode, times)
+  const place = resolve(kernel, task, dirfd, path, lookupFlags(flags))
+  return typeof place === 'number' ? place : setTimes(kernel, task, place, times)
 }
 
 const utimensat = (kernel: Kernel, task: Task, args: Args): number => {

@@ -5,18 +5,23 @@ import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import type { Kernel } from '../kernel.ts'
 import { ALL_CAPABILITIES } from '../task/create.ts'
 import {
-  capabilityIntersection, capabilitySubset, capabilityUnion, fixCapabilities, fixFileCapabilities, hasCapability, setCredentials,
+  capabilityIntersection, capabilitySubset, capabilityUnion, fixCapabilities, fixFileCapabilities, setCredentials,
 } from '../task/credentials.ts'
+import { seenBy, taskBy } from '../task/pid-namespace.ts'
+import { hasCapabilityIn, kernelGid, kernelUid, maySetGroups, NO_ID, shownGid, shownUid } from '../task/user-namespace.ts'
 import type { CapabilitySet, Credentials, Task } from '../task/task.ts'
 import type { Args, SyscallEntry } from './entry.ts'
 
-/** (uid_t) −1: 'leave it as it is', and never an id. */
-const NO_ID = 0xffff_ffff
 
-const getuid = (_kernel: Kernel, task: Task): number => task.credentials.uid
-const geteuid = (_kernel: Kernel, task: Task): number => task.credentials.euid
-const getgid = (_kernel: Kernel, task: Task): number => task.credentials.gid
-const getegid = (_kernel: Kernel, task: Task): number => task.credentials.egid
+const getuid = (_kernel: Kernel, { credentials: { user, uid } }: Task): number => shownUid(user, uid)
+const geteuid = (_kernel: Kernel, { credentials: { user, euid } }: Task): number => shownUid(user, euid)
+const getgid = (_kernel: Kernel, { credentials: { user, gid } }: Task): number => shownGid(user, gid)
+const getegid = (_kernel: Kernel, { credentials: { user, egid } }: Task): number => shownGid(user, egid)
+
+/** An argument as the kernel's id: −1 if the user namespace has no such id; NO_ID stays. */
+const uidFrom = (task: Task, argument: number): number => uint32(argument) === NO_ID ? NO_ID : kernelUid(task.credentials.user, uint32(argument))
+const gidFrom = (task: Task, argument: number): number => uint32(argument) === NO_ID ? NO_ID : kernelGid(task.credentials.user, uint32(argument))
+const own = (task: Task, capability: number): boolean => hasCapabilityIn(task, task.credentials.user, capability)
 
 const applyUser = (task: Task, next: Credentials): number => {
   setCredentials(task, fixCapabilities(task.credentials, next))
@@ -28,26 +33,27 @@ const applyGroup = (task: Task, next: Credentials): number => {
 }
 
 const setuid = (_kernel: Kernel, task: Task, args: Args): number => {
-  const uid = uint32(args[0])
+  const uid = uidFrom(task, args[0])
   const old = task.credentials
-  if (uid === NO_ID) return -EINVAL
-  if (hasCapability(task, CAP_SETUID)) return applyUser(task, { ...old, uid, euid: uid, suid: uid, fsuid: uid })
+  if (uid === NO_ID || uid < 0) return -EINVAL
+  if (own(task, CAP_SETUID)) return applyUser(task, { ...old, uid, euid: uid, suid: uid, fsuid: uid })
   return uid === old.uid || uid === old.suid ? applyUser(task, { ...old, euid: uid, fsuid: uid }) : -EPERM
 }
 
 const setgid = (_kernel: Kernel, task: Task, args: Args): number => {
-  const gid = uint32(args[0])
+  const gid = gidFrom(task, args[0])
   const old = task.credentials
-  if (gid === NO_ID) return -EINVAL
-  if (hasCapability(task, CAP_SETGID)) return applyGroup(task, { ...old, gid, egid: gid, sgid: gid, fsgid: gid })
+  if (gid === NO_ID || gid < 0) return -EINVAL
+  if (own(task, CAP_SETGID)) return applyGroup(task, { ...old, gid, egid: gid, sgid: gid, fsgid: gid })
   return gid === old.gid || gid === old.sgid ? applyGroup(task, { ...old, egid: gid, fsgid: gid }) : -EPERM
 }
 
 const setreuid = (_kernel: Kernel, task: Task, args: Args): number => {
-  const real = uint32(args[0])
-  const effective = uint32(args[1])
+  const real = uidFrom(task, args[0])
+  const effective = uidFrom(task, args[1])
+  if (real < 0 || effective < 0) return -EINVAL
   const old = task.credentials
-  const privileged = hasCapability(task, CAP_SETUID)
+  const privileged = own(task, CAP_SETUID)
   if (real !== NO_ID && real !== old.uid && real !== old.euid && !privileged) return -EPERM
   if (effective !== NO_ID && effective !== old.uid && effective !== old.euid && effective !== old.suid && !privileged) return -EPERM
   const uid = real === NO_ID ? old.uid : real
@@ -57,10 +63,11 @@ const setreuid = (_kernel: Kernel, task: Task, args: Args): number => {
 }
 
 const setregid = (_kernel: Kernel, task: Task, args: Args): number => {
-  const real = uint32(args[0])
-  const effective = uint32(args[1])
+  const real = gidFrom(task, args[0])
+  const effective = gidFrom(task, args[1])
+  if (real < 0 || effective < 0) return -EINVAL
   const old = task.credentials
-  const privileged = hasCapability(task, CAP_SETGID)
+  const privileged = own(task, CAP_SETGID)
   if (real !== NO_ID && real !== old.gid && real !== old.egid && !privileged) return -EPERM
   if (effective !== NO_ID && effective !== old.gid && effective !== old.egid && effective !== old.sgid && !privileged) return -EPERM
   const gid = real === NO_ID ? old.gid : real
@@ -71,19 +78,21 @@ const setregid = (_kernel: Kernel, task: Task, args: Args): number => {
 
 const setresuid = (_kernel: Kernel, task: Task, args: Args): number => {
   const old = task.credentials
-  const wanted = [uint32(args[0]), uint32(args[1]), uint32(args[2])]
-  const own = [old.uid, old.euid, old.suid]
-  if (!hasCapability(task, CAP_SETUID) && wanted.some((id) => id !== NO_ID && !own.includes(id))) return -EPERM
-  const [uid, euid, suid] = wanted.map((id, i) => id === NO_ID ? own[i] : id)
+  const wanted = [uidFrom(task, args[0]), uidFrom(task, args[1]), uidFrom(task, args[2])]
+  if (wanted.some((id) => id < 0)) return -EINVAL
+  const current = [old.uid, old.euid, old.suid]
+  if (!own(task, CAP_SETUID) && wanted.some((id) => id !== NO_ID && !current.includes(id))) return -EPERM
+  const [uid, euid, suid] = wanted.map((id, i) => id === NO_ID ? current[i] : id)
   return applyUser(task, { ...old, uid, euid, suid, fsuid: euid })
 }
 
 const setresgid = (_kernel: Kernel, task: Task, args: Args): number => {
   const old = task.credentials
-  const wanted = [uint32(args[0]), uint32(args[1]), uint32(args[2])]
-  const own = [old.gid, old.egid, old.sgid]
-  if (!hasCapability(task, CAP_SETGID) && wanted.some((id) => id !== NO_ID && !own.includes(id))) return -EPERM
-  const [gid, egid, sgid] = wanted.map((id, i) => id === NO_ID ? own[i] : id)
+  const wanted = [gidFrom(task, args[0]), gidFrom(task, args[1]), gidFrom(task, args[2])]
+  if (wanted.some((id) => id < 0)) return -EINVAL
+  const current = [old.gid, old.egid, old.sgid]
+  if (!own(task, CAP_SETGID) && wanted.some((id) => id !== NO_ID && !current.includes(id))) return -EPERM
+  const [gid, egid, sgid] = wanted.map((id, i) => id === NO_ID ? current[i] : id)
   return applyGroup(task, { ...old, gid, egid, sgid, fsgid: egid })
 }
 
@@ -93,29 +102,29 @@ const putIds = (kernel: Kernel, task: Task, args: Args, ids: readonly number[]):
 }
 const getresuid = (kernel: Kernel, task: Task, args: Args): number => {
   const { uid, euid, suid } = task.credentials
-  return putIds(kernel, task, args, [uid, euid, suid])
+  return putIds(kernel, task, args, [uid, euid, suid].map((id) => shownUid(task.credentials.user, id)))
 }
 const getresgid = (kernel: Kernel, task: Task, args: Args): number => {
   const { gid, egid, sgid } = task.credentials
-  return putIds(kernel, task, args, [gid, egid, sgid])
+  return putIds(kernel, task, args, [gid, egid, sgid].map((id) => shownGid(task.credentials.user, id)))
 }
 
 /** These two never fail: they answer what the id was. */
 const setfsuid = (_kernel: Kernel, task: Task, args: Args): number => {
-  const fsuid = uint32(args[0])
+  const fsuid = uidFrom(task, args[0])
   const old = task.credentials
-  if (fsuid !== NO_ID && ([old.uid, old.euid, old.suid, old.fsuid].includes(fsuid) || hasCapability(task, CAP_SETUID)) && fsuid !== old.fsuid) {
+  if (fsuid >= 0 && fsuid !== NO_ID && ([old.uid, old.euid, old.suid, old.fsuid].includes(fsuid) || own(task, CAP_SETUID)) && fsuid !== old.fsuid) {
     setCredentials(task, fixFileCapabilities(old, { ...old, fsuid }))
   }
-  return old.fsuid
+  return shownUid(old.user, old.fsuid)
 }
 const setfsgid = (_kernel: Kernel, task: Task, args: Args): number => {
-  const fsgid = uint32(args[0])
+  const fsgid = gidFrom(task, args[0])
   const old = task.credentials
-  if (fsgid !== NO_ID && ([old.gid, old.egid, old.sgid, old.fsgid].includes(fsgid) || hasCapability(task, CAP_SETGID)) && fsgid !== old.fsgid) {
+  if (fsgid >= 0 && fsgid !== NO_ID && ([old.gid, old.egid, old.sgid, old.fsgid].includes(fsgid) || own(task, CAP_SETGID)) && fsgid !== old.fsgid) {
     setCredentials(task, { ...old, fsgid })
   }
-  return old.fsgid
+  return shownGid(old.user, old.fsgid)
 }
 
 const GROUPS_LIMIT = 65_536
@@ -126,17 +135,17 @@ const getgroups = (kernel: Kernel, task: Task, args: Args): number => {
   if (size < 0) return -EINVAL
   if (size === 0) return groups.length
   if (groups.length > size) return -EINVAL
-  for (const [i, gid] of groups.entries()) kernel.user(task).setU32(uint64(args[1]) + i * 4, gid)
+  for (const [i, gid] of groups.entries()) kernel.user(task).setU32(uint64(args[1]) + i * 4, shownGid(task.credentials.user, gid))
   return groups.length
 }
 
 const setgroups = (kernel: Kernel, task: Task, args: Args): number => {
   const size = uint32(args[0])
-  if (!hasCapability(task, CAP_SETGID)) return -EPERM
+  if (!own(task, CAP_SETGID) || !maySetGroups(task.credentials.user)) return -EPERM
   if (size > GROUPS_LIMIT) return -EINVAL
   const bytes = new DataView(kernel.user(task).read(uint64(args[1]), size * 4).buffer)
-  const groups = Array.from({ length: size }, (_, i) => bytes.getUint32(i * 4, true))
-  if (groups.includes(NO_ID)) return -EINVAL
+  const groups = Array.from({ length: size }, (_, i) => gidFrom(task, bytes.getUint32(i * 4, true)))
+  if (groups.some((gid) => gid < 0 || gid === NO_ID)) return -EINVAL
   // Linux keeps them sorted.
   setCredentials(task, { ...task.credentials, groups: groups.sort((a, b) => a - b) })
   return 0
@@ -165,7 +174,7 @@ const capget = (kernel: Kernel, task: Task, args: Args): number => {
   if (data === 0) return 0
   const pid = user.i32(header + 4)
   if (pid < 0) return -EINVAL
-  const target = pid === 0 ? task : kernel.state.tasks.get(pid)
+  const target = pid === 0 ? task : taskBy(kernel, task, pid)
   if (target === undefined) return -ESRCH
   const { effective, permitted, inheritable } = target.credentials
   for (let word = 0; word < count; word++) {
@@ -181,7 +190,7 @@ const capset = (kernel: Kernel, task: Task, args: Args): number => {
   const count = words(kernel, task, header)
   if (count === undefined) return -EINVAL
   const pid = user.i32(header + 4)
-  if (pid !== 0 && pid !== task.tid) return -EPERM
+  if (pid !== 0 && pid !== seenBy(task, task.tid)) return -EPERM
   const read = (index: number): CapabilitySet => {
     const low = user.u32(data + index * 4)
     return capabilityIntersection([low, count === 2 ? user.u32(data + 12 + index * 4) : 0], ALL_CAPABILITIES)
@@ -191,7 +200,7 @@ const capset = (kernel: Kernel, task: Task, args: Args): number => {
   const permitted = read(1)
   const inheritable = read(2)
   const old = task.credentials
-  if (!hasCapability(task, CAP_SETPCAP) && !capabilitySubset(inheritable, capabilityUnion(old.inheritable, old.permitted))) return -EPERM
+  if (!own(task, CAP_SETPCAP) && !capabilitySubset(inheritable, capabilityUnion(old.inheritable, old.permitted))) return -EPERM
   if (!capabilitySubset(inheritable, capabilityUnion(old.inheritable, old.bounding))) return -EPERM
   if (!capabilitySubset(permitted, old.permitted) || !capabilitySubset(effective, permitted)) return -EPERM
   const ambient = capabilityIntersection(old.ambient, capabilityIntersection(permitted, inheritable))

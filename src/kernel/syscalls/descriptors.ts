@@ -20,6 +20,7 @@ import { pipeOf, pipeSize, setPipeSize } from '../fs/pipe.ts'
 import { isMappedWritable } from '../fs/regular.ts'
 import type { Kernel } from '../kernel.ts'
 import { VMA_MAYWRITE, VMA_SHARED } from '../mm/address-space.ts'
+import { kernelPid, seenBy } from '../task/pid-namespace.ts'
 import type { Task } from '../task/task.ts'
 import type { Args, SyscallEntry } from './entry.ts'
 import { isWritable } from './transfer.ts'
@@ -98,20 +99,26 @@ const processExists = (kernel: Kernel, owner: number): boolean => {
 const INT_MIN = -0x8000_0000
 
 /** Who gets SIGIO: a process, or a process group as a negative number. */
-const setOwner = (kernel: Kernel, file: OpenFile, owner: number): number => {
-  if (owner === INT_MIN) return -EINVAL
+const setOwner = (kernel: Kernel, task: Task, file: OpenFile, number: number): number => {
+  if (number === INT_MIN) return -EINVAL
+  const owner = fromNumber(task, number)
   if (owner !== 0 && !processExists(kernel, owner)) return -ESRCH
   file.owner = owner
   return 0
 }
+
+/** Numbers of processes, and those of groups as negative ones, are the caller's. */
+const fromNumber = (task: Task, number: number): number =>
+  number === 0 ? 0 : number > 0 ? kernelPid(task.namespaces.pid, number) : -kernelPid(task.namespaces.pid, -number)
 
 const setOwnerEx = (kernel: Kernel, task: Task, file: OpenFile, address: number): number => {
   const user = kernel.user(task)
   const type = user.i32(address)
   const pid = user.i32(address + 4)
   if (type !== F_OWNER_TID && type !== F_OWNER_PID && type !== F_OWNER_PGRP) return -EINVAL
-  if (pid !== 0 && !processExists(kernel, type === F_OWNER_PGRP ? -pid : pid)) return -ESRCH
-  file.owner = type === F_OWNER_PGRP ? -pid : pid
+  const owner = fromNumber(task, type === F_OWNER_PGRP ? -pid : pid)
+  if (pid !== 0 && !processExists(kernel, owner)) return -ESRCH
+  file.owner = owner
   return 0
 }
 
@@ -164,11 +171,11 @@ const fcntl = (kernel: Kernel, task: Task, args: Args): number => {
     case F_SETFL: return setFlags(kernel, task, file, int32(argument))
     case F_GETLK: case F_OFD_GETLK: return getRecordLock(kernel, task, file, argument, command === F_OFD_GETLK)
     case F_SETLK: case F_SETLKW: case F_OFD_SETLK: case F_OFD_SETLKW: return setRecordLock(kernel, task, file, command, argument)
-    case F_GETOWN: return file.owner
-    case F_SETOWN: return setOwner(kernel, file, int32(argument))
+    case F_GETOWN: return seenBy(task, file.owner)
+    case F_SETOWN: return setOwner(kernel, task, file, int32(argument))
     case F_GETOWN_EX:
       user.setU32(argument, file.owner < 0 ? F_OWNER_PGRP : F_OWNER_PID)
-      user.setU32(argument + 4, Math.abs(file.owner))
+      user.setU32(argument + 4, Math.abs(seenBy(task, file.owner)))
       return 0
     case F_SETOWN_EX: return setOwnerEx(kernel, task, file, argument)
     case F_GETOWNER_UIDS:

@@ -8,17 +8,19 @@ import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import { getAnyFile, getFile } from '../fs/descriptor.ts'
 import { readDirectory } from '../fs/directory.ts'
 import {
-  type DirectoryInode, type Inode, linkTarget, makeDevice, makeFifo, makeFile, makeSocketInode, makeSymlink, S_IFBLK, S_IFCHR, S_IFDIR,
+  type Inode, linkTarget, makeDevice, makeFifo, makeFile, makeSocketInode, makeSymlink, S_IFBLK, S_IFCHR, S_IFDIR,
   S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK, touchAccessed,
 } from '../fs/inode.ts'
 import {
   createDirectory, createNode, linkInode, removeDirectory, removeName, rename as renameNames, withoutForeignSetGid,
 } from '../fs/names.ts'
-import { LOOKUP_DIRECTORY, LOOKUP_EMPTY, LOOKUP_FOLLOW, pathOf, readPath, resolve, resolveInode } from '../fs/path.ts'
+import type { Mount } from '../fs/mount-tree.ts'
+import { LOOKUP_DIRECTORY, LOOKUP_EMPTY, LOOKUP_FOLLOW, pathOf, readPath, resolve } from '../fs/path.ts'
 import { capable, checkAccess, MAY_EXEC } from '../fs/permissions.ts'
 import { procJump, procLink } from '../fs/proc/lookup.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
+import { hasCapabilityIn } from '../task/user-namespace.ts'
 import type { Args, SyscallEntry } from './entry.ts'
 
 const listDirectory = (kernel: Kernel, task: Task, args: Args, isOld: boolean): number => {
@@ -40,43 +42,48 @@ const stringBytes = (text: string): Uint8Array => {
 }
 
 const getcwd = (kernel: Kernel, task: Task, args: Args): number => {
-  const { cwd, root } = task.fs
+  const { cwd, cwdMount, root, rootMount } = task.fs
   if (cwd.nlink === 0) return -ENOENT
-  const path = pathOf(kernel, cwd, root)
+  const path = pathOf(cwdMount, cwd, rootMount, root)
   if (path.length + 1 > PATH_MAX) return -ENAMETOOLONG
   if (path.length + 1 > uint64(args[1])) return -ERANGE
   kernel.user(task).write(args[0], stringBytes(path))
   return path.length + 1
 }
 
-const changeTo = (kernel: Kernel, task: Task, inode: Inode): number => {
-  if (inode.kind !== 'directory') return -ENOTDIR
+const changeTo = (kernel: Kernel, task: Task, mount: Mount, inode: Inode | undefined): number => {
+  if (inode?.kind !== 'directory') return -ENOTDIR
   const denied = checkAccess(kernel, task.credentials, inode, MAY_EXEC)
-  if (denied === 0) task.fs.cwd = inode
-  return denied
+  if (denied !== 0) return denied
+  task.fs.cwd = inode
+  task.fs.cwdMount = mount
+  return 0
 }
 
 const chdir = (kernel: Kernel, task: Task, args: Args): number => {
   const path = readPath(kernel, task, args[0])
   if (typeof path === 'number') return path
-  const inode = resolveInode(kernel, task, AT_FDCWD, path, LOOKUP_FOLLOW | LOOKUP_DIRECTORY)
-  return typeof inode === 'number' ? inode : changeTo(kernel, task, inode)
+  const place = resolve(kernel, task, AT_FDCWD, path, LOOKUP_FOLLOW | LOOKUP_DIRECTORY)
+  return typeof place === 'number' ? place : changeTo(kernel, task, place.mount, place.inode)
 }
 
 const fchdir = (kernel: Kernel, task: Task, args: Args): number => {
   const file = getAnyFile(task, int32(args[0]))
-  return file === undefined ? -EBADF : changeTo(kernel, task, file.inode)
+  return file === undefined ? -EBADF : changeTo(kernel, task, file.mount, file.inode)
 }
 
 const chroot = (kernel: Kernel, task: Task, args: Args): number => {
   const path = readPath(kernel, task, args[0])
   if (typeof path === 'number') return path
-  const inode = resolveInode(kernel, task, AT_FDCWD, path, LOOKUP_FOLLOW | LOOKUP_DIRECTORY)
-  if (typeof inode === 'number') return inode
+  const place = resolve(kernel, task, AT_FDCWD, path, LOOKUP_FOLLOW | LOOKUP_DIRECTORY)
+  if (typeof place === 'number') return place
+  const { inode, mount } = place
+  if (inode?.kind !== 'directory') return -ENOTDIR
   const denied = checkAccess(kernel, task.credentials, inode, MAY_EXEC)
   if (denied !== 0) return denied
-  if (!capable(task.credentials, CAP_SYS_CHROOT)) return -EPERM
-  task.fs.root = inode as DirectoryInode
+  if (!hasCapabilityIn(task, task.credentials.user, CAP_SYS_CHROOT)) return -EPERM
+  task.fs.root = inode
+  task.fs.rootMount = mount
   return 0
 }
 
@@ -158,8 +165,8 @@ const linkAt = (kernel: Kernel, task: Task, oldFd: number, oldAddress: number, n
   const lookup = ((flags & AT_SYMLINK_FOLLOW) !== 0 ? LOOKUP_FOLLOW : 0) | ((flags & AT_EMPTY_PATH) !== 0 ? LOOKUP_EMPTY : 0)
   const newPath = readPath(kernel, task, newAddress)
   if (typeof newPath === 'number') return newPath
-  const inode = resolveInode(kernel, task, oldFd, oldPath, lookup)
-  return typeof inode === 'number' ? inode : linkInode(kernel, task, inode, newFd, newPath)
+  const place = resolve(kernel, task, oldFd, oldPath, lookup)
+  return typeof place === 'number' ? place : linkInode(kernel, task, place, newFd, newPath)
 }
 const link = (kernel: Kernel, task: Task, args: Args): number => linkAt(kernel, task, AT_FDCWD, args[0], AT_FDCWD, args[1], 0)
 const linkat = (kernel: Kernel, task: Task, args: Args): number =>

@@ -15,9 +15,9 @@ import { SIGXFSZ } from '../abi/signals.ts'
 import { getFile, installOrRelease } from '../fs/descriptor.ts'
 import type { OpenFile } from '../fs/file.ts'
 import { type FileInode, inodeSize, isNameless, makeFile, pageFrame, reservePages, touchModified, zeroRange } from '../fs/inode.ts'
-import { syncVolumes } from '../fs/mounts.ts'
+import { isReadOnly, syncVolumes } from '../fs/mounts.ts'
 import { checkHow, makeRegularFile, openDescriptor, plainHow } from '../fs/open.ts'
-import { LOOKUP_FOLLOW, readPath, resolveInode } from '../fs/path.ts'
+import { LOOKUP_FOLLOW, readPath, resolve } from '../fs/path.ts'
 import { checkAccess, dropSetId, MAY_WRITE } from '../fs/permissions.ts'
 import { isExecuting, MAX_FILE_SIZE, setSize, unmapFileRange } from '../fs/regular.ts'
 import type { Kernel } from '../kernel.ts'
@@ -76,11 +76,12 @@ const truncate = (kernel: Kernel, task: Task, args: Args): number => {
   if (size < 0) return -EINVAL
   const path = readPath(kernel, task, args[0])
   if (typeof path === 'number') return path
-  const inode = resolveInode(kernel, task, AT_FDCWD, path, LOOKUP_FOLLOW)
-  if (typeof inode === 'number') return inode
-  if (inode.kind === 'directory') return -EISDIR
-  if (inode.kind !== 'file' || isNameless(inode)) return -EINVAL
-  if (inode.superblock.readOnly) return -EROFS
+  const place = resolve(kernel, task, AT_FDCWD, path, LOOKUP_FOLLOW)
+  if (typeof place === 'number') return place
+  const { inode, mount } = place
+  if (inode?.kind === 'directory') return -EISDIR
+  if (inode?.kind !== 'file' || isNameless(inode)) return -EINVAL
+  if (isReadOnly(mount, inode.superblock)) return -EROFS
   const denied = checkAccess(kernel, task.credentials, inode, MAY_WRITE)
   if (denied !== 0) return denied
   if (isExecuting(kernel, inode)) return -ETXTBSY

@@ -6,6 +6,7 @@ import type { Kernel } from '../kernel.ts'
 import { USER_END } from '../mm/user-memory.ts'
 import { addWaiter, FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, futexKey, handOverLock, MATCH_ANY, removeWaiter, wakeFutex } from '../task/futex.ts'
 import type { FutexWaiter } from '../task/futex-table.ts'
+import { kernelPid, seenBy } from '../task/pid-namespace.ts'
 import type { Task } from '../task/task.ts'
 import { deadlineAfter, deadlineAt, readTimespec } from '../time/clock.ts'
 import { waitQueue } from '../wait-queue.ts'
@@ -124,9 +125,9 @@ const tryTake = (kernel: Kernel, task: Task, address: number): number => {
   const user = kernel.user(task)
   const value = user.u32(address)
   const owner = value & FUTEX_TID_MASK
-  if (owner === task.tid) return -EDEADLOCK
+  if (owner === seenBy(task, task.tid)) return -EDEADLOCK
   if (owner !== 0) return -EWOULDBLOCK
-  user.setU32(address, (task.tid | (value & (FUTEX_WAITERS | FUTEX_OWNER_DIED))) >>> 0)
+  user.setU32(address, (seenBy(task, task.tid) | (value & (FUTEX_WAITERS | FUTEX_OWNER_DIED))) >>> 0)
   return 0
 }
 
@@ -144,7 +145,7 @@ const lockPi = (kernel: Kernel, task: Task, address: number, isPrivate: boolean,
   if (taken !== -EWOULDBLOCK) return taken
   const user = kernel.user(task)
   const value = user.u32(address)
-  if (!kernel.state.tasks.has(value & FUTEX_TID_MASK)) return -ESRCH
+  if (!kernel.state.tasks.has(kernelPid(task.namespaces.pid, value & FUTEX_TID_MASK))) return -ESRCH
   user.setU32(address, (value | FUTEX_WAITERS) >>> 0)
   const waiter: FutexWaiter = { tid: task.tid, mask: MATCH_ANY, key: futexKey(task.mm, address, isPrivate), queue: waitQueue(), woken: false, lock: true }
   addWaiter(kernel, waiter)
@@ -155,7 +156,7 @@ const lockPi = (kernel: Kernel, task: Task, address: number, isPrivate: boolean,
 const unlockPi = (kernel: Kernel, task: Task, address: number): number => {
   if (!isAligned(address)) return -EINVAL
   const user = kernel.user(task)
-  if ((user.u32(address) & FUTEX_TID_MASK) !== task.tid) return -EPERM
+  if ((user.u32(address) & FUTEX_TID_MASK) !== seenBy(task, task.tid)) return -EPERM
   if (!handOverLock(kernel, user, task.mm, address, 0)) user.setU32(address, 0)
   return 0
 }

@@ -3,17 +3,21 @@ import { EACCES, EINVAL, EPERM, ESRCH } from '../abi/errno.ts'
 import { int32 } from '../abi/numbers.ts'
 import type { Kernel } from '../kernel.ts'
 import { processGroupMembers } from '../signal/send.ts'
+import { groupBy, kernelPid, parentSeenBy, seenBy, taskBy } from '../task/pid-namespace.ts'
 import type { Task, ThreadGroup } from '../task/task.ts'
 import type { Args, SyscallEntry } from './entry.ts'
 
 /** The process of a pid, also by a thread's number; the caller's for 0. */
 const find = (kernel: Kernel, task: Task, pid: number): ThreadGroup | undefined =>
-  pid === 0 ? task.group : kernel.state.groups.get(pid) ?? kernel.state.tasks.get(pid)?.group
+  pid === 0 ? task.group : groupBy(kernel, task, pid) ?? taskBy(kernel, task, pid)?.group
+
+const shown = (task: Task, pid: number | undefined): number => pid === undefined ? -ESRCH : seenBy(task, pid)
 
 const setpgid = (kernel: Kernel, task: Task, args: Args): number => {
-  const pid = int32(args[0]) || task.group.tgid
-  const wanted = int32(args[1]) || pid
-  if (wanted < 0) return -EINVAL
+  const pids = task.namespaces.pid
+  const pid = int32(args[0]) === 0 ? task.group.tgid : kernelPid(pids, int32(args[0]))
+  if (int32(args[1]) < 0) return -EINVAL
+  const wanted = int32(args[1]) === 0 ? pid : kernelPid(pids, int32(args[1]))
   const group = kernel.state.groups.get(pid)
   if (group === undefined) return kernel.state.tasks.has(pid) ? -EINVAL : -ESRCH
   const own = task.group
@@ -35,16 +39,16 @@ const setsid = (kernel: Kernel, task: Task): number => {
   group.session = group.tgid
   group.processGroup = group.tgid
   group.controllingTerminal = 0
-  return group.session
+  return seenBy(task, group.session)
 }
 
 export const identityCalls: readonly SyscallEntry[] = [
-  { number: 39, name: 'getpid', args: [], handler: (_kernel, task) => task.group.tgid, status: 'full' },
+  { number: 39, name: 'getpid', args: [], handler: (_kernel, task) => seenBy(task, task.group.tgid), status: 'full' },
   { number: 109, name: 'setpgid', args: ['pid:pid', 'pgid:pid'], handler: setpgid, status: 'full' },
-  { number: 110, name: 'getppid', args: [], handler: (_kernel, task) => task.group.parent, status: 'full' },
-  { number: 111, name: 'getpgrp', args: [], handler: (_kernel, task) => task.group.processGroup, status: 'full' },
+  { number: 110, name: 'getppid', args: [], handler: (_kernel, task) => parentSeenBy(task), status: 'full' },
+  { number: 111, name: 'getpgrp', args: [], handler: (_kernel, task) => seenBy(task, task.group.processGroup), status: 'full' },
   { number: 112, name: 'setsid', args: [], handler: setsid, status: 'full' },
-  { number: 121, name: 'getpgid', args: ['pid:pid'], handler: (kernel, task, args) => find(kernel, task, int32(args[0]))?.processGroup ?? -ESRCH, status: 'full' },
-  { number: 124, name: 'getsid', args: ['pid:pid'], handler: (kernel, task, args) => find(kernel, task, int32(args[0]))?.session ?? -ESRCH, status: 'full' },
-  { number: 186, name: 'gettid', args: [], handler: (_kernel, task) => task.tid, status: 'full' },
+  { number: 121, name: 'getpgid', args: ['pid:pid'], handler: (kernel, task, args) => shown(task, find(kernel, task, int32(args[0]))?.processGroup), status: 'full' },
+  { number: 124, name: 'getsid', args: ['pid:pid'], handler: (kernel, task, args) => shown(task, find(kernel, task, int32(args[0]))?.session), status: 'full' },
+  { number: 186, name: 'gettid', args: [], handler: (_kernel, task) => seenBy(task, task.tid), status: 'full' },
 ]

@@ -10,6 +10,7 @@ import { getEntry } from '../mm/page-table.ts'
 import { USER_END, type UserMemory } from '../mm/user-memory.ts'
 import { findVma, vmaIndex } from '../mm/vma.ts'
 import { hasCapability, mayAccessTask } from '../task/credentials.ts'
+import { taskBy } from '../task/pid-namespace.ts'
 import type { Task } from '../task/task.ts'
 import type { Args, SyscallEntry } from './entry.ts'
 
@@ -44,7 +45,7 @@ const copyProcess = (kernel: Kernel, task: Task, args: Args, isWrite: boolean): 
   const remote = readVector(user, uint64(args[3]), uint64(args[4]))
   if (typeof remote === 'number') return remote
   if (remote.every((piece) => piece.length === 0)) return 0
-  const other = kernel.state.tasks.get(int32(args[0]))
+  const other = taskBy(kernel, task, int32(args[0]))
   if (other === undefined || other.state === 'zombie' || other.state === 'dead') return -ESRCH
   if (!mayAccessTask(task, other, CAP_SYS_PTRACE)) return -EPERM
   const there = kernel.user(other)
@@ -168,7 +169,7 @@ const migratePages = (kernel: Kernel, task: Task, args: Args): number => {
   const next = readNodes(kernel, task, uint64(args[3]), uint64(args[1]))
   if (typeof next === 'number') return next
   const pid = int32(args[0])
-  const other = pid === 0 ? task : kernel.state.tasks.get(pid)
+  const other = pid === 0 ? task : taskBy(kernel, task, pid)
   if (other === undefined) return -ESRCH
   if (!mayAccessTask(task, other, CAP_SYS_PTRACE)) return -EPERM
   return next ? 0 : -EINVAL
@@ -181,7 +182,7 @@ const movePages = (kernel: Kernel, task: Task, args: Args): number => {
   if ((flags & ~6) !== 0) return -EINVAL
   if ((flags & MPOL_MF_MOVE_ALL) !== 0 && !hasCapability(task, CAP_SYS_NICE)) return -EPERM
   const pid = int32(args[0])
-  const other = pid === 0 ? task : kernel.state.tasks.get(pid)
+  const other = pid === 0 ? task : taskBy(kernel, task, pid)
   if (other === undefined) return -ESRCH
   if (!mayAccessTask(task, other, CAP_SYS_PTRACE)) return -EPERM
   const count = uint64(args[1])

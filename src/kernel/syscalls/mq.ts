@@ -39,7 +39,7 @@ const readName = (kernel: Kernel, task: Task, address: number): string | number 
 const accounted = (messages: number, size: number): number => messages * (size + 96)
 
 const create = (kernel: Kernel, task: Task, name: string, mode: number, attributes: number): PosixMessageQueue | number => {
-  const { queues } = kernel.state.ipc
+  const { queues } = task.namespaces.ipc.ipc
   const privileged = hasCapability(task, CAP_SYS_RESOURCE)
   const user = kernel.user(task)
   let maxMessages = DEFAULT_MESSAGES
@@ -76,7 +76,7 @@ const mqOpen = (kernel: Kernel, task: Task, args: Args): number => {
   if (typeof name === 'number') return name
   const attributes = (flags & O_CREAT) === 0 ? 0 : uint64(args[3])
   if (attributes !== 0) kernel.user(task).read(attributes, ATTRIBUTES_SIZE)
-  let queue: PosixMessageQueue | number | undefined = kernel.state.ipc.queues.get(name)
+  let queue: PosixMessageQueue | number | undefined = task.namespaces.ipc.ipc.queues.get(name)
   if (queue === undefined) {
     if ((flags & O_CREAT) === 0) return -ENOENT
     queue = create(kernel, task, name, uint32(args[2]), attributes)
@@ -93,11 +93,11 @@ const mqOpen = (kernel: Kernel, task: Task, args: Args): number => {
 const mqUnlink = (kernel: Kernel, task: Task, args: Args): number => {
   const name = readName(kernel, task, uint64(args[0]))
   if (typeof name === 'number') return name
-  const queue = kernel.state.ipc.queues.get(name)
+  const queue = task.namespaces.ipc.ipc.queues.get(name)
   if (queue === undefined) return -ENOENT
   // Their directory is sticky.
   if (queue.uid !== task.credentials.fsuid && !hasCapability(task, CAP_FOWNER)) return -EPERM
-  kernel.state.ipc.queues.delete(name)
+  task.namespaces.ipc.ipc.queues.delete(name)
   return 0
 }
 

@@ -13,6 +13,7 @@ import {
 } from '../ipc/table.ts'
 import type { Kernel } from '../kernel.ts'
 import { hasCapability } from '../task/credentials.ts'
+import { seenBy } from '../task/pid-namespace.ts'
 import type { Task } from '../task/task.ts'
 import { waitQueue } from '../wait-queue.ts'
 import type { Args, SyscallEntry } from './entry.ts'
@@ -20,7 +21,7 @@ import type { Args, SyscallEntry } from './entry.ts'
 const msgget = (kernel: Kernel, task: Task, args: Args): number => {
   const key = int32(args[0])
   const flags = int32(args[1])
-  const table = kernel.state.ipc.msg
+  const table = task.namespaces.ipc.ipc.msg
   const found = findByKey(task, table, key, flags, () => true)
   if (found !== undefined) return found
   const id = allocateId(table, MSGMNI)
@@ -34,7 +35,7 @@ const msgget = (kernel: Kernel, task: Task, args: Args): number => {
 
 /** The queue of a call; one that has waited on it learns that it is gone by EIDRM. */
 const queueOf = (kernel: Kernel, task: Task, id: number): MessageQueue | number => {
-  const queue = findObject(kernel.state.ipc.msg, id)
+  const queue = findObject(task.namespaces.ipc.ipc.msg, id)
   return typeof queue === 'number' && task.syscall?.memory !== undefined ? -EIDRM : queue
 }
 
@@ -111,14 +112,14 @@ const msgrcv = (kernel: Kernel, task: Task, args: Args): number => {
 
 const MSQID_SIZE = PERMISSION_SIZE + 72
 
-const stat = (queue: MessageQueue): Uint8Array => {
+const stat = (task: Task, queue: MessageQueue): Uint8Array => {
   const view = new DataView(new ArrayBuffer(MSQID_SIZE))
-  putPermission(view, queue)
+  putPermission(task, view, queue)
   for (const [i, value] of [queue.sendTime, queue.receiveTime, queue.changeTime, queue.bytes, queue.messages.length, queue.limit].entries()) {
     putLong(view, 48 + i * 8, value)
   }
-  view.setInt32(96, queue.lastSender, true)
-  view.setInt32(100, queue.lastReceiver, true)
+  view.setInt32(96, seenBy(task, queue.lastSender), true)
+  view.setInt32(100, seenBy(task, queue.lastReceiver), true)
   return bytesOf(view)
 }
 
@@ -126,7 +127,7 @@ const stat = (queue: MessageQueue): Uint8Array => {
 const MSGPOOL = MSGMNI * MSGMNB / 1024, MSGTQL = MSGMNB, MSGMAP = MSGMNB, MSGSSZ = 16, MSGSEG = 0xffff
 
 const info = (kernel: Kernel, task: Task, command: number, address: number): number => {
-  const table = kernel.state.ipc.msg
+  const table = task.namespaces.ipc.ipc.msg
   const queues = [...table.objects.values()]
   const view = new DataView(new ArrayBuffer(32))
   const inUse = command === MSG_INFO
@@ -142,7 +143,7 @@ const msgctl = (kernel: Kernel, task: Task, args: Args): number => {
   const id = int32(args[0])
   const command = int32(args[1])
   const address = uint64(args[2])
-  const table = kernel.state.ipc.msg
+  const table = task.namespaces.ipc.ipc.msg
   const user = kernel.user(task)
   if (id < 0 || command < 0) return -EINVAL
   switch (command) {
@@ -152,11 +153,11 @@ const msgctl = (kernel: Kernel, task: Task, args: Args): number => {
       if (typeof queue === 'number') return queue
       const refused = command === MSG_STAT_ANY ? 0 : checkPermission(task, queue.permission, S_IRUGO)
       if (refused < 0) return refused
-      user.write(address, stat(queue))
+      user.write(address, stat(task, queue))
       return command === IPC_STAT ? 0 : queue.id
     }
     case IPC_SET: case IPC_RMID: {
-      const change = command === IPC_SET ? readPermission(user, address) : undefined
+      const change = command === IPC_SET ? readPermission(task, user, address) : undefined
       const limit = command === IPC_SET ? uint64(user.i64(address + 88)) : 0
       const queue = findObject(table, id)
       if (typeof queue === 'number') return queue

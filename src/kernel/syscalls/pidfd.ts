@@ -11,14 +11,15 @@ import { mayKill } from '../signal/permission.ts'
 import { sendSignal, userInfo } from '../signal/send.ts'
 import { readSiginfo, SIGINFO_SIZE } from '../signal/siginfo.ts'
 import { mayAccessTask } from '../task/credentials.ts'
+import { groupBy, taskBy } from '../task/pid-namespace.ts'
 import type { Task, ThreadGroup } from '../task/task.ts'
 import type { Args, SyscallEntry } from './entry.ts'
 
 const pidfdOpen = (kernel: Kernel, task: Task, args: Args): number => {
   const pid = int32(args[0]), flags = uint32(args[1])
   if ((flags & ~O_NONBLOCK) !== 0 || pid <= 0) return -EINVAL
-  const group = kernel.state.groups.get(pid)
-  if (group === undefined) return kernel.state.tasks.has(pid) ? -EINVAL : -ESRCH
+  const group = groupBy(kernel, task, pid)
+  if (group === undefined) return taskBy(kernel, task, pid) !== undefined ? -EINVAL : -ESRCH
   return openProcess(kernel, task, group, flags | O_CLOEXEC)
 }
 

@@ -8,10 +8,11 @@ import type { Kernel } from '../kernel.ts'
 import { nameRange, pageUp } from '../mm/map.ts'
 import { isMapped, vmaIndex } from '../mm/vma.ts'
 import {
-  capabilityDifference, capabilityHas, capabilityOf, capabilityUnion, hasCapability, NO_CAPABILITIES, SECURE_KEEP_CAPS,
+  capabilityDifference, capabilityHas, capabilityOf, capabilityUnion, NO_CAPABILITIES, SECURE_KEEP_CAPS,
   SECURE_NO_CAP_AMBIENT_RAISE, setCredentials,
 } from '../task/credentials.ts'
 import { SECCOMP_MODE_FILTER, SECCOMP_MODE_STRICT } from '../task/seccomp.ts'
+import { hasCapabilityIn } from '../task/user-namespace.ts'
 import type { Task } from '../task/task.ts'
 import type { Args, SyscallEntry } from './entry.ts'
 import { addFilter, setStrict } from './seccomp.ts'
@@ -72,7 +73,7 @@ const getName: Operation = (kernel, task, args) => {
 const readBounding: Operation = (_kernel, task, args) =>
   isCapability(uint64(args[1])) ? capabilityHas(task.credentials.bounding, args[1]) ? 1 : 0 : -EINVAL
 const dropBounding: Operation = (_kernel, task, args) => {
-  if (!hasCapability(task, CAP_SETPCAP)) return -EPERM
+  if (!hasCapabilityIn(task, task.credentials.user, CAP_SETPCAP)) return -EPERM
   if (!isCapability(uint64(args[1]))) return -EINVAL
   setCredentials(task, { ...task.credentials, bounding: capabilityDifference(task.credentials.bounding, capabilityOf(args[1])) })
   return 0
@@ -85,7 +86,7 @@ const setSecureBits: Operation = (_kernel, task, args) => {
   const bits = uint64(args[1])
   if (bits > (SECURE_ALL_BITS | SECURE_ALL_LOCKS)) return -EPERM
   const isLocked = ((old & SECURE_ALL_LOCKS) >> 1 & (old ^ bits)) !== 0 || (old & SECURE_ALL_LOCKS & ~bits) !== 0
-  if (isLocked || !hasCapability(task, CAP_SETPCAP)) return -EPERM
+  if (isLocked || !hasCapabilityIn(task, task.credentials.user, CAP_SETPCAP)) return -EPERM
   setCredentials(task, { ...credentials, secureBits: bits })
   return 0
 }

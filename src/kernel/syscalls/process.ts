@@ -1,8 +1,7 @@
 /** Processes: making, replacing, ending and waiting for them (clone(2), execve(2), exit(2), wait(2)). */
-import { E2BIG, EBADF, ECHILD, EEXIST, EINVAL, EPERM, ERESTARTSYS, ESRCH } from '../abi/errno.ts'
+import { E2BIG, EBADF, ECHILD, EINVAL, ERESTARTSYS, ESRCH } from '../abi/errno.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import { SIGCHLD, SIGNAL_COUNT } from '../abi/signals.ts'
-import { CAP_SYS_ADMIN } from '../abi/capabilities.ts'
 import { AT_FDCWD, type Image, readImage, releaseImage, STRING_LIMIT } from '../exec/image.ts'
 import { execProgram } from '../exec/exec.ts'
 import { getFile } from '../fs/descriptor.ts'
@@ -15,7 +14,8 @@ import { waitAlone } from '../task/exec-threads.ts'
 import { exitGroup, exitStatus, exitTask } from '../task/exit.ts'
 import { CLONE_CLEAR_SIGHAND_HIGH, CLONE_DETACHED, CLONE_INTO_CGROUP_HIGH, CLONE_NEWTIME, CLONE_PARENT, CLONE_PARENT_SETTID, CLONE_PIDFD, CLONE_SETTLS,
   CLONE_THREAD, CLONE_VFORK, CLONE_VM, type CloneRequest, cloneTask, CSIGNAL } from '../task/fork.ts'
-import { hasCapability } from '../task/credentials.ts'
+import { kernelPid, seenBy } from '../task/pid-namespace.ts'
+import { shownUid } from '../task/user-namespace.ts'
 import { writeUsage } from '../task/rusage.ts'
 import type { Task } from '../task/task.ts'
 import { EVENT_VFORK_DONE, PTRACE_O_TRACEVFORKDONE, queueEvent, stopsBeforeExit, traceExec } from '../task/trace.ts'
@@ -36,7 +36,7 @@ const clone = (kernel: Kernel, task: Task, request: CloneRequest): number => {
   if (waiting !== undefined) return waitForVfork(kernel, task, waiting.child)
   const child = cloneTask(kernel, task, request)
   if (typeof child === 'number') return child
-  if ((request.flags & CLONE_VFORK) === 0) return child.tid
+  if ((request.flags & CLONE_VFORK) === 0) return seenBy(task, child.tid)
   if (call !== undefined) call.memory = { kind: 'vfork', child: child.tid } satisfies VforkWait
   return waitForVfork(kernel, task, child.tid)
 }
@@ -45,7 +45,7 @@ const waitForVfork = (kernel: Kernel, task: Task, pid: number): number => {
   const child = kernel.state.tasks.get(pid)
   if (child?.vforkParent !== task.tid) {
     if (task.trace !== undefined && (task.trace.options & PTRACE_O_TRACEVFORKDONE) !== 0) queueEvent(task, EVENT_VFORK_DONE, pid)
-    return pid
+    return seenBy(task, pid)
   }
   const blocked = kernel.block(task, [child.vforkDone])
   task.uninterruptible = true
@@ -58,11 +58,11 @@ const sysClone = (kernel: Kernel, task: Task, args: Args): number => {
   if ((flags & CLONE_PIDFD) !== 0 && (flags & (CLONE_PARENT_SETTID | CLONE_THREAD)) !== 0) return -EINVAL
   return clone(kernel, task, {
     flags, clearHandlers: false, exitSignal: args[0] & CSIGNAL, stack: uint64(args[1]),
-    parentTid: args[2], childTid: args[3], tls: args[4], wantedTid: 0, pidfd: args[2],
+    parentTid: args[2], childTid: args[3], tls: args[4], wantedTids: [], pidfd: args[2],
   })
 }
 const plain = (flags: number): CloneRequest =>
-  ({ flags, clearHandlers: false, exitSignal: SIGCHLD, stack: 0, parentTid: 0, childTid: 0, tls: 0, wantedTid: 0, pidfd: 0 })
+  ({ flags, clearHandlers: false, exitSignal: SIGCHLD, stack: 0, parentTid: 0, childTid: 0, tls: 0, wantedTids: [], pidfd: 0 })
 const FORK = plain(0)
 const VFORK = plain(CLONE_VFORK | CLONE_VM)
 
@@ -82,15 +82,11 @@ const readCloneArgs = (user: UserMemory, address: number, size: number): DataVie
   return view
 }
 
-const wantedTid = (kernel: Kernel, task: Task, user: UserMemory, address: number, count: number): number => {
-  if (count === 0) return address === 0 ? 0 : -EINVAL
+/** set_tid: the child's numbers from its own namespace outwards (alloc_pid checks them there). */
+const wantedTids = (user: UserMemory, address: number, count: number): number[] | number => {
+  if (count === 0) return address === 0 ? [] : -EINVAL
   if (address === 0 || count > 32) return -EINVAL
-  // There is one level of pid namespaces.
-  if (count > 1) return -EINVAL
-  const tid = user.u32(address) | 0
-  if (tid < 1 || tid >= 32_768) return -EINVAL
-  if (!hasCapability(task, CAP_SYS_ADMIN)) return -EPERM
-  return kernel.state.tasks.has(tid) || kernel.state.groups.has(tid) ? -EEXIST : tid
+  return Array.from({ length: count }, (_, i) => user.u32(address + i * 4) | 0)
 }
 
 const sysClone3 = (kernel: Kernel, task: Task, args: Args): number => {
@@ -108,13 +104,13 @@ const sysClone3 = (kernel: Kernel, task: Task, args: Args): number => {
   if (stack === 0 ? stackSize > 0 : stackSize === 0) return -EINVAL
   if (stack !== 0 && !(stack + stackSize <= USER_END)) return -EINVAL
   if ((flags & CLONE_PIDFD) !== 0 && (flags & CLONE_THREAD) !== 0) return -EINVAL
-  // Cgroups and time namespaces are not there.
-  if ((flags & CLONE_NEWTIME) !== 0 || (high & CLONE_INTO_CGROUP_HIGH) !== 0) return -EINVAL
-  const tid = wantedTid(kernel, task, user, word(64), word(72))
-  if (tid < 0) return tid
+  // There are no cgroups.
+  if ((high & CLONE_INTO_CGROUP_HIGH) !== 0) return -EINVAL
+  const tids = wantedTids(user, word(64), word(72))
+  if (typeof tids === 'number') return tids
   return clone(kernel, task, {
     flags, clearHandlers: (high & CLONE_CLEAR_SIGHAND_HIGH) !== 0, exitSignal, stack: stack + stackSize,
-    parentTid: word(24), childTid: word(16), tls: (flags & CLONE_SETTLS) !== 0 ? word(56) : 0, wantedTid: tid, pidfd: word(8),
+    parentTid: word(24), childTid: word(16), tls: (flags & CLONE_SETTLS) !== 0 ? word(56) : 0, wantedTids: tids, pidfd: word(8),
   })
 }
 
@@ -216,13 +212,14 @@ const wait4 = (kernel: Kernel, task: Task, args: Args): number => {
   if ((options & ~WAIT4_OPTIONS) !== 0) return -EINVAL
   if (pid === INT_MIN) return -ESRCH
   const type = pid === -1 ? P_ALL : pid > 0 ? P_PID : P_PGID
-  const id = pid > 0 ? pid : pid === 0 ? task.group.processGroup : -pid
+  const pids = task.namespaces.pid
+  const id = pid > 0 ? kernelPid(pids, pid) : pid === 0 ? task.group.processGroup : kernelPid(pids, -pid)
   const told = pollChildren(kernel, task, { type, id, options: options | WEXITED })
   if (typeof told === 'number') return told < 0 ? told : blockForChild(kernel, task, options)
   const user = kernel.user(task)
   if (args[1] !== 0) user.setU32(args[1], told.status)
   if (args[3] !== 0) writeUsage(kernel, user, args[3], told.usage)
-  return told.pid
+  return seenBy(task, told.pid)
 }
 
 const waitid = (kernel: Kernel, task: Task, args: Args): number => {
@@ -230,7 +227,7 @@ const waitid = (kernel: Kernel, task: Task, args: Args): number => {
   const id = int32(args[1])
   if ((options & ~WAITID_OPTIONS) !== 0 || (options & (WEXITED | WSTOPPED | WCONTINUED)) === 0) return -EINVAL
   if (type === P_PID ? id <= 0 : type === P_PGID ? id < 0 : type !== P_ALL && type !== P_PIDFD) return -EINVAL
-  let wait = { type, id, options }
+  let wait = { type, id: type === P_PID || type === P_PGID ? kernelPid(task.namespaces.pid, id) : id, options }
   if (type === P_PIDFD) {
     if (id < 0) return -EINVAL
     const file = getFile(task, id)
@@ -252,17 +249,17 @@ const waitid = (kernel: Kernel, task: Task, args: Args): number => {
     user.setU32(info, report === undefined ? 0 : SIGCHLD)
     user.setU32(info + 4, 0)
     user.setU32(info + 8, report?.code ?? 0)
-    user.setU32(info + 16, report?.pid ?? 0)
-    user.setU32(info + 20, report?.uid ?? 0)
+    user.setU32(info + 16, report === undefined ? 0 : seenBy(task, report.pid))
+    user.setU32(info + 20, report === undefined ? 0 : shownUid(task.credentials.user, report.uid))
     user.setU32(info + 24, report?.value ?? 0)
   }
   return result
 }
 
-const NAMESPACE_NOTE = 'no cgroups or namespaces: EINVAL or EPERM'
+const NAMESPACE_NOTE = 'no cgroups: CLONE_INTO_CGROUP gives EINVAL'
 
 export const processCalls: readonly SyscallEntry[] = [
-  { number: 56, name: 'clone', args: ['flags:flags(CLONE_)', 'stack:address', 'ptid:pointer', 'ctid:pointer', 'tls:address'], handler: sysClone, status: 'partial', note: NAMESPACE_NOTE },
+  { number: 56, name: 'clone', args: ['flags:flags(CLONE_)', 'stack:address', 'ptid:pointer', 'ctid:pointer', 'tls:address'], handler: sysClone, status: 'full' },
   { number: 57, name: 'fork', args: [], handler: (kernel, task) => clone(kernel, task, FORK), status: 'full' },
   { number: 58, name: 'vfork', args: [], handler: (kernel, task) => clone(kernel, task, VFORK), status: 'full' },
   { number: 59, name: 'execve', args: ['path:path', 'argv:argv', 'envp:argv'], handler: (kernel, task, args) => exec(kernel, task, AT_FDCWD, args[0], args[1], args[2], 0), status: 'full' },

@@ -1,4 +1,6 @@
 /** ptrace(2). How tracees stop is in `../task/trace.ts`. */
+import { seenBy, taskBy } from '../task/pid-namespace.ts'
+import { EVENT_CLONE, EVENT_EXEC, EVENT_FORK, EVENT_VFORK, EVENT_VFORK_DONE } from '../task/trace.ts'
 import * as layout from '../../emu/cpu/layout.ts'
 import { FXSAVE_SIZE, isValidFxsave, readFxsave, writeFxsave } from '../../emu/cpu/fxsave.ts'
 import { CAP_SYS_PTRACE } from '../abi/capabilities.ts'
@@ -179,7 +181,7 @@ const traceMe = (kernel: Kernel, task: Task): number => {
 }
 
 const attachTo = (kernel: Kernel, task: Task, pid: number, seizes: boolean, address: number, options: number): number => {
-  const tracee = kernel.state.tasks.get(pid)
+  const tracee = taskBy(kernel, task, pid)
   if (tracee === undefined) return -ESRCH
   if (seizes && (address !== 0 || (options & ~OPTIONS_MASK) !== 0)) return -EIO
   if (tracee.group === task.group || tracee.trace !== undefined || tracee.state === 'zombie') return -EPERM
@@ -209,11 +211,15 @@ const leave = (kernel: Kernel, tracee: Task, trace: Trace, signal: number): numb
   return 0
 }
 
+/** Messages of these events are numbers of tasks. */
+const isPidMessage = (event: number): boolean =>
+  event === EVENT_FORK || event === EVENT_VFORK || event === EVENT_CLONE || event === EVENT_VFORK_DONE || event === EVENT_EXEC
+
 const ptrace = (kernel: Kernel, task: Task, args: Args): number => {
   const request = int32(args[0]), pid = int32(args[1]), address = args[2], data = args[3]
   if (request === TRACEME) return traceMe(kernel, task)
   if (request === ATTACH || request === SEIZE) return attachTo(kernel, task, pid, request === SEIZE, address, uint32(data))
-  const tracee = kernel.state.tasks.get(pid)
+  const tracee = taskBy(kernel, task, pid)
   const trace = tracee?.trace
   if (tracee === undefined || trace === undefined || trace.tracer !== task.group.tgid) return -ESRCH
   if (request === KILL) {
@@ -257,11 +263,11 @@ const ptrace = (kernel: Kernel, task: Task, args: Args): number => {
       if ((data & ~OPTIONS_MASK) !== 0) return -EINVAL
       trace.options = data
       return 0
-    case GETEVENTMSG: user.setI64(data, trace.message); return 0
+    case GETEVENTMSG: user.setI64(data, isPidMessage(trace.stop.code >> 8) ? seenBy(task, trace.message) : trace.message); return 0
     case GETSIGINFO:
       if (trace.stop.info === undefined && trace.stop.kind === 'group') return -EINVAL
       user.write(data, siginfoBytes(trace.stop.info ??
-        { signal: SIGTRAP, errno: 0, code: trace.stop.code, detail: { kind: 'kill', pid: tracee.tid, uid: tracee.credentials.uid } }))
+        { signal: SIGTRAP, errno: 0, code: trace.stop.code, detail: { kind: 'kill', pid: tracee.tid, uid: tracee.credentials.uid } }, task))
       return 0
     case SETSIGINFO: {
       const bytes = user.read(data, SIGINFO_SIZE)

@@ -6,6 +6,8 @@ import { RLIMIT_COUNT, RLIMIT_NICE, RLIMIT_NOFILE } from '../abi/resources.ts'
 import type { Kernel } from '../kernel.ts'
 import { hasCapability } from '../task/credentials.ts'
 import { groupUsage, writeUsage } from '../task/rusage.ts'
+import { kernelPid, taskBy } from '../task/pid-namespace.ts'
+import { hasCapabilityIn, kernelUid } from '../task/user-namespace.ts'
 import type { Task, ThreadGroup } from '../task/task.ts'
 import type { Args, SyscallEntry } from './entry.ts'
 
@@ -55,13 +57,13 @@ const mayChangeLimits = (task: Task, other: Task): boolean => {
   if (task === other) return true
   const { uid, gid } = task.credentials
   const o = other.credentials
-  return (uid === o.euid && uid === o.suid && uid === o.uid && gid === o.egid && gid === o.sgid && gid === o.gid) || hasCapability(task, CAP_SYS_RESOURCE)
+  return (uid === o.euid && uid === o.suid && uid === o.uid && gid === o.egid && gid === o.sgid && gid === o.gid) || hasCapabilityIn(task, o.user, CAP_SYS_RESOURCE)
 }
 
 const prlimit = (kernel: Kernel, task: Task, args: Args): number => {
   const pid = int32(args[0])
   const next = args[2] === 0 ? undefined : readLimit(kernel, task, uint64(args[2]))
-  const target = pid === 0 ? task : kernel.state.tasks.get(pid)
+  const target = pid === 0 ? task : taskBy(kernel, task, pid)
   if (target === undefined) return -ESRCH
   if (!mayChangeLimits(task, target)) return -EPERM
   const limit = changeLimit(task, target.group, uint32(args[1]), next)
@@ -90,9 +92,9 @@ const isAlive = (task: Task): boolean => task.state !== 'zombie' && task.state !
 const targets = (kernel: Kernel, task: Task, which: number, who: number): Task[] => {
   const all = [...kernel.state.tasks.values()].filter(isAlive)
   switch (which) {
-    case PRIO_PROCESS: return all.filter((other) => other === (who === 0 ? task : kernel.state.tasks.get(who)))
-    case PRIO_PGRP: return all.filter((other) => other.group.processGroup === (who === 0 ? task.group.processGroup : who))
-    default: return all.filter((other) => other.credentials.uid === (who === 0 ? task.credentials.uid : who >>> 0))
+    case PRIO_PROCESS: return all.filter((other) => other === (who === 0 ? task : taskBy(kernel, task, who)))
+    case PRIO_PGRP: return all.filter((other) => other.group.processGroup === (who === 0 ? task.group.processGroup : kernelPid(task.namespaces.pid, who)))
+    default: return all.filter((other) => other.namespaces.host === task.namespaces.host && other.credentials.uid === (who === 0 ? task.credentials.uid : kernelUid(task.credentials.user, who >>> 0)))
   }
 }
 
@@ -105,7 +107,7 @@ const getpriority = (kernel: Kernel, task: Task, args: Args): number => {
 
 /** Whether the task may have this nice value: RLIMIT_NICE is 20 − the lowest. */
 export const mayBeNice = (task: Task, other: Task, nice: number): boolean =>
-  20 - nice <= other.group.limits[RLIMIT_NICE][0] || hasCapability(task, CAP_SYS_NICE)
+  20 - nice <= other.group.limits[RLIMIT_NICE][0] || hasCapabilityIn(task, other.credentials.user, CAP_SYS_NICE)
 
 const setpriority = (kernel: Kernel, task: Task, args: Args): number => {
   const which = int32(args[0])

@@ -5,7 +5,7 @@ import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import { RLIMIT_RTPRIO } from '../abi/resources.ts'
 import type { Kernel } from '../kernel.ts'
 import { hasCapability } from '../task/credentials.ts'
-import { allCpus } from '../task/create.ts'
+import { taskBy } from '../task/pid-namespace.ts'
 import type { Task } from '../task/task.ts'
 import { writeTimespec } from '../time/clock.ts'
 import { mayBeNice } from './resources.ts'
@@ -19,7 +19,7 @@ const LAST_PRIORITY = 99
 const isRealTime = (policy: number): boolean => policy === SCHED_FIFO || policy === SCHED_RR
 const policyOf = (task: Task): number => task.policy & ~SCHED_RESET_ON_FORK
 
-const findTask = (kernel: Kernel, task: Task, pid: number): Task | undefined => pid === 0 ? task : kernel.state.tasks.get(pid)
+const findTask = (kernel: Kernel, task: Task, pid: number): Task | undefined => pid === 0 ? task : taskBy(kernel, task, pid)
 
 const isSameOwner = (task: Task, other: Task): boolean => {
   const { euid } = task.credentials
@@ -165,7 +165,7 @@ const setaffinity = (kernel: Kernel, task: Task, args: Args): number => {
   if (other === undefined) return -ESRCH
   if (!isSameOwner(task, other) && !hasCapability(task, CAP_SYS_NICE)) return -EPERM
   const view = new DataView(bytes.buffer)
-  const online = allCpus(kernel.config.cpus)
+  const online = kernel.state.hosts[other.namespaces.host].cpus
   const mask = [(view.getUint32(0, true) & online[0]) >>> 0, (view.getUint32(4, true) & online[1]) >>> 0] as const
   if (mask[0] === 0 && mask[1] === 0) return -EINVAL
   other.affinity = mask

@@ -1,9 +1,9 @@
 /** seccomp(2), and prctl(2)'s older way to it. What it does to system calls is in `../task/seccomp.ts`. */
+import { hasCapabilityIn } from '../task/user-namespace.ts'
 import { CAP_SYS_ADMIN } from '../abi/capabilities.ts'
 import { EACCES, EINVAL, ENOMEM, EOPNOTSUPP, ESRCH } from '../abi/errno.ts'
 import { uint32, uint64 } from '../abi/numbers.ts'
 import type { Kernel } from '../kernel.ts'
-import { hasCapability } from '../task/credentials.ts'
 import {
   isValidFilter, SECCOMP_MODE_FILTER, SECCOMP_MODE_STRICT, SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO, SECCOMP_RET_KILL_PROCESS,
   SECCOMP_RET_KILL_THREAD, SECCOMP_RET_LOG, SECCOMP_RET_TRAP, type Seccomp, type SeccompFilter,
@@ -31,7 +31,7 @@ const readFilter = (kernel: Kernel, task: Task, address: number): SeccompFilter 
   const count = user.u16(address)
   const program = uint64(user.i64(address + 8))
   if (count === 0 || count > PROGRAM_LIMIT) return -EINVAL
-  if (!task.noNewPrivileges && !hasCapability(task, CAP_SYS_ADMIN)) return -EACCES
+  if (!task.noNewPrivileges && !hasCapabilityIn(task, task.credentials.user, CAP_SYS_ADMIN)) return -EACCES
   const view = new DataView(user.read(program, count * 8).buffer)
   const filter = Uint32Array.from({ length: count * 2 }, (_, i) => view.getUint32(i * 4, true))
   return isValidFilter(filter) ? filter : -EINVAL

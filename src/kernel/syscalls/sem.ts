@@ -12,6 +12,7 @@ import {
   PERMISSION_SIZE, putLong, putPermission, readPermission, removeObject,
 } from '../ipc/table.ts'
 import type { Kernel } from '../kernel.ts'
+import { seenBy } from '../task/pid-namespace.ts'
 import type { Task } from '../task/task.ts'
 import { deadlineAfter, readTimespec } from '../time/clock.ts'
 import { waitQueue } from '../wait-queue.ts'
@@ -21,7 +22,7 @@ const semget = (kernel: Kernel, task: Task, args: Args): number => {
   const key = int32(args[0])
   const count = int32(args[1])
   const flags = int32(args[2])
-  const table = kernel.state.ipc.sem
+  const table = task.namespaces.ipc.ipc.sem
   if (count < 0 || count > SEMMSL) return -EINVAL
   const found = findByKey(task, table, key, flags, (set) => count <= set.semaphores.length)
   if (found !== undefined) return found
@@ -48,7 +49,7 @@ const resume = (kernel: Kernel, task: Task, id: number, memory: SemaphoreMemory)
   const { waiter, deadline } = memory
   if (waiter.result !== undefined) return waiter.result
   const leave = (error: number): number => {
-    const set = findObject(kernel.state.ipc.sem, id)
+    const set = findObject(task.namespaces.ipc.ipc.sem, id)
     if (typeof set !== 'number') set.waiters.splice(set.waiters.indexOf(waiter), 1)
     return error
   }
@@ -70,7 +71,7 @@ const operate = (kernel: Kernel, task: Task, args: Args, timeout: number): numbe
   if (typeof span === 'number') return span
   const operations = Array.from({ length: count }, (_, i): SemaphoreOperation =>
     ({ number: view.getUint16(i * 6, true), change: view.getInt16(i * 6 + 2, true), flags: view.getInt16(i * 6 + 4, true) }))
-  const set = findObject(kernel.state.ipc.sem, id)
+  const set = findObject(task.namespaces.ipc.ipc.sem, id)
   if (typeof set === 'number') return set
   if (operations.some((operation) => operation.number >= set.semaphores.length)) return -EFBIG
   const alters = operations.some((operation) => operation.change !== 0)
@@ -98,9 +99,9 @@ const semtimedop = (kernel: Kernel, task: Task, args: Args): number => operate(k
 
 const SEMID_SIZE = PERMISSION_SIZE + 56
 
-const stat = (set: SemaphoreSet): Uint8Array => {
+const stat = (task: Task, set: SemaphoreSet): Uint8Array => {
   const view = new DataView(new ArrayBuffer(SEMID_SIZE))
-  putPermission(view, set)
+  putPermission(task, view, set)
   putLong(view, 48, set.operationTime)
   putLong(view, 64, set.changeTime)
   putLong(view, 80, set.semaphores.length)
@@ -108,7 +109,7 @@ const stat = (set: SemaphoreSet): Uint8Array => {
 }
 
 const info = (kernel: Kernel, task: Task, command: number, address: number): number => {
-  const table = kernel.state.ipc.sem
+  const table = task.namespaces.ipc.ipc.sem
   const sets = [...table.objects.values()]
   const view = new DataView(new ArrayBuffer(40))
   const inUse = sets.reduce((sum, set) => sum + set.semaphores.length, 0)
@@ -122,7 +123,7 @@ const info = (kernel: Kernel, task: Task, command: number, address: number): num
 
 const setValue = (kernel: Kernel, task: Task, id: number, number: number, value: number): number => {
   if (value < 0 || value > SEMVMX) return -ERANGE
-  const set = findObject(kernel.state.ipc.sem, id)
+  const set = findObject(task.namespaces.ipc.ipc.sem, id)
   if (typeof set === 'number') return set
   if (number < 0 || number >= set.semaphores.length) return -EINVAL
   const refused = checkPermission(task, set.permission, S_IWUGO)
@@ -142,7 +143,7 @@ const countWaiters = (set: SemaphoreSet, number: number, forZero: boolean): numb
 
 const readOrWrite = (kernel: Kernel, task: Task, id: number, number: number, command: number, address: number): number => {
   const user = kernel.user(task)
-  const set = findObject(kernel.state.ipc.sem, id)
+  const set = findObject(task.namespaces.ipc.ipc.sem, id)
   if (typeof set === 'number') return set
   const refused = checkPermission(task, set.permission, command === SETALL ? S_IWUGO : S_IRUGO)
   if (refused < 0) return refused
@@ -163,7 +164,7 @@ const readOrWrite = (kernel: Kernel, task: Task, id: number, number: number, com
   if (number < 0 || number >= semaphores.length) return -EINVAL
   switch (command) {
     case GETVAL: return semaphores[number].value
-    case GETPID: return semaphores[number].pid
+    case GETPID: return seenBy(task, semaphores[number].pid)
     default: return countWaiters(set, number, command === GETZCNT)
   }
 }
@@ -173,7 +174,7 @@ const semctl = (kernel: Kernel, task: Task, args: Args): number => {
   const number = int32(args[1])
   const command = int32(args[2])
   const address = uint64(args[3])
-  const table = kernel.state.ipc.sem
+  const table = task.namespaces.ipc.ipc.sem
   const user = kernel.user(task)
   if (id < 0) return -EINVAL
   switch (command) {
@@ -183,14 +184,14 @@ const semctl = (kernel: Kernel, task: Task, args: Args): number => {
       if (typeof set === 'number') return set
       const refused = command === SEM_STAT_ANY ? 0 : checkPermission(task, set.permission, S_IRUGO)
       if (refused < 0) return refused
-      user.write(address, stat(set))
+      user.write(address, stat(task, set))
       return command === IPC_STAT ? 0 : set.id
     }
     case GETALL: case GETVAL: case GETPID: case GETNCNT: case GETZCNT: case SETALL:
       return readOrWrite(kernel, task, id, number, command, address)
     case SETVAL: return setValue(kernel, task, id, number, int32(args[3]))
     case IPC_SET: case IPC_RMID: {
-      const change = command === IPC_SET ? readPermission(user, address) : undefined
+      const change = command === IPC_SET ? readPermission(task, user, address) : undefined
       const set = findObject(table, id)
       if (typeof set === 'number') return set
       const refused = checkOwner(task, set.permission)

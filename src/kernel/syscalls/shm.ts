@@ -22,6 +22,7 @@ import { mapRegion, mayCommit, mayExpand, pageUp, unmapRange } from '../mm/map.t
 import { USER_END } from '../mm/user-memory.ts'
 import { isMapped } from '../mm/vma.ts'
 import { hasCapability } from '../task/credentials.ts'
+import { seenBy } from '../task/pid-namespace.ts'
 import type { Task } from '../task/task.ts'
 import type { Args, SyscallEntry } from './entry.ts'
 import { choosePlace } from './memory.ts'
@@ -32,7 +33,7 @@ const shmget = (kernel: Kernel, task: Task, args: Args): number => {
   const key = int32(args[0])
   const size = uint64(args[1])
   const flags = int32(args[2])
-  const table = kernel.state.ipc.shm
+  const table = task.namespaces.ipc.ipc.shm
   const found = findByKey(task, table, key, flags, (segment) => segment.size >= size)
   if (found !== undefined) return found
   if (size === 0 || size >= 2 ** 63) return -EINVAL
@@ -42,7 +43,7 @@ const shmget = (kernel: Kernel, task: Task, args: Args): number => {
   const id = allocateId(table, SHMMNI)
   if (id < 0) return id
   addObject(table, {
-    kind: 'shm', id, permission: makePermission(task, key, flags), memory: makeSharedMemory(kernel, id), size, destroyed: false, locked: false,
+    kind: 'shm', id, permission: makePermission(task, key, flags), memory: makeSharedMemory(kernel, id, task.namespaces.ipc.ipc), size, destroyed: false, locked: false,
     attachTime: 0, detachTime: 0, changeTime: now(kernel), creatorPid: task.group.tgid, lastPid: 0, name: `/SYSV${hex8(key)} (deleted)`,
   })
   return id
@@ -66,7 +67,7 @@ const shmat = (kernel: Kernel, task: Task, args: Args): number => {
   const isReadOnly = (flags & SHM_RDONLY) !== 0
   const prot = PROT_READ | (isReadOnly ? 0 : PROT_WRITE) | ((flags & SHM_EXEC) !== 0 ? PROT_EXEC : 0)
   const wanted = S_IRUGO | (isReadOnly ? 0 : S_IWUGO) | ((flags & SHM_EXEC) !== 0 ? S_IXUGO : 0)
-  const segment = findObject(kernel.state.ipc.shm, id)
+  const segment = findObject(task.namespaces.ipc.ipc.shm, id)
   if (typeof segment === 'number') return segment
   const refused = checkPermission(task, segment.permission, wanted)
   if (refused < 0) return refused
@@ -78,7 +79,7 @@ const shmat = (kernel: Kernel, task: Task, args: Args): number => {
   const area = VMA_SHARED | VMA_MAYREAD | VMA_MAYEXEC | (isReadOnly ? 0 : VMA_MAYWRITE)
   if (!mayExpand(kernel, task.group, space, length, prot, area)) return -ENOMEM
   segment.memory.users++
-  segmentAttached(kernel, id)
+  segmentAttached(kernel, segment.memory)
   mapRegion(kernel, space, { start, end: start + length, prot, flags: area, backing: segment.memory, offset: 0, name: segment.name })
   return start
 }
@@ -98,15 +99,15 @@ const shmdt = (kernel: Kernel, task: Task, args: Args): number => {
 
 const SHMID_SIZE = PERMISSION_SIZE + 64
 
-const stat = (segment: SharedSegment): Uint8Array => {
+const stat = (task: Task, segment: SharedSegment): Uint8Array => {
   const view = new DataView(new ArrayBuffer(SHMID_SIZE))
-  putPermission(view, segment, (segment.destroyed ? SHM_DEST : 0) | (segment.locked ? SHM_LOCKED : 0))
+  putPermission(task, view, segment, (segment.destroyed ? SHM_DEST : 0) | (segment.locked ? SHM_LOCKED : 0))
   putLong(view, 48, segment.size)
   putLong(view, 56, segment.attachTime)
   putLong(view, 64, segment.detachTime)
   putLong(view, 72, segment.changeTime)
-  view.setInt32(80, segment.creatorPid, true)
-  view.setInt32(84, segment.lastPid, true)
+  view.setInt32(80, seenBy(task, segment.creatorPid), true)
+  view.setInt32(84, seenBy(task, segment.lastPid), true)
   putLong(view, 88, attachments(segment))
   return bytesOf(view)
 }
@@ -116,7 +117,7 @@ const SHMINFO_SIZE = 72, SHM_INFO_SIZE = 48
 const SHARED_LIMIT = 2 ** 64 - 2 ** 24
 
 const info = (kernel: Kernel, task: Task, command: number, address: number): number => {
-  const table = kernel.state.ipc.shm
+  const table = task.namespaces.ipc.ipc.shm
   const view = new DataView(new ArrayBuffer(command === IPC_INFO ? SHMINFO_SIZE : SHM_INFO_SIZE))
   if (command === IPC_INFO) {
     for (const [i, value] of [SHARED_LIMIT, 1, SHMMNI, SHMMNI, SHARED_LIMIT].entries()) putLong(view, i * 8, value)
@@ -151,24 +152,24 @@ const shmctl = (kernel: Kernel, task: Task, args: Args): number => {
   const address = uint64(args[2])
   if (command < 0 || id < 0) return -EINVAL
   const user = kernel.user(task)
-  const table = kernel.state.ipc.shm
+  const table = task.namespaces.ipc.ipc.shm
   if (command === IPC_INFO || command === SHM_INFO) return info(kernel, task, command, address)
   if (command === SHM_STAT || command === SHM_STAT_ANY) {
     const segment = objectAt(table, id)
     if (segment === undefined) return -EINVAL
     const refused = command === SHM_STAT ? checkPermission(task, segment.permission, S_IRUGO) : 0
     if (refused < 0) return refused
-    user.write(address, stat(segment))
+    user.write(address, stat(task, segment))
     return segment.id
   }
-  const set = command === IPC_SET ? readPermission(user, address) : undefined
+  const set = command === IPC_SET ? readPermission(task, user, address) : undefined
   const segment = findObject(table, id)
   if (![IPC_STAT, IPC_SET, IPC_RMID, SHM_LOCK, SHM_UNLOCK].includes(command)) return -EINVAL
   if (typeof segment === 'number') return segment
   if (command === IPC_STAT) {
     const refused = checkPermission(task, segment.permission, S_IRUGO)
     if (refused < 0) return refused
-    user.write(address, stat(segment))
+    user.write(address, stat(task, segment))
     return 0
   }
   if (command === SHM_LOCK || command === SHM_UNLOCK) return setLock(task, segment, command === SHM_LOCK)

@@ -12,6 +12,7 @@ import { discardSignal, setSignalMask } from '../signal/pending.ts'
 import { forceSignal, groupTasks, isIgnored, kernelInfo, processGroupMembers, sendSignal, userInfo } from '../signal/send.ts'
 import { readSiginfo, SIGINFO_SIZE, siginfoBytes } from '../signal/siginfo.ts'
 import type { SignalInfo, SignalSet } from '../signal/signal.ts'
+import { groupBy, isVisibleIn, kernelPid, seenBy, shownPid, taskBy } from '../task/pid-namespace.ts'
 import type { Task, ThreadGroup } from '../task/task.ts'
 import { deadlineAfter, readTimespec } from '../time/clock.ts'
 import { REGISTERS_SET } from './call.ts'
@@ -114,7 +115,7 @@ const sigtimedwait = (kernel: Kernel, task: Task, args: Args): number => {
   const info = takeSignal(kernel, task, [~set[0] >>> 0, ~set[1] >>> 0])
   if (info !== undefined) {
     setSignalMask(task, task.signalMask)
-    if (args[1] !== 0) user.write(args[1], siginfoBytes(info))
+    if (args[1] !== 0) user.write(args[1], siginfoBytes(info, task))
     return info.signal
   }
   if (deadline === 0 || task.wokenBy === 'timeout' && waiting !== undefined) return -EAGAIN
@@ -181,28 +182,30 @@ const postAll = (kernel: Kernel, task: Task, groups: readonly ThreadGroup[], sig
   return succeeded ? 0 : result
 }
 
-const groupOf = (kernel: Kernel, pid: number): ThreadGroup | undefined => kernel.state.groups.get(pid) ?? kernel.state.tasks.get(pid)?.group
+const groupOf = (kernel: Kernel, task: Task, pid: number): ThreadGroup | undefined => groupBy(kernel, task, pid) ?? taskBy(kernel, task, pid)?.group
 
 const kill = (kernel: Kernel, task: Task, args: Args): number => {
   const pid = int32(args[0]), signal = int32(args[1])
   if (pid > 0) {
-    const group = groupOf(kernel, pid)
+    const group = groupOf(kernel, task, pid)
     return group === undefined ? -ESRCH : post(kernel, task, group, signal, userInfo(signal, task))
   }
   if (pid === -1) {
-    const others = [...kernel.state.groups.values()].filter((group) => group !== task.group)
+    // All that it sees, but for itself and its init (kill_something_info).
+    const pids = task.namespaces.pid
+    const others = [...kernel.state.groups.values()].filter((group) => group !== task.group && isVisibleIn(pids, group.tgid) && (pids.level === 0 || shownPid(pids, group.tgid) > 1))
     const result = postAll(kernel, task, others, signal)
     // Without others there is nothing to find; those that may not be sent to do not count (kill_something_info).
     return result === -EPERM ? 0 : result
   }
-  return postAll(kernel, task, processGroupMembers(kernel, pid === 0 ? task.group.processGroup : -pid), signal)
+  return postAll(kernel, task, processGroupMembers(kernel, pid === 0 ? task.group.processGroup : kernelPid(task.namespaces.pid, -pid)), signal)
 }
 
 const tkillInfo = (signal: number, sender: Task): SignalInfo => ({ ...userInfo(signal, sender), code: SI_TKILL })
 
 const sendToThread = (kernel: Kernel, task: Task, tgid: number, tid: number, signal: number, info: SignalInfo): number => {
-  const target = kernel.state.tasks.get(tid)
-  if (target === undefined || (tgid > 0 && target.group.tgid !== tgid)) return -ESRCH
+  const target = taskBy(kernel, task, tid)
+  if (target === undefined || (tgid > 0 && target.group.tgid !== kernelPid(task.namespaces.pid, tgid))) return -ESRCH
   return post(kernel, task, target, signal, info)
 }
 
@@ -218,14 +221,14 @@ const tkill = (kernel: Kernel, task: Task, args: Args): number => {
 /** siginfo from the guest: only its own process may be told what the kernel tells. */
 const readQueued = (kernel: Kernel, task: Task, address: number, signal: number, pid: number): SignalInfo | number => {
   const info = readSiginfo(kernel.user(task).read(address, SIGINFO_SIZE), signal)
-  return (info.code >= 0 || info.code === SI_TKILL) && task.group.tgid !== pid ? -EPERM : info
+  return (info.code >= 0 || info.code === SI_TKILL) && seenBy(task, task.group.tgid) !== pid ? -EPERM : info
 }
 
 const sigqueueinfo = (kernel: Kernel, task: Task, args: Args): number => {
   const pid = int32(args[0]), signal = int32(args[1])
   const info = readQueued(kernel, task, args[2], signal, pid)
   if (typeof info === 'number') return info
-  const group = groupOf(kernel, pid)
+  const group = groupOf(kernel, task, pid)
   return group === undefined ? -ESRCH : post(kernel, task, group, signal, info)
 }
 const tgsigqueueinfo = (kernel: Kernel, task: Task, args: Args): number => {

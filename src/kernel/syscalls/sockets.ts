@@ -1,4 +1,6 @@
 /** socket(2) and all that is done with sockets by descriptor; the families' part is in ../net. */
+import { kernelPid, seenBy } from '../task/pid-namespace.ts'
+import { hasCapabilityIn, kernelGid, kernelUid, shownGid, shownUid } from '../task/user-namespace.ts'
 import { CAP_NET_RAW, CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN } from '../abi/capabilities.ts'
 import {
   EAFNOSUPPORT, EBADF, EFAULT, EINVAL, EMSGSIZE, ENOBUFS, ENOTSOCK, EOPNOTSUPP, EPERM, EPROTONOSUPPORT, ESOCKTNOSUPPORT,
@@ -264,9 +266,9 @@ interface Control { files: OpenFile[], credentials: PeerCredentials | undefined 
 /** SCM_CREDENTIALS as sent: others' ids are for the privileged (scm_check_creds). */
 const checkCredentials = (task: Task, { pid, uid, gid }: PeerCredentials): boolean => {
   const c = task.credentials
-  return (pid === task.group.tgid || hasCapability(task, CAP_SYS_ADMIN)) &&
-    (uid === c.uid || uid === c.euid || uid === c.suid || hasCapability(task, CAP_SETUID)) &&
-    (gid === c.gid || gid === c.egid || gid === c.sgid || hasCapability(task, CAP_SETGID))
+  return (pid === task.group.tgid || hasCapabilityIn(task, task.namespaces.pid.owner, CAP_SYS_ADMIN)) &&
+    (uid === c.uid || uid === c.euid || uid === c.suid || hasCapabilityIn(task, c.user, CAP_SETUID)) &&
+    (gid === c.gid || gid === c.egid || gid === c.sgid || hasCapabilityIn(task, c.user, CAP_SETGID))
 }
 
 /** Control messages, or a negative errno. */
@@ -289,7 +291,12 @@ const parseControl = (task: Task, bytes: Uint8Array): Control | number => {
         }
       } else if (type === SCM_CREDENTIALS) {
         if (length !== CMSG_HEAD + 12) return -EINVAL
-        const credentials = { pid: view.getInt32(at + CMSG_HEAD, true), uid: view.getUint32(at + CMSG_HEAD + 4, true), gid: view.getUint32(at + CMSG_HEAD + 8, true) }
+        const { user } = task.credentials
+        const credentials = {
+          pid: kernelPid(task.namespaces.pid, view.getInt32(at + CMSG_HEAD, true)), uid: kernelUid(user, view.getUint32(at + CMSG_HEAD + 4, true)),
+          gid: kernelGid(user, view.getUint32(at + CMSG_HEAD + 8, true)),
+        }
+        if (credentials.uid < 0 || credentials.gid < 0) return -EINVAL
         if (!checkCredentials(task, credentials)) return -EPERM
         control.credentials = credentials
       } else return -EINVAL
@@ -514,7 +521,10 @@ const receiveHeader = (kernel: Kernel, task: Task, file: OpenFile, address: numb
   const control = new ControlWriter(kernel, task, header.control, header.control === 0 ? 0 : header.controlLength)
   const socket = socketOf(file)
   if (socket.passCredentials) {
-    const { pid, uid, gid } = credentials ?? { pid: 0, uid: 65_534, gid: 65_534 }
+    const { user } = task.credentials
+    const pid = credentials === undefined ? 0 : seenBy(task, credentials.pid)
+    const uid = credentials === undefined ? 65_534 : shownUid(user, credentials.uid)
+    const gid = credentials === undefined ? 65_534 : shownGid(user, credentials.gid)
     control.put(SCM_CREDENTIALS, new Uint8Array(Int32Array.of(pid, uid, gid).buffer))
   }
   if (files.length > 0) putFiles(kernel, task, control, files, (flags & MSG_CMSG_CLOEXEC) !== 0)

@@ -8,6 +8,8 @@ import { getFile } from '../fs/descriptor.ts'
 import type { Kernel } from '../kernel.ts'
 import { BadAddress } from '../mm/user-memory.ts'
 import { hasCapability, mayAccessTask } from '../task/credentials.ts'
+import { taskBy } from '../task/pid-namespace.ts'
+import { hasCapabilityIn } from '../task/user-namespace.ts'
 import type { Task } from '../task/task.ts'
 import { cyclesToTimespec } from '../time/clock.ts'
 import type { Args, SyscallEntry } from './entry.ts'
@@ -18,7 +20,7 @@ const FIELD = 65, NAME_LIMIT = 64
 const PER_MASK = 0xff, PER_LINUX32 = 8
 
 const uname = (kernel: Kernel, task: Task, args: Args): number => {
-  const { hostname, domainname } = kernel.state
+  const { hostname, domainname } = task.namespaces.uts
   const bytes = new Uint8Array(FIELD * 6)
   const machine = (task.personality & PER_MASK) === PER_LINUX32 ? 'i686' : MACHINE
   for (const [i, text] of [SYSTEM_NAME, hostname, RELEASE, VERSION, machine, domainname].entries()) {
@@ -29,7 +31,7 @@ const uname = (kernel: Kernel, task: Task, args: Args): number => {
 }
 
 const readName = (kernel: Kernel, task: Task, args: Args): string | number => {
-  if (!hasCapability(task, CAP_SYS_ADMIN)) return -EPERM
+  if (!hasCapabilityIn(task, task.namespaces.uts.owner, CAP_SYS_ADMIN)) return -EPERM
   const length = int32(args[1])
   if (length < 0 || length > NAME_LIMIT) return -EINVAL
   const text = String.fromCharCode(...kernel.user(task).read(uint64(args[0]), length))
@@ -38,13 +40,13 @@ const readName = (kernel: Kernel, task: Task, args: Args): string | number => {
 const sethostname = (kernel: Kernel, task: Task, args: Args): number => {
   const name = readName(kernel, task, args)
   if (typeof name === 'number') return name
-  kernel.state.hostname = name
+  task.namespaces.uts.hostname = name
   return 0
 }
 const setdomainname = (kernel: Kernel, task: Task, args: Args): number => {
   const name = readName(kernel, task, args)
   if (typeof name === 'number') return name
-  kernel.state.domainname = name
+  task.namespaces.uts.domainname = name
   return 0
 }
 
@@ -140,8 +142,8 @@ const KCMP_FILE = 0, KCMP_VM = 1, KCMP_FILES = 2, KCMP_FS = 3, KCMP_SIGHAND = 4,
 const DIFFERENT = 3
 
 const kcmp = (kernel: Kernel, task: Task, args: Args): number => {
-  const a = kernel.state.tasks.get(int32(args[0]))
-  const b = kernel.state.tasks.get(int32(args[1]))
+  const a = taskBy(kernel, task, int32(args[0]))
+  const b = taskBy(kernel, task, int32(args[1]))
   if (a === undefined || b === undefined) return -ESRCH
   if (!mayAccessTask(task, a, CAP_SYS_PTRACE) || !mayAccessTask(task, b, CAP_SYS_PTRACE)) return -EPERM
   const compare = (x: unknown, y: unknown): number => x === y ? 0 : DIFFERENT

@@ -6,12 +6,13 @@ import type { Kernel } from '../kernel.ts'
 import { USER_END } from '../mm/user-memory.ts'
 import { mayAccessTask } from '../task/credentials.ts'
 import { updateRseq } from '../task/rseq.ts'
+import { seenBy, taskBy } from '../task/pid-namespace.ts'
 import type { Task } from '../task/task.ts'
 import type { Args, SyscallEntry } from './entry.ts'
 
 const setTidAddress = (_kernel: Kernel, task: Task, args: Args): number => {
   task.clearChildTid = args[0]
-  return task.tid
+  return seenBy(task, task.tid)
 }
 
 /** struct robust_list_head. */
@@ -26,7 +27,7 @@ const setRobustList = (_kernel: Kernel, task: Task, args: Args): number => {
 
 const getRobustList = (kernel: Kernel, task: Task, args: Args): number => {
   const pid = int32(args[0])
-  const target = pid === 0 ? task : kernel.state.tasks.get(pid)
+  const target = pid === 0 ? task : taskBy(kernel, task, pid)
   if (target === undefined) return -ESRCH
   if (!mayAccessTask(task, target, CAP_SYS_PTRACE)) return -EPERM
   const user = kernel.user(task)

@@ -1,4 +1,5 @@
 /** Clocks, sleeping and timers: clock_gettime(2), nanosleep(2), setitimer(2), timer_create(2), adjtimex(2) and relatives. */
+import { kernelPid, taskBy } from '../task/pid-namespace.ts'
 import { CAP_SYS_TIME } from '../abi/capabilities.ts'
 import { EINVAL, EOPNOTSUPP, EPERM, ERESTART_RESTARTBLOCK, ERESTARTNOHAND } from '../abi/errno.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
@@ -355,8 +356,8 @@ const readEvent = (kernel: Kernel, task: Task, address: number): TimerEvent | nu
   const event = { notify, signal, valueLow: view.getUint32(0, true), valueHigh: view.getUint32(4, true), tid: 0 }
   switch (notify) {
     case SIGEV_THREAD_ID:
-      if (kernel.state.tasks.get(tid)?.group !== task.group) return -EINVAL
-      return signal > 0 && signal <= SIGNAL_COUNT ? { ...event, tid } : -EINVAL
+      if (taskBy(kernel, task, tid)?.group !== task.group) return -EINVAL
+      return signal > 0 && signal <= SIGNAL_COUNT ? { ...event, tid: kernelPid(task.namespaces.pid, tid) } : -EINVAL
     case SIGEV_SIGNAL: case SIGEV_THREAD: return signal > 0 && signal <= SIGNAL_COUNT ? event : -EINVAL
     case SIGEV_NONE: return event
     default: return -EINVAL

@@ -1,13 +1,15 @@
 /** Extended attributes (xattr(7)): kept in memory with the inode, on file systems that hold files. */
+import type { Mount } from '../fs/mount-tree.ts'
+import { isReadOnly } from '../fs/mounts.ts'
 import {
-  E2BIG, EBADF, EEXIST, EINVAL, ENODATA, ENOSPC, EOPNOTSUPP, EPERM, ERANGE, EROFS,
+  E2BIG, EBADF, EEXIST, EINVAL, ENODATA, ENOENT, ENOSPC, EOPNOTSUPP, EPERM, ERANGE, EROFS,
 } from '../abi/errno.ts'
 import { CAP_SYS_ADMIN } from '../abi/capabilities.ts'
 import { AT_FDCWD, XATTR_CREATE, XATTR_REPLACE } from '../abi/fcntl.ts'
 import { int32, uint64, uint32 } from '../abi/numbers.ts'
 import { getFile } from '../fs/descriptor.ts'
 import { ensureAttributes, type Inode, now, S_IFDIR, S_IFREG, S_ISVTX, typeBits } from '../fs/inode.ts'
-import { LOOKUP_FOLLOW, readPath, resolveInode } from '../fs/path.ts'
+import { LOOKUP_FOLLOW, readPath, resolve } from '../fs/path.ts'
 import { capable, checkAccess, MAY_READ, MAY_WRITE, ownsInode } from '../fs/permissions.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
@@ -29,10 +31,10 @@ const hasAttributes = (inode: Inode): boolean => inode.superblock.kind === 'ramf
 const SPACES: readonly string[] = ['user', 'trusted', 'security']
 
 /** 0 if the task may use such an attribute of the inode (xattr_permission). */
-const checkName = (kernel: Kernel, task: Task, inode: Inode, name: string, isWrite: boolean): number => {
+const checkName = (kernel: Kernel, task: Task, mount: Mount, inode: Inode, name: string, isWrite: boolean): number => {
   const dot = name.indexOf('.')
   const space = dot < 0 ? '' : name.slice(0, dot)
-  if (isWrite && inode.superblock.readOnly) return -EROFS
+  if (isWrite && isReadOnly(mount, inode.superblock)) return -EROFS
   if (dot === name.length - 1 && SPACES.includes(space)) return -EINVAL
   if (space === 'trusted') return capable(task.credentials, CAP_SYS_ADMIN) ? 0 : isWrite ? -EPERM : -ENODATA
   if (space === 'user') {
@@ -48,15 +50,15 @@ const checkName = (kernel: Kernel, task: Task, inode: Inode, name: string, isWri
 }
 
 /** Which inode: by path, by path without following a link, or by descriptor. */
-type Finder = (kernel: Kernel, task: Task, argument: number) => Inode | number
+type Finder = (kernel: Kernel, task: Task, argument: number) => { readonly mount: Mount, readonly inode: Inode | undefined } | number
 
 const byPath = (lookup: number): Finder => (kernel, task, address) => {
   const path = readPath(kernel, task, address)
-  return typeof path === 'number' ? path : resolveInode(kernel, task, AT_FDCWD, path, lookup)
+  return typeof path === 'number' ? path : resolve(kernel, task, AT_FDCWD, path, lookup)
 }
 const followed = byPath(LOOKUP_FOLLOW)
 const unfollowed = byPath(0)
-const byDescriptor: Finder = (_kernel, task, fd) => getFile(task, int32(fd))?.inode ?? -EBADF
+const byDescriptor: Finder = (_kernel, task, fd) => getFile(task, int32(fd)) ?? -EBADF
 
 const setAttribute = (find: Finder) => (kernel: Kernel, task: Task, args: Args): number => {
   const flags = uint32(args[4])
@@ -66,10 +68,12 @@ const setAttribute = (find: Finder) => (kernel: Kernel, task: Task, args: Args):
   const size = uint64(args[3])
   if (size > SIZE_LIMIT) return -E2BIG
   const value = kernel.user(task).read(args[2], size)
-  const inode = find(kernel, task, args[0])
-  if (typeof inode === 'number') return inode
+  const found = find(kernel, task, args[0])
+  if (typeof found === 'number') return found
+  const { inode, mount } = found
+  if (inode === undefined) return -ENOENT
   ensureAttributes(kernel, inode)
-  const denied = checkName(kernel, task, inode, name, true)
+  const denied = checkName(kernel, task, mount, inode, name, true)
   if (denied !== 0) return denied
   if (!hasAttributes(inode)) return -EOPNOTSUPP
   const exists = inode.xattrs?.has(name) === true
@@ -87,9 +91,11 @@ const setAttribute = (find: Finder) => (kernel: Kernel, task: Task, args: Args):
 const getAttribute = (find: Finder) => (kernel: Kernel, task: Task, args: Args): number => {
   const name = readName(kernel, task, args[1])
   if (typeof name === 'number') return name
-  const inode = find(kernel, task, args[0])
-  if (typeof inode === 'number') return inode
-  const denied = checkName(kernel, task, inode, name, false)
+  const found = find(kernel, task, args[0])
+  if (typeof found === 'number') return found
+  const { inode, mount } = found
+  if (inode === undefined) return -ENOENT
+  const denied = checkName(kernel, task, mount, inode, name, false)
   if (denied !== 0) return denied
   if (!hasAttributes(inode)) return -EOPNOTSUPP
   const value = inode.xattrs?.get(name)
@@ -102,8 +108,10 @@ const getAttribute = (find: Finder) => (kernel: Kernel, task: Task, args: Args):
 }
 
 const listAttributes = (find: Finder) => (kernel: Kernel, task: Task, args: Args): number => {
-  const inode = find(kernel, task, args[0])
-  if (typeof inode === 'number') return inode
+  const found = find(kernel, task, args[0])
+  if (typeof found === 'number') return found
+  const { inode } = found
+  if (inode === undefined) return -ENOENT
   let text = ''
   for (const name of inode.xattrs?.keys() ?? []) {
     if (!name.startsWith('trusted.') || capable(task.credentials, CAP_SYS_ADMIN)) text += `${name}\0`
@@ -118,10 +126,12 @@ const listAttributes = (find: Finder) => (kernel: Kernel, task: Task, args: Args
 const removeAttribute = (find: Finder) => (kernel: Kernel, task: Task, args: Args): number => {
   const name = readName(kernel, task, args[1])
   if (typeof name === 'number') return name
-  const inode = find(kernel, task, args[0])
-  if (typeof inode === 'number') return inode
+  const found = find(kernel, task, args[0])
+  if (typeof found === 'number') return found
+  const { inode, mount } = found
+  if (inode === undefined) return -ENOENT
   ensureAttributes(kernel, inode)
-  const denied = checkName(kernel, task, inode, name, true)
+  const denied = checkName(kernel, task, mount, inode, name, true)
   if (denied !== 0) return denied
   if (!hasAttributes(inode)) return -EOPNOTSUPP
   if (inode.xattrs?.delete(name) !== true) return -ENODATA

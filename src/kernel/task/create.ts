@@ -10,6 +10,9 @@ import type { AddressSpace } from '../mm/address-space.ts'
 import { pendingSignals, type SignalActions } from '../signal/signal.ts'
 import { makeTimer } from '../time/timer-queue.ts'
 import { waitQueue } from '../wait-queue.ts'
+import type { Namespaces } from './namespaces.ts'
+import type { PidNamespace } from './pid-namespace.ts'
+import { firstUserNamespace, type UserNamespace } from './user-namespace.ts'
 import type { CapabilitySet, Credentials, Task, ThreadGroup, Usage } from './task.ts'
 
 export const noUsage = (): Usage => ({
@@ -29,11 +32,14 @@ export const addUsage = (to: Usage, from: Usage): void => {
 const NO_CAPABILITIES: CapabilitySet = [0, 0]
 export const ALL_CAPABILITIES: CapabilitySet = [0xffff_ffff, 2 ** (CAP_LAST - 31) - 1]
 
+/** For what the kernel does itself. */
+const FIRST_USER_NAMESPACE = firstUserNamespace()
+
 /** Credentials of a login as this user: all capabilities for root, none for others. */
-export const initialCredentials = (uid: number, gid: number): Credentials => {
+export const initialCredentials = (uid: number, gid: number, user: UserNamespace = FIRST_USER_NAMESPACE): Credentials => {
   const capabilities = uid === 0 ? ALL_CAPABILITIES : NO_CAPABILITIES
   return {
-    uid, euid: uid, suid: uid, fsuid: uid, gid, egid: gid, sgid: gid, fsgid: gid, groups: [gid],
+    uid, euid: uid, suid: uid, fsuid: uid, gid, egid: gid, sgid: gid, fsgid: gid, groups: [gid], user,
     effective: capabilities, permitted: capabilities, inheritable: NO_CAPABILITIES, bounding: ALL_CAPABILITIES,
     ambient: NO_CAPABILITIES, secureBits: 0,
   }
@@ -51,6 +57,7 @@ export interface TaskParts {
   readonly fs: PathContext
   readonly actions: SignalActions
   readonly credentials: Credentials
+  readonly namespaces: Namespaces
   readonly name: string
 }
 
@@ -61,12 +68,13 @@ export const makeTask = (kernel: Kernel, parts: TaskParts): Task => ({
   state: 'blocked',
   context: new Uint8Array(CPU_STATE_SIZE),
   cpu: 0,
-  affinity: allCpus(kernel.config.cpus),
+  affinity: kernel.state.hosts[parts.namespaces.host].cpus,
   mm: parts.mm,
   files: parts.files,
   fs: parts.fs,
   actions: parts.actions,
   credentials: parts.credentials,
+  namespaces: parts.namespaces,
   signalMask: [0, 0],
   savedMask: undefined,
   pending: pendingSignals(),
@@ -115,10 +123,12 @@ export interface GroupParts {
   readonly parent: number
   readonly processGroup: number
   readonly session: number
+  readonly pids: PidNamespace
 }
 
 export const makeGroup = (kernel: Kernel, parts: GroupParts): ThreadGroup => ({
   tgid: parts.tgid,
+  pids: parts.pids,
   threads: [parts.tgid],
   parent: parts.parent,
   children: [],
@@ -132,6 +142,7 @@ export const makeGroup = (kernel: Kernel, parts: GroupParts): ThreadGroup => ({
   execTid: 0,
   threadExit: waitQueue(),
   exitStatus: 0,
+  endsLast: false,
   zombie: false,
   tracees: [],
   traceeExits: [],

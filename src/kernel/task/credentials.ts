@@ -6,6 +6,7 @@ import {
   CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID, CAP_LINUX_IMMUTABLE, CAP_MAC_OVERRIDE, CAP_MKNOD,
 } from '../abi/capabilities.ts'
 import { type Inode, S_ISGID, S_ISUID } from '../fs/inode.ts'
+import { hasCapabilityIn, hasGid, hasUid, kernelUid } from './user-namespace.ts'
 import type { CapabilitySet, Credentials, Task } from './task.ts'
 
 export const NO_CAPABILITIES: CapabilitySet = [0, 0]
@@ -24,8 +25,9 @@ export const capabilityOf = (capability: number): CapabilitySet =>
 const FILE_SYSTEM_CAPABILITIES = [CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID, CAP_LINUX_IMMUTABLE,
   CAP_MKNOD, CAP_MAC_OVERRIDE].map(capabilityOf).reduce(capabilityUnion)
 
-/** Whether the task has the capability in effect. */
-export const hasCapability = (task: Task, capability: number): boolean => capabilityHas(task.credentials.effective, capability)
+/** Whether the task has the capability in effect over everything: not one that has it in a nested user namespace only. */
+export const hasCapability = ({ credentials }: Task, capability: number): boolean =>
+  credentials.user.level === 0 && capabilityHas(credentials.effective, capability)
 
 /** The group is the task's for file access, or one of its supplementary groups. */
 export const isInGroup = (task: Task, gid: number): boolean => task.credentials.fsgid === gid || task.credentials.groups.includes(gid)
@@ -47,7 +49,12 @@ export const setCredentials = (task: Task, next: Credentials): void => {
   task.credentials = next
 }
 
-const hasRoot = (c: Credentials): boolean => c.uid === 0 || c.euid === 0 || c.suid === 0
+/** Root of the credentials' user namespace, −1 if it has none. */
+const rootOf = (c: Credentials): number => kernelUid(c.user, 0)
+const hasRoot = (c: Credentials): boolean => {
+  const root = rootOf(c)
+  return c.uid === root || c.euid === root || c.suid === root
+}
 
 /** Capabilities follow the user ids (cap_emulate_setxuid). */
 export const fixCapabilities = (old: Credentials, next: Credentials): Credentials => {
@@ -60,18 +67,20 @@ export const fixCapabilities = (old: Credentials, next: Credentials): Credential
     }
     ambient = NO_CAPABILITIES
   }
-  if (old.euid === 0 && next.euid !== 0) effective = NO_CAPABILITIES
-  if (old.euid !== 0 && next.euid === 0) effective = permitted
+  const root = rootOf(next)
+  if (old.euid === root && next.euid !== root) effective = NO_CAPABILITIES
+  if (old.euid !== root && next.euid === root) effective = permitted
   return { ...next, permitted, effective, ambient }
 }
 
 /** Those for file access follow the file system user id. */
 export const fixFileCapabilities = (old: Credentials, next: Credentials): Credentials => {
   if ((old.secureBits & SECURE_NO_SETUID_FIXUP) !== 0) return next
-  if (old.fsuid === 0 && next.fsuid !== 0) {
+  const root = rootOf(next)
+  if (old.fsuid === root && next.fsuid !== root) {
     return { ...next, effective: capabilityDifference(next.effective, FILE_SYSTEM_CAPABILITIES) }
   }
-  if (old.fsuid !== 0 && next.fsuid === 0) {
+  if (old.fsuid !== root && next.fsuid === root) {
     return { ...next, effective: capabilityUnion(next.effective, capabilityIntersection(next.permitted, FILE_SYSTEM_CAPABILITIES)) }
   }
   return next
@@ -85,7 +94,9 @@ export const fixFileCapabilities = (old: Credentials, next: Credentials): Creden
 export const execCredentials = (task: Task, inode: Inode, setId: boolean): boolean => {
   const old = task.credentials
   let { euid, egid } = old
-  if (setId && !task.noNewPrivileges) {
+  const { user } = old
+  const root = rootOf(old)
+  if (setId && !task.noNewPrivileges && hasUid(user, inode.uid) && hasGid(user, inode.gid)) {
     if ((inode.mode & S_ISUID) !== 0) euid = inode.uid
     // Without execute permission for the group the bit means mandatory locking.
     if ((inode.mode & S_ISGID) !== 0 && (inode.mode & 0o010) !== 0) egid = inode.gid
@@ -94,13 +105,13 @@ export const execCredentials = (task: Task, inode: Inode, setId: boolean): boole
   let permitted: CapabilitySet = NO_CAPABILITIES
   let isEffective = false
   if ((old.secureBits & SECURE_NOROOT) === 0) {
-    if (euid === 0 || old.uid === 0) permitted = capabilityUnion(old.bounding, old.inheritable)
-    isEffective = euid === 0
+    if (euid === root || old.uid === root) permitted = capabilityUnion(old.bounding, old.inheritable)
+    isEffective = euid === root
   }
   const ambient = isSetId ? NO_CAPABILITIES : old.ambient
   permitted = capabilityUnion(permitted, ambient)
   const grew = !capabilitySubset(permitted, ambient)
-  const secure = isSetId || (old.uid !== 0 && (isEffective || grew))
+  const secure = isSetId || (old.uid !== root && (isEffective || grew))
   setCredentials(task, {
     ...old, euid, suid: euid, fsuid: euid, egid, sgid: egid, fsgid: egid,
     permitted, effective: isEffective ? permitted : ambient, ambient, secureBits: old.secureBits & ~SECURE_KEEP_CAPS,
@@ -116,6 +127,7 @@ export const mayAccessTask = (task: Task, other: Task, capability: number): bool
   const { uid, gid } = task.credentials
   const o = other.credentials
   const isSame = uid === o.euid && uid === o.suid && uid === o.uid && gid === o.egid && gid === o.sgid && gid === o.gid
-  if (!isSame && !hasCapability(task, capability)) return false
-  return (other.group.dumpable === 1 && capabilitySubset(o.permitted, task.credentials.permitted)) || hasCapability(task, capability)
+  const isPrivileged = hasCapabilityIn(task, o.user, capability)
+  if (!isSame && !isPrivileged) return false
+  return (other.group.dumpable === 1 && o.user === task.credentials.user && capabilitySubset(o.permitted, task.credentials.permitted)) || isPrivileged
 }

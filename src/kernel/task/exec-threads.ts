@@ -4,6 +4,7 @@ import type { Kernel } from '../kernel.ts'
 import { isKilled } from '../signal/pending.ts'
 import { groupTasks, killTask } from '../signal/send.ts'
 import { makeTimer } from '../time/timer-queue.ts'
+import { leavePidNamespaces } from './pid-namespace.ts'
 import type { Task } from './task.ts'
 import { detach } from './trace.ts'
 
@@ -18,6 +19,7 @@ const becomeLeader = (kernel: Kernel, task: Task): void => {
   if (old !== undefined) detach(kernel, old)
   const tracees = task.trace === undefined ? undefined : state.groups.get(task.trace.tracer)?.tracees
   if (tracees?.includes(task.tid) === true) tracees[tracees.indexOf(task.tid)] = group.tgid
+  if (group.pids.level > 0) leavePidNamespaces(group.pids, task.tid)
   task.tid = group.tgid
   task.sleep = makeTimer('sleep', task.tid)
   if (old !== undefined) {

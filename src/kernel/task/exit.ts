@@ -3,24 +3,27 @@
  *
  * A thread that ends is gone; a group's leader stays as a zombie until all its threads have ended and the parent has waited.
  */
-import { CLD_DUMPED, CLD_EXITED, CLD_KILLED, SA_NOCLDWAIT, SIG_IGN, SIGCHLD, SIGNAL_COUNT } from '../abi/signals.ts'
+import { CLD_DUMPED, CLD_EXITED, CLD_KILLED, SA_NOCLDWAIT, SIG_IGN, SIGCHLD, SIGKILL, SIGNAL_COUNT } from '../abi/signals.ts'
 import { leaveDescriptors } from '../fs/descriptor.ts'
 import { leavePathContext } from '../fs/path.ts'
+import { leaveMountNamespace } from '../fs/mounts.ts'
 import { leaveTerminal } from '../fs/tty-jobs.ts'
 import { exitSemaphores } from '../ipc/semaphores.ts'
+import { mainEnded } from '../hosts.ts'
 import type { Kernel } from '../kernel.ts'
 import { releaseSpace } from '../mm/space.ts'
 import { BadAddress } from '../mm/user-memory.ts'
 import { afterTaskLeft, killOrphaned } from '../signal/job-control.ts'
-import { groupTasks, killTask, sendSignal } from '../signal/send.ts'
+import { groupTasks, killGroup, killTask, sendSignal } from '../signal/send.ts'
 import { childInfo } from '../signal/siginfo.ts'
 import { disarm } from '../time/timer-queue.ts'
 import { deletePosixTimers } from '../time/posix-timers.ts'
 import { addUsage, noUsage } from './create.ts'
 import { removeWaiter, wakeFutexWord } from './futex.ts'
+import { isPidNamespaceBelow, leavePidNamespaces, type PidNamespace } from './pid-namespace.ts'
 import { exitRobustList } from './robust-list.ts'
 import type { Task, ThreadGroup } from './task.ts'
-import { traceeEnded, tracerEnded } from './trace.ts'
+import { detach, traceeEnded, tracerEnded } from './trace.ts'
 
 /** Orphans are the children of a process that is not in the world: it reaps at once. */
 const INIT_PID = 1
@@ -57,6 +60,7 @@ export const leaveSpace = (kernel: Kernel, task: Task): void => {
 export const reapGroup = (kernel: Kernel, group: ThreadGroup): void => {
   const { groups, tasks } = kernel.state
   const parent = groups.get(group.parent)
+  if (group.pids.level > 0) numberIsFree(kernel, group)
   if (parent !== undefined) parent.children.splice(parent.children.indexOf(group.tgid), 1)
   groups.delete(group.tgid)
   const leader = tasks.get(group.tgid)
@@ -66,11 +70,53 @@ export const reapGroup = (kernel: Kernel, group: ThreadGroup): void => {
   }
 }
 
-/** Children of a group that ends go to the nearest subreaper above it, or to init. */
+/** Numbers in nested namespaces are free, unless a process group or session is still known by them. An init that waits for it may go on. */
+const numberIsFree = (kernel: Kernel, group: ThreadGroup): void => {
+  const { groups } = kernel.state
+  const { tgid } = group
+  let isNamed = false
+  for (const other of groups.values()) if (other !== group && (other.processGroup === tgid || other.session === tgid)) isNamed = true
+  if (!isNamed) leavePidNamespaces(group.pids, tgid)
+  for (let at: PidNamespace | undefined = group.pids; at !== undefined && at.level > 0; at = at.parent) {
+    const init = at.dead && at.init !== tgid ? groups.get(at.init) : undefined
+    if (init?.endsLast === true && !hasOthers(kernel, at, init, group)) {
+      init.endsLast = false
+      endGroup(kernel, init, init.exitStatus)
+    }
+  }
+}
+
+const hasOthers = (kernel: Kernel, pids: PidNamespace, init: ThreadGroup, without?: ThreadGroup): boolean => {
+  for (const group of kernel.state.groups.values()) {
+    if (group !== init && group !== without && isPidNamespaceBelow(group.pids, pids)) return true
+  }
+  return false
+}
+
+/** With its init a namespace's processes end (zap_pid_ns_processes). @returns whether there are any, which it waits for */
+const endNamespace = (kernel: Kernel, init: ThreadGroup): boolean => {
+  const { pids } = init
+  pids.dead = true
+  for (const group of [...kernel.state.groups.values()]) {
+    if (group === init || !isPidNamespaceBelow(group.pids, pids)) continue
+    if (group.zombie) {
+      if (group.parent === init.tgid) reapGroup(kernel, group)
+    } else {
+      sendSignal(kernel, group, SIGKILL)
+      killGroup(kernel, group)
+    }
+  }
+  return hasOthers(kernel, pids, init)
+}
+
+const isInit = (group: ThreadGroup): boolean => group.pids.level > 0 && group.pids.init === group.tgid
+
+/** Children of a group that ends go to the nearest subreaper above it in its namespace of processes, or to init. */
 const reparentChildren = (kernel: Kernel, group: ThreadGroup): void => {
   const { groups, tasks } = kernel.state
   let reaper = groups.get(group.parent)
-  while (reaper !== undefined && (!reaper.childSubreaper || reaper.zombie)) reaper = groups.get(reaper.parent)
+  while (reaper !== undefined && (!reaper.childSubreaper || reaper.zombie || reaper.pids !== group.pids)) reaper = groups.get(reaper.parent)
+  if (reaper === undefined && group.pids.init !== 0 && group.pids.init !== group.tgid) reaper = groups.get(group.pids.init)
   for (const pid of group.children.splice(0)) {
     const child = groups.get(pid)
     if (child === undefined) continue
@@ -90,7 +136,7 @@ const reparentChildren = (kernel: Kernel, group: ThreadGroup): void => {
 /** Tells the parent, or reaps at once if nobody will wait (do_notify_parent). */
 const tellOfExit = (kernel: Kernel, group: ThreadGroup): void => {
   const parent = kernel.state.groups.get(group.parent)
-  if (parent === undefined) {
+  if (parent === undefined || parent.endsLast) {
     reapGroup(kernel, group)
     return
   }
@@ -116,10 +162,7 @@ const endGroup = (kernel: Kernel, group: ThreadGroup, lastStatus: number): void 
   kernel.wake(group.ended)
   disarm(state.timers, group.realTimer)
   deletePosixTimers(kernel, group)
-  if (group.tgid === state.mainPid) {
-    state.mainStatus = group.exitStatus
-    state.mainExitCycle = state.now
-  }
+  mainEnded(kernel, group.tgid, group.exitStatus)
   if (group.session === group.tgid) leaveTerminal(kernel, group, true)
   killOrphaned(kernel, group, state.groups.get(group.parent), group)
   tracerEnded(kernel, group)
@@ -152,13 +195,61 @@ export const exitTask = (kernel: Kernel, task: Task, status: number): void => {
   if (!isLeader) {
     group.threads.splice(group.threads.indexOf(tid), 1)
     state.tasks.delete(tid)
+    if (group.pids.level > 0) leavePidNamespaces(group.pids, tid)
   }
+  if (task.namespaces.mount !== state.hosts[task.namespaces.host].namespaces?.mount) leaveMountNamespace(kernel, task)
   kernel.wake(group.threadExit)
   if (groupTasks(kernel, group).length > 0) {
     afterTaskLeft(kernel, group)
     return
   }
+  if (isInit(group) && endNamespace(kernel, group)) {
+    if (!group.exiting) group.exitStatus = status
+    group.exiting = true
+    group.endsLast = true
+    return
+  }
   endGroup(kernel, group, status)
+}
+
+/** All tasks of a host are gone at once, without a last word to anybody. */
+export const endAbruptly = (kernel: Kernel, host: number): void => {
+  const { state } = kernel
+  const victims = [...state.tasks.values()].filter((task) => task.namespaces.host === host)
+  // Nothing that goes may wake one of them any more.
+  for (const task of victims) {
+    for (const queue of task.blockedOn) {
+      const at = queue.tids.indexOf(task.tid)
+      if (at >= 0) queue.tids.splice(at, 1)
+    }
+    task.blockedOn.length = 0
+    disarm(state.timers, task.sleep)
+    const place = state.runqueue.indexOf(task.tid)
+    if (place >= 0) state.runqueue.splice(place, 1)
+    const cpu = state.cpus.find(({ tid }) => tid === task.tid)
+    if (cpu !== undefined) cpu.tid = 0
+    const memory = task.syscall?.memory
+    if (isFutexWaiter(memory)) removeWaiter(kernel, memory)
+    task.syscall = undefined
+  }
+  for (const task of victims) {
+    const { group, tid } = task
+    const wasAlive = task.state !== 'zombie'
+    detach(kernel, task)
+    if (wasAlive) {
+      kernel.outside.observer.onTaskExit(state.cycle, tid, signalStatus(SIGKILL))
+      releaseSpace(kernel, task.mm)
+      leaveDescriptors(kernel, task)
+      leavePathContext(kernel, task)
+    }
+    task.state = 'dead'
+    kernel.forget(task)
+    state.tasks.delete(tid)
+    if (tid !== group.tgid) continue
+    disarm(state.timers, group.realTimer)
+    deletePosixTimers(kernel, group)
+    state.groups.delete(tid)
+  }
 }
 
 const isFutexWaiter = (memory: unknown): memory is Parameters<typeof removeWaiter>[1] =>

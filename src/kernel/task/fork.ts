@@ -2,7 +2,7 @@
  * New tasks (clone(2), clone3(2), fork(2), vfork(2); Linux's copy_process).
  */
 import * as layout from '../../emu/cpu/layout.ts'
-import { EAGAIN, EINVAL, EMFILE, EPERM, ERESTARTNOINTR } from '../abi/errno.ts'
+import { EAGAIN, EINVAL, EMFILE, ENOMEM, EPERM, ERESTARTNOINTR } from '../abi/errno.ts'
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from '../abi/capabilities.ts'
 import { RLIMIT_NPROC } from '../abi/resources.ts'
 import { SIG_DFL, SIG_IGN, SIGCHLD, SIGNAL_COUNT, SS_DISABLE } from '../abi/signals.ts'
@@ -15,25 +15,19 @@ import type { Kernel } from '../kernel.ts'
 import { copySpace } from '../mm/space.ts'
 import { BadAddress, USER_END } from '../mm/user-memory.ts'
 import { copyActions, type SignalActions } from '../signal/signal.ts'
+import { CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_FILES, CLONE_FS, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, CLONE_PARENT, CLONE_PARENT_SETTID, CLONE_PIDFD, CLONE_SETTLS, CLONE_SIGHAND, CLONE_SYSVSEM, CLONE_THREAD, CLONE_UNTRACED, CLONE_VFORK, CLONE_VM } from './clone-flags.ts'
 import { makeGroup, makeTask } from './create.ts'
 import { hasCapability } from './credentials.ts'
+import { becomeInit, type PidNamespace, seenBy } from './pid-namespace.ts'
+import { giveNumbers, partNamespaces } from './part-namespaces.ts'
 import { allocatePid } from './pids.ts'
 import type { Task, ThreadGroup } from './task.ts'
 import { EVENT_CLONE, EVENT_FORK, EVENT_VFORK, traceChild } from './trace.ts'
 
-export const CSIGNAL = 0xff, CLONE_VM = 0x100, CLONE_FS = 0x200, CLONE_FILES = 0x400, CLONE_SIGHAND = 0x800, CLONE_PIDFD = 0x1000,
-  CLONE_PTRACE = 0x2000, CLONE_VFORK = 0x4000, CLONE_PARENT = 0x8000, CLONE_THREAD = 0x1_0000, CLONE_NEWNS = 0x2_0000,
-  CLONE_SYSVSEM = 0x4_0000, CLONE_SETTLS = 0x8_0000, CLONE_PARENT_SETTID = 0x10_0000, CLONE_CHILD_CLEARTID = 0x20_0000,
-  CLONE_DETACHED = 0x40_0000, CLONE_UNTRACED = 0x80_0000, CLONE_CHILD_SETTID = 0x100_0000, CLONE_NEWCGROUP = 0x200_0000,
-  CLONE_NEWUTS = 0x400_0000, CLONE_NEWIPC = 0x800_0000, CLONE_NEWUSER = 0x1000_0000, CLONE_NEWPID = 0x2000_0000,
-  CLONE_NEWNET = 0x4000_0000, CLONE_IO = 0x8000_0000
-/** Bits above 32 of clone3's flags; they have no place in clone's. */
-export const CLONE_CLEAR_SIGHAND_HIGH = 1, CLONE_INTO_CGROUP_HIGH = 2
-/** Where clone has its signal; clone3 and unshare know it. */
-export const CLONE_NEWTIME = 0x80
 const SCHED_RESET_ON_FORK = 0x4000_0000
 
-export const NAMESPACES = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET
+
+export * from './clone-flags.ts'
 
 export interface CloneRequest {
   /** CLONE_* without the exit signal; unsigned. */
@@ -45,8 +39,8 @@ export interface CloneRequest {
   readonly parentTid: number
   readonly childTid: number
   readonly tls: number
-  /** set_tid: the child's number, 0: any. */
-  readonly wantedTid: number
+  /** set_tid: the child's numbers, from its own namespace outwards; those that are not given are any. */
+  readonly wantedTids: readonly number[]
   /** CLONE_PIDFD: where the descriptor goes. */
   readonly pidfd: number
 }
@@ -60,18 +54,21 @@ const check = (task: Task, { flags, clearHandlers, tls }: CloneRequest): number 
   if (has(flags, CLONE_THREAD) && !has(flags, CLONE_SIGHAND)) return -EINVAL
   if (has(flags, CLONE_SIGHAND) && !has(flags, CLONE_VM)) return -EINVAL
   if (clearHandlers && has(flags, CLONE_SIGHAND)) return -EINVAL
-  if (has(flags, CLONE_THREAD) && has(flags, CLONE_NEWUSER | CLONE_NEWPID)) return -EINVAL
-  // Namespaces need a privilege; with it, they are what this kernel was built without.
-  if (has(flags, NAMESPACES)) return has(flags, CLONE_NEWUSER) || hasCapability(task, CAP_SYS_ADMIN) ? -EINVAL : -EPERM
+  if (has(flags, CLONE_THREAD) && (has(flags, CLONE_NEWUSER | CLONE_NEWPID) || task.namespaces.pid !== task.namespaces.pidForChildren)) return -EINVAL
+  if (has(flags, CLONE_PARENT) && isNamespaceInit(task)) return -EINVAL
   if (has(flags, CLONE_SETTLS) && !(tls >= 0 && tls < USER_END)) return -EPERM
   return 0
 }
+
+/** The init of a namespace has no siblings in it. */
+const isNamespaceInit = ({ group, namespaces: { pid } }: Task): boolean => pid.level > 0 && pid.hasInit && pid.init === group.tgid
 
 const mayFork = (kernel: Kernel, task: Task): boolean => {
   const limit = task.group.limits[RLIMIT_NPROC][0]
   if (kernel.state.tasks.size < limit || task.credentials.uid === 0) return true
   let count = 0
-  for (const other of kernel.state.tasks.values()) if (other.credentials.uid === task.credentials.uid) count++
+  const { host } = task.namespaces
+  for (const other of kernel.state.tasks.values()) if (other.credentials.uid === task.credentials.uid && other.namespaces.host === host) count++
   return count < limit || hasCapability(task, CAP_SYS_RESOURCE) || hasCapability(task, CAP_SYS_ADMIN)
 }
 
@@ -83,11 +80,11 @@ const cleared = (actions: SignalActions): SignalActions => {
   return copy
 }
 
-const newGroup = (kernel: Kernel, task: Task, tid: number, request: CloneRequest): ThreadGroup => {
+const newGroup = (kernel: Kernel, task: Task, tid: number, request: CloneRequest, pids: PidNamespace): ThreadGroup => {
   const { group: own } = task
   const isSibling = has(request.flags, CLONE_PARENT)
   const group = makeGroup(kernel, {
-    tgid: tid, parent: isSibling ? own.parent : own.tgid, processGroup: own.processGroup, session: own.session,
+    tgid: tid, parent: isSibling ? own.parent : own.tgid, processGroup: own.processGroup, session: own.session, pids,
   })
   group.exitSignal = isSibling ? own.exitSignal : request.exitSignal
   group.limits = own.limits.map(([soft, hard]): [number, number] => [soft, hard])
@@ -156,20 +153,26 @@ export const cloneTask = (kernel: Kernel, task: Task, request: CloneRequest): Ta
   if (kernel.interrupted(task)) return -ERESTARTNOINTR
   if (!mayFork(kernel, task)) return -EAGAIN
   const { state } = kernel
-  const tid = request.wantedTid !== 0 ? request.wantedTid : allocatePid(kernel)
-  if (tid === 0) return -EAGAIN
-
   const isThread = has(flags, CLONE_THREAD)
   if (has(flags, CLONE_PIDFD) && !hasFreeDescriptor(task)) return -EMFILE
-  const group = isThread ? task.group : newGroup(kernel, task, tid, request)
+  const parted = partNamespaces(kernel, task, flags, isThread)
+  if (typeof parted === 'number') return parted
+  const { namespaces, credentials } = parted
+  if (!isThread && namespaces.pid.dead) return -ENOMEM
+  const tid = request.wantedTids.length === 0 && namespaces.pid.level === 0 ? allocatePid(kernel) : giveNumbers(kernel, task, namespaces.pid, request.wantedTids)
+  if (tid === 0) return -EAGAIN
+  if (tid < 0) return tid
+
+  const group = isThread ? task.group : newGroup(kernel, task, tid, request, namespaces.pid)
   const mm = has(flags, CLONE_VM) ? task.mm : copySpace(kernel, task.mm)
   if (mm === task.mm) mm.users++
   const files = has(flags, CLONE_FILES) ? task.files : copyDescriptors(kernel, task.files)
   if (files === task.files) files.users++
   const fs = has(flags, CLONE_FS) ? task.fs : copyPathContext(kernel, task.fs)
   if (fs === task.fs) fs.users++
+  parted.enter(fs)
   const actions = has(flags, CLONE_SIGHAND) ? task.actions : request.clearHandlers ? cleared(task.actions) : copyActions(task.actions)
-  const child = makeTask(kernel, { tid, group, mm, files, fs, actions, credentials: task.credentials, name: task.name })
+  const child = makeTask(kernel, { tid, group, mm, files, fs, actions, credentials, namespaces, name: task.name })
   inherit(task, child, flags)
   setRegisters(kernel, child, request)
   if (has(flags, CLONE_CHILD_CLEARTID)) child.clearChildTid = request.childTid
@@ -183,11 +186,12 @@ export const cloneTask = (kernel: Kernel, task: Task, request: CloneRequest): Ta
   } else {
     state.groups.set(tid, group)
     state.groups.get(group.parent)?.children.push(tid)
+    becomeInit(namespaces.pid, tid)
   }
   // The child has no such descriptor: it was not there yet when the table was copied.
   if (has(flags, CLONE_PIDFD)) storeTid(kernel, task, request.pidfd, openProcess(kernel, task, group, O_CLOEXEC))
-  if (has(flags, CLONE_PARENT_SETTID)) storeTid(kernel, task, request.parentTid, tid)
-  if (has(flags, CLONE_CHILD_SETTID)) storeTid(kernel, child, request.childTid, tid)
+  if (has(flags, CLONE_PARENT_SETTID)) storeTid(kernel, task, request.parentTid, seenBy(task, tid))
+  if (has(flags, CLONE_CHILD_SETTID)) storeTid(kernel, child, request.childTid, seenBy(child, tid))
   kernel.watch?.taskStarted(task, child)
   for (const tracer of kernel.tracers) tracer.taskStarted?.(task, child)
   kernel.outside.observer.onTaskStart(state.cycle, tid, task.tid, group.tgid)

@@ -1,11 +1,12 @@
 /** Numbers of tasks, process groups and sessions. */
 import type { Kernel } from '../kernel.ts'
+import { leavePidNamespaces } from './pid-namespace.ts'
 
 const PID_LIMIT = 32_768
 /** After the first round, numbers below are left alone (RESERVED_PIDS). */
 const RESERVED = 300
 
-const isUsed = (kernel: Kernel, pid: number): boolean => {
+export const isPidUsed = (kernel: Kernel, pid: number): boolean => {
   if (kernel.state.tasks.has(pid) || kernel.state.groups.has(pid)) return true
   for (const group of kernel.state.groups.values()) if (group.processGroup === pid || group.session === pid) return true
   return false
@@ -16,7 +17,10 @@ export const allocatePid = (kernel: Kernel): number => {
   const { state } = kernel
   for (let tries = 0; tries < PID_LIMIT; tries++) {
     state.lastPid = state.lastPid + 1 >= PID_LIMIT ? RESERVED : state.lastPid + 1
-    if (!isUsed(kernel, state.lastPid)) return state.lastPid
+    if (isPidUsed(kernel, state.lastPid)) continue
+    // What was left of a number that stood for a process group or session whose leader was gone.
+    for (const namespace of state.pidNamespaces) if (namespace.shown.has(state.lastPid)) leavePidNamespaces(namespace, state.lastPid)
+    return state.lastPid
   }
   return 0
 }

@@ -2,6 +2,7 @@
 import type { Kernel } from '../kernel.ts'
 import { BadAddress, type UserMemory } from '../mm/user-memory.ts'
 import { FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, handOverLock, wakeFutexWord } from './futex.ts'
+import { seenBy } from './pid-namespace.ts'
 import type { Task } from './task.ts'
 
 /** ROBUST_LIST_LIMIT: lists may be circular. */
@@ -18,7 +19,7 @@ const markDead = (kernel: Kernel, task: Task, user: UserMemory, address: number,
     wakeFutexWord(kernel, task.mm, address, 1)
     return
   }
-  if ((value & FUTEX_TID_MASK) !== task.tid) return
+  if ((value & FUTEX_TID_MASK) !== seenBy(task, task.tid)) return
   user.setU32(address, ((value & FUTEX_WAITERS) | FUTEX_OWNER_DIED) >>> 0)
   if (isPi) handOverLock(kernel, user, task.mm, address, FUTEX_OWNER_DIED)
   else if ((value & FUTEX_WAITERS) !== 0) wakeFutexWord(kernel, task.mm, address, 1)

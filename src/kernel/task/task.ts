@@ -10,7 +10,10 @@ import type { PathContext } from '../fs/path.ts'
 import type { SignalActions, PendingSignals, SignalSet, SignalStack } from '../signal/signal.ts'
 import type { Timer } from '../time/timer-queue.ts'
 import type { WaitQueue } from '../wait-queue.ts'
+import type { PidNamespace } from './pid-namespace.ts'
+import type { Namespaces } from './namespaces.ts'
 import type { Trace } from './trace.ts'
+import type { UserNamespace } from './user-namespace.ts'
 import type { Seccomp } from './seccomp.ts'
 import type { Pending } from '../watch/memory-watch.ts'
 
@@ -24,6 +27,8 @@ export interface Credentials {
   readonly uid: number, readonly euid: number, readonly suid: number, readonly fsuid: number
   readonly gid: number, readonly egid: number, readonly sgid: number, readonly fsgid: number
   readonly groups: readonly number[]
+  /** What capabilities are over, and how ids are shown. */
+  readonly user: UserNamespace
   readonly effective: CapabilitySet
   readonly permitted: CapabilitySet
   readonly inheritable: CapabilitySet
@@ -80,6 +85,7 @@ export interface Task {
   fs: PathContext
   actions: SignalActions
   credentials: Credentials
+  namespaces: Namespaces
   /** Blocked signals: low and high 32 bits, bit (n − 1) & 31. */
   signalMask: SignalSet
   /** The mask to restore after the handler that ends sigsuspend, ppoll, pselect …; undefined if none. */
@@ -150,6 +156,8 @@ export interface Task {
 
 export interface ThreadGroup {
   readonly tgid: number
+  /** Of its tasks, kept for when they are gone. */
+  readonly pids: PidNamespace
   /** tids, the leader first. */
   threads: number[]
   parent: number
@@ -171,6 +179,8 @@ export interface ThreadGroup {
   readonly threadExit: WaitQueue
   /** Wait status. */
   exitStatus: number
+  /** The init of a namespace whose tasks are gone: it is a zombie when all others of the namespace are gone, too. */
+  endsLast: boolean
   /** All tasks are gone; stays in `groups` until waited for. */
   zombie: boolean
   /** Tasks that it traces, and those that have ended which wait4 has not told of yet. */

@@ -12,6 +12,7 @@ import {
 } from '../abi/time.ts'
 import type { Kernel } from '../kernel.ts'
 import type { UserMemory } from '../mm/user-memory.ts'
+import { groupBy, seenBy, taskBy } from '../task/pid-namespace.ts'
 import type { Task, ThreadGroup } from '../task/task.ts'
 
 /** Nanoseconds are in [0, 10^9). */
@@ -136,13 +137,13 @@ export const cpuClock = (kernel: Kernel, task: Task, clockId: number, forRead: b
   const pid = ~(clockId >> 3)
   const userOnly = (clockId & 3) === 1
   if ((clockId & PER_THREAD) !== 0) {
-    const other = pid === 0 ? task : kernel.state.tasks.get(pid)
+    const other = pid === 0 ? task : taskBy(kernel, task, pid)
     return other?.group === task.group ? { task: other, group: task.group, userOnly } : undefined
   }
   if (pid === 0) return { task: undefined, group: task.group, userOnly }
   // Reading accepts a thread's own id in place of its process's.
-  if (forRead && pid === task.tid) return { task: undefined, group: task.group, userOnly }
-  const group = kernel.state.groups.get(pid)
+  if (forRead && pid === seenBy(task, task.tid)) return { task: undefined, group: task.group, userOnly }
+  const group = groupBy(kernel, task, pid)
   return group === undefined || group.zombie ? undefined : { task: undefined, group, userOnly }
 }
 

@@ -4,14 +4,13 @@ import type { Processor } from '../../../src/emu/processor.ts'
 import { EACCES, EFAULT, ENOENT, ENOMEM, ERRNO_NAMES } from '../../../src/kernel/abi/errno.ts'
 import { PROT_READ, PROT_WRITE } from '../../../src/kernel/abi/mman.ts'
 import type { WorldConfig } from '../../../src/kernel/config.ts'
-import { copyDescriptors, makeDescriptorTable } from '../../../src/kernel/fs/descriptor.ts'
+import { copyDescriptors } from '../../../src/kernel/fs/descriptor.ts'
 import { setUpFileSystems } from '../../../src/kernel/fs/setup.ts'
-import { makeIpc } from '../../../src/kernel/ipc/ipc-state.ts'
+import { boot, makeHosts } from '../../../src/kernel/hosts.ts'
 import { Kernel } from '../../../src/kernel/kernel.ts'
 import { VMA_MAYREAD, VMA_MAYWRITE } from '../../../src/kernel/mm/address-space.ts'
 import { mapRegion } from '../../../src/kernel/mm/map.ts'
 import { makeNet } from '../../../src/kernel/net/net-state.ts'
-import { createSpace } from '../../../src/kernel/mm/space.ts'
 import { BadAddress } from '../../../src/kernel/mm/user-memory.ts'
 import type { HostDirent, HostStat, Outside } from '../../../src/kernel/outside.ts'
 import { signalActions } from '../../../src/kernel/signal/signal.ts'
@@ -231,10 +230,10 @@ export class TestTask {
   fork(uid = this.task.credentials.uid, gid = this.task.credentials.gid): TestTask {
     const { kernel, task } = this
     const pid = ++kernel.state.lastPid
-    const group = makeGroup(kernel, { tgid: pid, parent: task.group.tgid, processGroup: task.group.processGroup, session: task.group.session })
+    const group = makeGroup(kernel, { tgid: pid, parent: task.group.tgid, processGroup: task.group.processGroup, session: task.group.session, pids: task.group.pids })
     const child = makeTask(kernel, {
       tid: pid, group, mm: task.mm, files: copyDescriptors(kernel, task.files), fs: { ...task.fs }, actions: signalActions(),
-      credentials: initialCredentials(uid, gid), name: 'test',
+      credentials: initialCredentials(uid, gid, task.credentials.user), namespaces: task.namespaces, name: 'test',
     })
     child.state = 'running'
     kernel.state.tasks.set(pid, child)
@@ -253,21 +252,16 @@ export const makeTestTask = ({ trees = [], ...options }: TestWorld = {}): TestTa
   const state = {
     now: 0, cycle: 0, tasks: new Map(), groups: new Map(), runqueue: [], cpus: [], lastPid: 99, lastSpaceId: 0, zeroFrame: memory.allocate(),
     timers: timerQueue(), futexes: futexTable(), unknownSyscalls: new Set(), consoleInput: waitQueue(), mainPid: 100, mainStatus: undefined,
-    mainExitCycle: 0, nextConsolePoll: 0, hostname: 'test', domainname: '', fs: undefined, clocks: makeClocks(config.epochSeconds), ipc: makeIpc(), vdso: makeVdso(),
+    mainExitCycle: 0, nextConsolePoll: 0, hosts: makeHosts(config), lastNamespace: 0, pidNamespaces: [], fs: undefined, clocks: makeClocks(config.epochSeconds), vdso: makeVdso(),
     net: makeNet(),
   } as unknown as KernelState
   const kernel = new Kernel(config, memory, NO_PROCESSOR, outsideOver(trees), state)
-  const fs = setUpFileSystems(kernel)
-  const pid = ++state.lastPid
-  const group = makeGroup(kernel, { tgid: pid, parent: 1, processGroup: pid, session: pid })
-  const mm = createSpace(kernel)
-  const task = makeTask(kernel, {
-    tid: pid, group, mm, files: makeDescriptorTable(), fs: { kind: 'path-context', users: 1, root: fs.root, cwd: fs.root, umask: 0o022 },
-    actions: signalActions(), credentials: initialCredentials(config.uid, config.gid), name: 'test',
-  })
+  setUpFileSystems(kernel)
+  const task = boot(kernel, state.hosts[0])
+  const { mm } = task
+  task.name = 'test'
+  task.group.parent = 1
   task.state = 'running'
-  state.tasks.set(pid, task)
-  state.groups.set(pid, group)
   mapRegion(kernel, mm, {
     start: SCRATCH, end: SCRATCH + SCRATCH_SIZE, prot: PROT_READ | PROT_WRITE, flags: VMA_MAYREAD | VMA_MAYWRITE, backing: undefined, offset: 0, name: '',
   })

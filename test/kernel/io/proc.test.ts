@@ -52,13 +52,13 @@ test('a file is as it was when its start was read, and new when it is read from 
   const task = make()
   const fd = task.open('/proc/sys/kernel/hostname', O_RDWR)
   t.is(task.read(fd, 2), 'te')
-  task.kernel.state.hostname = 'other'
+  task.task.namespaces.uts.hostname = 'other'
   t.is(task.read(fd), 'st\n')
   t.is(task.read(fd), '')
   task.do('lseek', fd, 0, 0)
   t.is(task.read(fd), 'other\n')
   task.write(fd, 'written\nrest')
-  t.is(task.kernel.state.hostname, 'written')
+  t.is(task.task.namespaces.uts.hostname, 'written')
   t.is(task.readFile('/proc/sys/kernel/random/boot_id').length, 37)
 })
 
@@ -172,6 +172,6 @@ test('totals and tables that tools parse', (t) => {
   t.regex(task.readFile('/proc/loadavg'), /^0\.00 0\.00 0\.00 \d+\/\d+ 100\n$/)
   t.regex(task.readFile('/proc/version'), /^Linux version 6\.1\.0 \(/)
   t.is(task.readFile('/proc/mounts'), 'rootfs / rootfs rw,relatime 0 0\nproc /proc proc rw,relatime 0 0\ndevtmpfs /dev devtmpfs rw,relatime 0 0\n')
-  t.regex(task.readFile('/proc/self/mountinfo'), /^20 19 0:2 \/ \/ rw,relatime - rootfs rootfs rw\n21 20 0:3 \/ \/proc rw,relatime - proc proc rw\n/)
+  t.regex(task.readFile('/proc/self/mountinfo'), /^22 21 0:2 \/ \/ rw,relatime - rootfs rootfs rw\n23 22 0:3 \/ \/proc rw,relatime - proc proc rw\n/)
   t.regex(task.readFile('/proc/self/limits'), /^Max open files {12}1024 {17}1048576 {14}files {5}$/m)
 })

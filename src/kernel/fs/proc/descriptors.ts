@@ -54,7 +54,6 @@ export const info = (kernel: Kernel, node: ProcNode): string | number => {
   const slot = slotOf(kernel, node)
   if (slot === undefined) return -ENOENT
   const { file, closeOnExec } = slot
-  const mount = kernel.state.fs.mounts.findIndex(({ superblock }) => superblock === file.inode.superblock)
   const flags = (file.flags | (closeOnExec ? O_CLOEXEC : 0)).toString(8)
-  return `pos:\t${file.position}\nflags:\t0${flags}\nmnt_id:\t${mount < 0 ? 15 : mount + 20}\nino:\t${file.inode.ino}\n${extra(kernel, file)}`
+  return `pos:\t${file.position}\nflags:\t0${flags}\nmnt_id:\t${file.mount.id}\nino:\t${file.inode.ino}\n${extra(kernel, file)}`
 }

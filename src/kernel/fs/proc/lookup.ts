@@ -2,9 +2,11 @@
 import { EACCES, EINVAL, ENOENT } from '../../abi/errno.ts'
 import { O_ACCMODE, O_RDONLY, O_WRONLY } from '../../abi/fcntl.ts'
 import type { Kernel } from '../../kernel.ts'
+import { isVisibleIn, kernelPid, shownPid } from '../../task/pid-namespace.ts'
 import type { Task } from '../../task/task.ts'
 import { type DirectoryInode, type Inode, makeDirectory, makeProc, type ProcInode, S_IFDIR, S_IFLNK, S_IFREG } from '../inode.ts'
-import { pathOf } from '../path.ts'
+import { directoryPath, type Mount } from '../mount-tree.ts'
+import { namespaceInode, namespaceOf, namespaceText } from '../namespace-files.ts'
 import { executableOf } from './maps.ts'
 import type { ProcNode } from './nodes.ts'
 import { isAlive, mayLook, subjectOf } from './subject.ts'
@@ -39,7 +41,7 @@ const make = (kernel: Kernel, directory: DirectoryInode, name: string, row: Proc
 }
 
 const nodeFor = (parent: ProcNode, name: string, row: ProcRow, more: Partial<ProcNode> = {}): ProcNode => ({
-  type: TYPES[row.kind], entry: parent.entry === '' ? name : `${parent.entry}/${name}`, tgid: parent.tgid, tid: parent.tid, fd: parent.fd, ...more,
+  type: TYPES[row.kind], entry: parent.entry === '' ? name : `${parent.entry}/${name}`, tgid: parent.tgid, tid: parent.tid, fd: parent.fd, pids: parent.pids, ...more,
 })
 
 const isNumber = (name: string): boolean => /^(0|[1-9][0-9]{0,8})$/.test(name)
@@ -47,8 +49,8 @@ const isNumber = (name: string): boolean => /^(0|[1-9][0-9]{0,8})$/.test(name)
 /** Numbers that the folder has names for now. */
 const dynamicNames = (kernel: Kernel, node: ProcNode, row: ProcFolder): number[] => {
   switch (row.dynamic) {
-    case 'processes': return [...kernel.state.groups.keys()].sort((a, b) => a - b)
-    case 'threads': return [...kernel.state.groups.get(node.tgid)?.threads ?? []]
+    case 'processes': return [...kernel.state.groups.keys()].filter((pid) => isVisibleIn(node.pids, pid)).map((pid) => shownPid(node.pids, pid)).sort((a, b) => a - b)
+    case 'threads': return [...kernel.state.groups.get(node.tgid)?.threads ?? []].map((tid) => shownPid(node.pids, tid))
     case undefined: return []
     default: {
       const subject = subjectOf(kernel, node)
@@ -61,8 +63,11 @@ const dynamicNames = (kernel: Kernel, node: ProcNode, row: ProcFolder): number[]
 const hasDynamic = (kernel: Kernel, node: ProcNode, row: ProcFolder, number: number): boolean => {
   switch (row.dynamic) {
     // A thread's number works, too, though it is not listed (proc(5)).
-    case 'processes': return kernel.state.groups.has(number) || kernel.state.tasks.has(number)
-    case 'threads': return kernel.state.groups.get(node.tgid)?.threads.includes(number) ?? false
+    case 'processes': {
+      const pid = kernelPid(node.pids, number)
+      return kernel.state.groups.has(pid) || kernel.state.tasks.has(pid)
+    }
+    case 'threads': return kernel.state.groups.get(node.tgid)?.threads.includes(kernelPid(node.pids, number)) ?? false
     case undefined: return false
     default: {
       const subject = subjectOf(kernel, node)
@@ -82,8 +87,9 @@ const refreshNumber = (kernel: Kernel, task: Task | undefined, directory: Direct
     return
   }
   let inode = directory.entries.get(name)
-  const ids = dynamic === 'processes' ? { tgid: kernel.state.tasks.get(number)?.group.tgid ?? number, tid: number }
-    : dynamic === 'threads' ? { tid: number } : { fd: number }
+  const pid = kernelPid(parent.pids, number)
+  const ids = dynamic === 'processes' ? { tgid: kernel.state.tasks.get(pid)?.group.tgid ?? pid, tid: pid }
+    : dynamic === 'threads' ? { tid: pid } : { fd: number }
   const known = inode?.kind === 'directory' ? inode.node : inode?.kind === 'proc' ? inode.node : undefined
   if (inode === undefined || (ids.tgid !== undefined && known?.tgid !== ids.tgid)) {
     const child = dynamicRow(dynamic)
@@ -160,7 +166,7 @@ export const procLink = (kernel: Kernel, task: Task | undefined, inode: ProcInod
 }
 
 /** Where a link jumps to; undefined if it is followed by its text; a negative errno. */
-export const procJump = (kernel: Kernel, task: Task | undefined, inode: ProcInode): { readonly inode: Inode, readonly path: string } | number | undefined => {
+export const procJump = (kernel: Kernel, task: Task | undefined, inode: ProcInode): { readonly inode: Inode, readonly mount: Mount, readonly path: string } | number | undefined => {
   const row = rowOf(inode.node)
   if (row.kind !== 'link' || row.magic !== true) return undefined
   const subject = subjectOf(kernel, inode.node)
@@ -168,16 +174,21 @@ export const procJump = (kernel: Kernel, task: Task | undefined, inode: ProcInod
   if (!mayLook(task, subject)) return -EACCES
   if (!isAlive(subject)) return -ENOENT
   const name = inode.node.entry.slice(inode.node.entry.lastIndexOf('/') + 1)
+  if (inode.node.entry.endsWith(`/ns/${name}`)) {
+    const namespace = namespaceOf(subject, name)
+    if (namespace === undefined) return -ENOENT
+    return { inode: namespaceInode(kernel, namespace), mount: kernel.state.fs.anonymousMount, path: namespaceText(namespace) }
+  }
   switch (name) {
-    case 'cwd': return { inode: subject.fs.cwd, path: pathOf(kernel, subject.fs.cwd, kernel.state.fs.root) }
-    case 'root': return { inode: subject.fs.root, path: pathOf(kernel, subject.fs.root, kernel.state.fs.root) }
+    case 'cwd': return { inode: subject.fs.cwd, mount: subject.fs.cwdMount, path: directoryPath(subject.fs.cwdMount, subject.fs.cwd) }
+    case 'root': return { inode: subject.fs.root, mount: subject.fs.rootMount, path: directoryPath(subject.fs.rootMount, subject.fs.root) }
     case 'exe': {
       const executable = executableOf(subject.mm)
-      return executable === undefined ? -ENOENT : { inode: executable, path: subject.mm.executable }
+      return executable === undefined ? -ENOENT : { inode: executable, mount: subject.fs.rootMount, path: subject.mm.executable }
     }
     default: {
       const file = subject.files.slots[inode.node.fd]?.file
-      return file === undefined ? -ENOENT : { inode: file.inode, path: file.path }
+      return file === undefined ? -ENOENT : { inode: file.inode, mount: file.mount, path: file.path }
     }
   }
 }

@@ -1,27 +1,23 @@
 /** Files of /proc/PID and /proc/PID/task/TID, in the formats of Linux 6.1 (fs/proc/array.c, base.c; proc(5)). */
 import { PAGE_SIZE } from '../../../emu/cpu/layout.ts'
 import { ACCESS_READ } from '../../../emu/mmu/mmu.ts'
-import { CAP_SYS_RESOURCE } from '../../abi/capabilities.ts'
-import { EACCES, EINVAL, ENOENT, ESRCH } from '../../abi/errno.ts'
+import { CAP_SYS_RESOURCE, CAP_SYS_TIME } from '../../abi/capabilities.ts'
+import { EACCES, EINVAL, ENOENT, EPERM, ESRCH } from '../../abi/errno.ts'
 import { SIG_DFL, SIG_IGN, SIGNAL_COUNT } from '../../abi/signals.ts'
 import { CLOCK_TICKS } from '../../abi/time.ts'
 import type { Kernel } from '../../kernel.ts'
 import { addUsage, noUsage } from '../../task/create.ts'
 import { hasCapability } from '../../task/credentials.ts'
-import type { CapabilitySet, Task, Usage } from '../../task/task.ts'
+import { type PidNamespace, shownPid } from '../../task/pid-namespace.ts'
+import { hasCapabilityIn, type IdKind, shownGid, showIdMap, showSetgroups, shownUid, writeIdMap, writeSetgroups } from '../../task/user-namespace.ts'
+import { namespaceOf, namespaceText } from '../namespace-files.ts'
+import type { CapabilitySet, Task, ThreadGroup, Usage } from '../../task/task.ts'
 import type { SignalSet } from '../../signal/signal.ts'
 import { controllingTerminal } from '../tty-jobs.ts'
 import { pathOf } from '../path.ts'
 import { executableOf, residentOf, sizesOf } from './maps.ts'
 import type { ProcNode } from './nodes.ts'
 import { isAlive, mayLook, subjectOf } from './subject.ts'
-
-/** /proc/PID/ns: there is one namespace of each kind; numbers are those of Linux's first ones. */
-export const NAMESPACES: readonly (readonly [name: string, ino: number])[] = [
-  ['cgroup', 4_026_531_835], ['ipc', 4_026_531_839], ['mnt', 4_026_531_841], ['net', 4_026_531_840], ['pid', 4_026_531_836],
-  ['pid_for_children', 4_026_531_836], ['time', 4_026_531_834], ['time_for_children', 4_026_531_834], ['user', 4_026_531_837],
-  ['uts', 4_026_531_838],
-]
 
 const KIB = 1024
 const UNLIMITED = '18446744073709551615'
@@ -86,9 +82,10 @@ export const stat = (kernel: Kernel, node: ProcNode, reader: Task): string | num
   const visible = alive && mayLook(reader, task)
   const shown = (value: number): number => visible ? value : 0
   const { ignored, caught } = handled(task)
+  const pid = (number: number): number => shownPid(node.pids, number)
   const fields: (string | number)[] = [
-    task.tid, `(${task.name})`, state, group.parent, group.processGroup, group.session, group.controllingTerminal,
-    terminal === undefined ? -1 : terminal.foreground === 0 ? -1 : terminal.foreground,
+    pid(task.tid), `(${task.name})`, state, parentIn(node.pids, group), pid(group.processGroup), pid(group.session), group.controllingTerminal,
+    terminal === undefined ? -1 : terminal.foreground === 0 ? -1 : pid(terminal.foreground),
     PF_RANDOMIZE | (group.didExec ? 0 : PF_FORKNOEXEC), usage.minorFaults, group.childUsage.minorFaults, usage.majorFaults,
     group.childUsage.majorFaults, ticks(kernel, usage.userCycles), ticks(kernel, usage.systemCycles),
     ticks(kernel, group.childUsage.userCycles), ticks(kernel, group.childUsage.systemCycles), priorityOf(task), task.nice,
@@ -148,21 +145,35 @@ const escapeName = (name: string): string => name.replaceAll('\\', '\\\\').repla
 const FIRST_TABLE = 64
 const MEMORY_NODES = `${'00000000,'.repeat(31)}00000001`
 
-export const status = (kernel: Kernel, node: ProcNode): string | number => {
+/** The parent's number: small ones stand for a parent that is nobody. */
+const parentIn = (pids: PidNamespace, { parent }: ThreadGroup): number => parent <= 1 ? parent : shownPid(pids, parent)
+
+/** The number in the namespace that is looked from, then those in the ones nested in that, to the process's own. */
+const allNumbers = (from: PidNamespace, task: Task, pid: number): string => {
+  const numbers: number[] = []
+  for (let at: PidNamespace | undefined = task.group.pids; at !== undefined && at.level >= from.level; at = at.parent) numbers.unshift(shownPid(at, pid))
+  return numbers.join('\t')
+}
+
+export const status = (kernel: Kernel, node: ProcNode, reader: Task): string | number => {
   const task = subjectOf(kernel, node)
   if (task === undefined) return -ESRCH
   const { group, credentials: c } = task
   const alive = isAlive(task)
   const { ignored, caught } = handled(task)
   const { mask, list } = cpuMask(kernel, task)
+  const { pids } = node
+  const { user } = reader.credentials
+  const pid = (number: number): number => shownPid(pids, number)
+  const all = (number: number): string => allNumbers(pids, task, number)
   let table = FIRST_TABLE
   while (alive && table < task.files.slots.length) table *= 2
   const umask = alive ? `Umask:\t${task.fs.umask.toString(8).padStart(4, '0')}\n` : ''
   const queued = group.pending.queue.length + task.pending.queue.length
-  return `Name:\t${escapeName(task.name)}\n${umask}State:\t${STATE_NAMES[stateOf(task)]}\nTgid:\t${group.tgid}\nNgid:\t0\n` +
-    `Pid:\t${task.tid}\nPPid:\t${group.parent}\nTracerPid:\t${task.trace?.tracer ?? 0}\nUid:\t${c.uid}\t${c.euid}\t${c.suid}\t${c.fsuid}\n` +
-    `Gid:\t${c.gid}\t${c.egid}\t${c.sgid}\t${c.fsgid}\nFDSize:\t${alive ? table : 0}\nGroups:\t${c.groups.join(' ')} \n` +
-    `NStgid:\t${group.tgid}\nNSpid:\t${task.tid}\nNSpgid:\t${group.processGroup}\nNSsid:\t${group.session}\n` +
+  return `Name:\t${escapeName(task.name)}\n${umask}State:\t${STATE_NAMES[stateOf(task)]}\nTgid:\t${pid(group.tgid)}\nNgid:\t0\n` +
+    `Pid:\t${pid(task.tid)}\nPPid:\t${parentIn(pids, group)}\nTracerPid:\t${pid(task.trace?.tracer ?? 0)}\nUid:\t${[c.uid, c.euid, c.suid, c.fsuid].map((id) => shownUid(user, id)).join('\t')}\n` +
+    `Gid:\t${[c.gid, c.egid, c.sgid, c.fsgid].map((id) => shownGid(user, id)).join('\t')}\nFDSize:\t${alive ? table : 0}\nGroups:\t${c.groups.map((id) => shownGid(user, id)).join(' ')} \n` +
+    `NStgid:\t${all(group.tgid)}\nNSpid:\t${all(task.tid)}\nNSpgid:\t${all(group.processGroup)}\nNSsid:\t${all(group.session)}\n` +
     (alive ? memoryLines(kernel, task) : '') +
     `Threads:\t${threadCount(task)}\nSigQ:\t${queued}/${group.limits[11][0]}\nSigPnd:\t${mask64(task.pending.set)}\n` +
     `ShdPnd:\t${mask64(group.pending.set)}\nSigBlk:\t${mask64(task.signalMask)}\nSigIgn:\t${mask64(ignored)}\nSigCgt:\t${mask64(caught)}\n` +
@@ -319,6 +330,47 @@ export const setTimerSlack = (kernel: Kernel, node: ProcNode, _writer: Task, tex
   return 0
 }
 
+// ——— Namespaces ———
+
+export const namespace = (kernel: Kernel, node: ProcNode, name: string): string | number => {
+  const task = subjectOf(kernel, node)
+  const found = task === undefined || !isAlive(task) ? undefined : namespaceOf(task, name)
+  return found === undefined ? -ENOENT : namespaceText(found)
+}
+
+export const idMap = (kind: IdKind) => (kernel: Kernel, node: ProcNode, reader: Task): string | number =>
+  withTask(kernel, node, (task) => showIdMap(task.credentials.user, kind, reader.credentials.user))
+export const setIdMap = (kind: IdKind) => (kernel: Kernel, node: ProcNode, writer: Task, text: string): number => {
+  const task = subjectOf(kernel, node)
+  return task === undefined ? -ESRCH : writeIdMap(writer.credentials, task.credentials.user, kind, text)
+}
+export const setgroups = (kernel: Kernel, node: ProcNode): string | number => withTask(kernel, node, (task) => showSetgroups(task.credentials.user))
+export const setSetgroups = (kernel: Kernel, node: ProcNode, writer: Task, text: string): number => {
+  const task = subjectOf(kernel, node)
+  return task === undefined ? -ESRCH : writeSetgroups(writer.credentials, task.credentials.user, text)
+}
+
+export const timeOffsets = (kernel: Kernel, node: ProcNode): string | number => withTask(kernel, node, (task) => {
+  const { monotonic, boottime } = task.namespaces.timeForChildren
+  return ([['monotonic', monotonic], ['boottime', boottime]] as const).map(([name, [seconds, nanoseconds]]) =>
+    `${name.padEnd(10)} ${String(seconds).padStart(10)} ${String(nanoseconds).padStart(9)}\n`).join('')
+})
+export const setTimeOffsets = (kernel: Kernel, node: ProcNode, writer: Task, text: string): number => {
+  const task = subjectOf(kernel, node)
+  if (task === undefined) return -ESRCH
+  const { timeForChildren: time } = task.namespaces
+  if (!hasCapabilityIn(writer, time.owner, CAP_SYS_TIME)) return -EPERM
+  if (time.frozen) return -EACCES
+  for (const line of text.trim().split('\n')) {
+    const match = /^\s*(monotonic|boottime|1|7)\s+(-?\d+)\s+(\d+)\s*$/.exec(line)
+    if (match === null || Number(match[3]) >= 1e9) return -EINVAL
+    const offset = [Number(match[2]), Number(match[3])] as const
+    if (match[1] === 'monotonic' || match[1] === '1') time.monotonic = offset
+    else time.boottime = offset
+  }
+  return 0
+}
+
 // ——— Links ———
 
 const linkText = (kernel: Kernel, node: ProcNode, text: (task: Task) => string | number): string | number => {
@@ -326,9 +378,9 @@ const linkText = (kernel: Kernel, node: ProcNode, text: (task: Task) => string |
   return task === undefined || !isAlive(task) ? -ENOENT : text(task)
 }
 export const cwd = (kernel: Kernel, node: ProcNode, reader: Task): string | number =>
-  linkText(kernel, node, (task) => pathOf(kernel, task.fs.cwd, reader.fs.root))
+  linkText(kernel, node, (task) => pathOf(task.fs.cwdMount, task.fs.cwd, reader.fs.rootMount, reader.fs.root))
 export const root = (kernel: Kernel, node: ProcNode, reader: Task): string | number =>
-  linkText(kernel, node, (task) => pathOf(kernel, task.fs.root, reader.fs.root))
+  linkText(kernel, node, (task) => pathOf(task.fs.rootMount, task.fs.root, reader.fs.rootMount, reader.fs.root))
 export const exe = (kernel: Kernel, node: ProcNode): string | number => linkText(kernel, node, (task) => {
   return executableOf(task.mm) === undefined ? -ENOENT : task.mm.executable
 })

@@ -1,10 +1,11 @@
-/** A new /proc. */
+/** A new /proc: it shows the processes of a namespace. */
 import type { Kernel } from '../../kernel.ts'
+import type { PidNamespace } from '../../task/pid-namespace.ts'
 import type { Superblock } from '../fs-state.ts'
 import { type DirectoryInode, makeDirectory, S_IFDIR } from '../inode.ts'
 
-export const mountProc = (kernel: Kernel, superblock: Superblock): DirectoryInode => {
+export const mountProc = (kernel: Kernel, superblock: Superblock, pids: PidNamespace): DirectoryInode => {
   const root = makeDirectory(kernel, superblock, undefined, '', 0o555)
-  root.node = { type: S_IFDIR, entry: '', tgid: 0, tid: 0, fd: -1 }
+  root.node = { type: S_IFDIR, entry: '', tgid: 0, tid: 0, fd: -1, pids }
   return root
 }

@@ -11,14 +11,14 @@ export const version = (): string => `${VERSION}\n`
 const NAME_LIMIT = 64
 const firstLine = (text: string): string => text.split('\n')[0].slice(0, NAME_LIMIT)
 
-export const hostname = (kernel: Kernel): string => `${kernel.state.hostname}\n`
-export const setHostname = (kernel: Kernel, _node: ProcNode, _writer: Task, text: string): number => {
-  kernel.state.hostname = firstLine(text)
+export const hostname = (_kernel: Kernel, _node: ProcNode, reader: Task): string => `${reader.namespaces.uts.hostname}\n`
+export const setHostname = (_kernel: Kernel, _node: ProcNode, writer: Task, text: string): number => {
+  writer.namespaces.uts.hostname = firstLine(text)
   return 0
 }
-export const domainname = (kernel: Kernel): string => `${kernel.state.domainname}\n`
-export const setDomainname = (kernel: Kernel, _node: ProcNode, _writer: Task, text: string): number => {
-  kernel.state.domainname = firstLine(text)
+export const domainname = (_kernel: Kernel, _node: ProcNode, reader: Task): string => `${reader.namespaces.uts.domainname}\n`
+export const setDomainname = (_kernel: Kernel, _node: ProcNode, writer: Task, text: string): number => {
+  writer.namespaces.uts.domainname = firstLine(text)
   return 0
 }
 

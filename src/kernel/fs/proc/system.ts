@@ -5,10 +5,12 @@ import { CLOCK_TICKS } from '../../abi/time.ts'
 import { RELEASE, SYSTEM_NAME, VERSION } from '../../abi/version.ts'
 import type { Kernel } from '../../kernel.ts'
 import type { AddressSpace } from '../../mm/address-space.ts'
-import type { Mount } from '../fs-state.ts'
+import { directoryPath, type Mount, rootPath } from '../mount-tree.ts'
+import { optionText, optionTexts } from '../mounts.ts'
+import type { ProcNode } from './nodes.ts'
 import type { FileLock } from '../locks.ts'
 import { residentOf } from './maps.ts'
-import { isAlive } from './subject.ts'
+import { isAlive, subjectOf } from './subject.ts'
 
 const twoDigits = (hundredths: number): string => `${Math.floor(hundredths / 100)}.${String(hundredths % 100).padStart(2, '0')}`
 const hundredths = (kernel: Kernel, cycles: number): number => Math.floor(cycles / kernel.config.cpuHz * 100)
@@ -168,38 +170,38 @@ export const version = (): string => `${SYSTEM_NAME} version ${RELEASE} (retrogr
 /** Blanks and backslashes in octal, as in fstab(5). */
 const escapePath = (text: string): string => text.replace(/[ \t\n\\#]/g, (c) => `\\${c.charCodeAt(0).toString(8).padStart(3, '0')}`)
 
-/** Mounts that others hide at the same place are listed, too, as in Linux. */
-const visibleMounts = (kernel: Kernel): readonly Mount[] => {
-  const { mounts } = kernel.state.fs
-  // The very first root file system is not seen once another one covers it.
-  const covered = mounts.findLastIndex(({ path }) => path === '/')
-  return covered > 0 ? mounts.slice(covered) : mounts
-}
-
-export const mounts = (kernel: Kernel): string =>
-  visibleMounts(kernel).map(({ path, superblock }) =>
-    `${escapePath(superblock.source)} ${escapePath(path)} ${superblock.type} ${superblock.options} 0 0\n`).join('')
-
-/** Ids of mounts start here. */
-const FIRST_MOUNT_ID = 20
-
-export const mountinfo = (kernel: Kernel): string => {
-  const all = kernel.state.fs.mounts
-  const parentOf = (mount: Mount): number => {
-    let best = -1
-    all.forEach((other, index) => {
-      if (other === mount || !(mount.path === other.path || other.path === '/' || mount.path.startsWith(`${other.path}/`))) return
-      if (index < all.indexOf(mount) && (best < 0 || other.path.length >= all[best].path.length)) best = index
-    })
-    return best < 0 ? FIRST_MOUNT_ID - 1 : best + FIRST_MOUNT_ID
+/** What a process sees of the mounts of its namespace: those below its root, with their paths from there. */
+const visibleMounts = (kernel: Kernel, node: ProcNode): { readonly mount: Mount, readonly path: string }[] => {
+  const task = subjectOf(kernel, node)
+  if (task === undefined || !isAlive(task)) return []
+  const { root, rootMount } = task.fs
+  const visible: { mount: Mount, path: string }[] = []
+  for (const mount of task.namespaces.mount.mounts) {
+    if (mount.root.kind === 'directory') {
+      const path = directoryPath(mount, mount.root, rootMount, root)
+      if (path !== '') visible.push({ mount, path })
+    } else if (mount.on !== undefined) {
+      const path = directoryPath(mount.parent, mount.on, rootMount, root)
+      if (path !== '') visible.push({ mount, path: path.length > 1 ? `${path}/${mount.name}` : `/${mount.name}` })
+    }
   }
-  return visibleMounts(kernel).map((mount) => {
-    const { path, superblock } = mount
-    const access = superblock.readOnly ? 'ro' : 'rw'
-    return `${all.indexOf(mount) + FIRST_MOUNT_ID} ${parentOf(mount)} ${superblock.dev >> 8}:${superblock.dev & 0xff} / ${escapePath(path)} ` +
-      `${superblock.options} - ${superblock.type} ${escapePath(superblock.source)} ${access}\n`
-  }).join('')
+  return visible
 }
+
+export const mounts = (kernel: Kernel, node: ProcNode): string =>
+  visibleMounts(kernel, node).map(({ path, mount }) =>
+    `${escapePath(mount.superblock.source)} ${escapePath(path)} ${mount.superblock.type} ${optionText(mount)} 0 0\n`).join('')
+
+const propagationText = ({ peers, master, unbindable }: Mount): string =>
+  (peers !== 0 ? `shared:${peers} ` : '') + (master !== 0 ? `master:${master} ` : '') + (unbindable ? 'unbindable ' : '')
+
+export const mountinfo = (kernel: Kernel, node: ProcNode): string =>
+  visibleMounts(kernel, node).map(({ path, mount }) => {
+    const { superblock } = mount
+    const [ofMount, ofFileSystem] = optionTexts(mount)
+    return `${mount.id} ${mount.parent.id} ${superblock.dev >> 8}:${superblock.dev & 0xff} ${escapePath(rootPath(mount))} ${escapePath(path)} ` +
+      `${ofMount} ${propagationText(mount)}- ${superblock.type} ${escapePath(superblock.source)} ${ofFileSystem}\n`
+  }).join('')
 
 // ——— Locks ———
 

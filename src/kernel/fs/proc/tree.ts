@@ -1,7 +1,9 @@
 /** The tree of /proc: each node's name, mode and content, once. To add a file: a line here and the function that makes its text. */
-import { EINVAL } from '../../abi/errno.ts'
+import { EINVAL, ENOENT } from '../../abi/errno.ts'
 import type { Kernel } from '../../kernel.ts'
 import type { Task } from '../../task/task.ts'
+import { shownPid } from '../../task/pid-namespace.ts'
+import { NAMESPACE_NAMES } from '../namespace-files.ts'
 import type { ProcNode } from './nodes.ts'
 import * as maps from './maps.ts'
 import * as net from './net.ts'
@@ -63,8 +65,8 @@ const setting = (text: string): ProcFile => file(0o644, (kernel, node) => kernel
   },
 })
 
-const namespaces = (): ProcFolder => folder(Object.fromEntries(processes.NAMESPACES.map(([name, ino]) =>
-  [name, link(() => `${name.replace('_for_children', '')}:[${ino}]`)])), { mode: 0o511, guarded: true })
+const namespaces = (): ProcFolder => folder(Object.fromEntries(NAMESPACE_NAMES.map((name) =>
+  [name, magic((kernel, node) => processes.namespace(kernel, node, name))])), { mode: 0o511, guarded: true })
 
 type DynamicKind = NonNullable<ProcFolder['dynamic']>
 interface DynamicRow { readonly name: string, readonly row: ProcRow }
@@ -110,10 +112,11 @@ const makeTables = (): Tables => {
     loginuid: setting('4294967295'),
     sessionid: fixed('4294967295'),
     io: file(0o400, processes.io, { guarded: true }),
-    uid_map: setting('         0          0 4294967295\n'),
-    gid_map: setting('         0          0 4294967295\n'),
-    projid_map: setting('         0          0 4294967295\n'),
-    setgroups: setting('allow\n'),
+    uid_map: file(0o644, processes.idMap('uids'), { write: processes.setIdMap('uids') }),
+    gid_map: file(0o644, processes.idMap('gids'), { write: processes.setIdMap('gids') }),
+    projid_map: file(0o644, processes.idMap('projects'), { write: processes.setIdMap('projects') }),
+    setgroups: file(0o644, processes.setgroups, { write: processes.setSetgroups }),
+    timens_offsets: file(0o644, processes.timeOffsets, { write: processes.setTimeOffsets }),
   }
 
   const threadTree = folder(threadEntries)
@@ -231,8 +234,9 @@ const makeTables = (): Tables => {
   })
 
   const rootTree = folder({
-    self: link((_kernel, _node, reader) => String(reader.group.tgid)),
-    'thread-self': link((_kernel, _node, reader) => `${reader.group.tgid}/task/${reader.tid}`),
+    self: link((_kernel, { pids }, reader) => shownPid(pids, reader.group.tgid) === 0 ? -ENOENT : String(shownPid(pids, reader.group.tgid))),
+    'thread-self': link((_kernel, { pids }, reader) => shownPid(pids, reader.tid) === 0 ? -ENOENT
+      : `${shownPid(pids, reader.group.tgid)}/task/${shownPid(pids, reader.tid)}`),
     cmdline: fixed('quiet\n'),
     consoles: fixed('ttyS0                -W- (EC p a)    4:64\n'),
     cpuinfo: file(0o444, system.cpuinfo),
