@@ -20,7 +20,7 @@ export const textReport = (report: Report): string => {
   const { exploration, traces, seconds, strategy } = report
   const lines = exploration.failures.map((found) => `${chalk.red('found')} ${failureText(found.failure)}\n`
     + `  ${found.count} of ${exploration.schedules} schedules, first with seed ${found.schedule.seed}, the ${found.after}${ordinal(found.after)} after ${(found.afterMs / 1000).toFixed(2)} s`
-    + (traces.has(found) ? `\n  trace: ${traces.get(found)}` : ''))
+    + (traces.has(found) ? `\n  trace: ${traces.get(found)}` : '') + found.details.map((line) => `\n  ${line}`).join(''))
   const end = exploration.failures.length === 0 ? chalk.green('no failure') : `${exploration.failed} failed, ${exploration.failures.length} distinct`
   const pct = strategy === 'pct' ? `, ${exploration.steps} steps` : ''
   lines.push(`${exploration.schedules} schedules (${strategy}${pct}) in ${seconds.toFixed(1)} s, ${rate(report).toFixed(0)} a second: ${end}${report.interrupted ? ', interrupted' : ''}`)
@@ -36,7 +36,7 @@ export const jsonReport = (report: Report): string => {
     ...(strategy === 'pct' ? { steps: exploration.steps } : {}), failed: exploration.failed,
     failures: exploration.failures.map((found) => ({
       ...found.failure, text: failureText(found.failure), count: found.count, seed: found.schedule.seed, schedule: found.schedule.number, pct: found.schedule.pct,
-      after: found.after, afterSeconds: found.afterMs / 1000, trace: traces.get(found),
+      after: found.after, afterSeconds: found.afterMs / 1000, trace: traces.get(found), details: found.details,
     })),
     broken: exploration.broken,
   })

@@ -8,11 +8,11 @@ import { Exploration, type FoundFailure } from '../replay/explore.ts'
 import { DEFAULT_FAIL_ON, type FailOn } from '../replay/explore-failure.ts'
 import type { Schedule, ScheduleResult, ScheduleRun, ScheduleRunner } from '../replay/explore-schedule.ts'
 import type { Batch } from './explore-worker.ts'
-import { EXIT_FAILED, EXIT_INTERRUPTED } from './errors.ts'
+import { EXIT_FAILED, EXIT_FOUND, EXIT_INTERRUPTED } from './errors.ts'
 import { type Report, jsonReport, junitReport, textReport } from './explore-report.ts'
 import { type ExploreSetup, makeRunner, parseFailOn } from './explore-setup.ts'
 import { buildVersion, codecs, createTraceFile, platform } from './host.ts'
-import { integer, PCT_DEPTH, withWorldOptions, type WorldFlags } from './options.ts'
+import { integer, PCT_DEPTH, regexps, withWorldOptions, type WorldFlags } from './options.ts'
 
 interface Shard { readonly part: number, readonly of: number }
 
@@ -22,6 +22,7 @@ interface ExploreFlags extends WorldFlags {
   readonly depth: number | undefined
   readonly keepGoing: boolean
   readonly failOn: FailOn | undefined
+  readonly ignore: readonly RegExp[]
   readonly output: string
   readonly json: boolean
   readonly junit: string | undefined
@@ -36,7 +37,6 @@ const TURN_MS = 20
 /** Threads are given about this much at a time. */
 const BATCH_MS = 200
 const MOST_BATCH = 256
-export const EXIT_FOUND = 1
 
 const duration = (text: string): number => {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|)$/.exec(text)
@@ -163,7 +163,7 @@ const explore = async (program: string, args: string[], flags: ExploreFlags): Pr
   const seed = flags.seed ?? platform.freshSeed()
   const command = [program, ...args]
   // How the worlds are made follows from the seed alone.
-  const setup: ExploreSetup = { command, flags: { ...flags, seed }, failOn: flags.failOn ?? DEFAULT_FAIL_ON }
+  const setup: ExploreSetup = { command, flags: { ...flags, seed }, failOn: { ...flags.failOn ?? DEFAULT_FAIL_ON, ignore: flags.ignore } }
   const runner = await makeRunner(setup)
   const total = flags.number ?? (flags.time === undefined ? DEFAULT_SCHEDULES : Infinity)
   const { part, of } = flags.shard ?? { part: 1, of: 1 }
@@ -217,7 +217,8 @@ export const exploreCommand = withWorldOptions(new Command('explore')
   .option('--time <time>', 'stop after this time: 60s, 5m', duration)
   .option('--depth <n>', 'same as --pct-depth', integer(1, 1000))
   .option('--keep-going', 'go on after a failure; those that fail alike are counted together', false)
-  .option('--fail-on <kinds>', 'what a failure is, of exit, signal, deadlock, hang, output:/regexp/ (default: exit,signal,deadlock,hang)', parseFailOn)
+  .option('--fail-on <kinds>', 'what a failure is, of exit, signal, deadlock, hang, race, output:/regexp/ (default: exit,signal,deadlock,hang)', parseFailOn)
+  .option('--ignore <regexp>', 'races with a function, file or line that matches are none', regexps, [])
   .option('-o, --output <dir>', 'where the trace of each failure goes', 'explore')
   .option('--json', 'the result as JSON', false)
   .option('--junit <file>', 'the result as JUnit\'s XML')

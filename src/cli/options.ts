@@ -51,6 +51,15 @@ const quantity = (lowest: number, highest: number) => (text: string): number => 
   return value
 }
 
+/** Regular expressions, of an option that may come several times. */
+export const regexps = (value: string, previous: readonly RegExp[]): RegExp[] => {
+  try {
+    return [...previous, new RegExp(value)]
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message)
+  }
+}
+
 const collect = (value: string, previous: readonly string[]): string[] => [...previous, value]
 
 const epoch = (text: string): number => {

@@ -4,15 +4,19 @@ import { Command } from 'commander'
 import { startRecording } from '../replay/record.ts'
 import { bytesText, drive } from './drive.ts'
 import { explainEnd, finishMounts } from './end.ts'
+import { EXIT_FOUND } from './errors.ts'
 import { codecs, createTraceFile, type EngineFlags, makeSessionHost, platform, buildVersion } from './host.ts'
-import { prepareWorld, withWorldOptions, type WorldFlags } from './options.ts'
+import { reportRaces } from './races.ts'
+import { prepareWorld, regexps, withWorldOptions, type WorldFlags } from './options.ts'
 import { printStatistics, withEngineOptions } from './stats.ts'
 
-interface RecordFlags extends WorldFlags, EngineFlags { readonly output: string, readonly quiet: boolean }
+interface RecordFlags extends WorldFlags, EngineFlags { readonly output: string, readonly quiet: boolean, readonly races: boolean, readonly ignore: readonly RegExp[] }
 
 export const recordCommand = withEngineOptions(withWorldOptions(new Command('record').description('run a program and record it to a trace')))
   .option('-o, --output <file>', 'the trace to write', 'out.rgt')
   .option('-q, --quiet', 'say nothing at the end', false)
+  .option('--races', 'say which memory accesses race with each other, by replaying the trace; exit status 1 if there are any', false)
+  .option('--ignore <regexp>', 'races with a function, file or line that matches are none', regexps, [])
   .action(async (program: string, args: string[], flags: RecordFlags) => {
     const { config, files } = await prepareWorld(platform, [program, ...args], flags)
     const session = startRecording({
@@ -28,5 +32,6 @@ export const recordCommand = withEngineOptions(withWorldOptions(new Command('rec
         + `(${bytesText(result.traceBytes)}, seed ${config.seed}, state hash ${result.hash.slice(0, 16)})\n`))
     }
     if (flags.stats === true) printStatistics(session.statistics(), performance.now() - started)
+    if (flags.races && result.outcome !== 'failed' && await reportRaces(flags.output, flags, flags.ignore)) process.exit(EXIT_FOUND)
     process.exit(result.exitCode)
   })

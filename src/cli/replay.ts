@@ -8,10 +8,12 @@ import { TraceReader } from '../trace/reader.ts'
 import { drive, millions } from './drive.ts'
 import { explainEnd } from './end.ts'
 import { printStatistics, withEngineOptions } from './stats.ts'
-import { EXIT_DIVERGED, EXIT_FAILED } from './errors.ts'
+import { EXIT_DIVERGED, EXIT_FAILED, EXIT_FOUND } from './errors.ts'
+import { regexps } from './options.ts'
+import { reportRaces } from './races.ts'
 import { buildVersion, codecs, type EngineFlags, loadEngine, openTraceFile, platform } from './host.ts'
 
-interface ReplayFlags extends EngineFlags { readonly fromSeed: boolean, readonly quiet: boolean, readonly json: boolean, readonly output: boolean }
+interface ReplayFlags extends EngineFlags { readonly fromSeed: boolean, readonly quiet: boolean, readonly json: boolean, readonly output: boolean, readonly races: boolean, readonly ignore: readonly RegExp[] }
 
 export const openReplay = (file: string, fromSeed: boolean, output?: (fd: 1 | 2, bytes: Uint8Array) => void, engine: EngineFlags = {}): ReturnType<typeof startReplay> =>
   startReplay({
@@ -51,6 +53,8 @@ export const replayCommand = withEngineOptions(new Command('replay').description
   .option('--no-output', 'leave out what the guest writes')
   .option('--json', 'the result as JSON on stdout, without the guest\'s output', false)
   .option('-q, --quiet', 'say nothing unless it diverges', false)
+  .option('--races', 'say which memory accesses race with each other; exit status 1 if there are any', false)
+  .option('--ignore <regexp>', 'races with a function, file or line that matches are none', regexps, [])
   .action(async (file: string, flags: ReplayFlags) => {
     const show = flags.output && !flags.json
     const session = openReplay(file, flags.fromSeed, show ? (fd, bytes) => { platform.write(fd, bytes) } : undefined, flags)
@@ -65,5 +69,6 @@ export const replayCommand = withEngineOptions(new Command('replay').description
       report(result)
     }
     if (flags.stats === true && !flags.json) printStatistics(session.statistics(), performance.now() - started)
+    if (flags.races && result.divergence === undefined && result.outcome !== 'failed' && await reportRaces(file, flags, flags.ignore)) process.exit(EXIT_FOUND)
     process.exit(statusOf(result))
   })

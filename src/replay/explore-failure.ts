@@ -6,13 +6,15 @@ import type { TraceEvent } from '../trace/events.ts'
 import { signalName } from './names.ts'
 import type { SessionConsole, SessionResult } from './session.ts'
 
-export const FAILURE_KINDS = ['exit', 'signal', 'deadlock', 'hang', 'output'] as const
+export const FAILURE_KINDS = ['exit', 'signal', 'deadlock', 'hang', 'output', 'race'] as const
 export type FailureKind = (typeof FAILURE_KINDS)[number]
 
 export interface FailOn {
   readonly kinds: readonly FailureKind[]
   /** What the output must not have: 'output'. */
   readonly output: RegExp | undefined
+  /** 'race': those with a frame that matches are none. */
+  readonly ignore?: readonly RegExp[]
 }
 
 export const DEFAULT_FAIL_ON: FailOn = { kinds: ['exit', 'signal', 'deadlock', 'hang'], output: undefined }
@@ -21,7 +23,7 @@ export interface Failure {
   readonly kind: FailureKind
   /** Exit status, or number of the signal; 0 for other kinds. */
   readonly status: number
-  /** Last line that was written to stderr; for 'output' what was found. */
+  /** Last line that was written to stderr; for 'output' what was found; for 'race' the two places. */
   readonly line: string
   /** Where a fatal signal acted, 0 otherwise. */
   readonly rip: number
@@ -40,6 +42,7 @@ export const failureText = ({ kind, status, line, rip, waits }: Failure): string
     case 'deadlock': return `deadlock (${waits.join(', ')})${quoted}`
     case 'hang': return `no end within the cycle limit${quoted}`
     case 'output': return `output has ${line}`
+    case 'race': return line
   }
 }
 
@@ -90,8 +93,15 @@ export class Watch implements SessionConsole {
     if (event.type === 'signal' && (event.action === 'terminate' || event.action === 'core')) this.#rip = event.rip
   }
 
-  /** What of the result is a failure; undefined: nothing. */
-  judge(result: SessionResult, kernel: Kernel | undefined, failOn: FailOn): Failure | undefined {
+  /**
+   * What of the result is a failure; undefined: nothing.
+   * @param races lines about those that were found: one is a failure if nothing else is
+   */
+  judge(result: SessionResult, kernel: Kernel | undefined, failOn: FailOn, races: readonly string[] = []): Failure | undefined {
+    return this.#judge(result, kernel, failOn) ?? (races.length === 0 ? undefined : { kind: 'race', status: 0, line: races[0], rip: 0, waits: [] })
+  }
+
+  #judge(result: SessionResult, kernel: Kernel | undefined, failOn: FailOn): Failure | undefined {
     const line = this.#stderr.trimEnd().split('\n').at(-1) ?? ''
     const failure = (kind: FailureKind, more: Partial<Failure> = {}): Failure | undefined =>
       failOn.kinds.includes(kind) ? { kind, status: 0, line, rip: 0, waits: [], ...more } : undefined

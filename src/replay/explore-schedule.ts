@@ -3,6 +3,7 @@ import type { PctConfig, WorldConfig } from '../kernel/config.ts'
 import type { HostFiles } from '../kernel/outside.ts'
 import { WorldError } from '../kernel/world.ts'
 import type { TraceCodecs, TraceSink } from '../trace/format.ts'
+import { raceLine, raceLines, type RaceReport, type RaceRun, RaceSearch } from './detect/race-report.ts'
 import { type FailOn, type Failure, failureKey, failureText, Watch } from './explore-failure.ts'
 import { ForkedWorld, resultOfFork } from './explore-fork.ts'
 import type { End } from './loop.ts'
@@ -29,6 +30,8 @@ export interface ScheduleResult extends Schedule {
   readonly executed: number
   /** Instructions while more than one task could run; counted under the strategy 'pct' only. */
   readonly steps: number
+  /** More about the failure, for people. */
+  readonly details: readonly string[]
 }
 
 export interface ScheduleOptions {
@@ -61,6 +64,7 @@ const messageOf = (error: unknown): string => error instanceof Error ? error.sta
 export class ScheduleRunner {
   readonly #options: ScheduleOptions
   readonly #files: HostFiles
+  readonly #search: RaceSearch | undefined
   #fork: ForkedWorld | undefined
   /** Of recordings. */
   #machine: Machine | undefined
@@ -68,11 +72,13 @@ export class ScheduleRunner {
   constructor(options: ScheduleOptions) {
     this.#options = options
     this.#files = cached(options.files)
+    const { kinds, ignore } = options.failOn
+    this.#search = kinds.includes('race') ? new RaceSearch({ ignore }) : undefined
   }
 
   /** Starts a schedule; there is one at a time. */
   start(schedule: Schedule): ScheduleRun {
-    return new ScheduleRun(schedule, this.#worldOf(schedule), this.#forked(schedule), this.#options.failOn, this.#fresh)
+    return new ScheduleRun(schedule, this.#worldOf(schedule), this.#forked(schedule), this.#options.failOn, this.#search, this.#fresh)
   }
 
   /** Runs a schedule again from its beginning, as a world of its own, and records it. @throws Error if it does not end as before, and what `openTrace` throws */
@@ -86,6 +92,7 @@ export class ScheduleRunner {
       world, codecs, version, openTrace, onEvent: (event) => { watch.event(event) },
       host: { engine, machine: this.#machine, files: this.#files, console: watch, wallTimeMs: () => clock.wallTimeMs() },
     })
+    const races = session.kernel === undefined ? undefined : this.#search?.attach(session.kernel)
     let result = session.advance()
     while (result === undefined) {
       yield undefined
@@ -95,7 +102,8 @@ export class ScheduleRunner {
       this.#machine = undefined
       throw new Error(`recording seed ${schedule.seed}: ${messageOf(result.error)}`)
     }
-    const found = watch.judge(result, session.kernel, failOn)
+    const found = watch.judge(result, session.kernel, failOn, races?.lines())
+    races?.detach()
     if (found === undefined || failureKey(found) !== failureKey(failure)) {
       throw new Error(`seed ${schedule.seed} ended otherwise when it was recorded: ${found === undefined ? 'well' : failureText(found)}`)
     }
@@ -134,14 +142,17 @@ export class ScheduleRun {
   readonly #fork: ForkedWorld
   readonly #failOn: FailOn
   readonly #onBroken: () => void
+  readonly #search: RaceSearch | undefined
+  #races: RaceRun | undefined
   #watch: Watch | undefined
   #interrupted = false
 
-  constructor(schedule: Schedule, world: WorldConfig, fork: ForkedWorld, failOn: FailOn, onBroken: () => void) {
+  constructor(schedule: Schedule, world: WorldConfig, fork: ForkedWorld, failOn: FailOn, search: RaceSearch | undefined, onBroken: () => void) {
     this.#schedule = schedule
     this.#world = world
     this.#fork = fork
     this.#failOn = failOn
+    this.#search = search
     this.#onBroken = onBroken
   }
 
@@ -162,21 +173,36 @@ export class ScheduleRun {
     }
     let end: End | undefined
     try {
-      this.#watch ??= fork.start(this.#world)
+      if (this.#watch === undefined) {
+        this.#watch = fork.start(this.#world)
+        this.#races = this.#search?.attach(fork.kernel)
+      }
       end = fork.advance()
     } catch (error) {
       end = { outcome: 'failed', status: undefined, error }
     }
-    return end === undefined ? undefined : this.#result(end)
+    if (end === undefined) return undefined
+    let races: readonly RaceReport[] = []
+    if (this.#races !== undefined) {
+      const verdict = end.outcome === 'failed' ? [] : this.#races.verdict()
+      if (verdict === 'again') {
+        // From where it was forked.
+        this.#watch = undefined
+        return undefined
+      }
+      races = verdict
+    }
+    return this.#result(end, races)
   }
 
-  #result(end: End): ScheduleResult {
+  #result(end: End, races: readonly RaceReport[] = []): ScheduleResult {
     const isBroken = end.outcome === 'failed'
     if (isBroken) this.#onBroken()
     const kernel = this.#watch === undefined ? undefined : this.#fork.kernel
     return {
-      ...this.#schedule, failure: this.#watch?.judge(resultOfFork(kernel, end), kernel, this.#failOn), broken: isBroken ? messageOf(end.error) : undefined,
+      ...this.#schedule, failure: this.#watch?.judge(resultOfFork(kernel, end), kernel, this.#failOn, races.map(raceLine)), broken: isBroken ? messageOf(end.error) : undefined,
       interrupted: end.outcome === 'interrupted', cycle: kernel?.now ?? 0, executed: this.#fork.executedOfSchedule, steps: kernel?.state.pct?.steps ?? 0,
+      details: races.flatMap(raceLines),
     }
   }
 }

@@ -29,6 +29,8 @@ export interface FoundFailure {
   /** Schedules run before it, in this order of results, and itself. */
   readonly after: number
   readonly afterMs: number
+  /** Of that schedule, for people. */
+  readonly details: readonly string[]
   count: number
 }
 
@@ -107,7 +109,7 @@ export class Exploration {
     } else {
       const { number, seed, pct, cycleLimit } = result
       const schedule: Schedule = { number, seed, cycleLimit, ...(pct === undefined ? {} : { pct }) }
-      this.#found.set(key, { failure, schedule, after: this.schedules, afterMs: elapsedMs, count: 1 })
+      this.#found.set(key, { failure, schedule, after: this.schedules, afterMs: elapsedMs, details: result.details, count: 1 })
     }
     if (!this.#options.keepGoing) this.stop()
   }

@@ -10,7 +10,7 @@ import { CPU_STATE, CPU_STATE_SIZE } from '../../emu/cpu/layout.ts'
 import { KIND_MODIFY, KIND_READ, KIND_UPDATE, KIND_WRITE } from '../../emu/watch.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { Task } from '../../kernel/task/task.ts'
-import { type CodeLocation, frameRegisters, locationText, unwind } from '../symbols.ts'
+import { type CodeLocation, frameRegisters, locationText, symbolize, unwind } from '../symbols.ts'
 import type { Release } from './order.ts'
 import { accessKey, pairKey, type RaceAccess, RaceDetector } from './races.ts'
 
@@ -76,15 +76,22 @@ export class RaceSearch {
   attach(kernel: Kernel): RaceRun {
     const detector = new RaceDetector(kernel, new Set(this.#always))
     const stacks = new Map<string, CodeLocation[]>()
+    const lines = new Map<string, string>()
     detector.wanted = this.#wanted
     detector.onWanted = (key, task, rip) => { this.#frames.set(key, framesAt(kernel, task, rip)) }
-    detector.onRace = ({ second }, task) => { stacks.set(accessKey(second.task, second.rip, second.cycle), framesAt(kernel, task, second.rip)) }
+    detector.onRace = ({ first, second }, task) => {
+      stacks.set(accessKey(second.task, second.rip, second.cycle), framesAt(kernel, task, second.rip))
+      const [low, high] = first.rip < second.rip ? [first.rip, second.rip] : [second.rip, first.rip]
+      lines.set(pairKey(low, high), lineOf(symbolize(kernel, task, low), symbolize(kernel, task, high)))
+    }
     return {
+      lines: () => detector.races.map(({ first, second }) => pairKey(first.rip, second.rip)).filter((key) => !this.#ignored.has(key)).map((key) => lines.get(key) ?? key),
       verdict: () => {
         const verdict = this.#verdict(kernel, detector, stacks)
         detector.detach()
         return verdict
       },
+      detach: () => { detector.detach() },
     }
   }
 
@@ -124,8 +131,11 @@ export class RaceSearch {
 }
 
 export interface RaceRun {
-  /** Once the world has ended: its races, or that it must be run again, from its start. */
+  /** A line for each race that was found until now, the same whoever comes first; some may turn out to be none (`verdict`). */
+  lines(): string[]
+  /** Once the world has ended: its races, or that it must be run again, from its start. Nothing is looked for any more then. */
   verdict(): readonly RaceReport[] | 'again'
+  detach(): void
 }
 
 const KIND_TEXTS = { [KIND_READ]: 'read', [KIND_WRITE]: 'write', [KIND_MODIFY]: 'read and write', [KIND_UPDATE]: 'locked read and write' } as const
@@ -135,11 +145,12 @@ const sideLines = (which: string, { tid, kind, size, address, cycle, frames, rip
   ...(frames.length === 0 ? [`      0x${rip.toString(16)}`] : frames.map((frame) => `      ${locationText(frame)}`)),
 ]
 
-/** 'deposit+0x10 (bank.c:14) and audit (bank.c:30)' */
-export const raceLine = ({ first, second }: RaceReport): string => {
-  const text = ({ frames: [leaf], rip }: RaceSide): string => (leaf as CodeLocation | undefined) === undefined ? `0x${rip.toString(16)}` : locationText(leaf)
-  return `data race: ${text(first)} and ${text(second)}`
-}
+/** 'data race: deposit+0x10 (bank.c:14) and audit (bank.c:30)' */
+const lineOf = (place: CodeLocation, other: CodeLocation): string => `data race: ${locationText(place)} and ${locationText(other)}`
+
+const leafOf = ({ frames, rip }: RaceSide): CodeLocation => frames.length === 0 ? { address: rip } : frames[0]
+export const raceLine = ({ first, second }: RaceReport): string =>
+  first.rip < second.rip ? lineOf(leafOf(first), leafOf(second)) : lineOf(leafOf(second), leafOf(first))
 
 /** For people. */
 export const raceLines = (report: RaceReport): string[] => {

@@ -1,0 +1,19 @@
+/** --races: what raced in a trace. */
+import { traceRaces } from '../replay/detect/trace-races.ts'
+import { raceLines } from '../replay/detect/race-report.ts'
+import { TraceReader } from '../trace/reader.ts'
+import { buildVersion, codecs, type EngineFlags, loadEngine, openTraceFile, platform } from './host.ts'
+
+/** Says so on stderr. @returns whether there are races */
+export const reportRaces = async (file: string, flags: EngineFlags, ignore: readonly RegExp[]): Promise<boolean> => {
+  const search = traceRaces({ trace: new TraceReader(openTraceFile(file), codecs), engine: loadEngine(flags), clock: platform, codecs, mode: 'drive', version: buildVersion() }, { ignore })
+  for (;;) {
+    const { done, value } = search.next()
+    if (done === true) {
+      process.stderr.write(value.length === 0 ? 'retrograde: no data races\n' : `${value.flatMap(raceLines).join('\n')}\n`)
+      return value.length > 0
+    }
+    // Signals are only seen between turns of the event loop.
+    await new Promise((resolve) => { setImmediate(resolve) })
+  }
+}

@@ -1,0 +1,85 @@
+/** Data races: found in programs that have them, with both accesses; none in those that have none. */
+import test from 'ava'
+import type { WorldConfig } from '../../../src/kernel/config.ts'
+import { traceCodecs } from '../../../src/platform/trace-files.ts'
+import { raceLine, raceLines, type RaceReport, RaceSearch } from '../../../src/replay/detect/race-report.ts'
+import { traceRaces } from '../../../src/replay/detect/trace-races.ts'
+import { startRun } from '../../../src/replay/run.ts'
+import { runToEnd } from '../../../src/replay/session.ts'
+import { TraceReader } from '../../../src/trace/reader.ts'
+import { memorySource } from '../../trace/support.ts'
+import { hostOf, guest, loadEngine, MemoryConsole, record, run, treeFor, type Tree, worldOf } from '../support.ts'
+
+const racesOf = (search: RaceSearch, world: WorldConfig, tree: Tree): readonly RaceReport[] => {
+  for (;;) {
+    const session = startRun({ world, host: hostOf(tree, new MemoryConsole()), finalHash: true })
+    if (session.kernel === undefined) throw new Error('no world')
+    const races = search.attach(session.kernel)
+    const result = runToEnd(session)
+    if (result.error !== undefined) throw result.error
+    const verdict = races.verdict()
+    if (verdict !== 'again') return verdict
+  }
+}
+
+const search = (name: string, seeds: number, tree = treeFor(name)): string[] => {
+  const races = new RaceSearch()
+  const lines = new Set<string>()
+  for (let seed = 1; seed <= seeds; seed++) {
+    for (const race of racesOf(races, worldOf(name, { seed: `${seed}`, cpus: 1 + seed % 2 }), tree)) lines.add(raceLine(race))
+  }
+  return [...lines].sort()
+}
+
+const bug = (name: string): Tree => ({ [`bin/${name}`]: guest(`bugs/${name}`) })
+
+test('a lost update: both places, with function and line', (t) => {
+  t.deepEqual(search('account', 6, bug('account')), ['data race: withdraw+0x18 (account.c:22) and deposit+0x7 (account.c:9)'])
+})
+
+test('what a report says', (t) => {
+  const [race] = racesOf(new RaceSearch(), worldOf('sched-race', { seed: '3' }), treeFor('sched-race'))
+  const lines = raceLines(race)
+  t.regex(lines[0], /^data race: 0x[0-9a-f]+ in \/bin\/sched-race and 0x[0-9a-f]+ in \/bin\/sched-race$/)
+  t.regex(lines[1], /^ {2}first: (read|write) of 4 bytes at 0x[0-9a-f]+ by task 10\d, cycle \d+$/)
+  t.true(lines.some((line) => line.startsWith('  second: ')))
+  t.regex(lines.at(-1) ?? '', /^ {2}not ordered: /)
+  // The same address, different tasks, at least one write.
+  t.true(race.first.address < race.second.address + race.second.size && race.second.address < race.first.address + race.first.size)
+  t.not(race.first.task, race.second.task)
+})
+
+for (const name of ['lost-update', 'race-reorder', 'replay-race']) {
+  test(`races are found: ${name}`, (t) => { t.true(search(name, 3).length >= 2) })
+}
+
+for (const name of ['pthread-barrier', 'pthread-condition', 'pthread-fork', 'pthread-mutex', 'pthread-producer-consumer', 'pthread-rwlock', 'pthread-semaphore',
+  'pthread-signal', 'pthread-tls', 'race-philosophers', 'sched-tour']) {
+  test(`there is none: ${name}`, (t) => { t.deepEqual(search(name, name === 'pthread-mutex' ? 1 : 2), []) })
+}
+
+test('looking for races changes nothing that the world does', (t) => {
+  const world = worldOf('lost-update', { seed: '7' })
+  const tree = treeFor('lost-update')
+  const session = startRun({ world, host: hostOf(tree, new MemoryConsole()), finalHash: true })
+  if (session.kernel === undefined) throw new Error('no world')
+  new RaceSearch().attach(session.kernel)
+  const watched = runToEnd(session)
+  const { result } = run(world, tree)
+  t.is(watched.hash, result.hash)
+  t.is(watched.cycle, result.cycle)
+})
+
+test('races of a trace; some may be ignored', (t) => {
+  const { trace } = record(worldOf('account', { seed: '3' }), bug('account'))
+  const options = { trace: new TraceReader(memorySource(trace), traceCodecs), engine: loadEngine(), clock: { wallTimeMs: () => performance.now() }, codecs: traceCodecs, mode: 'drive' } as const
+  const racesIn = (ignore: readonly RegExp[]): readonly RaceReport[] => {
+    const found = traceRaces(options, { ignore })
+    for (;;) {
+      const { done, value } = found.next()
+      if (done === true) return value
+    }
+  }
+  t.is(racesIn([]).length, 1)
+  t.is(racesIn([/^withdraw/]).length, 0)
+})
