@@ -15,6 +15,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['diff', async () => (await import('./diff.ts')).diffCommand],
   ['demo', async () => (await import('./demo.ts')).demoCommand],
   ['explore', async () => (await import('./explore.ts')).exploreCommand],
+  ['shrink', async () => (await import('./shrink.ts')).shrinkCommand],
 ])
 
 const program = new Command('retrograde')
