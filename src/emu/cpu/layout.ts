@@ -44,7 +44,7 @@ export const FPU_REGISTERS = 0x1100
 export const VECTOR = 0x1200
 export const VECTOR_STRIDE = 32
 
-/** Not architectural: images of FXSAVE, FNSAVE and FNSTENV are put together here, 512 bytes. */
+/** Not architectural: images of FXSAVE, FNSAVE, FNSTENV and XSAVE are put together here, 832 bytes, and 192 for XRSTOR's own use. */
 export const FPU_IMAGE = 0x1400
 
 /** Not architectural: the engine's own words. */

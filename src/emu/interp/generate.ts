@@ -12,6 +12,7 @@ import { defineReciprocals } from '../semantics/reciprocal.ts'
 import { defineWideArithmetic } from '../semantics/wide.ts'
 import { defineX87Control } from '../semantics/x87-control.ts'
 import { defineX87Stack } from '../semantics/x87-stack.ts'
+import { defineXsave } from '../semantics/xsave.ts'
 import { ModuleBuilder } from '../wasm/module.ts'
 import { ENGINE_HANDLERS } from './engine-handlers.ts'
 import { formName, formsOfRow } from './forms.ts'
@@ -36,6 +37,7 @@ export const generateTier0 = (): { wasm: Uint8Array<ArrayBuffer>, manifest: Tier
   defineFloatRuntime(module)
   defineX87Stack(module)
   defineX87Control(module)
+  defineXsave(module)
   defineExtensions(module)
   const runtime = module.exportAll()
   module.regions(REGION, REGIONS, false)

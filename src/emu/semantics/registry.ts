@@ -32,6 +32,7 @@ import { VEX_PERMUTE } from './vex-permute.ts'
 import { X87 } from './x87.ts'
 import { X87_CONTROL } from './x87-control.ts'
 import { X87_MEMORY } from './x87-memory.ts'
+import { XSAVE } from './xsave.ts'
 
 /** A family of instructions: name → semantics. */
 export type Family = Readonly<Record<string, Semantics>>
@@ -39,7 +40,7 @@ export type Family = Readonly<Record<string, Semantics>>
 const FAMILIES: readonly Family[] = [ARITHMETIC, BITS, CONTROL, DATA, EXCHANGE_WIDE, MULTIPLY, SHIFTS, STRINGS, SYSTEM,
   SSE_MOVE, SSE_INTEGER, SSE_SHUFFLE, SSE_FLOAT, SSE_FLOAT_CONVERT, MMX,
   BITS_EXTENDED, SYSTEM_EXTENDED, SSSE3, SSE41, SSE42_STRINGS, SSE_FLOAT_EXTENDED, AES, PCLMULQDQ, SHA,
-  VEX_MOVE, VEX_INTEGER, VEX_FLOAT, VEX_PERMUTE, BMI,
+  VEX_MOVE, VEX_INTEGER, VEX_FLOAT, VEX_PERMUTE, BMI, XSAVE,
   X87, X87_MEMORY, X87_CONTROL]
 
 export const SEMANTICS: ReadonlyMap<string, Semantics> = new Map(FAMILIES.flatMap((family) => Object.entries(family)))

@@ -32,7 +32,7 @@ const setControl = (f: FunctionBuilder, value: Expr): void => {
 }
 
 /** Runs `body` with a counter from 0 up to `end` − 1. */
-const times = (f: FunctionBuilder, end: Expr, body: (count: Expr) => void): void => {
+export const times = (f: FunctionBuilder, end: Expr, body: (count: Expr) => void): void => {
   const count = f.local('i32')
   f.set(count, i32.const(0))
   f.loop((again) => {

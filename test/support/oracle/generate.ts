@@ -54,6 +54,8 @@ export const recipes = (row: number): fc.Arbitrary<Recipe> => {
 const RSP = 4, RCX = 1, RBX = 3, RBP = 5, RSI = 6, RDI = 7, RDX = 2
 
 const isString = (row: Row): boolean => /(movs|cmps|stos|lods|scas)(_a32)?$/.test(row.name) && row.map === 0
+/** The host may have more components than ours: only as the single instruction of a case, with those asked for that both have. */
+const isXsave = (row: Row): boolean => /^(xsave|xrstor)/.test(row.name)
 const isShift = (row: Row): boolean => row.operands.some(({ letter }) => letter === 'C')
 
 /** Rows that end a case for certain, or go who knows where. */
@@ -95,6 +97,10 @@ const initialRegisters = (recipe: Recipe, rows: readonly Row[]): Registers => {
     claimed[RCX] = true
   }
   for (const row of rows) {
+    if (isXsave(row)) {
+      put(0, gpr[0] & 7n | gpr[0] >> 32n << 32n)
+      put(RDX, 0n)
+    }
     if (row.name.startsWith('xlat')) put(RBX, BigInt(target(pick(RBX))))
     if (row.name.startsWith('maskmov')) put(RDI, BigInt(target(pick(RDI))))
     // Lengths of strings, of either sign.
@@ -138,12 +144,20 @@ const loopTail = (place: number, at: number, start: number, patches: Patch[]): n
 const memoryContent = (row: Row, recipe: Uint32Array, addresses: readonly number[]): Uint8Array | undefined => {
   const memory = recipe[MEMORY]
   if ((memory & 15) === 15) return undefined
-  const bytes = new Uint8Array(row.name.includes('fxrstor') ? 512 : row.name.includes('frstor') || row.name.includes('fldenv') ? 108 : row.isVex ? 32 : 16)
+  const bytes = new Uint8Array(row.name === 'xrstor' ? 832 : row.name.includes('fxrstor') ? 512 : row.name.includes('frstor') || row.name.includes('fldenv') ? 108 : row.isVex ? 32 : 16)
   const view = new DataView(bytes.buffer)
   const kinds = row.operands.map(({ letter }) => letter).join('')
   if (row.name.endsWith('_indirect') && (memory & 15) < 13) view.setUint32(0, addresses[(memory >>> 4) % addresses.length], true)
   else if (row.name === 'ldmxcsr' && (memory & 15) < 14) view.setUint32(0, mxcsr(memory >>> 4), true)
-  else if (row.name.includes('fxrstor')) {
+  else if (row.name === 'xrstor') {
+    const words = Array.from({ length: FX_RECIPES }, (_, i) => Math.imul(memory, 0x9e3779b1 + i * 2) >>> 0)
+    putFxsave(view, 0, words, 0)
+    for (let i = 0; i < 16; i++) putVector(view, 576 + i * 16, words[i])
+    const kind = (memory >>> 4) & 31
+    view.setUint8(512, (memory >>> 9) & 7)
+    if (kind < 4) bytes.set([(memory >>> 9) & 7 | (kind < 3 ? (memory >>> 12) & 7 : 0), 0, 0, 0, 0, 0, 0, 0x80], 520)
+    else if (kind < 10) view.setUint8(512 + (memory >>> 12) % 64, 1 << ((memory >>> 20) & 7))
+  } else if (row.name.includes('fxrstor')) {
     putFxsave(view, 0, Array.from({ length: FX_RECIPES }, (_, i) => Math.imul(memory, 0x9e3779b1 + i * 2) >>> 0), 0)
   } else if (row.operands.length > 0 && kinds !== 'M' && !/[VPUH]/.test(kinds) && row.operands.every(({ size }) => size !== 't')) {
     putInteger(view, 0, memory >>> 4)
@@ -204,7 +218,7 @@ const putGather = (view: DataView, { index, mask, bytes }: NonNullable<Encoded['
 
 /** The case that a recipe stands for. */
 export const build = (whole: Recipe): Built => {
-  const isInexact = (row: number): boolean => INEXACT_ROWS.has(ROWS[row].name)
+  const isInexact = (row: number): boolean => INEXACT_ROWS.has(ROWS[row].name) || isXsave(ROWS[row])
   const [head, ...all] = whole.instructions
   const rest = all.filter(({ row }) => isOnHost(ROWS[row]))
   const recipe = calm({ ...whole, instructions: isInexact(head.row) ? [head] : [head, ...rest.filter(({ row }) => !isInexact(row))] })

@@ -12,13 +12,14 @@ import { VEX_FLOAT_ROWS } from './vex-float.ts'
 import { VEX_INTEGER_ROWS } from './vex-integer.ts'
 import { VEX_MOVE_ROWS } from './vex-move.ts'
 import { X87_ROWS } from './x87.ts'
+import { XSAVE_ROWS } from './xsave.ts'
 
 export const ALL_ROWS: readonly Row[] = [
   ...EXTENSION_ROWS,
   ...INTEGER_ROWS, ...CONTROL_ROWS,
   ...SSE_MOVE_ROWS, ...SSE_INTEGER_ROWS, ...SSE_FLOAT_ROWS, ...MMX_ROWS,
   ...X87_ROWS,
-  ...VEX_MOVE_ROWS, ...VEX_INTEGER_ROWS, ...VEX_FLOAT_ROWS, ...BMI_ROWS,
+  ...VEX_MOVE_ROWS, ...VEX_INTEGER_ROWS, ...VEX_FLOAT_ROWS, ...BMI_ROWS, ...XSAVE_ROWS,
 ]
 
 const build = (isVex: boolean): (readonly Row[] | undefined)[][] => {
