@@ -10,7 +10,7 @@ import type { Task } from '../task/task.ts'
 import type { SchedulingStrategy } from './strategy.ts'
 
 /** Where there is one CPU, whatever number programs are told (`simulatedCpus`), all run on it. */
-const mayRunOn = (state: KernelState, task: Task, cpu: VirtualCpu): boolean =>
+export const mayRunOn = (state: KernelState, task: Task, cpu: VirtualCpu): boolean =>
   state.cpus.length === 1 || (task.affinity[cpu.index >> 5] & (1 << (cpu.index & 31))) !== 0
 
 const taskOf = (state: KernelState, tid: number): Task => {

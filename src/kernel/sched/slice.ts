@@ -17,7 +17,7 @@ import { enterTraceStop, PTRACE_O_TRACESYSGOOD, queueStop, type Trace } from '..
 import { checkCpuTimers, cyclesToCpuTimer } from '../time/itimers.ts'
 import { nextDeadline } from '../time/timer-queue.ts'
 import { updateVdsoCpu } from '../vdso/vdso.ts'
-import { isAlone } from './schedule.ts'
+import { isAlone, mayRunOn } from './schedule.ts'
 import type { SchedulingStrategy } from './strategy.ts'
 
 /** Virtual cost of an exception. */
@@ -102,7 +102,7 @@ export const runSlice = (kernel: Kernel, cpu: VirtualCpu, task: Task, budget: nu
       task.trace.syscallNumber = -1
     }
     if (kernel.yielded) {
-      if (!isAlone(state, cpu)) break
+      if (!isAlone(state, cpu) || !mayRunOn(state, task, cpu)) break
       kernel.yielded = false
     }
     if (state.runqueue.length > waiting) break

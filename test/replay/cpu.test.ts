@@ -1,0 +1,27 @@
+/** Worlds with processors of each level: what programs find there, and that a replay has the same. */
+import test from 'ava'
+import type { CpuName } from '../../src/emu/cpu/model.ts'
+import { record, replay, treeFor, worldOf } from './support.ts'
+
+const LEVEL2 = ['pni', 'pclmulqdq', 'ssse3', 'cx16', 'sse4_1', 'sse4_2', 'popcnt', 'aes', 'rdtscp']
+const EXPECTED: readonly (readonly [cpu: CpuName | undefined, extensions: readonly string[], zeros: readonly [number, number]])[] = [
+  [undefined, [], [77, 77]], ['x86-64-v1', [], [77, 77]], ['x86-64-v2', LEVEL2, [77, 77]],
+]
+
+for (const [cpu, extensions, [tzcnt, lzcnt]] of EXPECTED) {
+  test(`${cpu ?? 'no'} processor is told of, CPUID, /proc/cpuinfo and instructions agree, and a replay finds the same`, (t) => {
+    const recorded = record(worldOf('processor', { cpus: 2, ...(cpu === undefined ? {} : { cpu }) }), treeFor('processor'), [])
+    t.is(recorded.result.outcome, 'exited', String(recorded.result.error))
+    const lines = recorded.output.trim().split('\n')
+    const others = lines.filter((line) => line.includes(' '))
+    t.deepEqual(lines.filter((line) => !line.includes(' ')).sort(), [...extensions].sort())
+    t.deepEqual(others.slice(0, 2), [`tzcnt of zero: ${tzcnt}`, `lzcnt of zero: ${lzcnt}`])
+    t.deepEqual(others.filter((line) => line.startsWith('on CPU')), extensions.length === 0 ? [] : ['on CPU 0', 'on CPU 1'])
+    t.true(others.every((line) => /^([tl]zcnt of zero|on CPU|random)/.test(line)), recorded.output)
+    for (const mode of ['drive', 'from-seed'] as const) {
+      const { result } = replay(recorded.trace, mode)
+      t.is(result.divergence, undefined)
+      t.is(result.hash, recorded.result.hash)
+    }
+  })
+}
