@@ -6,6 +6,7 @@
 import type { PhysicalMemory } from '../memory.ts'
 import { type Feature, featureBit, featureMask } from './features.ts'
 import { GPR, RAX, RBX, RCX, RDX } from './layout.ts'
+import { XCR0, XSAVE_AVX, XSAVE_BYTES } from './xsave.ts'
 
 export const CPU_NAMES = ['x86-64-v1', 'x86-64-v2', 'x86-64-v3'] as const
 export type CpuName = typeof CPU_NAMES[number]
@@ -75,11 +76,12 @@ const brandLeaf = (of: CpuModel, leaf: number): Registers => {
 }
 
 /** XSAVE (volume 1, 13.2): x87, SSE and AVX state in its standard form, the upper halves of YMM at 576. */
-const XSAVE_BYTES = 0x340
+const XSAVEOPT = 1, XSAVEC = 2, XGETBV_1 = 4
 const xsaveLeaf = (of: CpuModel, subleaf: number): Registers => {
   if (!hasFeature(of, 'xsave')) return [0, 0, 0, 0]
-  if (subleaf === 0) return [7, XSAVE_BYTES, XSAVE_BYTES, 0]
-  return subleaf === 2 ? [0x100, 0x240, 0, 0] : [0, 0, 0, 0]
+  if (subleaf === 0) return [XCR0, XSAVE_BYTES, XSAVE_BYTES, 0]
+  if (subleaf === 1) return [XSAVEOPT | XSAVEC | XGETBV_1, XSAVE_BYTES, 0, 0]
+  return subleaf === 2 ? [XSAVE_BYTES - XSAVE_AVX, XSAVE_AVX, 0, 0] : [0, 0, 0, 0]
 }
 
 const leaves = (of: CpuModel, leaf: number, subleaf: number): Registers => {
@@ -123,7 +125,7 @@ type Flags = readonly (readonly [flag: string, feature?: Feature])[]
 const FLAGS: Flags = [
   ['syscall'], ['nx'], ['rdtscp', 'rdtscp'], ['lm'], ['constant_tsc'], ['nopl'], ['nonstop_tsc'], ['cpuid'],
   ['pni', 'sse3'], ['pclmulqdq', 'pclmulqdq'], ['ssse3', 'ssse3'], ['fma', 'fma'], ['cx16', 'cx16'], ['sse4_1', 'sse4_1'], ['sse4_2', 'sse4_2'],
-  ['movbe', 'movbe'], ['popcnt', 'popcnt'], ['aes', 'aes'], ['xsave', 'xsave'], ['avx', 'avx'], ['f16c', 'f16c'], ['rdrand', 'rdrand'],
+  ['movbe', 'movbe'], ['popcnt', 'popcnt'], ['aes', 'aes'], ['xsave', 'xsave'], ['xsaveopt', 'xsave'], ['xsavec', 'xsave'], ['xgetbv1', 'xsave'], ['avx', 'avx'], ['f16c', 'f16c'], ['rdrand', 'rdrand'],
   ['lahf_lm'], ['abm', 'lzcnt'], ['fsgsbase', 'fsgsbase'], ['bmi1', 'bmi1'], ['avx2', 'avx2'], ['bmi2', 'bmi2'], ['rdseed', 'rdseed'], ['adx', 'adx'],
   ['clflushopt', 'clflushopt'], ['clwb', 'clwb'], ['sha_ni', 'sha'], ['rdpid', 'rdpid'],
 ]

@@ -7,6 +7,7 @@ import * as layout from './layout.ts'
 
 /** Components that XCR0 enables: x87, SSE, AVX. */
 export const XCR0 = 7
+const LEGACY = 3
 export const XSAVE_HEADER = FXSAVE_SIZE
 export const XSAVE_AVX = XSAVE_HEADER + 64
 export const XSAVE_BYTES = XSAVE_AVX + 16 * 16
@@ -22,12 +23,12 @@ const copyUppers = (block: Uint8Array, base: number, image: Uint8Array, out: boo
   }
 }
 
-/** All components, as in use. @param block the CPU block, `base` where it begins in it */
+/** The legacy components as in use, as Linux has it in frames, AVX if anything of it is not zero. @param block the CPU block, `base` where it begins in it */
 export const writeXsave = (block: Uint8Array, base: number, image: Uint8Array): void => {
   image.fill(0, 0, XSAVE_BYTES)
   writeFxsave(block, base, image)
-  image[XSAVE_HEADER] = XCR0
   copyUppers(block, base, image, true)
+  image[XSAVE_HEADER] = image.subarray(XSAVE_AVX, XSAVE_BYTES).some((byte) => byte !== 0) ? XCR0 : LEGACY
 }
 
 /** Whether XRSTOR would take the image: nothing but known components, in the standard form, reserved bits of MXCSR zero. */

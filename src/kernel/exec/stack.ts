@@ -4,6 +4,7 @@
  */
 import { shownGid, shownUid } from '../task/user-namespace.ts'
 import { PAGE_SIZE } from '../../emu/cpu/layout.ts'
+import { minimumSignalStack } from '../signal/fpu-frame.ts'
 import { CPUID_1_EDX, type CpuModel, cpuModel, hwcap2 } from '../../emu/cpu/model.ts'
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../abi/mman.ts'
 import { RLIMIT_STACK } from '../abi/resources.ts'
@@ -20,8 +21,6 @@ const AT_NULL = 0, AT_PHDR = 3, AT_PHENT = 4, AT_PHNUM = 5, AT_PAGESZ = 6, AT_BA
   AT_UID = 11, AT_EUID = 12, AT_GID = 13, AT_EGID = 14, AT_PLATFORM = 15, AT_HWCAP = 16, AT_CLKTCK = 17, AT_SECURE = 23,
   AT_RANDOM = 25, AT_HWCAP2 = 26, AT_EXECFN = 31, AT_SYSINFO_EHDR = 33, AT_MINSIGSTKSZ = 51
 const PLATFORM = 'x86_64'
-/** Signal frame without XSAVE: what the kernel tells of its size. */
-const MINSIGSTKSZ_AUX = 0x530
 const CLOCK_TICKS = 100
 /** Linux makes the first stack area this much larger than what is on it (setup_arg_pages). */
 const STACK_EXPAND = 131_072
@@ -56,11 +55,11 @@ const stringBytes = (strings: readonly string[]): number => strings.reduce((sum,
 
 /** Auxiliary vector as pairs; a value of type string is the address of that item. */
 const auxiliary = (model: CpuModel, task: Task, image: Image, program: Loaded, interpreter: Loaded | undefined, secure: boolean,
-  random: number, filename: number, platform: number, vdso: number): [number, number][] => {
+  random: number, filename: number, platform: number, vdso: number, signalStack: number): [number, number][] => {
   const { credentials: c } = task
   return [
     ...(vdso === 0 ? [] : [[AT_SYSINFO_EHDR, vdso] satisfies [number, number]]),
-    [AT_MINSIGSTKSZ, MINSIGSTKSZ_AUX],
+    [AT_MINSIGSTKSZ, signalStack],
     [AT_HWCAP, CPUID_1_EDX], [AT_PAGESZ, PAGE_SIZE], [AT_CLKTCK, CLOCK_TICKS], [AT_PHDR, program.headers],
     [AT_PHENT, PROGRAM_HEADER_SIZE], [AT_PHNUM, image.elf.headerCount], [AT_BASE, interpreter?.bias ?? 0], [AT_FLAGS, 0],
     [AT_ENTRY, program.entry], [AT_UID, shownUid(c.user, c.uid)], [AT_EUID, shownUid(c.user, c.euid)], [AT_GID, shownGid(c.user, c.gid)], [AT_EGID, shownGid(c.user, c.egid)],
@@ -86,7 +85,7 @@ export const buildStack = (
   const argumentsAt = environmentAt - stringBytes(argv)
   const platformAt = Math.floor(argumentsAt / 16) * 16 - (PLATFORM.length + 1)
   const randomAt = platformAt - 16
-  const vector = auxiliary(cpuModel(kernel.config.cpu), task, image, program, interpreter, secure, randomAt, filenameAt, platformAt, vdso)
+  const vector = auxiliary(cpuModel(kernel.config.cpu), task, image, program, interpreter, secure, randomAt, filenameAt, platformAt, vdso, minimumSignalStack(kernel))
   const words = argv.length + 1 + env.length + 1 + 1
   const auxiliaryAt = Math.floor(randomAt / 16) * 16 - vector.length * 16
   const sp = Math.floor((auxiliaryAt - words * 8) / 16) * 16

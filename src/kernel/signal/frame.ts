@@ -1,15 +1,16 @@
 /**
- * The frame that a signal handler returns through (struct rt_sigframe of arch/x86/include/asm/sigframe.h, with the FXSAVE
- * image that a processor without XSAVE has), and rt_sigreturn, which undoes it.
+ * The frame that a signal handler returns through (struct rt_sigframe of arch/x86/include/asm/sigframe.h), and rt_sigreturn,
+ * which undoes it.
  *
- * From low to high addresses: return address, ucontext, siginfo, then the FXSAVE image at a multiple of 64.
+ * From low to high addresses: return address, ucontext, siginfo, then x87 and vector state (fpu-frame.ts) at a multiple of 64.
  */
 import * as layout from '../../emu/cpu/layout.ts'
-import { FXSAVE_SIZE, isValidFxsave, readFxsave, resetFpu, writeFxsave } from '../../emu/cpu/fxsave.ts'
+import { resetFpu } from '../../emu/cpu/fxsave.ts'
 import { SA_NODEFER, SA_ONSTACK, SA_RESTORER, SIGKILL, SIGSEGV, SIGSTOP, SS_AUTODISARM, SS_DISABLE, SS_ONSTACK } from '../abi/signals.ts'
 import type { Kernel } from '../kernel.ts'
 import { BadAddress, USER_END } from '../mm/user-memory.ts'
 import type { Task } from '../task/task.ts'
+import { fpuFrameSize, hasXsave, readFpuFrame, writeFpuFrame } from './fpu-frame.ts'
 import { type SignalAction, type SignalInfo, setAdd, setRemove, type SignalSet, type SignalStack } from './signal.ts'
 import { SIGINFO_SIZE, writeSiginfo } from './siginfo.ts'
 
@@ -29,6 +30,8 @@ const ORDER = [layout.R8, layout.R9, layout.R10, layout.R11, layout.R12, layout.
 
 /** UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS: cs and ss are in the frame and will be restored. */
 const CONTEXT_FLAGS = 6
+/** UC_FP_XSTATE: there may be more than an FXSAVE image. */
+const CONTEXT_XSTATE = 1
 const USER_CS = 0x33, USER_SS = 0x2b
 /** Flags that a handler starts without: DF, RF, TF. */
 const CLEARED_FLAGS = layout.DF | layout.TF
@@ -40,7 +43,6 @@ const STACK_FLAG_BITS = SS_AUTODISARM
 // Scratch: filled and written before anything else can run.
 const frame = new Uint8Array(FRAME_SIZE)
 const view = new DataView(frame.buffer)
-const fpu = new Uint8Array(FXSAVE_SIZE)
 
 const set64 = (at: number, value: number): void => {
   view.setUint32(at, value, true)
@@ -70,7 +72,7 @@ export const pushFrame = (kernel: Kernel, task: Task, action: SignalAction, info
     sp = signalStack.address + signalStack.size
     entersStack = true
   }
-  const fpuAt = Math.floor((sp - FXSAVE_SIZE) / 64) * 64
+  const fpuAt = Math.floor((sp - fpuFrameSize(kernel)) / 64) * 64
   const at = Math.floor((fpuAt - FRAME_SIZE) / 16) * 16 - 8
   // A handler that overflows its alternate stack must not run on below it.
   if ((wasOnStack || entersStack) && !(at > signalStack.address && at - signalStack.address <= signalStack.size)) return false
@@ -78,7 +80,7 @@ export const pushFrame = (kernel: Kernel, task: Task, action: SignalAction, info
 
   frame.fill(0)
   set64(0, action.restorer)
-  view.setUint32(CONTEXT, CONTEXT_FLAGS, true)
+  view.setUint32(CONTEXT, CONTEXT_FLAGS | (hasXsave(kernel) ? CONTEXT_XSTATE : 0), true)
   set64(STACK, signalStack.address)
   view.setUint32(STACK + 8, stackFlags(signalStack, oldSp), true)
   set64(STACK + 16, signalStack.size)
@@ -99,10 +101,9 @@ export const pushFrame = (kernel: Kernel, task: Task, action: SignalAction, info
   view.setUint32(MASK, savedMask[0], true)
   view.setUint32(MASK + 4, savedMask[1], true)
   writeSiginfo(view, INFO, info, task)
-  writeFxsave(memory.u8, layout.CPU_STATE, fpu)
   try {
     const user = kernel.user(task)
-    user.write(fpuAt, fpu)
+    writeFpuFrame(kernel, user, fpuAt)
     user.write(at, frame)
   } catch (error) {
     if (error instanceof BadAddress) return false
@@ -162,9 +163,7 @@ export const popFrame = (kernel: Kernel, task: Task): boolean => {
     task.signalMask = blockable(saved.getUint32(MASK, true), saved.getUint32(MASK + 4, true))
     const fpuAt = get64(REGISTERS + FPSTATE)
     if (fpuAt !== 0) {
-      const image = user.read(fpuAt, FXSAVE_SIZE)
-      if (!isValidFxsave(image)) return false
-      readFxsave(image, memory.u8, layout.CPU_STATE)
+      if (!readFpuFrame(kernel, user, fpuAt)) return false
     } else {
       resetFpu(memory.u8, layout.CPU_STATE)
     }

@@ -3,8 +3,10 @@ import { seenBy, taskBy } from '../task/pid-namespace.ts'
 import { EVENT_CLONE, EVENT_EXEC, EVENT_FORK, EVENT_VFORK, EVENT_VFORK_DONE } from '../task/trace.ts'
 import * as layout from '../../emu/cpu/layout.ts'
 import { FXSAVE_SIZE, isValidFxsave, readFxsave, writeFxsave } from '../../emu/cpu/fxsave.ts'
+import { XCR0, XSAVE_BYTES, isValidXsave, readXsave, writeXsave } from '../../emu/cpu/xsave.ts'
+import { hasXsave } from '../signal/fpu-frame.ts'
 import { CAP_SYS_PTRACE } from '../abi/capabilities.ts'
-import { EINVAL, EIO, EPERM, ESRCH } from '../abi/errno.ts'
+import { EFAULT, EINVAL, EIO, EPERM, ESRCH } from '../abi/errno.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import { SIGKILL, SIGNAL_COUNT, SIGSTOP, SIGTRAP } from '../abi/signals.ts'
 import type { Kernel } from '../kernel.ts'
@@ -24,7 +26,7 @@ const TRACEME = 0, PEEKTEXT = 1, PEEKDATA = 2, PEEKUSER = 3, POKETEXT = 4, POKED
   GETSIGINFO = 0x4202, SETSIGINFO = 0x4203, GETREGSET = 0x4204, SETREGSET = 0x4205, SEIZE = 0x4206, INTERRUPT = 0x4207, LISTEN = 0x4208,
   GETSIGMASK = 0x420a, SETSIGMASK = 0x420b, GET_SYSCALL_INFO = 0x420e
 const OPTIONS_MASK = 0xff | PTRACE_O_EXITKILL
-const NT_PRSTATUS = 1, NT_PRFPREG = 2
+const NT_PRSTATUS = 1, NT_PRFPREG = 2, NT_X86_XSTATE = 0x202
 
 // ——— Registers ———
 
@@ -104,6 +106,7 @@ const writeFpu = (kernel: Kernel, tracer: Task, tracee: Task, image: Uint8Array)
 const registerSet = (kernel: Kernel, task: Task, tracee: Task, type: number, vector: number, writes: boolean): number => {
   const user = kernel.user(task)
   const base = user.i64(vector), room = uint64(user.i64(vector + 8))
+  if (type === NT_X86_XSTATE && hasXsave(kernel)) return extendedState(kernel, task, tracee, vector, base, room, writes)
   if (type !== NT_PRSTATUS && type !== NT_PRFPREG) return -EINVAL
   const current = type === NT_PRSTATUS ? readRegisters(kernel, task, tracee) : readFpu(kernel, task, tracee)
   if (room % 8 !== 0) return -EINVAL
@@ -114,6 +117,28 @@ const registerSet = (kernel: Kernel, task: Task, tracee: Task, type: number, vec
     current.set(user.read(base, length))
     if (type === NT_PRSTATUS) writeRegisters(kernel, task, tracee, current)
     else if (writeFpu(kernel, task, tracee, current) < 0) return -EINVAL
+  }
+  user.setI64(vector + 8, length)
+  return 0
+}
+
+/** Where debuggers find XCR0 in the image (struct user_xstateregs). */
+const XSTATE_XCR0 = 464
+/** NT_X86_XSTATE: the image of XSAVE, which is only written as a whole. */
+const extendedState = (kernel: Kernel, task: Task, tracee: Task, vector: number, base: number, room: number, writes: boolean): number => {
+  const user = kernel.user(task)
+  const image = new Uint8Array(XSAVE_BYTES)
+  if (room % 8 !== 0) return -EINVAL
+  const length = Math.min(room, XSAVE_BYTES)
+  if (writes) {
+    if (length !== XSAVE_BYTES) return -EFAULT
+    image.set(user.read(base, length))
+    if (!isValidXsave(image)) return -EINVAL
+    withRegisters(kernel, task, tracee, () => { readXsave(image, kernel.memory.u8, layout.CPU_STATE) })
+  } else {
+    withRegisters(kernel, task, tracee, () => { writeXsave(kernel.memory.u8, layout.CPU_STATE, image) })
+    image[XSTATE_XCR0] = XCR0
+    user.write(base, image.subarray(0, length))
   }
   user.setI64(vector + 8, length)
   return 0
