@@ -113,6 +113,7 @@ export class ForkedWorld {
       this.#again(this.#slices)
       return
     }
+    this.#options.finder?.forked()
     this.#fork = {
       snapshot: takeSnapshot(kernel, machine), bytes: world.common.bytesPosition, tap: world.tap.position(), watch: this.#sink.watch, executed: machine.processor.totalExecuted,
     }
@@ -141,7 +142,10 @@ export class ForkedWorld {
       watch.listen(finder)
     }
     kernel.tracers.push({
-      taskStarted: (parent, child) => { this.#guide?.started?.(parent, child) },
+      taskStarted: (parent, child) => {
+        finder?.started(parent, child)
+        this.#guide?.started?.(parent, child)
+      },
       woke: (waker, woken) => { this.#guide?.woke?.(waker, woken) },
     })
     return { kernel, tap, common }

@@ -24,6 +24,9 @@ export interface Effects {
   readonly ranges: readonly Range[]
 }
 
+/** Whether it depends on all others. */
+export const isAboutAll = ({ about }: Effects): boolean => (about & EVERYTHING) !== 0
+
 const NOTHING: Effects = { about: 0, ranges: [] }
 
 const conflict = (a: number, b: number): boolean =>
@@ -100,11 +103,14 @@ const effectsOfPending = (kernel: Kernel, task: Task, pending: Pending): Effects
   ? effectsOfCall(kernel, task, pending.number, pending.args)
   : { about: 0, ranges: rangesOf(kernel, task, pending.address, pending.size, (readsMemory(pending.access) ? READS : 0) | (writesMemory(pending.access) ? WRITES : 0)) }
 
-/** What the task will do next that others may notice; undefined: it is not known yet, as it has to run up to there. */
-export const nextEffects = (kernel: Kernel, task: Task): Effects | undefined => {
+/** Whether it is known what the task will do next that others may notice. If not it has to run up to there, which nobody notices. */
+export const isActionKnown = ({ nextAction, syscall }: Task): boolean =>
+  // One that was woken in a call goes on with it. What woke it from a futex has decided how that ends.
+  nextAction !== undefined || (syscall !== undefined && syscall.number !== CALL_FUTEX)
+
+/** What the task will do next, which is known. */
+export const nextEffects = (kernel: Kernel, task: Task): Effects => {
   const { nextAction, syscall } = task
   if (nextAction !== undefined) return effectsOfPending(kernel, task, nextAction)
-  // One that was woken in a call goes on with it. What woke it from a futex has decided how that ends.
-  if (syscall !== undefined && syscall.number !== CALL_FUTEX) return effectsOfCall(kernel, task, syscall.number, syscall.args)
-  return undefined
+  return syscall === undefined ? NOTHING : effectsOfCall(kernel, task, syscall.number, syscall.args)
 }

@@ -8,8 +8,7 @@
  */
 import type { GuidedConfig } from '../config.ts'
 import type { Kernel } from '../kernel.ts'
-import type { Effects } from './effects.ts'
-import { candidateTask, findActions, LONGEST_SLICE } from './pos.ts'
+import { candidateTask, LONGEST_SLICE, placeOfUnknown } from './pos.ts'
 import type { SchedulingStrategy } from './strategy.ts'
 
 export interface GuidedState {
@@ -20,8 +19,6 @@ export interface GuidedState {
 }
 
 export const makeGuided = (): GuidedState => ({ at: 0, last: -1 })
-
-const actions: Effects[] = []
 
 /** The place of the task of this index; −1: it can't run. */
 export const placeOfIndex = (kernel: Kernel, tids: readonly number[], count: number, index: number): number => {
@@ -43,7 +40,7 @@ export const GUIDED: SchedulingStrategy = {
   pick(kernel, tids, count) {
     const { config, state: { guided } } = kernel
     if (guided === undefined || config.guided === undefined) throw new Error('the strategy is guided, but its list is missing')
-    const unknown = findActions(kernel, tids, count, actions)
+    const unknown = placeOfUnknown(kernel, tids, count)
     let place = unknown
     if (unknown < 0) {
       place = kernel.guide?.(kernel, tids, count) ?? (count === 1 ? 0 : listed(kernel, guided, config.guided, tids, count))

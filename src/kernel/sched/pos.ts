@@ -8,7 +8,7 @@
  */
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
-import { areDependent, type Effects, nextEffects } from './effects.ts'
+import { areDependent, isActionKnown, nextEffects } from './effects.ts'
 import type { SchedulingStrategy } from './strategy.ts'
 
 export interface PosState {
@@ -27,16 +27,9 @@ export const candidateTask = (kernel: Kernel, tid: number): Task => {
   return task
 }
 
-/** By place, scratch. */
-const actions: Effects[] = []
-
-/** Where a task is of which it isn't known yet what it will do: it may go there, as nobody notices; −1: none. Otherwise `into` has what they do. */
-export const findActions = (kernel: Kernel, tids: readonly number[], count: number, into: Effects[]): number => {
-  for (let place = 0; place < count; place++) {
-    const effects = nextEffects(kernel, candidateTask(kernel, tids[place]))
-    if (effects === undefined) return place
-    into[place] = effects
-  }
+/** The place of a task of which it isn't known yet what it will do: it may go there, as nobody notices; −1: of all it is. */
+export const placeOfUnknown = (kernel: Kernel, tids: readonly number[], count: number): number => {
+  for (let place = 0; place < count; place++) if (!isActionKnown(candidateTask(kernel, tids[place]))) return place
   return -1
 }
 
@@ -50,7 +43,7 @@ export const POS: SchedulingStrategy = {
     const { pos } = kernel.state
     if (pos === undefined) throw new Error('the strategy is pos, but its state is missing')
     const { priorities } = pos
-    const unknown = findActions(kernel, tids, count, actions)
+    const unknown = placeOfUnknown(kernel, tids, count)
     if (unknown >= 0) return unknown
     let best = 0
     let highest = -1
@@ -67,7 +60,10 @@ export const POS: SchedulingStrategy = {
     }
     // What comes after it is another action, which draws its own.
     priorities.delete(tids[best])
-    for (let place = 0; place < count; place++) if (place !== best && areDependent(actions[best], actions[place])) priorities.delete(tids[place])
+    const done = nextEffects(kernel, candidateTask(kernel, tids[best]))
+    for (let place = 0; place < count; place++) {
+      if (place !== best && areDependent(done, nextEffects(kernel, candidateTask(kernel, tids[place])))) priorities.delete(tids[place])
+    }
     return best
   },
 

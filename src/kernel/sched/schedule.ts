@@ -82,6 +82,12 @@ export const choose = (kernel: Kernel, cpu: VirtualCpu, strategy: SchedulingStra
   if (cpu.tid === 0) return take(kernel, cpu, strategy)
   const task = taskOf(state, cpu.tid)
   const mayStay = mayRunOn(state, task, cpu)
+  if (strategy.stopsAlone === true && mayStay && state.runqueue.length === 0) {
+    // No choice, but the strategy wants to know what is done.
+    candidateTids[0] = task.tid
+    strategy.pick(kernel, candidateTids, 1, cpu)
+    return task
+  }
   if (mayStay && (cpu.clock < cpu.sliceEnd || state.runqueue.length === 0 || findCandidates(state, cpu) === 0)) return task
   cpu.tid = 0
   task.usage.involuntarySwitches++

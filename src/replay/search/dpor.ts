@@ -7,7 +7,7 @@
  * it does on its own until it is stopped again. Tasks that wait are no candidates: what woke one, or made it, is before what it does.
  */
 import type { Kernel } from '../../kernel/kernel.ts'
-import { areDependent, type Effects, nextEffects } from '../../kernel/sched/effects.ts'
+import { areDependent, type Effects, isAboutAll, nextEffects } from '../../kernel/sched/effects.ts'
 import { candidateTask } from '../../kernel/sched/pos.ts'
 import type { Task } from '../../kernel/task/task.ts'
 import { type Guide, type Moment, type Path, type Plan, Pruned, type Search, type Sleeper } from './plan.ts'
@@ -23,6 +23,8 @@ export class DporGuide implements Guide {
   #isPruned = false
   /** By task: moments that it comes after, of other tasks, since its last own. */
   readonly #after = new Map<number, number[]>()
+
+  readonly #known = new Map<number, { readonly action: object | undefined, readonly effects: Effects }>()
 
   constructor({ choices, sleepers }: Plan) {
     this.#choices = choices
@@ -43,13 +45,23 @@ export class DporGuide implements Guide {
     else known.push(now)
   }
 
+  /** Of what is pending already they are known. */
+  #effectsOf(kernel: Kernel, task: Task): Effects {
+    const action = task.nextAction ?? task.syscall
+    const known = this.#known.get(task.index)
+    if (known !== undefined && known.action === action) return known.effects
+    const effects = nextEffects(kernel, task)
+    this.#known.set(task.index, { action, effects })
+    return effects
+  }
+
   pick(kernel: Kernel, tids: readonly number[], count: number): number {
     const candidates: number[] = []
     const effects: Effects[] = []
     for (let place = 0; place < count; place++) {
       const task = candidateTask(kernel, tids[place])
       candidates.push(task.index)
-      effects.push(nextEffects(kernel, task) ?? NOTHING)
+      effects.push(this.#effectsOf(kernel, task))
     }
     let place = 0
     if (count > 1 && this.#chosen < this.#choices.length) {
@@ -69,6 +81,7 @@ export class DporGuide implements Guide {
     const task = candidates[place]
     this.#moments.push({ task, candidates, effects, canGoOn: false, after: this.#after.get(task) ?? [] })
     this.#after.delete(task)
+    this.#known.delete(task)
     return place
   }
 }
@@ -80,6 +93,46 @@ interface Node {
   readonly backtrack: Set<number>
   readonly done: Set<number>
   readonly sleep: readonly Sleeper[]
+  /** Of what happened: by task, how many of its events are before it or are it; and its own number. */
+  clock: ReadonlyMap<number, number>
+  number: number
+}
+
+const join = (into: Map<number, number>, from: ReadonlyMap<number, number>): void => {
+  for (const [task, number] of from) if (number > (into.get(task) ?? 0)) into.set(task, number)
+}
+
+/** Events by what they touch, so that not all have to be looked at. */
+class Places {
+  readonly #events = new Map<number, number[]>()
+  #all = 0
+
+  add(event: number, effects: Effects): void {
+    for (const key of keysOf(effects)) {
+      const known = this.#events.get(key)
+      if (known === undefined) this.#events.set(key, [event])
+      else known.push(event)
+    }
+    this.#all = event + 1
+  }
+
+  /** Those that may depend on it, the last first. */
+  dependent(effects: Effects): readonly number[] {
+    if (isAboutAll(effects)) return Array.from({ length: this.#all }, (_, i) => this.#all - 1 - i)
+    const found = new Set<number>(this.#events.get(KEY_ALL))
+    for (const key of keysOf(effects)) for (const event of this.#events.get(key) ?? []) found.add(event)
+    return [...found].sort((a, b) => b - a)
+  }
+}
+
+const KEY_ALL = -1
+
+/** Numbers that two effects share if they depend on each other, unless one is about everything. */
+const keysOf = (effects: Effects): number[] => {
+  const keys = isAboutAll(effects) ? [KEY_ALL] : []
+  for (let bit = 1; bit <= effects.about; bit <<= 1) if ((effects.about & bit) !== 0) keys.push(-1 - bit)
+  for (const { at, size } of effects.ranges) for (let eight = Math.floor(at / 8); eight * 8 < at + size; eight++) keys.push(eight)
+  return keys
 }
 
 const effectsOf = ({ candidates, effects }: Moment, task: number): Effects => effects[candidates.indexOf(task)] ?? NOTHING
@@ -115,7 +168,7 @@ export class DporSearch implements Search {
     this.#nodes = moments.map((moment, at): Node => {
       // Up to the choice that was new, nodes are those of before.
       const known = at < old.length ? old[at] : undefined
-      const node: Node = known ?? { moment, backtrack: new Set(), done: new Set(), sleep }
+      const node: Node = known ?? { moment, backtrack: new Set(), done: new Set(), sleep, clock: new Map(), number: 0 }
       node.moment = moment
       node.backtrack.add(moment.task)
       const effects = effectsOf(moment, moment.task)
@@ -124,50 +177,57 @@ export class DporSearch implements Search {
       sleep = awake.filter((sleeper) => !areDependent(sleeper.effects, effects))
       return node
     })
-    this.#findRaces()
+    this.#findRaces(Math.max(0, old.length - 1))
     this.#planNext()
   }
 
-  /** For each race that could go the other way, the moment before it gets a task that leads there. */
-  #findRaces(): void {
+  /**
+   * For each race that could go the other way, the moment before it gets a task that leads there.
+   * @param from events before were looked at when they first happened
+   */
+  #findRaces(from: number): void {
     const nodes = this.#nodes
-    const { length } = nodes
-    const tasks = new Map<number, number>()
-    for (const { moment: { task } } of nodes) if (!tasks.has(task)) tasks.set(task, tasks.size)
-    const width = tasks.size
-    const slots = nodes.map(({ moment: { task } }) => tasks.get(task) as number)
-    const own = nodes.map(({ moment }) => effectsOf(moment, moment.task))
-    /** By event and task: how many events of the task are before it or are it. */
-    const clocks = new Int32Array(length * width)
-    const counts = new Int32Array(width)
-    const numbers = new Int32Array(length)
-    const lastOf = new Int32Array(width).fill(-1)
-    const join = (into: number, from: number): void => {
-      for (let slot = 0; slot < width; slot++) if (clocks[from * width + slot] > clocks[into * width + slot]) clocks[into * width + slot] = clocks[from * width + slot]
-    }
-    const isBefore = (event: number, other: number): boolean => clocks[other * width + slots[event]] >= numbers[event]
-    for (let event = 0; event < length; event++) {
-      const slot = slots[event]
-      numbers[event] = ++counts[slot]
-      if (lastOf[slot] >= 0) join(event, lastOf[slot])
-      for (const maker of nodes[event].moment.after) join(event, maker)
-      const races: number[] = []
-      for (let earlier = event - 1; earlier >= 0; earlier--) {
-        if (slots[earlier] === slot || isBefore(earlier, event) || !areDependent(own[earlier], own[event])) continue
-        races.push(earlier)
-        join(event, earlier)
+    const places = new Places()
+    const counts = new Map<number, number>()
+    const lastOf = new Map<number, number>()
+    for (const [event, node] of nodes.entries()) {
+      const { moment } = node
+      const { task } = moment
+      const own = effectsOf(moment, task)
+      const number = (counts.get(task) ?? 0) + 1
+      counts.set(task, number)
+      if (event >= from) {
+        const clock = new Map<number, number>()
+        const last = lastOf.get(task)
+        if (last !== undefined) join(clock, nodes[last].clock)
+        for (const maker of moment.after) join(clock, nodes[maker].clock)
+        const races: number[] = []
+        for (const earlier of places.dependent(own)) {
+          const other = nodes[earlier]
+          if (other.moment.task === task || (clock.get(other.moment.task) ?? 0) >= other.number || !areDependent(effectsOf(other.moment, other.moment.task), own)) continue
+          races.push(earlier)
+          join(clock, other.clock)
+        }
+        clock.set(task, number)
+        node.clock = clock
+        node.number = number
+        for (const earlier of races) this.#reverse(earlier, event)
       }
-      clocks[event * width + slot] = numbers[event]
-      lastOf[slot] = event
-      for (const earlier of races) this.#reverse(earlier, event, isBefore)
+      lastOf.set(task, event)
+      places.add(event, own)
     }
   }
 
+  #isBefore(event: number, other: number): boolean {
+    const { moment: { task }, number } = this.#nodes[event]
+    return (this.#nodes[other].clock.get(task) ?? 0) >= number
+  }
+
   /** A task that can begin what leads to `event` without `first` having happened. */
-  #reverse(first: number, event: number, isBefore: (event: number, other: number) => boolean): void {
+  #reverse(first: number, event: number): void {
     const node = this.#nodes[first]
     const without: number[] = []
-    for (let other = first + 1; other < event; other++) if (!isBefore(first, other)) without.push(other)
+    for (let other = first + 1; other < event; other++) if (!this.#isBefore(first, other)) without.push(other)
     without.push(event)
     const initials: number[] = []
     const seen = new Set<number>()
@@ -176,7 +236,7 @@ export class DporSearch implements Search {
       if (seen.has(task)) continue
       seen.add(task)
       let isFirst = true
-      for (let j = 0; j < i && isFirst; j++) if (isBefore(without[j], other)) isFirst = false
+      for (let j = 0; j < i && isFirst; j++) if (this.#isBefore(without[j], other)) isFirst = false
       if (isFirst) initials.push(task)
     }
     if (initials.some((task) => node.backtrack.has(task))) return
