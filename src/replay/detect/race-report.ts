@@ -41,12 +41,17 @@ const framesAt = (kernel: Kernel, task: Task, rip: number): CodeLocation[] => {
 }
 
 const LIBRARY = /\/(libc|libpthread|ld-linux[^/]*|ld-musl[^/]*|libc\.musl[^/]*)[.-][^/]*$/
+/** The dynamic linker fills in addresses of functions, which others read as they call. */
+const LINKER = /\/ld-(linux|musl)[^/]*$/
+/** In programs that are linked statically. */
+const LIBRARY_FUNCTION = /^_*(pthread_|nptl_|lll_|IO_|libc_|dl_|futex_|condvar_|sem_(wait|post|trywait|timedwait|clockwait|getvalue|open|close)|new_sem_|old_sem_|int_malloc|int_free|tcache_|arena_|sysmalloc|malloc|free$|calloc|realloc|vfprintf|printf|fprintf|puts|fputs|fwrite|fflush|exit$|run_exit_handlers)/
 /** Functions of the C library that work on their caller's memory. */
 const WORKS_FOR_CALLER = /^_*(mem|str|wmem|wcs|bcopy|bzero|stp)/
 
 /** The access is the C library's own business: glibc reads owners of locks, say, without the lock. */
 const isLibraryOwn = ([leaf, caller]: readonly CodeLocation[]): boolean => {
-  const isIn = (at: CodeLocation | undefined): boolean => at?.module !== undefined && LIBRARY.test(at.module)
+  const isIn = (at: CodeLocation | undefined): boolean =>
+    (at?.module !== undefined && LIBRARY.test(at.module)) || (at?.function !== undefined && at.file === undefined && LIBRARY_FUNCTION.test(at.function))
   if (!isIn(leaf)) return false
   return isIn(caller) ? caller.function === undefined || !WORKS_FOR_CALLER.test(caller.function) : leaf.function !== undefined && !WORKS_FOR_CALLER.test(leaf.function)
 }
@@ -125,7 +130,10 @@ export class RaceSearch {
   }
 
   #isIgnored({ first, second }: RaceReport): boolean {
-    if (this.#options.libraries !== true && isLibraryOwn(first.frames) && isLibraryOwn(second.frames)) return true
+    if (this.#options.libraries !== true) {
+      if (isLibraryOwn(first.frames) && isLibraryOwn(second.frames)) return true
+      if ([first, second].some(({ frames: [leaf] }) => (leaf as CodeLocation | undefined)?.module !== undefined && LINKER.test(leaf.module ?? ''))) return true
+    }
     return (this.#options.ignore ?? []).some((pattern) => [...first.frames, ...second.frames].some((frame) => pattern.test(locationText(frame))))
   }
 }
