@@ -67,6 +67,7 @@
  * π of 66 bits.
  */
 import type { ModuleBuilder } from '../wasm/module.ts'
+import { defineFma } from './fma.ts'
 import { defineSseArithmetic } from './sse-arithmetic.ts'
 import { defineSseCompare } from './sse-compare.ts'
 import { defineSseConvert } from './sse-convert.ts'
@@ -90,6 +91,7 @@ export const defineFloatRuntime = (module: ModuleBuilder): void => {
   defineSseCompare(module)
   defineSseConvert(module)
   defineSsePacked(module)
+  defineFma(module)
   defineSseExtended(module)
   defineX87Format(module)
   defineX87Convert(module)

@@ -14,7 +14,7 @@ const insert = (lane: Lane | 'i32', vector: Expr, at: number, value: Expr): Expr
   lane === 'f64' ? v.i64x2ReplaceLane(vector, at, value) : v.i32x4ReplaceLane(vector, at, i32.wrap(value))
 
 /** Each of `count` lanes of the result from a call; the other lanes are zero. */
-const build = (f: FunctionBuilder, to: Lane | 'i32', count: number, value: (at: number) => Expr): void => {
+export const build = (f: FunctionBuilder, to: Lane | 'i32', count: number, value: (at: number) => Expr): void => {
   const result = f.local('v128')
   for (let at = 0; at < count; at++) f.set(result, insert(to, result, at, value(at)))
   f.return(result)

@@ -8,6 +8,7 @@ import { BMI } from './bmi.ts'
 import { CONTROL } from './control.ts'
 import { DATA } from './data.ts'
 import { EXCHANGE_WIDE } from './exchange-wide.ts'
+import { FMA } from './fma.ts'
 import { MMX } from './mmx.ts'
 import { MULTIPLY } from './multiply.ts'
 import { PCLMULQDQ } from './pclmulqdq.ts'
@@ -40,7 +41,7 @@ export type Family = Readonly<Record<string, Semantics>>
 const FAMILIES: readonly Family[] = [ARITHMETIC, BITS, CONTROL, DATA, EXCHANGE_WIDE, MULTIPLY, SHIFTS, STRINGS, SYSTEM,
   SSE_MOVE, SSE_INTEGER, SSE_SHUFFLE, SSE_FLOAT, SSE_FLOAT_CONVERT, MMX,
   BITS_EXTENDED, SYSTEM_EXTENDED, SSSE3, SSE41, SSE42_STRINGS, SSE_FLOAT_EXTENDED, AES, PCLMULQDQ, SHA,
-  VEX_MOVE, VEX_INTEGER, VEX_FLOAT, VEX_PERMUTE, BMI, XSAVE,
+  VEX_MOVE, VEX_INTEGER, VEX_FLOAT, VEX_PERMUTE, BMI, FMA, XSAVE,
   X87, X87_MEMORY, X87_CONTROL]
 
 export const SEMANTICS: ReadonlyMap<string, Semantics> = new Map(FAMILIES.flatMap((family) => Object.entries(family)))
