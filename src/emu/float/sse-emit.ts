@@ -22,6 +22,13 @@ const formatOf = (name: FloatName): Format => name === 'f32' ? F32 : F64
 
 /** Calls exact functions: clears the flags, evaluates, raises #XM if an exception of any is unmasked, adds the flags to MXCSR. */
 export const exactlyAll = (e: Emitter, mxcsr: Expr, calls: readonly Expr[]): Expr[] => {
+  const { results, flags } = evaluate(e, mxcsr, mxcsr, calls)
+  e.f.if(flags, () => { e.setState32(MXCSR, i32.or(mxcsr, flags)) })
+  return results
+}
+
+/** Evaluates exact functions, raises #XM if an exception of any is unmasked: MXCSR then has its flags beside those of `before`. */
+const evaluate = (e: Emitter, mxcsr: Expr, before: Expr, calls: readonly Expr[]): { results: Expr[], flags: Expr } => {
   const { f } = e
   f.i32Store(ZERO_ADDRESS, FLOAT_FLAGS, i32.const(0))
   const results = calls.map((call) => f.let(call))
@@ -29,10 +36,26 @@ export const exactlyAll = (e: Emitter, mxcsr: Expr, calls: readonly Expr[]): Exp
   f.if(flags, () => {
     const unmasked = f.let(i32.and(i32.and(flags, i32.xor(i32.shrU(mxcsr, i32.const(MXCSR_MASK_SHIFT)), i32.const(-1))), i32.const(EXCEPTIONS)))
     const counted = select(i32.and(unmasked, i32.const(PRECOMPUTATION)), i32.and(flags, i32.const(PRECOMPUTATION)), flags)
-    e.raiseFloat(unmasked, i32.or(mxcsr, counted))
-    e.setState32(MXCSR, i32.or(mxcsr, flags))
+    e.raiseFloat(unmasked, i32.or(before, counted))
   })
-  return results
+  return { results, flags }
+}
+
+/** As `exactlyAll` for calls of which later ones take the results of those before, if none of these raised an exception that is unmasked. */
+export const exactlyInSteps = (e: Emitter, mxcsr: Expr, first: readonly Expr[], steps: readonly ((results: readonly Expr[]) => Expr[])[]): Expr[] => {
+  const { f } = e
+  const total = f.local('i32')
+  f.set(total, mxcsr)
+  let calls = first
+  for (let i = 0; ; i++) {
+    const { results, flags } = evaluate(e, mxcsr, total, calls)
+    f.set(total, i32.or(total, flags))
+    if (i === steps.length) {
+      e.setState32(MXCSR, total)
+      return results
+    }
+    calls = steps[i](results)
+  }
 }
 
 export const exactly = (e: Emitter, mxcsr: Expr, call: Expr): Expr => exactlyAll(e, mxcsr, [call])[0]

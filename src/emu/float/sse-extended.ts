@@ -1,12 +1,10 @@
 /** The float operations that SSE3 and SSE4.1 added: ADDSUBPS, HADDPS, DPPS (Intel SDM volume 2). Used as those of sse-emit.ts. */
 import type { Emitter } from '../semantics/emitter.ts'
-import { type Expr, i32, i64, select, v } from '../wasm/expression.ts'
+import { type Expr, i32, i64, v } from '../wasm/expression.ts'
 import type { ModuleBuilder } from '../wasm/module.ts'
 import { signature } from '../wasm/types.ts'
-import { EXCEPTIONS, FLOAT_FLAGS, MXCSR_MASK_SHIFT } from './constants.ts'
-import { type FloatName, PACKED, exactlyAll, isFast, lanesArithmetic, lanewise, packedOrdinary, packedPlain, packedZero, readMxcsr } from './sse-emit.ts'
+import { type FloatName, PACKED, exactlyInSteps, isFast, lanesArithmetic, lanewise, packedOrdinary, packedPlain, packedZero, readMxcsr } from './sse-emit.ts'
 import { extract, laneCount } from './sse-packed.ts'
-import { ZERO_ADDRESS } from './wide.ts'
 
 const insert = (name: FloatName, vector: Expr, at: number, value: Expr): Expr =>
   name === 'f64' ? v.i64x2ReplaceLane(vector, at, value) : v.i32x4ReplaceLane(vector, at, i32.wrap(value))
@@ -22,26 +20,15 @@ export const defineSseExtended = (module: ModuleBuilder): void => {
       }
       f.return(result)
     })
-    /**
-     * sse_dot_…(a, b, immediate, mxcsr) → the sum of products whose bit is set in the immediate's high half, in the lanes of its
-     * low half. Each step raises its exceptions, and the next is not taken if one of them is unmasked.
-     */
-    module.function(`sse_dot_${name}`, signature(['v128', 'v128', 'i32', 'i32'], ['v128']), (f) => {
+    /** sse_products_…(a, b, immediate, mxcsr) → products in the lanes whose bit is set in the immediate's high half, zero in the others. */
+    module.function(`sse_products_${name}`, signature(['v128', 'v128', 'i32', 'i32'], ['v128']), (f) => {
       const [a, b, immediate, mxcsr] = f.params
-      const bit = (number: number): Expr => i32.and(i32.shrU(immediate, i32.const(number)), i32.const(1))
-      const unmasked = i32.and(i32.xor(i32.shrU(mxcsr, i32.const(MXCSR_MASK_SHIFT)), i32.const(-1)), i32.const(EXCEPTIONS))
-      const settle = (): void => {
-        f.if(i32.and(i32.load(ZERO_ADDRESS, FLOAT_FLAGS), unmasked), () => { f.return(a) })
-      }
-      let terms: Expr[] = Array.from({ length: lanes }, (_, at) => f.ifValue('i64', bit(4 + at),
-        () => f.call(`sse_mul_${name}`, extract(name, a, at), extract(name, b, at), mxcsr), () => i64.const(0)))
-      settle()
-      while (terms.length > 1) {
-        terms = Array.from({ length: terms.length / 2 }, (_, at) => f.let(f.call(`sse_add_${name}`, terms[at * 2], terms[at * 2 + 1], mxcsr)))
-        settle()
-      }
       const result = f.local('v128')
-      for (let at = 0; at < lanes; at++) f.set(result, insert(name, result, at, select(bit(at), terms[0], i64.const(0))))
+      for (let at = 0; at < lanes; at++) {
+        f.if(i32.and(immediate, i32.const(16 << at)), () => {
+          f.set(result, insert(name, result, at, f.call(`sse_mul_${name}`, extract(name, a, at), extract(name, b, at), mxcsr)))
+        })
+      }
       f.return(result)
     })
   }
@@ -73,9 +60,25 @@ export const lanesHorizontal = (e: Emitter, operation: 'add' | 'sub', name: Floa
 }
 export const horizontal = (e: Emitter, operation: 'add' | 'sub', name: FloatName, a: Expr, b: Expr): Expr => lanesHorizontal(e, operation, name, [a], [b])[0]
 
-/** @param immediate i32 */
+/** In each lane: all lanes of a vector whose bit is set in the immediate, zeros in the others. */
+const chosenLanes = (name: FloatName, vector: Expr, immediate: Expr): Expr => {
+  const bits = name === 'f32' ? v.const(0x0000_0002_0000_0001n, 0x0000_0008_0000_0004n) : v.const(1n, 2n)
+  const mask = name === 'f32' ? v.i32x4Eq(v.v128And(v.i32x4Splat(immediate), bits), bits) : v.i64x2Eq(v.v128And(v.i64x2Splat(i64.extendI32U(immediate)), bits), bits)
+  return v.v128And(vector, mask)
+}
+
+/**
+ * The sum of products that the immediate's high half chooses, in the lanes that its low half chooses. Multiplication and each
+ * round of additions raise their exceptions one after the other.
+ * @param immediate i32
+ */
 export const lanesDotProduct = (e: Emitter, name: FloatName, a: readonly Expr[], b: readonly Expr[], immediate: Expr): Expr[] => {
   const mxcsr = readMxcsr(e)
-  return exactlyAll(e, mxcsr, a.map((lane, i) => e.f.call(`sse_dot_${name}`, lane, b[i], immediate, mxcsr)))
+  const sums = (terms: readonly Expr[]): Expr[] => terms.map((lane) => {
+    const neighbours = (odd: 0 | 1): Expr => v.i8x16Shuffle(lane, lane, numbersOf(name, odd))
+    return e.f.call(`sse_packed_add_${name}`, neighbours(0), neighbours(1), mxcsr)
+  })
+  const products = a.map((lane, i) => e.f.call(`sse_products_${name}`, lane, b[i], immediate, mxcsr))
+  return exactlyInSteps(e, mxcsr, products, name === 'f32' ? [sums, sums] : [sums]).map((lane) => chosenLanes(name, lane, immediate))
 }
 export const dotProduct = (e: Emitter, name: FloatName, a: Expr, b: Expr, immediate: Expr): Expr => lanesDotProduct(e, name, [a], [b], immediate)[0]
