@@ -2,8 +2,11 @@
 import chalk from 'chalk'
 import { Command } from 'commander'
 import { describeDivergence } from '../replay/describe.ts'
+import { prefixOutput } from '../replay/host-output.ts'
 import { startReplay } from '../replay/replay.ts'
 import type { ReplayResult } from '../replay/session.ts'
+import type { TraceHead } from '../trace/head.ts'
+import { isMap } from '../trace/msgpack.ts'
 import { TraceReader } from '../trace/reader.ts'
 import { drive, millions } from './drive.ts'
 import { explainEnd } from './end.ts'
@@ -13,11 +16,15 @@ import { regexps } from './options.ts'
 import { reportRaces } from './races.ts'
 import { buildVersion, codecs, type EngineFlags, loadEngine, openTraceFile, platform } from './host.ts'
 
+/** Names of the hosts of a trace's world, none if there is one. */
+const hostNames = ({ hosts }: TraceHead['world']): string[] =>
+  Array.isArray(hosts) ? hosts.map((host) => isMap(host) && typeof host.name === 'string' ? host.name : '?') : []
+
 interface ReplayFlags extends EngineFlags { readonly fromSeed: boolean, readonly quiet: boolean, readonly json: boolean, readonly output: boolean, readonly races: boolean, readonly ignore: readonly RegExp[] }
 
-export const openReplay = (file: string, fromSeed: boolean, output?: (fd: 1 | 2, bytes: Uint8Array) => void, engine: EngineFlags = {}): ReturnType<typeof startReplay> =>
+export const openReplay = (file: string, fromSeed: boolean, output?: (fd: 1 | 2, bytes: Uint8Array, host: number) => void, engine: EngineFlags = {}, trace = new TraceReader(openTraceFile(file), codecs)): ReturnType<typeof startReplay> =>
   startReplay({
-    trace: new TraceReader(openTraceFile(file), codecs), engine: loadEngine(engine), clock: platform, codecs,
+    trace, engine: loadEngine(engine), clock: platform, codecs,
     mode: fromSeed ? 'from-seed' : 'drive', output, version: buildVersion(),
   })
 
@@ -57,11 +64,14 @@ export const replayCommand = withEngineOptions(new Command('replay').description
   .option('--ignore <regexp>', 'races with a function, file or line that matches are none', regexps, [])
   .action(async (file: string, flags: ReplayFlags) => {
     const show = flags.output && !flags.json
-    const session = openReplay(file, flags.fromSeed, show ? (fd, bytes) => { platform.write(fd, bytes) } : undefined, flags)
+    const trace = new TraceReader(openTraceFile(file), codecs)
+    const output = prefixOutput(hostNames(trace.head.world), (fd, bytes) => platform.write(fd, bytes) === undefined ? 0 : -1)
+    const session = openReplay(file, flags.fromSeed, show ? output.write : undefined, flags, trace)
     const started = performance.now()
     const result = await drive(session, {
       progress: ({ fraction, events, executed }) => `replaying ${fraction === undefined ? '' : `${Math.floor(fraction * 100)}% `}${events} events, ${millions(executed)} instructions`,
     })
+    output.flush()
     if (flags.json) {
       const { divergence, outcome, exitCode, cycle, events, hash, checkpoints, truncated } = result
       process.stdout.write(`${JSON.stringify({ equal: divergence === undefined, outcome, exitCode, cycle, events, hash, checkpoints, truncated, divergence, statistics: flags.stats === true ? session.statistics() : undefined })}\n`)

@@ -1,4 +1,5 @@
 /** Events as text for people: system calls in the manner of strace, the others in a few words. */
+import { DESCRIPTORS } from './tap.ts'
 import { ERRNO_NAMES } from '../kernel/abi/errno.ts'
 import { SYSCALLS } from '../kernel/syscalls/table.ts'
 import type { Kernel } from '../kernel/kernel.ts'
@@ -133,7 +134,7 @@ export const eventText = (event: TraceEvent): string => {
     case 'readlink': return `host: readlink ${quote(event.path)} of mount ${event.mount}: ${orErrno(event.target, quote)}`
     case 'readFile': return `host: read ${quote(event.path)} of mount ${event.mount}: ${event.blob < 0 ? errnoText(event.blob) : `blob ${event.blob}`}`
     case 'input': return event.bytes === undefined ? 'end of input' : `input ${quoteBytes(event.bytes, false)}`
-    case 'output': return `output of ${event.length} bytes to ${event.fd}${event.error < 0 ? `: ${errnoText(event.error)}` : ''}`
+    case 'output': return `output of ${event.length} bytes to ${event.fd % DESCRIPTORS}${event.fd >= DESCRIPTORS ? ` of host ${Math.floor(event.fd / DESCRIPTORS)}` : ''}${event.error < 0 ? `: ${errnoText(event.error)}` : ''}`
     case 'signal': return `${signalName(event.signal)} (${signalCodeName(event.signal, event.code)})${event.rip === 0 ? '' : ` at ${address(event.rip)}`}${isFault(event) ? `, address ${address(event.address)}` : ''}: ${event.action}`
     case 'taskStart': return `started by ${event.parent}${event.tgid === event.tid ? '' : `, a thread of ${event.tgid}`}`
     case 'taskExit': return `gone: ${statusText(event.status)}`

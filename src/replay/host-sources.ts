@@ -8,7 +8,7 @@ export const hostSources = (config: WorldConfig, host: SessionHost): Sources => 
   entropy: new SeededEntropy(config.seed, config.scheduleSeed),
   files: host.files,
   readInput: (max) => host.console.readInput(max, 0),
-  write: (fd, bytes) => host.console.write(fd, bytes),
+  write: (fd, bytes, index) => host.console.write(fd, bytes, index),
   onUnknownSyscall: (number) => { host.onUnknownSyscall?.(number) },
   setRaw: (raw) => { host.console.setRaw(raw) },
 })

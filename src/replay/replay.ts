@@ -60,8 +60,8 @@ const recordedSources = (comparison: Comparison, options: ReplayOptions, config:
     const { expected } = comparison
     return expected?.type === 'input' && expected.missed === missed ? expected.bytes ?? NO_BYTES : undefined
   },
-  write: (fd, bytes) => {
-    options.output?.(fd, bytes)
+  write: (fd, bytes, host) => {
+    options.output?.(fd, bytes, host)
     const { expected } = comparison
     return expected?.type === 'output' ? expected.error : 0
   },

@@ -29,8 +29,8 @@ export interface Engine {
 
 /** The three standard descriptors of the host. */
 export interface SessionConsole {
-  /** Writes all of it. 0, or a negative errno: −EPIPE when the reader is gone. */
-  write(fd: 1 | 2, bytes: Uint8Array): number
+  /** Writes all of it, which is output of the host with that index. 0, or a negative errno: −EPIPE when the reader is gone. */
+  write(fd: 1 | 2, bytes: Uint8Array, host: number): number
   setRaw(raw: boolean): void
   /** What is there, waiting at most `timeoutMs`: bytes, an empty array at the end of the input, undefined on time-out. */
   readInput(max: number, timeoutMs: number): Uint8Array | undefined
@@ -80,7 +80,7 @@ export interface ReplayOptions {
   /** Version of this Retrograde: a divergence says if the trace is of another. */
   readonly version?: string
   /** The guest's output as it is made again; it is compared with the trace in any case. */
-  readonly output?: (fd: 1 | 2, bytes: Uint8Array) => void
+  readonly output?: (fd: 1 | 2, bytes: Uint8Array, host: number) => void
   readonly onEvent?: (event: TraceEvent, number: number) => void
   /** Compare state hashes: false for traces of another version, whose state may be laid out otherwise though all events are the same. */
   readonly compareHashes?: boolean

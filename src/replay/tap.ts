@@ -30,7 +30,7 @@ export interface Sources {
   readonly files: HostFiles
   readInput(max: number, missed: number): Uint8Array | undefined
   /** 0 or a negative errno. */
-  write(fd: 1 | 2, bytes: Uint8Array): number
+  write(fd: 1 | 2, bytes: Uint8Array, host: number): number
   setRaw(raw: boolean): void
   /** Once for each number of an unknown system call: for people. */
   onUnknownSyscall?(number: number): void
@@ -77,6 +77,9 @@ export interface TapPosition {
   readonly loaded: readonly (readonly [tid: number, path: string])[]
 }
 
+/** What `fd` of output events is more for each further host. */
+export const DESCRIPTORS = 4
+
 export class Tap implements Outside {
   readonly entropy: Entropy
   readonly files: HostFiles
@@ -112,7 +115,7 @@ export class Tap implements Outside {
     }
     this.files = this.#makeFiles()
     this.console = {
-      write: (fd, bytes) => this.#write(fd, bytes),
+      write: (fd, bytes, host) => this.#write(fd, bytes, host),
       read: (max) => this.readInput(max),
       setRaw: (raw) => { this.#sources.setRaw(raw) },
     }
@@ -142,7 +145,8 @@ export class Tap implements Outside {
   goTo({ draws, missed, written, loaded }: TapPosition): void {
     this.#draws = [...draws]
     this.#missed = missed
-    for (let fd = 0; fd < written.length; fd++) this.#written[fd] = written[fd]
+    this.#written.length = 0
+    this.#written.push(...written)
     this.#loaded.clear()
     for (const [tid, path] of loaded) this.#loaded.set(tid, path)
   }
@@ -174,10 +178,13 @@ export class Tap implements Outside {
     return all
   }
 
-  #write(fd: 1 | 2, bytes: Uint8Array): number {
-    const error = this.#sources.write(fd, bytes)
-    this.#written[fd] = this.#crc32(bytes, this.#written[fd])
-    this.emit({ type: 'output', fd, length: bytes.length, hash: this.#written[fd], error })
+  #write(fd: 1 | 2, bytes: Uint8Array, host: number): number {
+    const error = this.#sources.write(fd, bytes, host)
+    // Descriptors of the first host are known by their numbers, those of the others by higher ones.
+    const stream = fd + host * DESCRIPTORS
+    while (this.#written.length <= stream) this.#written.push(0)
+    this.#written[stream] = this.#crc32(bytes, this.#written[stream])
+    this.emit({ type: 'output', fd: stream, length: bytes.length, hash: this.#written[stream], error })
     return error
   }
 

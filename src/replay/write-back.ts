@@ -2,6 +2,7 @@
  * `--mount HOST:GUEST:rw`: what the guest changed there, carried out on the host when the world has ended. During the run the
  * host is only read, as with every mount, so that recording and replay see one consistent state.
  */
+import { mountsOf } from '../kernel/hosts.ts'
 import type { DirectoryInode, FileInode, Inode } from '../kernel/fs/inode.ts'
 import { linkTarget, readInode } from '../kernel/fs/inode.ts'
 import type { Kernel } from '../kernel/kernel.ts'
@@ -93,7 +94,7 @@ class WriteBack {
 /** Carries out the changes of all :rw mounts; returns what could not be done, in lines. */
 export const writeBack = (kernel: Kernel, host: HostChanges): string[] => {
   const failures: string[] = []
-  kernel.config.mounts.forEach(({ source }, index) => {
+  mountsOf(kernel.config).forEach(({ source }, index) => {
     if (source.kind !== 'host-rw') return
     const mount = kernel.state.fs.mountNamespaces.flatMap(({ mounts }) => mounts).find(({ root }) => root.host?.mount === index && root.host.path === '')
     if (mount === undefined) return

@@ -7,7 +7,7 @@ import {
 } from '../abi/fcntl.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
-import { hasCapabilityIn, type UserNamespace } from '../task/user-namespace.ts'
+import { hasCapabilityIn, kernelGid, kernelUid, type UserNamespace } from '../task/user-namespace.ts'
 import { mountDev, mountDevpts } from './devices.ts'
 import type { FsState, Superblock, SuperblockKind } from './fs-state.ts'
 import { loadExt2, readVolume } from './ext2/load.ts'
@@ -69,8 +69,8 @@ export const attach = (fs: FsState, parent: Mount, on: DirectoryInode, name: str
 // ——— mount(2) ———
 
 /** `mode=`, `uid=` and `gid=` of tmpfs; undefined: an option that it does not know. */
-const tmpfsOptions = (data: string): { mode: number, uid: number, gid: number } | undefined => {
-  const options = { mode: 0o1777, uid: 0, gid: 0 }
+const tmpfsOptions = ({ credentials: { user, fsuid, fsgid } }: Task, data: string): { mode: number, uid: number, gid: number } | undefined => {
+  const options = { mode: 0o1777, uid: fsuid, gid: fsgid }
   for (const option of data.split(',')) {
     if (option === '') continue
     const [name, value = ''] = option.split('=')
@@ -81,7 +81,8 @@ const tmpfsOptions = (data: string): { mode: number, uid: number, gid: number } 
         break
       case 'uid': case 'gid':
         if (!/^\d+$/.test(value)) return undefined
-        options[name] = Number(value)
+        options[name] = name === 'uid' ? kernelUid(user, Number(value)) : kernelGid(user, Number(value))
+        if (options[name] < 0) return undefined
         break
       case 'size': case 'nr_inodes': case 'nr_blocks': case 'huge': case 'mpol': case 'inode32': case 'inode64': break
       default: return undefined
@@ -97,11 +98,11 @@ const makeRoot = (kernel: Kernel, task: Task, type: string, source: string, flag
   const { fs } = kernel.state
   switch (type) {
     case 'tmpfs': case 'ramfs': {
-      const options = tmpfsOptions(data)
+      const options = tmpfsOptions(task, data)
       if (options === undefined && type === 'tmpfs') return -EINVAL
       const superblock = makeSuperblock(fs, 'ramfs', type, source, type === 'tmpfs' ? TMPFS_MAGIC : RAMFS_MAGIC, flags)
       return makeDirectory(kernel, superblock, undefined, '', type === 'tmpfs' ? options?.mode ?? 0o1777 : 0o755,
-        options?.uid ?? task.credentials.fsuid, options?.gid ?? task.credentials.fsgid)
+        options?.uid, options?.gid)
     }
     case 'proc': return mountProc(kernel, makeSuperblock(fs, 'proc', 'proc', source, PROC_MAGIC, flags), task.namespaces.pid)
     case 'devtmpfs': return mountDev(kernel, makeSuperblock(fs, 'dev', 'devtmpfs', source, TMPFS_MAGIC, flags))

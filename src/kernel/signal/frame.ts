@@ -100,7 +100,7 @@ export const pushFrame = (kernel: Kernel, task: Task, action: SignalAction, info
   set64(REGISTERS + FPSTATE, fpuAt)
   view.setUint32(MASK, savedMask[0], true)
   view.setUint32(MASK + 4, savedMask[1], true)
-  writeSiginfo(view, INFO, info, task)
+  writeSiginfo(view, INFO, info)
   try {
     const user = kernel.user(task)
     writeFpuFrame(kernel, user, fpuAt)

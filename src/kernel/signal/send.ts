@@ -7,7 +7,8 @@ import { EAGAIN } from '../abi/errno.ts'
 import { RLIMIT_SIGPENDING } from '../abi/resources.ts'
 import { SI_KERNEL, SI_USER, SIG_DFL, SIG_IGN, SIGCHLD, SIGCONT, SIGKILL, SIGRTMIN, SIGSTOP, SIGURG, SIGWINCH } from '../abi/signals.ts'
 import type { Kernel } from '../kernel.ts'
-import { isPidNamespaceBelow } from '../task/pid-namespace.ts'
+import { isPidNamespaceBelow, shownPid } from '../task/pid-namespace.ts'
+import { shownUid } from '../task/user-namespace.ts'
 import type { Task, ThreadGroup } from '../task/task.ts'
 import { setHas, setRemove, type SignalInfo } from './signal.ts'
 import { discardContinue, discardStops, enqueue, isSignalDue, STOP_SIGNALS } from './pending.ts'
@@ -98,7 +99,7 @@ export const sendSignal = (kernel: Kernel, target: Task | ThreadGroup, signal: n
   if (signal >= SIGRTMIN && info.code !== SI_USER && info.code < 0 &&
       queuedSignals(kernel, group) >= group.limits[RLIMIT_SIGPENDING][0]) return -EAGAIN
   for (const tracer of kernel.tracers) tracer.signalSent?.(kernel.current, target)
-  if (!enqueue(pending, info)) return 0
+  if (!enqueue(pending, asSeenBy(task, info))) return 0
   kernel.wake(group.signalWait)
   // A task in sigtimedwait for it takes it, though it blocks it otherwise.
   for (const waiter of isTask(target) ? [target] : groupTasks(kernel, group)) {
@@ -119,6 +120,13 @@ export const sendSignal = (kernel: Kernel, target: Task | ThreadGroup, signal: n
   if (!isTask(target)) for (const other of groupTasks(kernel, group)) other.signalDue = true
   notice(kernel, chosen, false)
   return 0
+}
+
+/** Ids as the namespaces of who gets the signal have them. */
+const asSeenBy = ({ namespaces: { pid: pids }, credentials: { user } }: Task, info: SignalInfo): SignalInfo => {
+  const { detail } = info
+  if ((pids.level === 0 && user.level === 0) || !('pid' in detail)) return info
+  return { ...info, detail: { ...detail, pid: shownPid(pids, detail.pid), uid: shownUid(user, detail.uid) } }
 }
 
 /**

@@ -1,9 +1,7 @@
 /** siginfo_t: 128 bytes, in and out (sigaction(2), include/uapi/asm-generic/siginfo.h). */
 import type { Kernel } from '../kernel.ts'
 import { groupUsage } from '../task/rusage.ts'
-import { seenBy } from '../task/pid-namespace.ts'
-import type { Task, ThreadGroup } from '../task/task.ts'
-import { shownUid } from '../task/user-namespace.ts'
+import type { ThreadGroup } from '../task/task.ts'
 import { SIGCHLD } from '../abi/signals.ts'
 import type { SignalInfo } from './signal.ts'
 
@@ -30,8 +28,8 @@ const set64 = (view: DataView, at: number, value: number): void => {
   view.setUint32(at + 4, Math.floor(value / 0x1_0000_0000), true)
 }
 
-/** Writes a siginfo_t at `at`; the bytes there are zero. Ids are as the reader's namespaces have them. */
-export const writeSiginfo = (view: DataView, at: number, info: SignalInfo, reader: Task): void => {
+/** Writes a siginfo_t at `at`; the bytes there are zero. */
+export const writeSiginfo = (view: DataView, at: number, info: SignalInfo): void => {
   view.setInt32(at, info.signal, true)
   view.setInt32(at + 4, info.errno, true)
   view.setInt32(at + 8, info.code, true)
@@ -39,8 +37,8 @@ export const writeSiginfo = (view: DataView, at: number, info: SignalInfo, reade
   const union = at + 16
   switch (detail.kind) {
     case 'kill': case 'queue':
-      view.setInt32(union, seenBy(reader, detail.pid), true)
-      view.setUint32(union + 4, shownUid(reader.credentials.user, detail.uid), true)
+      view.setInt32(union, detail.pid, true)
+      view.setUint32(union + 4, detail.uid, true)
       if (detail.kind === 'queue') {
         view.setUint32(union + 8, detail.valueLow, true)
         view.setUint32(union + 12, detail.valueHigh, true)
@@ -53,8 +51,8 @@ export const writeSiginfo = (view: DataView, at: number, info: SignalInfo, reade
       view.setUint32(union + 12, detail.valueHigh, true)
       break
     case 'child':
-      view.setInt32(union, seenBy(reader, detail.pid), true)
-      view.setUint32(union + 4, shownUid(reader.credentials.user, detail.uid), true)
+      view.setInt32(union, detail.pid, true)
+      view.setUint32(union + 4, detail.uid, true)
       view.setInt32(union + 8, detail.status, true)
       set64(view, union + 16, detail.userTicks)
       set64(view, union + 24, detail.systemTicks)
@@ -74,9 +72,9 @@ export const writeSiginfo = (view: DataView, at: number, info: SignalInfo, reade
   }
 }
 
-export const siginfoBytes = (info: SignalInfo, reader: Task): Uint8Array => {
+export const siginfoBytes = (info: SignalInfo): Uint8Array => {
   const bytes = new Uint8Array(SIGINFO_SIZE)
-  writeSiginfo(new DataView(bytes.buffer), 0, info, reader)
+  writeSiginfo(new DataView(bytes.buffer), 0, info)
   return bytes
 }
 

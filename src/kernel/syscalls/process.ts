@@ -28,24 +28,25 @@ import type { Args, SyscallEntry } from './entry.ts'
 // ——— clone ———
 
 /** A vfork parent sleeps until the child has another address space. */
-interface VforkWait { readonly kind: 'vfork', readonly child: number }
+interface VforkWait { readonly kind: 'vfork', readonly child: number, readonly shown: number }
 
 const clone = (kernel: Kernel, task: Task, request: CloneRequest): number => {
   const call = task.syscall
   const waiting = call?.memory as VforkWait | undefined
-  if (waiting !== undefined) return waitForVfork(kernel, task, waiting.child)
+  if (waiting !== undefined) return waitForVfork(kernel, task, waiting)
   const child = cloneTask(kernel, task, request)
   if (typeof child === 'number') return child
   if ((request.flags & CLONE_VFORK) === 0) return seenBy(task, child.tid)
-  if (call !== undefined) call.memory = { kind: 'vfork', child: child.tid } satisfies VforkWait
-  return waitForVfork(kernel, task, child.tid)
+  const wait: VforkWait = { kind: 'vfork', child: child.tid, shown: seenBy(task, child.tid) }
+  if (call !== undefined) call.memory = wait
+  return waitForVfork(kernel, task, wait)
 }
 
-const waitForVfork = (kernel: Kernel, task: Task, pid: number): number => {
+const waitForVfork = (kernel: Kernel, task: Task, { child: pid, shown }: VforkWait): number => {
   const child = kernel.state.tasks.get(pid)
   if (child?.vforkParent !== task.tid) {
     if (task.trace !== undefined && (task.trace.options & PTRACE_O_TRACEVFORKDONE) !== 0) queueEvent(task, EVENT_VFORK_DONE, pid)
-    return seenBy(task, pid)
+    return shown
   }
   const blocked = kernel.block(task, [child.vforkDone])
   task.uninterruptible = true
@@ -219,7 +220,7 @@ const wait4 = (kernel: Kernel, task: Task, args: Args): number => {
   const user = kernel.user(task)
   if (args[1] !== 0) user.setU32(args[1], told.status)
   if (args[3] !== 0) writeUsage(kernel, user, args[3], told.usage)
-  return seenBy(task, told.pid)
+  return told.pid
 }
 
 const waitid = (kernel: Kernel, task: Task, args: Args): number => {
@@ -249,7 +250,7 @@ const waitid = (kernel: Kernel, task: Task, args: Args): number => {
     user.setU32(info, report === undefined ? 0 : SIGCHLD)
     user.setU32(info + 4, 0)
     user.setU32(info + 8, report?.code ?? 0)
-    user.setU32(info + 16, report === undefined ? 0 : seenBy(task, report.pid))
+    user.setU32(info + 16, report?.pid ?? 0)
     user.setU32(info + 20, report === undefined ? 0 : shownUid(task.credentials.user, report.uid))
     user.setU32(info + 24, report?.value ?? 0)
   }

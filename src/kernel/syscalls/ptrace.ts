@@ -292,7 +292,7 @@ const ptrace = (kernel: Kernel, task: Task, args: Args): number => {
     case GETSIGINFO:
       if (trace.stop.info === undefined && trace.stop.kind === 'group') return -EINVAL
       user.write(data, siginfoBytes(trace.stop.info ??
-        { signal: SIGTRAP, errno: 0, code: trace.stop.code, detail: { kind: 'kill', pid: tracee.tid, uid: tracee.credentials.uid } }, task))
+        { signal: SIGTRAP, errno: 0, code: trace.stop.code, detail: { kind: 'kill', pid: seenBy(task, tracee.tid), uid: tracee.credentials.uid } }))
       return 0
     case SETSIGINFO: {
       const bytes = user.read(data, SIGINFO_SIZE)

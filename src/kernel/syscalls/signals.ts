@@ -115,7 +115,7 @@ const sigtimedwait = (kernel: Kernel, task: Task, args: Args): number => {
   const info = takeSignal(kernel, task, [~set[0] >>> 0, ~set[1] >>> 0])
   if (info !== undefined) {
     setSignalMask(task, task.signalMask)
-    if (args[1] !== 0) user.write(args[1], siginfoBytes(info, task))
+    if (args[1] !== 0) user.write(args[1], siginfoBytes(info))
     return info.signal
   }
   if (deadline === 0 || task.wokenBy === 'timeout' && waiting !== undefined) return -EAGAIN

@@ -16,6 +16,7 @@ import type { Trace } from './trace.ts'
 import type { UserNamespace } from './user-namespace.ts'
 import type { Seccomp } from './seccomp.ts'
 import type { Pending } from '../watch/memory-watch.ts'
+import type { BufferedStore } from '../watch/store-buffers.ts'
 
 export type TaskState = 'runnable' | 'running' | 'blocked' | 'stopped' | 'zombie' | 'dead'
 
@@ -150,6 +151,8 @@ export interface Task {
   trace: Trace | undefined
   /** What it was stopped before, by a strategy that chooses at accesses and system calls; see watch/memory-watch.ts. */
   nextAction: Pending | undefined
+  /** What it has stored and memory does not have yet: see watch/store-buffers.ts. */
+  readonly stores: BufferedStore[]
   /** A host-side reason to look at signals before the task runs on: set when one may be due. */
   signalDue: boolean
 }
@@ -185,7 +188,7 @@ export interface ThreadGroup {
   zombie: boolean
   /** Tasks that it traces, and those that have ended which wait4 has not told of yet. */
   readonly tracees: number[]
-  readonly traceeExits: { readonly tid: number, readonly status: number, readonly uid: number }[]
+  readonly traceeExits: { readonly tid: number, readonly shown: number, readonly status: number, readonly uid: number }[]
   /** Woken when it becomes a zombie: process descriptors. */
   readonly ended: WaitQueue
   /** The signal by which it is stopped, 0 if it is not. */

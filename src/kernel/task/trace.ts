@@ -11,6 +11,7 @@ import type { Kernel } from '../kernel.ts'
 import { enqueue } from '../signal/pending.ts'
 import { kernelInfo, killGroup, sendSignal } from '../signal/send.ts'
 import type { SignalInfo } from '../signal/signal.ts'
+import { shownPid } from './pid-namespace.ts'
 import type { Task, ThreadGroup } from './task.ts'
 
 export const PTRACE_O_TRACESYSGOOD = 0x1, PTRACE_O_TRACEFORK = 0x2, PTRACE_O_TRACEVFORK = 0x4, PTRACE_O_TRACECLONE = 0x8,
@@ -175,7 +176,7 @@ export const traceeEnded = (kernel: Kernel, task: Task, status: number): void =>
   detach(kernel, task)
   const tracer = kernel.state.groups.get(trace.tracer)
   if (tracer === undefined || (task.tid === group.tgid && group.parent === trace.tracer)) return
-  tracer.traceeExits.push({ tid: task.tid, status, uid: task.credentials.uid })
+  tracer.traceeExits.push({ tid: task.tid, shown: shownPid(tracer.pids, task.tid), status, uid: task.credentials.uid })
   tellTracer(kernel, task, trace, 0)
 }
 

@@ -4,6 +4,7 @@ import { ECHILD } from '../abi/errno.ts'
 import type { Kernel } from '../kernel.ts'
 import { addUsage, noUsage } from './create.ts'
 import { reapGroup } from './exit.ts'
+import { shownPid } from './pid-namespace.ts'
 import type { Task, ThreadGroup, Usage } from './task.ts'
 
 export const WNOHANG = 1, WUNTRACED = 2, WSTOPPED = 2, WEXITED = 4, WCONTINUED = 8, WNOWAIT = 0x100_0000, WNOTHREAD = 0x2000_0000,
@@ -19,6 +20,7 @@ export interface WaitRequest {
 }
 
 export interface WaitReport {
+  /** As who waits knows it. */
   readonly pid: number
   readonly uid: number
   /** As wait4 gives it. */
@@ -36,7 +38,7 @@ const isWanted = (child: ThreadGroup, { type, id, options }: WaitRequest): boole
   return (options & WALL) !== 0 || (child.exitSignal !== SIGCHLD) === ((options & WCLONE) !== 0)
 }
 
-const report = (kernel: Kernel, child: ThreadGroup, status: number, code: number, value: number): WaitReport => {
+const report = (kernel: Kernel, parent: ThreadGroup, child: ThreadGroup, status: number, code: number, value: number): WaitReport => {
   const uid = kernel.state.tasks.get(child.tgid)?.credentials.uid ?? 0
   const usage = { ...child.usage }
   for (const tid of child.threads) {
@@ -45,14 +47,14 @@ const report = (kernel: Kernel, child: ThreadGroup, status: number, code: number
   }
   // wait4's rusage has the child's own waited-for children in it.
   addUsage(usage, child.childUsage)
-  return { pid: child.tgid, uid, status, code, value, usage }
+  return { pid: shownPid(parent.pids, child.tgid), uid, status, code, value, usage }
 }
 
-const exitReport = (kernel: Kernel, child: ThreadGroup): WaitReport => {
+const exitReport = (kernel: Kernel, parent: ThreadGroup, child: ThreadGroup): WaitReport => {
   const { exitStatus: status } = child
   const signal = status & 0x7f
-  return signal === 0 ? report(kernel, child, status, CLD_EXITED, status >> 8)
-    : report(kernel, child, status, (status & 0x80) !== 0 ? CLD_DUMPED : CLD_KILLED, signal)
+  return signal === 0 ? report(kernel, parent, child, status, CLD_EXITED, status >> 8)
+    : report(kernel, parent, child, status, (status & 0x80) !== 0 ? CLD_DUMPED : CLD_KILLED, signal)
 }
 
 /** What a child has to tell, which is then told unless WNOWAIT. */
@@ -60,7 +62,7 @@ const collect = (kernel: Kernel, parent: ThreadGroup, child: ThreadGroup, option
   const keeps = (options & WNOWAIT) !== 0
   if (child.zombie) {
     if ((options & WEXITED) === 0) return undefined
-    const told = exitReport(kernel, child)
+    const told = exitReport(kernel, parent, child)
     if (!keeps) {
       addUsage(parent.childUsage, told.usage)
       reapGroup(kernel, child)
@@ -70,11 +72,11 @@ const collect = (kernel: Kernel, parent: ThreadGroup, child: ThreadGroup, option
   if (child.stopReport !== 0 && (options & WSTOPPED) !== 0) {
     const signal = child.stopReport
     if (!keeps) child.stopReport = -signal
-    if (signal > 0) return report(kernel, child, (signal << 8) | 0x7f, CLD_STOPPED, signal)
+    if (signal > 0) return report(kernel, parent, child, (signal << 8) | 0x7f, CLD_STOPPED, signal)
   }
   if (child.continueReport && (options & WCONTINUED) !== 0) {
     if (!keeps) child.continueReport = false
-    return report(kernel, child, 0xffff, CLD_CONTINUED, SIGCONT)
+    return report(kernel, parent, child, 0xffff, CLD_CONTINUED, SIGCONT)
   }
   return undefined
 }
@@ -87,13 +89,13 @@ const pollTracees = (kernel: Kernel, group: ThreadGroup, request: WaitRequest): 
   if (group.tracees.length === 0 && group.traceeExits.length === 0) return -ECHILD
   let found = false
   const keeps = (request.options & WNOWAIT) !== 0
-  for (const [at, { tid, status, uid }] of group.traceeExits.entries()) {
+  for (const [at, { tid, shown, status, uid }] of group.traceeExits.entries()) {
     if (!isWantedTask(tid, -1, request)) continue
     found = true
     if ((request.options & WEXITED) === 0) continue
     if (!keeps) group.traceeExits.splice(at, 1)
     const signal = status & 0x7f
-    return { pid: tid, uid, status, code: signal === 0 ? CLD_EXITED : CLD_KILLED, value: signal === 0 ? status >> 8 : signal, usage: noUsage() }
+    return { pid: shown, uid, status, code: signal === 0 ? CLD_EXITED : CLD_KILLED, value: signal === 0 ? status >> 8 : signal, usage: noUsage() }
   }
   for (const tid of group.tracees) {
     const task = kernel.state.tasks.get(tid)
@@ -103,7 +105,7 @@ const pollTracees = (kernel: Kernel, group: ThreadGroup, request: WaitRequest): 
     const { stop } = trace
     if (stop === undefined || trace.told) continue
     if (!keeps) trace.told = true
-    return { pid: tid, uid: task.credentials.uid, status: stop.code << 8 | 0x7f, code: CLD_TRAPPED, value: stop.code, usage: noUsage() }
+    return { pid: shownPid(group.pids, tid), uid: task.credentials.uid, status: stop.code << 8 | 0x7f, code: CLD_TRAPPED, value: stop.code, usage: noUsage() }
   }
   return found ? 0 : -ECHILD
 }
