@@ -15,7 +15,9 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['diff', async () => (await import('./diff.ts')).diffCommand],
   ['demo', async () => (await import('./demo.ts')).demoCommand],
   ['explore', async () => (await import('./explore.ts')).exploreCommand],
+  ['fuzz', async () => (await import('./fuzz.ts')).fuzzCommand],
   ['shrink', async () => (await import('./shrink.ts')).shrinkCommand],
+  ['report', async () => (await import('./report.ts')).reportCommand],
 ])
 
 const program = new Command('retrograde')
