@@ -1,4 +1,5 @@
 /** retrograde shrink: from a trace that fails to the smallest schedule that fails alike. */
+import { writeFileSync } from 'node:fs'
 import chalk from 'chalk'
 import { Command } from 'commander'
 import { DEFAULT_FAIL_ON, type FailOn, failureText } from '../replay/explore-failure.ts'
@@ -6,6 +7,9 @@ import type { ShrinkProgress } from '../replay/shrink.ts'
 import { ShrinkError, shrinkTrace, type ShrinkTraceResult } from '../replay/shrink-trace.ts'
 import { TraceReader } from '../trace/reader.ts'
 import { EXIT_FAILED, EXIT_INTERRUPTED } from './errors.ts'
+import { reportHtml } from '../replay/report/html.ts'
+import { reportText } from '../replay/report/text.ts'
+import { COLOURS, makeReport } from './report.ts'
 import { duration } from './duration.ts'
 import { parseFailOn } from './explore-setup.ts'
 import { buildVersion, codecs, createTraceFile, loadEngine, openTraceFile, platform } from './host.ts'
@@ -84,6 +88,11 @@ export const shrinkCommand = new Command('shrink')
     try {
       const outcome = await shrinkFile(file, flags.output, { failOn: flags.failOn, timeMs: flags.time })
       process.stdout.write(`${(flags.json ? shrinkJson : shrinkText)(outcome, flags.output)}\n`)
+      if (flags.html !== undefined || (flags.report && !flags.json)) {
+        const report = makeReport(flags.output, flags.failOn, outcome.result.passing?.dropped)
+        if (flags.report && !flags.json) process.stdout.write(`\n${reportText(report, COLOURS)}\n`)
+        if (flags.html !== undefined) writeFileSync(flags.html, reportHtml(report))
+      }
       process.exit(outcome.interrupted ? EXIT_INTERRUPTED : 0)
     } catch (error) {
       if (!(error instanceof ShrinkError)) throw error

@@ -2,13 +2,13 @@
 import type { Kernel } from '../kernel/kernel.ts'
 import type { TraceCodecs, TraceSink } from '../trace/format.ts'
 import type { TraceReader } from '../trace/reader.ts'
-import { type FailOn, type Failure, failureText, Watch } from './explore-failure.ts'
+import { DEFAULT_FAIL_ON, type FailOn, type Failure, failureText, Watch } from './explore-failure.ts'
 import { startRecording } from './record.ts'
 import { startReplay, worldOf } from './replay.ts'
-import { type RunSegment, ScheduleRecorder } from './schedule.ts'
+import { plainSegments, type RunSegment, ScheduleRecorder } from './schedule.ts'
 import type { Engine, ReplayResult, SessionClock } from './session.ts'
-import { shrink, type Shrunk, type ShrinkProgress } from './shrink.ts'
-import { failsAlike, ScriptRunner } from './shrink-run.ts'
+import { preemptionPlaces, pullUp, pushDown, shrink, type Shrunk, type ShrinkProgress, without } from './shrink.ts'
+import { failsAlike, scripted, ScriptRunner } from './shrink-run.ts'
 import { outsideOf } from './trace-world.ts'
 
 export interface ShrinkTraceOptions {
@@ -33,15 +33,18 @@ export interface ShrinkTraceResult extends Shrunk {
 /** The trace can't be shrunk; the message says why. */
 export class ShrinkError extends Error {}
 
+/** What is needed to replay a trace and judge it. */
+export type WatchedTrace = Pick<ShrinkTraceOptions, 'trace' | 'engine' | 'clock' | 'codecs'> & { readonly failOn?: FailOn | undefined, readonly version?: string }
+
 interface Watched { readonly failure: Failure | undefined, readonly slices: readonly RunSegment[], readonly result: ReplayResult }
 
 /** Replays a trace: how it failed, and what its scheduler did. */
-const watchReplay = function* ({ trace, engine, clock, codecs, failOn, version }: ShrinkTraceOptions): Generator<undefined, Watched> {
+const watchReplay = function* ({ trace, engine, clock, codecs, failOn = DEFAULT_FAIL_ON, version }: WatchedTrace): Generator<undefined, Watched> {
   const watch = new Watch(failOn.output !== undefined, new Uint8Array(0))
   const recorder = new ScheduleRecorder()
   let kernel = (): Kernel | undefined => undefined
   const session = startReplay({
-    trace, engine, clock, codecs, mode: 'drive', version, output: (fd, bytes) => { watch.write(fd, bytes) },
+    trace, engine, clock, codecs, mode: 'drive', ...(version === undefined ? {} : { version }), output: (fd, bytes) => { watch.write(fd, bytes) },
     onEvent: (event) => {
       watch.event(event)
       recorder.event(event, kernel())
@@ -81,4 +84,29 @@ export const shrinkTrace = function* (options: ShrinkTraceOptions): Generator<Sh
   const found = watch.judge(recorded, session.kernel, failOn)
   if (!failsAlike(found, failure)) throw new Error(`the shrunk schedule ended otherwise when it was recorded: ${found === undefined ? recorded.outcome : failureText(found)}`)
   return { ...shrunk, original: failure, traceBytes: recorded.traceBytes, hash: recorded.hash }
+}
+
+/** No schedule with more preemptions has a neighbour that is looked for. */
+const MOST_PREEMPTIONS = 12
+
+/** Which preemption (from 0) must be dropped, if any, so that the schedule of a trace does not fail; the last that does. */
+export const passingNeighbour = function* (options: WatchedTrace): Generator<undefined, number | undefined> {
+  const { trace, engine, clock, failOn = DEFAULT_FAIL_ON } = options
+  const { failure, slices, result } = yield* watchReplay(options)
+  const segments = plainSegments(slices)
+  const places = preemptionPlaces(segments)
+  if (failure === undefined || result.divergence !== undefined || places.length > MOST_PREEMPTIONS) return undefined
+  const { files, input } = outsideOf(trace)
+  const runner = new ScriptRunner({ engine, clock, files, failOn })
+  const world = worldOf(trace)
+  const fails = (script: typeof segments): boolean => runner.run(scripted(world, { oneAtATime: true, segments: script }), input).failure !== undefined
+  // Only where the schedule itself fails as one task at a time does its neighbour say anything.
+  if (!fails(segments)) return undefined
+  for (let dropped = places.length - 1; dropped >= 0; dropped--) {
+    for (const remove of [pullUp, pushDown]) {
+      yield undefined
+      if (!fails(without(segments, [places[dropped]], remove))) return dropped
+    }
+  }
+  return undefined
 }

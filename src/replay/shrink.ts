@@ -56,7 +56,7 @@ const MOST_SINGLE = 4000, MOST_MOVES = 400
 const CYCLE_FACTOR = 8, CYCLE_ROOM = 20e6
 
 /** The preempted task goes on at once: what it does in its next stretch is done in this. */
-const pullUp = (segments: ScheduleSegment[], at: number): void => {
+export const pullUp = (segments: ScheduleSegment[], at: number): void => {
   const { task } = segments[at]
   const next = segments.findIndex((segment, i) => i > at && segment.task === task)
   segments[at] = { ...segments[at], until: next < 0 ? Infinity : segments[next].until }
@@ -64,15 +64,15 @@ const pullUp = (segments: ScheduleSegment[], at: number): void => {
 }
 
 /** What the preempted task did is done in its next stretch. */
-const pushDown = (segments: ScheduleSegment[], at: number): void => { segments.splice(at, 1) }
+export const pushDown = (segments: ScheduleSegment[], at: number): void => { segments.splice(at, 1) }
 
-const without = (segments: readonly ScheduleSegment[], places: readonly number[], remove: typeof pullUp): ScheduleSegment[] => {
+export const without = (segments: readonly ScheduleSegment[], places: readonly number[], remove: typeof pullUp): ScheduleSegment[] => {
   const changed = [...segments]
   for (const place of [...places].sort((a, b) => b - a)) remove(changed, place)
   return changed
 }
 
-const preemptionPlaces = (segments: readonly ScheduleSegment[]): number[] => segments.flatMap(({ until }, i) => until === Infinity ? [] : [i])
+export const preemptionPlaces = (segments: readonly ScheduleSegment[]): number[] => segments.flatMap(({ until }, i) => until === Infinity ? [] : [i])
 
 class Shrinker {
   readonly #options: ShrinkOptions

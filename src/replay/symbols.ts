@@ -71,9 +71,15 @@ const sourceOf = (kernel: Kernel, task: Task): UnwindSource => {
   }
 }
 
+/** Nobody called these: what a search of the stack finds beyond is left over. */
+const OUTERMOST: ReadonlySet<string | undefined> = new Set(['_start', 'clone', '__clone', 'clone3', '__clone3'])
+
 /** The chain of callers from these registers on, innermost first. Addresses are those to return to; names and lines are those of the calls. */
-export const unwind = (kernel: Kernel, task: Task, registers: FrameRegisters, most = MOST_FRAMES): CodeLocation[] =>
-  unwindFrames(sourceOf(kernel, task), registers, most).map(({ pc, isReturn }) => look(kernel, task, isReturn ? pc - 1 : pc, pc))
+export const unwind = (kernel: Kernel, task: Task, registers: FrameRegisters, most = MOST_FRAMES): CodeLocation[] => {
+  const frames = unwindFrames(sourceOf(kernel, task), registers, most).map(({ pc, isReturn }) => look(kernel, task, isReturn ? pc - 1 : pc, pc))
+  const last = frames.findIndex((frame) => OUTERMOST.has(frame.function))
+  return last < 0 ? frames : frames.slice(0, last + 1)
+}
 
 /** Where a task is, and who called: innermost first. */
 export const backtrace = (kernel: Kernel, task: Task, most = MOST_FRAMES): CodeLocation[] => {

@@ -20,8 +20,8 @@ const FUTEX_WAIT = 0, FUTEX_LOCK_PI = 6, FUTEX_WAIT_BITSET = 9, FUTEX_LOCK_PI2 =
 const FUTEX_WAITERS = 0x8000_0000, FUTEX_TID_MASK = 0x3fff_ffff
 /** glibc: the word of a mutex that others wait for, and where its owner's number is beside it (sysdeps/nptl/bits/struct_mutex.h). */
 const GLIBC_LOCKED_WITH_WAITERS = 2, GLIBC_OWNER = 8
-/** musl: the word of an ordinary mutex that is held, without its owner's number (EBUSY; src/thread/pthread_mutex_lock.c). */
-const MUSL_LOCKED = 16
+/** musl: the word of an ordinary mutex that is held, without its owner's number (EBUSY), and where in the mutex it is (src/thread/pthread_mutex_lock.c). */
+export const MUSL_LOCKED = 16, MUSL_LOCK = 4
 
 const word = (kernel: Kernel, task: Task, address: number): number | undefined => {
   const bytes = peekBytes(kernel.memory, task.mm, address, 4)
@@ -53,7 +53,8 @@ export const waitOf = (kernel: Kernel, task: Task): Wait | undefined => {
     const owner = companion(kernel, task, word(kernel, task, address + GLIBC_OWNER) ?? 0)
     if (owner !== undefined) return { task, address, what: `mutex ${name}`, holder: owner }
   }
-  return { task, address, what: (value & FUTEX_TID_MASK) === MUSL_LOCKED && value >= FUTEX_WAITERS ? `mutex ${name}` : `futex ${name}`, holder: undefined }
+  if ((value & FUTEX_TID_MASK) !== MUSL_LOCKED || value < FUTEX_WAITERS) return { task, address, what: `futex ${name}`, holder: undefined }
+  return { task, address, what: `mutex ${dataText(symbolizeData(kernel, task, address - MUSL_LOCK))}`, holder: undefined }
 }
 
 /** The first cycle, each waiting for the next and the last for the first; empty if there is none. */
