@@ -50,9 +50,14 @@ const isChoice = ({ runqueue, cpus }: KernelState): boolean => {
 class ForkSink implements EventSink {
   readonly wantsStrings = false
   watch: Watch
+  /** A hash of the order of system calls and how they ended: two schedules with different ones did not do the same. */
+  order = 0
   constructor(watch: Watch) { this.watch = watch }
   event(event: TraceEvent): void { this.watch.event(event) }
-  syscall(): void { /* of no interest */ }
+  syscall(_cycle: number, tid: number, number: number, _args: unknown, _count: number, _strings: unknown, result: number): void {
+    this.order = (Math.imul(this.order ^ (tid + (number << 12) + Math.imul(result | 0, 0x9e3779b1)), 0x85ebca6b) ^ (this.order >>> 15)) | 0
+  }
+
   blob(): number { return 0 }
 }
 
@@ -90,6 +95,8 @@ export class ForkedWorld {
     return this.#world.kernel
   }
 
+  /** A hash of the order of system calls of the schedule. */
+  get order(): number { return this.#sink.order }
   /** Instructions since the fork. */
   get executedOfSchedule(): number { return this.#fork === undefined ? 0 : this.#options.machine.processor.totalExecuted - this.#fork.executed }
 
@@ -187,6 +194,7 @@ export class ForkedWorld {
     this.#guide = guide
     kernel.guide = guide === undefined ? undefined : (_kernel, tids, count) => guide.pick(kernel, tids, count)
     this.#options.finder?.begin()
+    this.#sink.order = 0
     return this.#sink.watch = watch.copy()
   }
 

@@ -9,6 +9,9 @@ import { ForkedWorld, resultOfFork } from './explore-fork.ts'
 import type { End } from './loop.ts'
 import { type Machine, makeMachine } from './machine.ts'
 import { startRecording } from './record.ts'
+import { ConflictFinder } from './search/conflicts.ts'
+import { guideFor } from './search/guides.ts'
+import { type Guide, type Path, type Plan, Pruned } from './search/plan.ts'
 import type { Engine, SessionClock } from './session.ts'
 import { hexOf, StateHasher } from './state-hash.ts'
 
@@ -19,6 +22,14 @@ export interface Schedule {
   readonly seed: string
   readonly pct?: PctConfig
   readonly cycleLimit: number
+  /** Another than the world's. */
+  readonly strategy?: WorldConfig['strategy']
+  readonly choicePoints?: readonly number[]
+  /** Of the strategy 'guided': all choices; or how it begins, and a search that makes the others. */
+  readonly choices?: readonly number[]
+  readonly plan?: Plan
+  /** What tasks compete for is to be found out. */
+  readonly findsPoints?: boolean
 }
 
 export interface ScheduleResult extends Schedule {
@@ -30,6 +41,12 @@ export interface ScheduleResult extends Schedule {
   readonly executed: number
   /** Instructions while more than one task could run; counted under the strategy 'pct' only. */
   readonly steps: number
+  /** What tasks competed for in this schedule and those before, if it was to be found out: addresses in eights. */
+  readonly points?: readonly number[]
+  /** How a plan went on. */
+  readonly path?: Path
+  /** Of the order of system calls and how they ended. */
+  readonly order: number
   /** More about the failure, for people. */
   readonly details: readonly string[]
 }
@@ -61,11 +78,19 @@ const cached = (files: HostFiles): HostFiles => {
 
 const messageOf = (error: unknown): string => error instanceof Error ? error.stack ?? error.message : String(error)
 
+/** What schedules start from, and for which of them. */
+interface Fork {
+  readonly key: string
+  readonly world: ForkedWorld
+  readonly finder: ConflictFinder | undefined
+}
+
 export class ScheduleRunner {
   readonly #options: ScheduleOptions
   readonly #files: HostFiles
   readonly #search: RaceSearch | undefined
-  #fork: ForkedWorld | undefined
+  #fork: Fork | undefined
+  #forkMachine: Machine | undefined
   /** Of recordings. */
   #machine: Machine | undefined
 
@@ -78,7 +103,8 @@ export class ScheduleRunner {
 
   /** Starts a schedule; there is one at a time. */
   start(schedule: Schedule): ScheduleRun {
-    return new ScheduleRun(schedule, this.#worldOf(schedule), this.#forked(schedule), this.#options.failOn, this.#search, this.#fresh)
+    const { world, finder } = this.#forked(schedule)
+    return new ScheduleRun(schedule, this.#worldOf(schedule), world, this.#options.failOn, this.#search, finder, this.#fresh)
   }
 
   /** Runs a schedule again from its beginning, as a world of its own, and records it. @throws Error if it does not end as before, and what `openTrace` throws */
@@ -115,25 +141,38 @@ export class ScheduleRunner {
   *#hashOf(schedule: Schedule): Generator<undefined, string> {
     const run = this.start(schedule)
     while (run.advance() === undefined) yield undefined
-    const { kernel } = this.#forked(schedule)
+    const { kernel } = this.#forked(schedule).world
     return hexOf(new StateHasher(kernel.memory).hashWorld(kernel))
   }
 
   #watch(): Watch { return new Watch(this.#options.failOn.output !== undefined, this.#options.input) }
 
-  #worldOf({ seed, pct, cycleLimit }: Schedule): WorldConfig {
-    return { ...this.#options.world, scheduleSeed: seed, cycleLimit, ...(pct === undefined ? {} : { pct }) }
+  #worldOf({ seed, pct, cycleLimit, strategy: other, choicePoints, choices = [] }: Schedule): WorldConfig {
+    const { pct: _pct, guided: _guided, choicePoints: _points, ...world } = this.#options.world
+    const strategy = other ?? world.strategy
+    return {
+      ...world, strategy, scheduleSeed: seed, cycleLimit, ...(pct === undefined ? {} : { pct }), ...(strategy === 'guided' ? { guided: { choices } } : {}),
+      ...(choicePoints === undefined ? {} : { choicePoints }),
+    }
   }
 
-  #forked(schedule: Schedule): ForkedWorld {
-    const { engine, clock, world } = this.#options
-    return this.#fork ??= new ForkedWorld({
-      world: this.#worldOf(schedule), machine: makeMachine(engine, world.memoryLimit), files: this.#files, clock, watch: this.#watch(),
-    })
+  #forked(schedule: Schedule): Fork {
+    const { engine, clock, world: { memoryLimit } } = this.#options
+    const { strategy, choicePoints, plan, findsPoints } = schedule
+    const needsFinder = findsPoints === true || plan?.search === 'dpor'
+    const key = JSON.stringify([strategy, choicePoints, needsFinder])
+    if (this.#fork?.key === key) return this.#fork
+    const machine = this.#forkMachine ??= makeMachine(engine, memoryLimit)
+    const finder = needsFinder ? new ConflictFinder() : undefined
+    const world = new ForkedWorld({ world: this.#worldOf(schedule), machine, files: this.#files, clock, watch: this.#watch(), finder })
+    return this.#fork = { key, world, finder }
   }
 
   /** After Retrograde's own failure nothing is used again. */
-  readonly #fresh = (): void => { this.#fork = undefined }
+  readonly #fresh = (): void => {
+    this.#fork = undefined
+    this.#forkMachine = undefined
+  }
 }
 
 export class ScheduleRun {
@@ -143,16 +182,19 @@ export class ScheduleRun {
   readonly #failOn: FailOn
   readonly #onBroken: () => void
   readonly #search: RaceSearch | undefined
+  readonly #finder: ConflictFinder | undefined
+  #guide: Guide | undefined
   #races: RaceRun | undefined
   #watch: Watch | undefined
   #interrupted = false
 
-  constructor(schedule: Schedule, world: WorldConfig, fork: ForkedWorld, failOn: FailOn, search: RaceSearch | undefined, onBroken: () => void) {
+  constructor(schedule: Schedule, world: WorldConfig, fork: ForkedWorld, failOn: FailOn, search: RaceSearch | undefined, finder: ConflictFinder | undefined, onBroken: () => void) {
     this.#schedule = schedule
     this.#world = world
     this.#fork = fork
     this.#failOn = failOn
     this.#search = search
+    this.#finder = finder
     this.#onBroken = onBroken
   }
 
@@ -174,12 +216,14 @@ export class ScheduleRun {
     let end: End | undefined
     try {
       if (this.#watch === undefined) {
-        this.#watch = fork.start(this.#world)
+        this.#guide = guideFor(this.#schedule.plan)
+        this.#watch = fork.start(this.#world, this.#guide)
         this.#races = this.#search?.attach(fork.kernel)
       }
       end = fork.advance()
     } catch (error) {
-      end = { outcome: 'failed', status: undefined, error }
+      // A schedule that would repeat another has no failure that the other doesn't have.
+      end = error instanceof Pruned ? { outcome: 'exited', status: 0 } : { outcome: 'failed', status: undefined, error }
     }
     if (end === undefined) return undefined
     let races: readonly RaceReport[] = []
@@ -199,8 +243,10 @@ export class ScheduleRun {
     const isBroken = end.outcome === 'failed'
     if (isBroken) this.#onBroken()
     const kernel = this.#watch === undefined ? undefined : this.#fork.kernel
+    const path = this.#guide?.path
     return {
-      ...this.#schedule, failure: this.#watch?.judge(resultOfFork(kernel, end), kernel, this.#failOn, races.map(raceLine)), broken: isBroken ? messageOf(end.error) : undefined,
+      ...this.#schedule, ...(this.#finder === undefined ? {} : { points: this.#finder.found }), ...(path === undefined ? {} : { path }), order: this.#fork.order,
+      failure: path?.isPruned === true ? undefined : this.#watch?.judge(resultOfFork(kernel, end), kernel, this.#failOn, races.map(raceLine)), broken: isBroken ? messageOf(end.error) : undefined,
       interrupted: end.outcome === 'interrupted', cycle: kernel?.now ?? 0, executed: this.#fork.executedOfSchedule, steps: kernel?.state.pct?.steps ?? 0,
       details: races.flatMap(raceLines),
     }

@@ -5,15 +5,22 @@
 import type { WorldConfig } from '../kernel/config.ts'
 import { type Failure, failureKey } from './explore-failure.ts'
 import type { Schedule, ScheduleResult } from './explore-schedule.ts'
+import { makeSearch } from './search/guides.ts'
+import { choicesOf, type Plan, type Search, type SearchName, SEARCHES } from './search/plan.ts'
+
+/** Of worlds, or a systematic search (search/). */
+export type ExploreStrategy = WorldConfig['strategy'] | SearchName
 
 export interface ExploreOptions {
   /** Schedules at most. */
   readonly most: number
   /** What the seeds begin with. */
   readonly seed: string
-  readonly strategy: WorldConfig['strategy']
+  readonly strategy: ExploreStrategy
   /** Of the strategy 'pct'; `steps` undefined: estimated. */
   readonly pct: { readonly depth: number, readonly steps: number | undefined }
+  /** Of the strategies 'preempt' and 'delay': how many at most. */
+  readonly mostBound?: number
   /** Infinity: found from how long the first schedules take. */
   readonly cycleLimit: number
   /** Goes on after a failure. */
@@ -40,6 +47,12 @@ const PROBE_CYCLES = 1e9
 /** A schedule that takes so many times the cycles of the longest probe, and as many more, hangs. */
 const HANG_FACTOR = 20
 const HANG_CYCLES = 50e6
+/** Where tasks are stopped at each access a cycle costs more. */
+const HANG_CYCLES_OF_STOPS = 2e6
+/** Orders of system calls that are kept. */
+const MOST_ORDERS = 1 << 20
+
+const isSearch = (name: ExploreStrategy): name is SearchName => (SEARCHES as readonly string[]).includes(name)
 
 export class Exploration {
   readonly #options: ExploreOptions
@@ -49,6 +62,12 @@ export class Exploration {
   #longest = 0
   #steps = 1
   #stopped = false
+  readonly #orders = new Set<number>()
+  #search: Search | undefined
+  /** Addresses in eights that tasks compete for: where they are stopped. */
+  #points: readonly number[] = []
+  /** How often a search began anew, as more such memory was found. */
+  restarts = 0
   schedules = 0
   failed = 0
   executed = 0
@@ -56,19 +75,32 @@ export class Exploration {
 
   constructor(options: ExploreOptions) {
     this.#options = options
+    this.#search = this.#newSearch()
   }
+
+  #newSearch(): Search | undefined {
+    const { strategy, seed, mostBound = Infinity } = this.#options
+    return isSearch(strategy) ? makeSearch(strategy, seed, mostBound) : undefined
+  }
+
+  /** Tasks are stopped at what they compete for, which is to be known first. */
+  get #stops(): boolean { return this.#search !== undefined || this.#options.strategy === 'pos' }
+  /** Of a systematic search: how far it has come. */
+  get searchProgress(): string | undefined { return this.#search?.progress }
+  /** How many orders of system calls were seen. */
+  get orders(): number { return this.#orders.size }
 
   get failures(): readonly FoundFailure[] { return [...this.#found.values()] }
   /** What change points are drawn from, once it is known. */
   get steps(): number { return this.#options.pct.steps ?? this.#steps }
   get cycleLimit(): number {
     const { cycleLimit } = this.#options
-    return cycleLimit !== Infinity ? cycleLimit : this.#isProbing ? PROBE_CYCLES : this.#longest * HANG_FACTOR + HANG_CYCLES
+    return cycleLimit !== Infinity ? cycleLimit : this.#isProbing ? PROBE_CYCLES : this.#longest * HANG_FACTOR + (this.#stops ? HANG_CYCLES_OF_STOPS : HANG_CYCLES)
   }
 
   get #isProbing(): boolean { return this.#probed < Math.min(PROBES, this.#options.most) }
   /** Nothing more will be given out. */
-  get isExhausted(): boolean { return this.#stopped || this.#given >= this.#options.most }
+  get isExhausted(): boolean { return this.#stopped || this.#given >= this.#options.most || this.#search?.isDone === true }
 
   /** Gives out no more. */
   stop(): void { this.#stopped = true }
@@ -78,10 +110,18 @@ export class Exploration {
     const { strategy, pct, most, seed, shard } = this.#options
     const isProbe = this.#given < PROBES
     if (this.#stopped || this.#given >= most || (!isProbe && this.#isProbing)) return undefined
+    const plan = isProbe ? undefined : this.#search?.next()
+    if (!isProbe && this.#search !== undefined && plan === undefined) return undefined
     const index = this.#given++
     const number = index * shard.of + shard.part
     const config = isProbe && pct.steps === undefined ? { depth: 1, steps: 1 } : { depth: pct.depth, steps: this.steps }
-    return { number, seed: `${seed}-${number}`, cycleLimit: this.cycleLimit, ...(strategy === 'pct' ? { pct: config } : {}) }
+    return { number, seed: `${seed}-${number}`, cycleLimit: this.cycleLimit, ...(strategy === 'pct' ? { pct: config } : {}), ...(this.#stops ? this.#stopping(isProbe, plan) : {}) }
+  }
+
+  /** What is more to a schedule that stops at choices. */
+  #stopping(isProbe: boolean, plan: Plan | undefined): Partial<Schedule> {
+    if (isProbe) return { strategy: 'random', findsPoints: true }
+    return plan === undefined ? { choicePoints: this.#points } : { strategy: 'guided', choicePoints: this.#points, plan }
   }
 
   /** Results of schedules that `next` gave. */
@@ -90,6 +130,8 @@ export class Exploration {
     this.#probed++
     this.schedules++
     this.executed += result.executed
+    if (this.#orders.size < MOST_ORDERS) this.#orders.add(result.order)
+    this.#goOn(result)
     if (this.#probed <= PROBES) {
       this.#longest = Math.max(this.#longest, result.cycle)
       this.#steps = Math.max(this.#steps, result.steps)
@@ -107,10 +149,30 @@ export class Exploration {
     if (known !== undefined) {
       known.count++
     } else {
-      const { number, seed, pct, cycleLimit } = result
-      const schedule: Schedule = { number, seed, cycleLimit, ...(pct === undefined ? {} : { pct }) }
-      this.#found.set(key, { failure, schedule, after: this.schedules, afterMs: elapsedMs, details: result.details, count: 1 })
+      this.#found.set(key, { failure, schedule: scheduleOf(result), after: this.schedules, afterMs: elapsedMs, details: result.details, count: 1 })
     }
     if (!this.#options.keepGoing) this.stop()
   }
+
+  /** What a schedule tells of those that are still to be run. */
+  #goOn({ points, plan, path, broken }: ScheduleResult): void {
+    if (broken !== undefined) return
+    const known = new Set(this.#points)
+    const isNew = points?.some((point) => !known.has(point)) === true
+    if (points !== undefined && isNew) this.#points = [...known, ...points].filter((point, i, all) => all.indexOf(point) === i).sort((a, b) => a - b)
+    if (plan === undefined || path === undefined) return
+    if (isNew) {
+      // What was run did not stop everywhere where it counts.
+      this.#search = this.#newSearch()
+      this.restarts++
+    } else {
+      this.#search?.take(plan, path)
+    }
+  }
 }
+
+/** What is needed to run it again. */
+const scheduleOf = ({ number, seed, pct, cycleLimit, strategy, choicePoints, path }: ScheduleResult): Schedule => ({
+  number, seed, cycleLimit, ...(pct === undefined ? {} : { pct }), ...(strategy === undefined ? {} : { strategy }), ...(choicePoints === undefined ? {} : { choicePoints }),
+  ...(path === undefined ? {} : { choices: choicesOf(path) }),
+})

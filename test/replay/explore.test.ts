@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import test from 'ava'
 import type { WorldConfig } from '../../src/kernel/config.ts'
 import { traceCodecs } from '../../src/platform/trace-files.ts'
-import { Exploration, type ExploreOptions } from '../../src/replay/explore.ts'
+import { Exploration, type ExploreOptions, type ExploreStrategy } from '../../src/replay/explore.ts'
 import { DEFAULT_FAIL_ON, type FailOn, failureKey, failureText } from '../../src/replay/explore-failure.ts'
 import { ScheduleRunner } from '../../src/replay/explore-schedule.ts'
 import { makeMachine } from '../../src/replay/machine.ts'
@@ -20,7 +20,7 @@ const runnerOf = (guest: string, world: Partial<WorldConfig> = {}, failOn: FailO
   clock: { wallTimeMs: () => performance.now() }, input: new Uint8Array(0), failOn,
 })
 
-const explore = (runner: ScheduleRunner, strategy: WorldConfig['strategy'], options: Partial<ExploreOptions> = {}): Exploration => {
+const explore = (runner: ScheduleRunner, strategy: ExploreStrategy, options: Partial<ExploreOptions> = {}): Exploration => {
   const exploration = new Exploration({
     most: 2000, seed: 'test', strategy, pct: { depth: 3, steps: undefined }, cycleLimit: Infinity, keepGoing: false, shard: { part: 1, of: 1 }, ...options,
   })
@@ -111,7 +111,7 @@ test('shards are parts of the whole, and nothing else', (t) => {
     const seeds: string[] = []
     for (let schedule = exploration.next(); schedule !== undefined; schedule = exploration.next()) {
       seeds.push(schedule.seed)
-      exploration.take({ ...schedule, failure: undefined, broken: undefined, interrupted: false, cycle: 1, executed: 1, steps: 1, details: [] }, 0)
+      exploration.take({ ...schedule, failure: undefined, broken: undefined, interrupted: false, cycle: 1, executed: 1, steps: 1, order: 0, details: [] }, 0)
     }
     return seeds
   }

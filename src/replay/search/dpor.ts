@@ -12,6 +12,8 @@ import { candidateTask } from '../../kernel/sched/pos.ts'
 import type { Task } from '../../kernel/task/task.ts'
 import { type Guide, type Moment, type Path, type Plan, Pruned, type Search, type Sleeper } from './plan.ts'
 
+/** A task that did so many things in a row, while others waited, spins. */
+const SPINS = 500
 const NOTHING: Effects = { about: 0, ranges: [] }
 
 export class DporGuide implements Guide {
@@ -21,6 +23,7 @@ export class DporGuide implements Guide {
   readonly #moments: Moment[] = []
   #chosen = 0
   #isPruned = false
+  #streak = 0
   /** By task: moments that it comes after, of other tasks, since its last own. */
   readonly #after = new Map<number, number[]>()
 
@@ -71,7 +74,11 @@ export class DporGuide implements Guide {
     } else if (this.#chosen === this.#choices.length) {
       const isAwake = (at: number): boolean => !this.#sleep.some(({ task }) => task === candidates[at])
       const last = candidates.indexOf(kernel.state.guided?.last ?? -1)
-      place = last >= 0 && isAwake(last) ? last : candidates.findIndex((_, at) => isAwake(at))
+      const others = candidates.findIndex((_, at) => at !== last && isAwake(at))
+      // What spins would keep the others from running for ever.
+      const goesOn = last >= 0 && isAwake(last) && (others < 0 || this.#streak < SPINS)
+      this.#streak = goesOn ? this.#streak + 1 : 0
+      place = goesOn ? last : others
       if (place < 0) {
         this.#isPruned = true
         throw new Pruned()
