@@ -1,0 +1,17 @@
+import { spawnSync } from 'node:child_process'
+import test from 'ava'
+import { compare, expectedOutput, isLinux, runNative } from './native.ts'
+
+const GUEST = 'abi-namespaces'
+const WORLDS = [{ cpus: 1, seed: 'a', strategy: 'round-robin' }, { cpus: 2, seed: 'b', strategy: 'random' }, { cpus: 4, seed: 'c', strategy: 'random' }] as const
+
+for (const world of WORLDS) {
+  test(`${GUEST} prints what it prints on Linux: ${world.cpus} CPUs, ${world.strategy}`, (t) => { compare(t, GUEST, expectedOutput(GUEST), world) })
+}
+
+// Containers may have been forbidden to make namespaces.
+const isPermitted = isLinux && process.getuid?.() === 0 && spawnSync('unshare', ['-m', '-p', '-f', '-u', '-i', '-n', '-U', '-r', '-C', 'true']).status === 0
+const against = isPermitted ? test : test.skip
+against(`${GUEST} prints on this machine what is expected`, (t) => {
+  t.deepEqual(runNative(GUEST).stdout.split('\n'), expectedOutput(GUEST).split('\n'))
+})
