@@ -2,50 +2,13 @@
 import test from 'ava'
 import type { Kernel } from '../../src/kernel/kernel.ts'
 import { traceCodecs } from '../../src/platform/trace-files.ts'
-import { Exploration } from '../../src/replay/explore.ts'
-import { DEFAULT_FAIL_ON } from '../../src/replay/explore-failure.ts'
-import { ScheduleRunner } from '../../src/replay/explore-schedule.ts'
 import { runToEnd } from '../../src/replay/session.ts'
-import { shrinkTrace, type ShrinkTraceResult } from '../../src/replay/shrink-trace.ts'
 import { startReplay } from '../../src/replay/replay.ts'
 import { plainSegments, preemptionsIn, ScheduleRecorder } from '../../src/replay/schedule.ts'
 import { TraceReader } from '../../src/trace/reader.ts'
-import { MemorySink, memorySource } from '../trace/support.ts'
-import { loadEngine, memoryFiles, replay, treeFor, worldOf } from './support.ts'
-
-const clock = { wallTimeMs: () => performance.now() }
-
-/** A trace of the first failure that a search finds. */
-const failing = (guest: string, cpus = 1, seed = 'shrink'): Uint8Array => {
-  const runner = new ScheduleRunner({
-    world: worldOf(guest, { cpus, stdio: ['null', 'pipe', 'pipe'] }), engine: loadEngine(), files: memoryFiles(treeFor(guest)), clock, input: new Uint8Array(0), failOn: DEFAULT_FAIL_ON,
-  })
-  const exploration = new Exploration({
-    most: 5000, seed, strategy: 'random', pct: { depth: 3, steps: undefined }, cycleLimit: Infinity, keepGoing: false, shard: { part: 1, of: 1 },
-  })
-  for (let schedule = exploration.next(); schedule !== undefined; schedule = exploration.next()) {
-    const running = runner.start(schedule)
-    let result = running.advance()
-    while (result === undefined) result = running.advance()
-    exploration.take(result, 0)
-  }
-  const [found] = exploration.failures
-  const sink = new MemorySink()
-  for (const _ of runner.record(found.schedule, found.failure, 'test', traceCodecs, () => sink)) { /* goes on */ }
-  return sink.bytes
-}
-
-const shrunk = (trace: Uint8Array): { result: ShrinkTraceResult, trace: Uint8Array } => {
-  const sink = new MemorySink()
-  const steps = shrinkTrace({
-    trace: new TraceReader(memorySource(trace), traceCodecs), engine: loadEngine(), clock, codecs: traceCodecs, failOn: DEFAULT_FAIL_ON, isLate: () => false,
-    version: 'test', openTrace: () => sink,
-  })
-  for (;;) {
-    const { done, value } = steps.next()
-    if (done === true) return { result: value, trace: sink.bytes }
-  }
-}
+import { memorySource } from '../trace/support.ts'
+import { clock, failing, shrunk } from './shrink-support.ts'
+import { loadEngine, replay } from './support.ts'
 
 const preemptionsOf = (trace: Uint8Array): number => {
   const recorder = new ScheduleRecorder()
