@@ -13,6 +13,7 @@ import { MMX } from './mmx.ts'
 import { MULTIPLY } from './multiply.ts'
 import { PCLMULQDQ } from './pclmulqdq.ts'
 import { SHA } from './sha.ts'
+import { SEGMENT_QUERIES } from './segments.ts'
 import { SHIFTS } from './shifts.ts'
 import { SSE_FLOAT } from './sse-float.ts'
 import { SSE_FLOAT_CONVERT } from './sse-float-convert.ts'
@@ -40,7 +41,7 @@ export type Family = Readonly<Record<string, Semantics>>
 
 const FAMILIES: readonly Family[] = [ARITHMETIC, BITS, CONTROL, DATA, EXCHANGE_WIDE, MULTIPLY, SHIFTS, STRINGS, SYSTEM,
   SSE_MOVE, SSE_INTEGER, SSE_SHUFFLE, SSE_FLOAT, SSE_FLOAT_CONVERT, MMX,
-  BITS_EXTENDED, SYSTEM_EXTENDED, SSSE3, SSE41, SSE42_STRINGS, SSE_FLOAT_EXTENDED, AES, PCLMULQDQ, SHA,
+  BITS_EXTENDED, SYSTEM_EXTENDED, SEGMENT_QUERIES, SSSE3, SSE41, SSE42_STRINGS, SSE_FLOAT_EXTENDED, AES, PCLMULQDQ, SHA,
   VEX_MOVE, VEX_INTEGER, VEX_FLOAT, VEX_PERMUTE, BMI, FMA, XSAVE,
   X87, X87_MEMORY, X87_CONTROL]
 

@@ -9,6 +9,7 @@ export const EXCLUDED_ROWS: ReadonlyMap<string, string> = new Map([
   ['rdtsc', 'counts cycles of the world'],
   ['rdtscp', 'counts cycles of the world'],
   ['rdpid', 'the number of the host’s processor'],
+  ...['sgdt', 'sidt', 'sldt', 'str', 'smsw'].map((name) => [name, 'executed by the host’s kernel (UMIP), which leaves the upper halves of registers'] as const),
   ['rdrand', 'random'],
   ['rdseed', 'random'],
   ['icebp', 'under KVM on AMD processors rip stays on the instruction; the manual has it behind'],

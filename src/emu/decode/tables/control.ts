@@ -38,9 +38,16 @@ const privileged: Row[] = [
 const systemTables: Row[] = ['0f 00 /2', '0f 00 /3', '0f 01 /2 mem', '0f 01 /3 mem', '0f 01 /6', '0f 01 /7 mem'].map((text) => row(text, 'privileged', 'Ew', 'end'))
 const systemReturns: Row[] = ['0f 01 =f8', '0f 07', '0f 35'].map((text) => row(text, 'privileged', '', 'end'))
 
+/** What user mode may ask of segments and system tables (semantics/segments.ts). */
+const segments: Row[] = [
+  row('0f 02', 'lar', 'Gv Ew'), row('0f 03', 'lsl', 'Gv Ew'), row('0f 00 /4', 'verr', 'Ew'), row('0f 00 /5', 'verw', 'Ew'),
+  row('0f 00 /0 reg', 'sldt', 'Rv'), row('0f 00 /0 mem', 'sldt', 'Mw'), row('0f 00 /1 reg', 'str', 'Rv'), row('0f 00 /1 mem', 'str', 'Mw'),
+  row('0f 01 /4 reg', 'smsw', 'Rv'), row('0f 01 /4 mem', 'smsw', 'Mw'), row('0f 01 /0 mem', 'sgdt', 'Mq'), row('0f 01 /1 mem', 'sidt', 'Mq'),
+]
+
 /** No effect: NOP with operands, hints (volume 2, NOP and table A-3 0F 18–1F; ENDBR64 is one of them without CET). */
 const hints: Row[] = [
   ...rows(7, (i) => row(`0f ${hex(0x19 + i)}`, 'nop', 'Ev')),
 ]
 
-export const CONTROL_ROWS: readonly Row[] = [...branches, ...system, ...privileged, ...systemTables, ...systemReturns, ...hints]
+export const CONTROL_ROWS: readonly Row[] = [...branches, ...system, ...privileged, ...systemTables, ...systemReturns, ...segments, ...hints]
