@@ -102,9 +102,8 @@ const defineFused = (module: ModuleBuilder, format: Format): void => {
 }
 
 export const defineFma = (module: ModuleBuilder): void => {
-  for (const format of FORMATS) {
-    defineFused(module, format)
-    const { name } = format
+  for (const format of FORMATS) defineFused(module, format)
+  for (const name of ['f32', 'f64'] as const) {
     module.function(`sse_packed_fma_${name}`, signature(['v128', 'v128', 'v128', 'i32', 'i32'], ['v128']), (f) => {
       const [x, y, z, signs, mxcsr] = f.params
       build(f, name, laneCount(name), (at) => f.call(`sse_fma_${name}`, extract(name, x, at), extract(name, y, at), extract(name, z, at),

@@ -68,6 +68,7 @@
  */
 import type { ModuleBuilder } from '../wasm/module.ts'
 import { defineFma } from './fma.ts'
+import { defineHalf } from './half.ts'
 import { defineSseArithmetic } from './sse-arithmetic.ts'
 import { defineSseCompare } from './sse-compare.ts'
 import { defineSseConvert } from './sse-convert.ts'
@@ -91,6 +92,7 @@ export const defineFloatRuntime = (module: ModuleBuilder): void => {
   defineSseCompare(module)
   defineSseConvert(module)
   defineSsePacked(module)
+  defineHalf(module)
   defineFma(module)
   defineSseExtended(module)
   defineX87Format(module)

@@ -1,5 +1,5 @@
 /**
- * The two SSE formats, and rounding into them.
+ * The SSE formats, and rounding into them.
  *
  * Between unpacking and rounding a finite non-zero value is sign, exponent and significand: significand has bit 63 set and
  * stands for (significand / 2^63) × 2^exponent; its bit 0 is sticky: set if anything below it was lost.
@@ -12,8 +12,8 @@ import { DE, DOWN, FLOAT_FLAGS, IE, MXCSR_DAZ, MXCSR_FTZ, MXCSR_MASK_SHIFT, MXCS
 import { ZERO_ADDRESS, bool64, isNonZero, shiftRightJam, shl } from './wide.ts'
 
 export interface Format {
-  readonly name: 'f32' | 'f64'
-  readonly bits: 32 | 64
+  readonly name: 'f16' | 'f32' | 'f64'
+  readonly bits: 16 | 32 | 64
   readonly fractionBits: number
   readonly bias: number
   /** Exponent field of infinities and NaNs. */
@@ -24,11 +24,13 @@ export interface Format {
   readonly minNormal: bigint
 }
 
-const makeFormat = (name: 'f32' | 'f64', bits: 32 | 64, fractionBits: number, bias: number): Format => {
+const makeFormat = (name: Format['name'], bits: Format['bits'], fractionBits: number, bias: number): Format => {
   const minNormal = 1n << BigInt(fractionBits)
   const infinity = BigInt(2 * bias + 1) * minNormal
   return { name, bits, fractionBits, bias, maxExponent: 2 * bias + 1, sign: 1n << BigInt(bits - 1), infinity, quiet: minNormal >> 1n, minNormal }
 }
+/** Nothing but a format for storage: it can be rounded to. */
+export const F16 = makeFormat('f16', 16, 10, 15)
 export const F32 = makeFormat('f32', 32, 23, 127)
 export const F64 = makeFormat('f64', 64, 52, 1023)
 export const FORMATS: readonly Format[] = [F32, F64]
@@ -100,7 +102,7 @@ export const unpack = (f: FunctionBuilder, format: Format, magnitude: Expr): Unp
 }
 
 /** round_…(sign: 0 or 1, exponent, significand, mxcsr) → bits; raises OE, UE, PE. */
-const defineRound = (module: ModuleBuilder, format: Format): void => {
+export const defineRound = (module: ModuleBuilder, format: Format): void => {
   module.function(`round_${format.name}`, signature(['i32', 'i32', 'i64', 'i32'], ['i64']), (f) => {
     const [sign, exponent, significandIn, mxcsr] = f.params
     const dropped = 63 - format.fractionBits

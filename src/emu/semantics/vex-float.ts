@@ -3,11 +3,11 @@
  * together, scalar with the rest of the first source above the result (Intel SDM volume 2).
  */
 import { type ArithmeticName, type FloatName, arithmetic, compareMask, f32ToF64, f64ToF32, intToFloat, lanesArithmetic, lanesCompareMask, lanesF32ToF64,
-  lanesF64ToF32, lanesFloatToI32, lanesI32ToF32, lanesMinMax, lanesRoundIntegral, lanesSquareRoot, minMax, packedI32ToF64, roundIntegral, squareRoot } from '../float/sse-emit.ts'
+  lanesF64ToF32, lanesFloatToI32, lanesI32ToF32, lanesMinMax, lanesRoundIntegral, lanesSquareRoot, minMax, packedI32ToF64, roundIntegral, squareRoot, exactlyAll, readMxcsr } from '../float/sse-emit.ts'
 import { lanesAddSub, lanesDotProduct, lanesHorizontal } from '../float/sse-extended.ts'
 import { type Expr, i32, i64, v } from '../wasm/expression.ts'
-import type { Emitter, Semantics } from './emitter.ts'
-import { highHalf, lowHalf } from './packed.ts'
+import { type Emitter, type Semantics, isMemory } from './emitter.ts'
+import { fromLow, highHalf, lowHalf } from './packed.ts'
 import type { Family } from './registry.ts'
 
 /** [suffix of the scalar instruction, of the packed one, format, bytes]. */
@@ -90,6 +90,18 @@ export const VEX_FLOAT: Family = {
   vcvtpd2ps: narrowing((e, a) => lanesF64ToF32(e, a)),
   vcvtpd2dq: narrowing((e, a) => lanesFloatToI32(e, 'f64', false, a)),
   vcvttpd2dq: narrowing((e, a) => lanesFloatToI32(e, 'f64', true, a)),
+  vcvtph2ps: (e) => {
+    const a = halves(e)
+    e.writeLanes(0, exactlyAll(e, readMxcsr(e), a.map((lane) => e.f.call('sse_packed_f16_to_f32', lane))))
+  },
+  vcvtps2ph: (e) => {
+    const mxcsr = readMxcsr(e)
+    const mode = immediate(e, 2)
+    if (isMemory(e.operands[0])) e.probeWrite(e.address(0), e.size)
+    const words = exactlyAll(e, mxcsr, e.readLanes(1).map((lane) => e.f.call('sse_packed_f32_to_f16', lane, mode, mxcsr)))
+    if (isMemory(e.operands[0]) && words.length === 1) e.store(e.address(0), 8, words[0])
+    else e.writeLanes(0, [words.length === 1 ? fromLow(words[0]) : v.i64x2ReplaceLane(fromLow(words[0]), 1, words[1])])
+  },
   vcvtdq2ps: packedUnary((e, a) => lanesI32ToF32(e, a)),
   vcvtps2dq: packedUnary((e, a) => lanesFloatToI32(e, 'f32', false, a)),
   vcvttps2dq: packedUnary((e, a) => lanesFloatToI32(e, 'f32', true, a)),

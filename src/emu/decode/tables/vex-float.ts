@@ -1,4 +1,4 @@
-/** AVX, FMA and F16C on floats (Intel SDM volume 2, appendix A, tables ). */
+/** AVX and F16C on floats (Intel SDM volume 2, appendix A, tables ). */
 import { type Row, feature, row } from '../rows.ts'
 
 const hex = (opcode: number): string => opcode.toString(16).padStart(2, '0')
@@ -53,4 +53,6 @@ const bitwise: Row[] = [
   row('vex.128.66.0f3a 17', 'vpextrd', 'Ed Vo Ib'), row('vex.128.66.0f3a 21 reg', 'vinsertps', 'Vo Ho Uo Ib'), row('vex.128.66.0f3a 21 mem', 'vinsertps', 'Vo Ho Md Ib'),
 ]
 
-export const VEX_FLOAT_ROWS: readonly Row[] = feature('avx', [...arithmetic, ...conversions, ...bitwise])
+const half: Row[] = [row('vex.66.0f38.w0 13', 'vcvtph2ps', 'Vx Wh'), row('vex.66.0f3a.w0 1d', 'vcvtps2ph', 'Wh Vx Ib')]
+
+export const VEX_FLOAT_ROWS: readonly Row[] = [...feature('avx', [...arithmetic, ...conversions, ...bitwise]), ...feature('f16c', half)]
