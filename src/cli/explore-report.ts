@@ -3,6 +3,14 @@ import chalk from 'chalk'
 import { failureText } from '../replay/explore-failure.ts'
 import type { Exploration, FoundFailure } from '../replay/explore.ts'
 
+/** What `--shrink` made of a failure. */
+export interface ShrunkTrace {
+  readonly preemptions: number
+  readonly before: number
+  readonly trace: string
+  readonly page: string
+}
+
 export interface Report {
   readonly command: readonly string[]
   readonly strategy: string
@@ -11,16 +19,20 @@ export interface Report {
   readonly jobs: number
   /** By failure: where its trace is. */
   readonly traces: ReadonlyMap<FoundFailure, string>
+  readonly shrunk: ReadonlyMap<FoundFailure, ShrunkTrace>
   readonly interrupted: boolean
 }
 
 const rate = ({ exploration, seconds }: Report): number => seconds === 0 ? 0 : exploration.schedules / seconds
 
+const shrunkText = (shrunk: ShrunkTrace | undefined): string => shrunk === undefined ? ''
+  : `\n  ${shrunk.before} preemption${shrunk.before === 1 ? '' : 's'} became ${shrunk.preemptions}: ${shrunk.trace}\n  report: ${shrunk.page}`
+
 export const textReport = (report: Report): string => {
   const { exploration, traces, seconds, strategy } = report
   const lines = exploration.failures.map((found) => `${chalk.red('found')} ${failureText(found.failure)}\n`
     + `  ${found.count} of ${exploration.schedules} schedules, first with seed ${found.schedule.seed}, the ${found.after}${ordinal(found.after)} after ${(found.afterMs / 1000).toFixed(2)} s`
-    + (traces.has(found) ? `\n  trace: ${traces.get(found)}` : '') + found.details.map((line) => `\n  ${line}`).join(''))
+    + (traces.has(found) ? `\n  trace: ${traces.get(found)}` : '') + shrunkText(report.shrunk.get(found)) + found.details.map((line) => `\n  ${line}`).join(''))
   const end = exploration.failures.length === 0 ? chalk.green('no failure') : `${exploration.failed} failed, ${exploration.failures.length} distinct`
   const pct = strategy === 'pct' ? `, ${exploration.steps} steps` : ''
   lines.push(`${exploration.schedules} schedules (${strategy}${pct}) in ${seconds.toFixed(1)} s, ${rate(report).toFixed(0)} a second: ${end}${report.interrupted ? ', interrupted' : ''}`)
@@ -36,7 +48,7 @@ export const jsonReport = (report: Report): string => {
     ...(strategy === 'pct' ? { steps: exploration.steps } : {}), failed: exploration.failed,
     failures: exploration.failures.map((found) => ({
       ...found.failure, text: failureText(found.failure), count: found.count, seed: found.schedule.seed, schedule: found.schedule.number, pct: found.schedule.pct,
-      after: found.after, afterSeconds: found.afterMs / 1000, trace: traces.get(found), details: found.details,
+      after: found.after, afterSeconds: found.afterMs / 1000, trace: traces.get(found), shrunk: report.shrunk.get(found), details: found.details,
     })),
     broken: exploration.broken,
   })

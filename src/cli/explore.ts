@@ -8,8 +8,9 @@ import { Exploration, type FoundFailure } from '../replay/explore.ts'
 import { DEFAULT_FAIL_ON, type FailOn } from '../replay/explore-failure.ts'
 import type { Schedule, ScheduleResult, ScheduleRun, ScheduleRunner } from '../replay/explore-schedule.ts'
 import type { Batch } from './explore-worker.ts'
+import { duration } from './duration.ts'
 import { EXIT_FAILED, EXIT_FOUND, EXIT_INTERRUPTED } from './errors.ts'
-import { type Report, jsonReport, junitReport, textReport } from './explore-report.ts'
+import { type Report, type ShrunkTrace, jsonReport, junitReport, textReport } from './explore-report.ts'
 import { type ExploreSetup, makeRunner, parseFailOn } from './explore-setup.ts'
 import { buildVersion, codecs, createTraceFile, platform } from './host.ts'
 import { integer, PCT_DEPTH, regexps, withWorldOptions, type WorldFlags } from './options.ts'
@@ -28,6 +29,7 @@ interface ExploreFlags extends WorldFlags {
   readonly junit: string | undefined
   readonly jobs: number
   readonly shard: Shard | undefined
+  readonly shrink: boolean
 }
 
 const DEFAULT_SCHEDULES = 1000
@@ -37,13 +39,6 @@ const TURN_MS = 20
 /** Threads are given about this much at a time. */
 const BATCH_MS = 200
 const MOST_BATCH = 256
-
-const duration = (text: string): number => {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|)$/.exec(text)
-  const ms = match === null ? 0 : Number(match[1]) * { ms: 1, s: 1000, m: 60_000, h: 3_600_000, '': 1000 }[match[2] as 's']
-  if (!(ms > 0)) throw new InvalidArgumentError('It must be a time such as 60s, 5m or 1h.')
-  return ms
-}
 
 const shard = (text: string): Shard => {
   const match = /^(\d+)\/(\d+)$/.exec(text)
@@ -155,6 +150,21 @@ const record = async (runner: ScheduleRunner, directory: string, failures: reado
   return traces
 }
 
+/** The smallest schedule of each failure, and a page about it, beside its trace. */
+const shrinkAll = async (traces: ReadonlyMap<FoundFailure, string>, failOn: FailOn): Promise<Map<FoundFailure, ShrunkTrace>> => {
+  const shrunk = new Map<FoundFailure, ShrunkTrace>()
+  if (traces.size === 0) return shrunk
+  const [{ shrinkFile, SHRINK_MS }, { makeReport, writePage }] = await Promise.all([import('./shrink.ts'), import('./report.ts')])
+  for (const [found, trace] of traces) {
+    const base = trace.replace(/\.rgt$/, '')
+    const { result, interrupted } = await shrinkFile(trace, `${base}.min.rgt`, { failOn, timeMs: SHRINK_MS })
+    writePage(makeReport(`${base}.min.rgt`, failOn, result.passing?.dropped), `${base}.html`)
+    shrunk.set(found, { preemptions: result.preemptions, before: result.preemptionsBefore, trace: `${base}.min.rgt`, page: `${base}.html` })
+    if (interrupted) break
+  }
+  return shrunk
+}
+
 const progressLine = (exploration: Exploration, most: number, seconds: number): string =>
   `${exploration.schedules}${most === Infinity ? '' : ` of ${most}`} schedules, ${(exploration.schedules / seconds).toFixed(0)} a second`
   + (exploration.failed === 0 ? ', no failure' : `, ${exploration.failed} failed, ${exploration.failures.length} distinct, first after ${((exploration.failures[0]?.afterMs ?? 0) / 1000).toFixed(1)} s`)
@@ -201,7 +211,13 @@ const explore = async (program: string, args: string[], flags: ExploreFlags): Pr
     problem ??= (error as Error).message
   }
   for (const signal of signals) process.off(signal, stop)
-  const report: Report = { command, strategy: flags.strategy, exploration, seconds, jobs: flags.jobs, traces, interrupted }
+  let shrunk = new Map<FoundFailure, ShrunkTrace>()
+  try {
+    if (flags.shrink) shrunk = await shrinkAll(traces, setup.failOn)
+  } catch (error) {
+    problem ??= (error as Error).message
+  }
+  const report: Report = { command, strategy: flags.strategy, exploration, seconds, jobs: flags.jobs, traces, shrunk, interrupted }
   process.stdout.write(`${flags.json ? jsonReport(report) : textReport(report)}\n`)
   if (flags.junit !== undefined) writeFileSync(flags.junit, junitReport(report))
   if (problem !== undefined) {
@@ -220,6 +236,7 @@ export const exploreCommand = withWorldOptions(new Command('explore')
   .option('--fail-on <kinds>', 'what a failure is, of exit, signal, deadlock, hang, race, output:/regexp/ (default: exit,signal,deadlock,hang)', parseFailOn)
   .option('--ignore <regexp>', 'races with a function, file or line that matches are none', regexps, [])
   .option('-o, --output <dir>', 'where the trace of each failure goes', 'explore')
+  .option('--shrink', 'the smallest schedule that fails alike, too, and a page about it', false)
   .option('--json', 'the result as JSON', false)
   .option('--junit <file>', 'the result as JUnit\'s XML')
   .option('--jobs <n>', 'threads', integer(1, 256), 1)

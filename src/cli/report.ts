@@ -41,10 +41,7 @@ export const makeReport = (file: string, failOn: FailOn | undefined, dropped?: n
   return finish(collectReport({ ...options, readSource, passing: nearest === undefined ? undefined : { dropped: nearest, how: 'Without this preemption, and nothing else changed, the run does not fail.' } }))
 }
 
-export const printReport = (report: Report, html: string | undefined): void => {
-  process.stdout.write(`${reportText(report, COLOURS)}\n`)
-  if (html !== undefined) writeFileSync(html, reportHtml(report))
-}
+export const writePage = (report: Report, file: string): void => { writeFileSync(file, reportHtml(report)) }
 
 export const reportCommand = new Command('report').description('what happened in a run that fails: threads side by side, the accesses and system calls around each preemption, how it ended')
   .argument('<trace>', 'a trace, best one that shrink made')
@@ -54,12 +51,8 @@ export const reportCommand = new Command('report').description('what happened in
   .action((file: string, flags: { readonly html: string | undefined, readonly json: boolean, readonly failOn: FailOn | undefined }) => {
     try {
       const report = makeReport(file, flags.failOn)
-      if (!flags.json) {
-        printReport(report, flags.html)
-        return
-      }
-      process.stdout.write(`${JSON.stringify(report)}\n`)
-      if (flags.html !== undefined) writeFileSync(flags.html, reportHtml(report))
+      process.stdout.write(`${flags.json ? JSON.stringify(report) : reportText(report, COLOURS)}\n`)
+      if (flags.html !== undefined) writePage(report, flags.html)
     } catch (error) {
       if (!(error instanceof ReportError)) throw error
       process.stderr.write(`retrograde: ${error.message}\n`)

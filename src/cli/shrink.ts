@@ -1,5 +1,4 @@
 /** retrograde shrink: from a trace that fails to the smallest schedule that fails alike. */
-import { writeFileSync } from 'node:fs'
 import chalk from 'chalk'
 import { Command } from 'commander'
 import { DEFAULT_FAIL_ON, type FailOn, failureText } from '../replay/explore-failure.ts'
@@ -7,9 +6,8 @@ import type { ShrinkProgress } from '../replay/shrink.ts'
 import { ShrinkError, shrinkTrace, type ShrinkTraceResult } from '../replay/shrink-trace.ts'
 import { TraceReader } from '../trace/reader.ts'
 import { EXIT_FAILED, EXIT_INTERRUPTED } from './errors.ts'
-import { reportHtml } from '../replay/report/html.ts'
 import { reportText } from '../replay/report/text.ts'
-import { COLOURS, makeReport } from './report.ts'
+import { COLOURS, makeReport, writePage } from './report.ts'
 import { duration } from './duration.ts'
 import { parseFailOn } from './explore-setup.ts'
 import { buildVersion, codecs, createTraceFile, loadEngine, openTraceFile, platform } from './host.ts'
@@ -91,7 +89,7 @@ export const shrinkCommand = new Command('shrink')
       if (flags.html !== undefined || (flags.report && !flags.json)) {
         const report = makeReport(flags.output, flags.failOn, outcome.result.passing?.dropped)
         if (flags.report && !flags.json) process.stdout.write(`\n${reportText(report, COLOURS)}\n`)
-        if (flags.html !== undefined) writeFileSync(flags.html, reportHtml(report))
+        if (flags.html !== undefined) writePage(report, flags.html)
       }
       process.exit(outcome.interrupted ? EXIT_INTERRUPTED : 0)
     } catch (error) {

@@ -4,6 +4,7 @@ import type { HostFiles } from '../kernel/outside.ts'
 import { watchMemory } from '../kernel/watch/memory-watch.ts'
 import type { TraceEvent } from '../trace/events.ts'
 import { type FailOn, type Failure, failureKey, Watch } from './explore-failure.ts'
+import { raceLine, RaceSearch } from './detect/race-report.ts'
 import { LiveLoop } from './live.ts'
 import type { End } from './loop.ts'
 import { type Machine, makeMachine } from './machine.ts'
@@ -38,7 +39,13 @@ export interface Attempt {
 export const failsAlike = (a: Failure | undefined, b: Failure | undefined): boolean => {
   if (a === undefined || b === undefined) return a === b
   const plain = (failure: Failure): string => failureKey({ ...failure, line: failure.line.replace(/0x[\da-f]+|\d+/gi, '#') })
-  return plain(a) === plain(b)
+  return a.kind === 'race' && b.kind === 'race' ? sameRace(a.line, b.line) : plain(a) === plain(b)
+}
+
+/** Which of the two accesses came first is the schedule's business. */
+const sameRace = (a: string, b: string): boolean => {
+  const places = (line: string): string => line.replace(/^data race: /, '').split(' and ').sort().join(' and ')
+  return places(a) === places(b)
 }
 
 class ScriptSink implements EventSink {
@@ -103,10 +110,16 @@ export const scripted = (world: WorldConfig, script: ScriptConfig): WorldConfig 
 export class ScriptRunner {
   readonly #options: ScriptRunnerOptions
   #machine: Machine | undefined
+  readonly #search: RaceSearch | undefined
+  /** Of several races in a run this is the failure. */
+  wantedRace: string | undefined
   runs = 0
   executed = 0
 
-  constructor(options: ScriptRunnerOptions) { this.#options = options }
+  constructor(options: ScriptRunnerOptions) {
+    this.#options = options
+    this.#search = options.failOn.kinds.includes('race') ? new RaceSearch({ ignore: options.failOn.ignore }) : undefined
+  }
 
   host(world: WorldConfig, console: SessionHost['console']): SessionHost {
     const { engine, clock, files } = this.#options
@@ -121,6 +134,8 @@ export class ScriptRunner {
     const watch = new Watch(this.#options.failOn.output !== undefined, input)
     const sink = new ScriptSink(watch)
     const loop = new ScriptLoop(world, this.host(world, watch), sink, wantsPoints)
+    // Points are asked for of schedules that are known to fail alike.
+    const races = loop.kernel === undefined || wantsPoints ? undefined : this.#search?.attach(loop.kernel)
     let result = loop.advance()
     while (result === undefined) result = loop.advance()
     if (wantsPoints) this.#machine?.processor.watch(undefined)
@@ -128,8 +143,13 @@ export class ScriptRunner {
       this.#machine = undefined
       throw result.error instanceof Error ? result.error : new Error(String(result.error))
     }
+    const verdict = races?.verdict() ?? []
+    if (verdict === 'again') return this.run(world, input)
+    const lines = verdict.map(raceLine)
+    const wanted = this.wantedRace
+    if (wanted !== undefined) lines.sort((a, b) => Number(sameRace(b, wanted)) - Number(sameRace(a, wanted)))
     const executed = loop.progress().executed
     this.executed += executed
-    return { failure: watch.judge(result, loop.kernel, this.#options.failOn), slices: sink.recorder.slices(), cycle: result.cycle, executed, points: loop.points }
+    return { failure: watch.judge(result, loop.kernel, this.#options.failOn, lines), slices: sink.recorder.slices(), cycle: result.cycle, executed, points: loop.points }
   }
 }

@@ -3,12 +3,14 @@ import type { Kernel } from '../kernel/kernel.ts'
 import type { TraceCodecs, TraceSink } from '../trace/format.ts'
 import type { TraceReader } from '../trace/reader.ts'
 import { DEFAULT_FAIL_ON, type FailOn, type Failure, failureText, Watch } from './explore-failure.ts'
+import { raceLine } from './detect/race-report.ts'
 import { startRecording } from './record.ts'
 import { startReplay, worldOf } from './replay.ts'
 import { plainSegments, type RunSegment, ScheduleRecorder } from './schedule.ts'
 import type { Engine, ReplayResult, SessionClock } from './session.ts'
 import { preemptionPlaces, pullUp, pushDown, shrink, type Shrunk, type ShrinkProgress, without } from './shrink.ts'
 import { failsAlike, scripted, ScriptRunner } from './shrink-run.ts'
+import { racesIn } from './trace-races.ts'
 import { outsideOf } from './trace-world.ts'
 
 export interface ShrinkTraceOptions {
@@ -56,7 +58,8 @@ const watchReplay = function* ({ trace, engine, clock, codecs, failOn = DEFAULT_
     yield undefined
     result = session.advance()
   }
-  return { failure: watch.judge(result, session.kernel, failOn), slices: recorder.slices(), result }
+  const races = failOn.kinds.includes('race') ? yield* racesIn({ trace, engine, clock, codecs }, failOn.ignore) : []
+  return { failure: watch.judge(result, session.kernel, failOn, races.map(raceLine)), slices: recorder.slices(), result }
 }
 
 /** Yields now and then. @throws ShrinkError, Error if Retrograde itself fails, TraceError, and what `openTrace` throws */
@@ -71,6 +74,7 @@ export const shrinkTrace = function* (options: ShrinkTraceOptions): Generator<Sh
   if (failure === undefined) throw new ShrinkError(`${trace.name} does not fail${result.outcome === 'exited' ? ': its program exits with 0' : `: ${result.outcome}`}`)
   const { files, input } = outsideOf(trace)
   const runner = new ScriptRunner({ engine, clock, files, failOn })
+  if (failure.kind === 'race') runner.wantedRace = failure.line
   const shrunk = yield* shrink({ runner, world: worldOf(trace), input, slices, cycle: result.cycle, failure, isLate })
   const watch = new Watch(failOn.output !== undefined, shrunk.input)
   const session = startRecording({
@@ -81,7 +85,7 @@ export const shrinkTrace = function* (options: ShrinkTraceOptions): Generator<Sh
     yield { step: 'recording', runs: shrunk.runs, preemptions: shrunk.preemptions }
     recorded = session.advance()
   }
-  const found = watch.judge(recorded, session.kernel, failOn)
+  const found = failure.kind === 'race' ? shrunk.failure : watch.judge(recorded, session.kernel, failOn)
   if (!failsAlike(found, failure)) throw new Error(`the shrunk schedule ended otherwise when it was recorded: ${found === undefined ? recorded.outcome : failureText(found)}`)
   return { ...shrunk, original: failure, traceBytes: recorded.traceBytes, hash: recorded.hash }
 }

@@ -37,7 +37,7 @@ const KEPT = 400
 /** An access has something to do with a preemption if it is one of so many before, or after. */
 const NEAR = 60
 /** No more variables are shown. */
-const MOST_VARIABLES = 8
+export const MOST_VARIABLES = 8
 /** Callers are looked for at locks that are taken, so many times and so far up. */
 const MOST_UNWOUND = 2000, FRAMES = 8
 

@@ -9,13 +9,14 @@ import type { TraceEvent } from '../../trace/events.ts'
 import type { TraceCodecs } from '../../trace/format.ts'
 import type { TraceReader } from '../../trace/reader.ts'
 import { eventTextInWorld } from '../describe.ts'
-import { raceLines, type RaceReport, RaceSearch } from '../detect/race-report.ts'
+import { raceLine, raceLines } from '../detect/race-report.ts'
 import { DEFAULT_FAIL_ON, type FailOn, failureText, Watch } from '../explore-failure.ts'
 import { startReplay, worldOf } from '../replay.ts'
 import type { Engine, ReplayResult, Session, SessionClock } from '../session.ts'
 import { cycleIn, type Wait, waitOf } from '../wait-graph.ts'
+import { racesIn } from '../trace-races.ts'
 import { backtrace, type CodeLocation, locationText } from '../symbols.ts'
-import { AccessLog, type SeenAccess } from './accesses.ts'
+import { AccessLog, MOST_VARIABLES, type SeenAccess } from './accesses.ts'
 import type { Entry, Place, Report, SourceExcerpt, Stretch, StretchEnd, Thread } from './model.ts'
 
 export interface ReportOptions {
@@ -252,20 +253,6 @@ const runOf = function* (session: Session<ReplayResult>): Generator<undefined, R
   return result
 }
 
-/** Data races of the run; none if the detector gives up. */
-const racesIn = function* (options: ReportOptions): Generator<undefined, readonly RaceReport[]> {
-  const search = new RaceSearch()
-  for (;;) {
-    const session = replayOf(options)
-    if (session.kernel === undefined) return []
-    const run = search.attach(session.kernel)
-    const { divergence } = yield* runOf(session)
-    if (divergence !== undefined) return []
-    const verdict = run.verdict()
-    if (verdict !== 'again') return verdict
-  }
-}
-
 /** Who has the locks that tasks wait for when the world has ended, where that is not in the lock itself. */
 const lockLines = (kernel: Kernel, log: AccessLog | undefined): string[] => {
   const waits = [...kernel.state.tasks.values()].flatMap((task) => waitOf(kernel, task) ?? [])
@@ -310,12 +297,13 @@ export const collectReport = function* (options: ReportOptions): Generator<undef
   const result = yield* runOf(session)
   if (result.divergence !== undefined) throw new ReportError(`${trace.name} does not replay: ${result.divergence.what} (event ${result.divergence.event})`)
   collector.end()
-  const failure = watch.judge(result, session.kernel, failOn)
-  const races = yield* racesIn(options)
+  const races = yield* racesIn(options, failOn.ignore)
+  const failure = watch.judge(result, session.kernel, failOn, failOn.kinds.includes('race') ? races.map(raceLine) : [])
   const { stretches, log } = collector
   const threads = collector.named()
   const preempted = stretches.flatMap(({ end }, i) => end === 'preempted' ? [i] : [])
-  const variables = log?.variables(stretches.map(({ thread }) => thread), preempted) ?? []
+  const around = log?.variables(stretches.map(({ thread }) => thread), preempted) ?? []
+  const variables = around.length > 0 ? around : [...new Set(races.map(({ first }) => first.address))].slice(0, MOST_VARIABLES)
   const leftOut = Math.max(0, stretches.length - FIRST_STRETCHES - LAST_STRETCHES)
   const isShown = (i: number): boolean => i < FIRST_STRETCHES || i >= FIRST_STRETCHES + leftOut
   const world = worldOf(trace)
