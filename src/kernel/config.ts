@@ -73,12 +73,41 @@ export interface GuidedConfig {
   readonly choices: readonly number[]
 }
 
+/** One end of a link: an interface of a host, which it makes. */
+export interface LinkEnd {
+  /** The host's name. */
+  readonly host: string
+  /** 'eth0'. */
+  readonly interface: string
+  /** '10.0.0.1/24'; without it the host's programs give it one. */
+  readonly address?: string
+  /** '02:00:00:00:00:01'; else one is made up. */
+  readonly mac?: string
+  /** Of the default route, which leads here. */
+  readonly gateway?: string
+}
+
+/** A cable between two interfaces, or a hub for more (net/link.ts). Probabilities are of each frame; what is left out is none. */
+export interface LinkConfig {
+  readonly ends: readonly LinkEnd[]
+  readonly latencyCycles?: number
+  readonly bytesPerSecond?: number
+  readonly loss?: number
+  readonly duplicate?: number
+  readonly reorder?: number
+  readonly corrupt?: number
+}
+
 export interface WorldConfig {
   /**
    * The hosts, if there are several: programs, mounts and files are theirs, and those of the world itself mean nothing; `cpus` is the sum of theirs.
    * The first one has the standard input (and the terminal, if there is one); all have the standard output and error output.
    */
   readonly hosts?: readonly HostConfig[]
+  /** What hosts see each other by. */
+  readonly links?: readonly LinkConfig[]
+  /** Packets over loopback are in the trace as well as those on links. */
+  readonly packets?: boolean
   readonly program: string
   readonly argv: readonly string[]
   readonly env: readonly string[]

@@ -15,7 +15,7 @@ import { openStandardFiles, rootContext, setUpMounts } from './fs/setup.ts'
 import { LOOKUP_DIRECTORY, LOOKUP_FOLLOW, resolve } from './fs/path.ts'
 import { makeIpc } from './ipc/ipc-state.ts'
 import type { Kernel } from './kernel.ts'
-import { makeNet } from './net/net-state.ts'
+import { hostNet, powerOff } from './net/hosts.ts'
 import { createSpace } from './mm/space.ts'
 import { signalActions } from './signal/signal.ts'
 import { allCpus, initialCredentials, makeGroup, makeTask } from './task/create.ts'
@@ -117,7 +117,7 @@ const makeNamespaces = (kernel: Kernel, host: HostState, config: HostConfig): { 
       kind: 'namespaces', host: host.index, pid, pidForChildren: pid, mount,
       uts: { kind: 'uts-namespace', id: id('uts'), owner: user, hostname: config.name, domainname: '(none)' },
       ipc: { kind: 'ipc-namespace', id: id('ipc'), owner: user, ipc: makeIpc() },
-      net: { kind: 'net-namespace', id: id('net'), owner: user, net: isFirst ? kernel.state.net : makeNet() },
+      net: { kind: 'net-namespace', id: id('net'), owner: user, net: hostNet(kernel, host.index, isFirst) },
       cgroup: { kind: 'cgroup-namespace', id: id('cgroup'), owner: user },
       time, timeForChildren: time,
     },
@@ -217,6 +217,7 @@ export const killHost = (kernel: Kernel, name: string): void => {
   const { namespaces } = host
   if (namespaces === undefined) return
   kernel.save()
+  powerOff(kernel, namespaces.net.net)
   host.namespaces = undefined
   host.mainPid = 0
   endAbruptly(kernel, host.index)

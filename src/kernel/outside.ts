@@ -10,6 +10,8 @@
 export type DecisionKind =
   /** Which of the runnable tasks a virtual CPU takes: an index into the runqueue. */
   | 'pick'
+  /** What happens to a frame on a link: whether it is lost, damaged … */
+  | 'packet'
   /** How many cycles a task runs before the scheduler looks again. */
   | 'slice'
   /** Strategy 'pct': the priority of a task, and when one falls. */
@@ -83,6 +85,10 @@ export interface Observer {
   onExec(cycle: number, tid: number, path: string): void
   /** Once for each number of an unknown system call. */
   onUnknownSyscall(cycle: number, tid: number, number: number): void
+  /** Before the first packet of an interface: its name, kind (ARPHRD_*) and hardware address; `net` tells its namespace from others. */
+  onInterface?(cycle: number, number: number, name: string, type: number, mac: Uint8Array, net: number): void
+  /** A frame was sent by an interface, or came to one. `packet` counts what was sent; `frame` of what was delivered only if it is not as it was sent. */
+  onPacket?(cycle: number, interfaceNumber: number, fate: 'sent' | 'delivered', packet: number, frame: Uint8Array | undefined): void
 }
 
 export interface Outside {

@@ -1,6 +1,6 @@
 /** The root of a world's state: plain data only (see kernel.ts). */
 import type { FsState } from './fs/fs-state.ts'
-import type { NetState } from './net/net-state.ts'
+import type { NetState } from './net/namespace.ts'
 import type { GuidedState } from './sched/guided.ts'
 import type { PctState } from './sched/pct.ts'
 import type { PosState } from './sched/pos.ts'
@@ -71,7 +71,7 @@ export interface KernelState {
   /** Tasks that there have been: the next one's `index`. */
   tasksMade: number
   readonly fs: FsState
-  /** makeNet(): that of the first host. */
+  /** makeNet(). */
   readonly net: NetState
   /** makeClocks(config.epochSeconds). */
   readonly clocks: ClockState

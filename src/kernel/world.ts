@@ -12,7 +12,7 @@ import { setUpFileSystems } from './fs/setup.ts'
 import type { FsState } from './fs/fs-state.ts'
 import { FIRST_PID, makeHosts, startHost } from './hosts.ts'
 import { Kernel } from './kernel.ts'
-import { makeNet } from './net/net-state.ts'
+import { makeNet } from './net/namespace.ts'
 import type { Outside } from './outside.ts'
 import { makeGuided } from './sched/guided.ts'
 import { makePct } from './sched/pct.ts'
@@ -24,6 +24,7 @@ import { STRATEGIES } from './sched/strategy.ts'
 import type { KernelState, VirtualCpu } from './state.ts'
 import { futexTable } from './task/futex-table.ts'
 import { makeClocks } from './time/clock.ts'
+import { isPassive } from './net/timers.ts'
 import { fireTimers } from './time/timer-actions.ts'
 import { nextDeadline, timerQueue } from './time/timer-queue.ts'
 import { makeVdso } from './vdso/vdso-state.ts'
@@ -115,6 +116,13 @@ const jumpTo = (kernel: Kernel, cycle: number): void => {
   fireTimers(kernel)
 }
 
+/** Longer than it takes TCP to find out that a peer is gone (tcp_keepalive_time and probes), in virtual seconds. */
+const PATIENCE_SECONDS = 10_800
+
+/** Only connections are left that ask each other in vain, again and again, whether there is room now: nobody has run for hours. */
+const isForgotten = ({ state, config }: Kernel): boolean =>
+  state.now - Math.max(...state.cpus.map(({ clock }) => clock)) > PATIENCE_SECONDS * config.cpuHz && state.timers.heap.every(({ kind }) => kind === 'net')
+
 /** Nothing can run. */
 const idle = (kernel: Kernel): WorldStop | undefined => {
   const { state, config } = kernel
@@ -123,7 +131,7 @@ const idle = (kernel: Kernel): WorldStop | undefined => {
     if (deadline > state.mainExitCycle + LINGER_SECONDS * config.cpuHz) return { reason: 'exited', status: state.mainStatus }
   } else if (state.consoleInput.tids.length > 0) {
     return { reason: 'input', deadline }
-  } else if (deadline === Infinity) {
+  } else if (deadline === Infinity || state.timers.heap.every(isPassive) || isForgotten(kernel)) {
     // Nobody reads a terminal, but its user may still type ^C.
     return config.stdio[0] === 'tty' && !state.fs.hostInput.ended ? { reason: 'input', deadline } : { reason: 'deadlock' }
   }

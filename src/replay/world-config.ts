@@ -1,6 +1,8 @@
 /** A world's configuration in the head of a trace: to plain data and back, checked, as a trace may come from anywhere. */
 import { CPU_NAMES } from '../emu/cpu/model.ts'
-import type { GeneratedFile, HostConfig, MountConfig, MountSource, ScriptConfig, StdioKind, WorldConfig } from '../kernel/config.ts'
+import type { GeneratedFile, HostConfig, LinkConfig, LinkEnd, MountConfig, MountSource, ScriptConfig, StdioKind, WorldConfig } from '../kernel/config.ts'
+import { parseAddress, parseMac } from '../kernel/net/hosts.ts'
+import { parseDotted } from '../kernel/net/ipv4.ts'
 import { isMap, type Plain } from '../trace/msgpack.ts'
 
 type PlainMap = { readonly [key: string]: Plain }
@@ -12,9 +14,10 @@ const filesToPlain = (files: readonly GeneratedFile[]): PlainMap[] => files.map(
 const hostToPlain = (host: HostConfig): PlainMap =>
   ({ ...host, argv: [...host.argv], env: [...host.env], mounts: mountsToPlain(host.mounts), files: filesToPlain(host.files) })
 
-export const configToPlain = ({ pct, script, guided, choicePoints, hosts, ...config }: WorldConfig): PlainMap => ({
+export const configToPlain = ({ pct, script, guided, choicePoints, hosts, links, ...config }: WorldConfig): PlainMap => ({
   ...config,
   ...(hosts === undefined ? {} : { hosts: hosts.map(hostToPlain) }),
+  ...(links === undefined ? {} : { links: links.map((link) => ({ ...link, ends: link.ends.map((end) => ({ ...end })) })) }),
   ...(guided === undefined ? {} : { guided: { choices: [...guided.choices] } }),
   ...(choicePoints === undefined ? {} : { choicePoints: [...choicePoints] }),
   argv: [...config.argv],
@@ -145,6 +148,41 @@ const parseHosts = (fields: Fields): Pick<WorldConfig, 'hosts'> => {
   return hosts.length > 0 && isSum && new Set(hosts.map(({ name }) => name)).size === hosts.length ? { hosts } : fields.fail('hosts')
 }
 
+const parseEnd = (value: Plain, where: string): LinkEnd => {
+  const fields = new Fields(value, where)
+  const valid = (name: 'address' | 'mac' | 'gateway', isValid: (text: string) => boolean): { [name: string]: string } =>
+    !fields.has(name) ? {} : isValid(fields.text(name)) ? { [name]: fields.text(name) } : fields.fail(name)
+  return {
+    host: fields.text('host'), interface: fields.text('interface').length < 16 ? fields.text('interface') : fields.fail('interface'),
+    ...valid('address', (text) => parseAddress(text) !== undefined), ...valid('mac', (text) => parseMac(text) !== undefined), ...valid('gateway', (text) => parseDotted(text) !== undefined),
+  }
+}
+
+const PROBABILITIES = ['loss', 'duplicate', 'reorder', 'corrupt'] as const
+const MOST_ENDS = 64
+
+const parseLink = (value: Plain, where: string): LinkConfig => {
+  const fields = new Fields(value, where)
+  const ends = fields.list('ends', parseEnd)
+  return {
+    ends: ends.length <= MOST_ENDS ? ends : fields.fail('ends'),
+    ...(fields.has('latencyCycles') ? { latencyCycles: fields.integer('latencyCycles', 0, 2 ** 53) } : {}),
+    ...(fields.has('bytesPerSecond') ? { bytesPerSecond: fields.number('bytesPerSecond', 1, Infinity) } : {}),
+    ...Object.fromEntries(PROBABILITIES.filter((name) => fields.has(name)).map((name) => [name, fields.number(name, 0, 1)])),
+  }
+}
+
+const parseNetwork = (fields: Fields, hosts: readonly HostConfig[] | undefined): Pick<WorldConfig, 'links' | 'packets'> => {
+  const packets = fields.get('packets')
+  if (packets !== undefined && typeof packets !== 'boolean') fields.fail('packets')
+  const links = fields.has('links') ? fields.list('links', parseLink) : undefined
+  const names = new Set(hosts?.map(({ name }) => name) ?? [fields.text('hostname')])
+  // An interface is one end of one link.
+  const ends = links?.flatMap((link) => link.ends.map((end) => `${end.host} ${end.interface}`)) ?? []
+  if (links?.some((link) => link.ends.some(({ host }) => !names.has(host))) === true || new Set(ends).size !== ends.length) fields.fail('links')
+  return { ...(links === undefined ? {} : { links }), ...(packets === true ? { packets } : {}) }
+}
+
 /** @throws ConfigError */
 export const configFromPlain = (plain: PlainMap): WorldConfig => {
   const fields = new Fields(plain, '')
@@ -161,6 +199,7 @@ export const configFromPlain = (plain: PlainMap): WorldConfig => {
     mounts: fields.list('mounts', parseMount),
     files: fields.list('files', parseFile),
     ...parseHosts(fields),
+    ...parseNetwork(fields, parseHosts(fields).hosts),
     hostname: fields.text('hostname'),
     cpus: fields.integer('cpus', 1, 64),
     ...(fields.has('cpu') ? { cpu: fields.choice('cpu', CPU_NAMES) } : {}),

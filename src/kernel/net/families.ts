@@ -5,10 +5,11 @@ import type { Kernel } from '../kernel.ts'
 import { type Socket, socketOf, type SocketOperations } from './socket.ts'
 import { inetOperations } from './inet-operations.ts'
 import { netlinkOperations } from './netlink.ts'
+import { packetOperations } from './packet.ts'
 import { unixOperations } from './unix.ts'
 
 /** Made when first used: families import files' modules, which import this one. */
-const makeFamilies = (): Readonly<Record<Socket['kind'], SocketOperations<Socket>>> => ({ unix: unixOperations, inet: inetOperations, netlink: netlinkOperations })
+const makeFamilies = (): Readonly<Record<Socket['kind'], SocketOperations<Socket>>> => ({ unix: unixOperations, inet: inetOperations, netlink: netlinkOperations, packet: packetOperations })
 let families: ReturnType<typeof makeFamilies> | undefined
 
 export const familyOf = (socket: Socket): SocketOperations<Socket> => (families ??= makeFamilies())[socket.kind]

@@ -1,102 +1,208 @@
-/** Options of IPv4, TCP and UDP sockets (ip(7), tcp(7), udp(7)). */
-import { EINVAL, ENODEV, ENOPROTOOPT, ENOTCONN } from '../abi/errno.ts'
-import { IPPROTO_IP, IPPROTO_TCP, SIOCINQ, SIOCOUTQ, SO_RCVBUF, SO_RCVBUFFORCE, SO_SNDBUF, SO_SNDBUFFORCE, SOCK_STREAM, SOL_SOCKET } from '../abi/sockets.ts'
+/** Options of IPv4, TCP, UDP and raw sockets (ip(7), tcp(7), udp(7), raw(7)), and their ioctls. */
+import { EINVAL, ENOENT, ENOPROTOOPT, ENOTCONN, EPERM } from '../abi/errno.ts'
+import { CAP_NET_ADMIN } from '../abi/capabilities.ts'
+import {
+  IPPROTO_ICMP, IPPROTO_IP, IPPROTO_RAW, IPPROTO_TCP, IPPROTO_UDP, SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD, SO_KEEPALIVE, SO_RCVBUF, SO_RCVBUFFORCE, SO_SNDBUF, SO_SNDBUFFORCE, SOCK_RAW,
+  SOCK_STREAM, SOL_SOCKET,
+} from '../abi/sockets.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
-import type { InetSocket } from './inet.ts'
-import { interfaceIoctl, LOOPBACK_MTU } from './interfaces.ts'
+import { boundDevice, CLOSE, type InetSocket, LISTEN, optionKey, SYN_RECEIVED, SYN_SENT } from './inet.ts'
+import { interfaceIoctl } from './interfaces.ts'
+import { put32 } from './ipv4.ts'
+import { join, leave, membershipOf } from './multicast.ts'
+import { hasNetCapability } from './namespace.ts'
 import { getCommonOption, setCommonOption } from './options.ts'
-import { BUFFER_LOCKED } from './tcp.ts'
+import { findPath } from './route.ts'
+import { algorithmOf } from './tcp/connection.ts'
+import { BUFFER_LOCKED, readNext } from './tcp/data.ts'
+import { tcpInfo } from './tcp/info.ts'
+import {
+  TCP_CONGESTION, TCP_CORK, TCP_DEFER_ACCEPT, TCP_FASTOPEN, TCP_FASTOPEN_CONNECT, TCP_INFO, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_LINGER2, TCP_MAXSEG, TCP_NODELAY, TCP_NOTSENT_LOWAT,
+  TCP_QUICKACK, TCP_SYNCNT, TCP_USER_TIMEOUT, TCP_WINDOW_CLAMP,
+} from './tcp/option-numbers.ts'
+import { sendAck } from './tcp/output.ts'
+import { releaseHeld, startKeepAlive } from './tcp/timers.ts'
 
-const TCP_NODELAY = 1, TCP_MAXSEG = 2, TCP_CORK = 3, TCP_KEEPIDLE = 4, TCP_KEEPINTVL = 5, TCP_KEEPCNT = 6, TCP_SYNCNT = 7, TCP_LINGER2 = 8,
-  TCP_DEFER_ACCEPT = 9, TCP_WINDOW_CLAMP = 10, TCP_INFO = 11, TCP_QUICKACK = 12, TCP_CONGESTION = 13, TCP_USER_TIMEOUT = 18,
-  TCP_FASTOPEN = 23, TCP_NOTSENT_LOWAT = 25, TCP_FASTOPEN_CONNECT = 30
 const IP_TOS = 1, IP_TTL = 2, IP_HDRINCL = 3, IP_OPTIONS = 4, IP_RECVOPTS = 6, IP_RETOPTS = 7, IP_PKTINFO = 8, IP_MTU_DISCOVER = 10,
-  IP_RECVERR = 11, IP_RECVTTL = 12, IP_RECVTOS = 13, IP_MTU = 14, IP_FREEBIND = 15, IP_TRANSPARENT = 19, IP_BIND_ADDRESS_NO_PORT = 24,
-  IP_MULTICAST_IF = 32, IP_MULTICAST_TTL = 33, IP_MULTICAST_LOOP = 34, IP_ADD_MEMBERSHIP = 35, IP_DROP_MEMBERSHIP = 36
+  IP_RECVERR = 11, IP_RECVTTL = 12, IP_RECVTOS = 13, IP_MTU = 14, IP_FREEBIND = 15, IP_TRANSPARENT = 19, IP_RECVORIGDSTADDR = 20, IP_BIND_ADDRESS_NO_PORT = 24,
+  IP_MULTICAST_IF = 32, IP_MULTICAST_TTL = 33, IP_MULTICAST_LOOP = 34, IP_ADD_MEMBERSHIP = 35, IP_DROP_MEMBERSHIP = 36, IP_MULTICAST_ALL = 49
+const ICMP_FILTER = 1
 
-/** Options that are kept without effect, and what they are at first. */
+/** Options that are numbers, and what they are at first. */
 const TCP_DEFAULTS: ReadonlyMap<number, number> = new Map([
   [TCP_NODELAY, 0], [TCP_MAXSEG, 536], [TCP_CORK, 0], [TCP_KEEPIDLE, 7200], [TCP_KEEPINTVL, 75], [TCP_KEEPCNT, 9], [TCP_SYNCNT, 6],
   [TCP_LINGER2, 60], [TCP_DEFER_ACCEPT, 0], [TCP_WINDOW_CLAMP, 0], [TCP_QUICKACK, 1], [TCP_USER_TIMEOUT, 0], [TCP_FASTOPEN, 0],
   [TCP_NOTSENT_LOWAT, 0], [TCP_FASTOPEN_CONNECT, 0],
 ])
-const IP_DEFAULTS: ReadonlyMap<number, number> = new Map([
-  [IP_TOS, 0], [IP_TTL, 64], [IP_HDRINCL, 0], [IP_RECVOPTS, 0], [IP_RETOPTS, 0], [IP_PKTINFO, 0], [IP_MTU_DISCOVER, 1], [IP_RECVERR, 0],
-  [IP_RECVTTL, 0], [IP_RECVTOS, 0], [IP_FREEBIND, 0], [IP_TRANSPARENT, 0], [IP_BIND_ADDRESS_NO_PORT, 0], [IP_MULTICAST_IF, 0],
-  [IP_MULTICAST_TTL, 1], [IP_MULTICAST_LOOP, 1],
+/** What may be set (do_tcp_setsockopt). */
+const TCP_BOUNDS: ReadonlyMap<number, readonly [least: number, most: number]> = new Map([
+  [TCP_KEEPIDLE, [1, 32_767]], [TCP_KEEPINTVL, [1, 32_767]], [TCP_KEEPCNT, [1, 127]], [TCP_SYNCNT, [1, 127]], [TCP_USER_TIMEOUT, [0, 0x7fff_ffff]], [TCP_MAXSEG, [88, 32_767]],
 ])
-const LOOPBACK_SEGMENT = 65_483
-const CONGESTION_NAME = 'cubic', CONGESTION_SIZE = 16
+const IP_DEFAULTS: ReadonlyMap<number, number> = new Map([
+  [IP_TOS, 0], [IP_TTL, -1], [IP_HDRINCL, 0], [IP_RECVOPTS, 0], [IP_RETOPTS, 0], [IP_PKTINFO, 0], [IP_MTU_DISCOVER, 1], [IP_RECVERR, 0],
+  [IP_RECVTTL, 0], [IP_RECVTOS, 0], [IP_FREEBIND, 0], [IP_TRANSPARENT, 0], [IP_RECVORIGDSTADDR, 0], [IP_BIND_ADDRESS_NO_PORT, 0], [IP_MULTICAST_IF, 0],
+  [IP_MULTICAST_TTL, 1], [IP_MULTICAST_LOOP, 1], [IP_MULTICAST_ALL, 1],
+])
+const CONGESTION_SIZE = 16
+const ALGORITHMS: readonly string[] = ['cubic', 'reno']
 
 const int = (value: number): Uint8Array => new Uint8Array(Int32Array.of(value).buffer)
-const key = (level: number, option: number): number => level << 16 | option
 
-const TCP_INFO_SIZE = 232
-const STATE_ESTABLISHED = 1, STATE_CLOSE = 7, STATE_LISTEN = 10
-const tcpInfo = (socket: InetSocket): Uint8Array => {
-  const bytes = new Uint8Array(TCP_INFO_SIZE)
-  bytes[0] = socket.listening ? STATE_LISTEN : socket.peer !== undefined ? STATE_ESTABLISHED : STATE_CLOSE
-  return bytes
-}
-
-const getTcpOption = (socket: InetSocket, option: number): Uint8Array | number => {
-  if (option === TCP_INFO) return tcpInfo(socket)
-  if (option === TCP_CONGESTION) return Uint8Array.from({ length: CONGESTION_SIZE }, (_, i) => CONGESTION_NAME.charCodeAt(i) || 0)
+const getTcpOption = (kernel: Kernel, socket: InetSocket, option: number): Uint8Array | number => {
+  if (option === TCP_INFO) return tcpInfo(kernel, socket)
+  if (option === TCP_CONGESTION) {
+    const name = algorithmOf(socket)
+    return Uint8Array.from({ length: CONGESTION_SIZE }, (_, i) => name.charCodeAt(i) || 0)
+  }
   const initial = TCP_DEFAULTS.get(option)
   if (initial === undefined) return -ENOPROTOOPT
-  if (option === TCP_MAXSEG && socket.established) return int(LOOPBACK_SEGMENT)
-  return int(socket.options.get(key(IPPROTO_TCP, option)) ?? initial)
+  if (option === TCP_MAXSEG && socket.tcb !== undefined && socket.state !== CLOSE) return int(socket.tcb.mss)
+  if (option === TCP_QUICKACK && socket.tcb !== undefined) return int(socket.tcb.interactive ? 0 : 1)
+  return int(socket.options.get(optionKey(IPPROTO_TCP, option)) ?? initial)
+}
+
+const getIpOption = (socket: InetSocket, option: number): Uint8Array | number => {
+  if (option === IP_OPTIONS) return new Uint8Array(0)
+  if (option === IP_MTU) {
+    if (socket.remote === undefined || socket.state === CLOSE || socket.state === LISTEN) return -ENOTCONN
+    const path = findPath(socket.net, socket.remote.address, boundDevice(socket), socket.local.address)
+    return typeof path === 'number' ? -ENOTCONN : int(path.device.mtu)
+  }
+  if (option === IP_MULTICAST_IF) {
+    const index = socket.options.get(optionKey(IPPROTO_IP, option)) ?? 0
+    const bytes = new Uint8Array(4)
+    put32(bytes, 0, socket.net.interfaces.find((device) => device.index === index)?.addresses.at(0)?.address ?? 0)
+    return bytes
+  }
+  if (option === IP_HDRINCL && socket.type !== SOCK_RAW) return -ENOPROTOOPT
+  const initial = IP_DEFAULTS.get(option)
+  if (initial === undefined) return -ENOPROTOOPT
+  const value = socket.options.get(optionKey(IPPROTO_IP, option)) ?? (option === IP_HDRINCL && socket.protocol === IPPROTO_RAW ? 1 : initial)
+  return int(option === IP_TTL && value === -1 ? socket.net.settings.defaultTtl : value)
 }
 
 export const getInetOption = (kernel: Kernel, task: Task, socket: InetSocket, level: number, option: number): Uint8Array | number => {
   if (level === SOL_SOCKET) return getCommonOption(kernel, task, socket, level, option)
-  if (level === IPPROTO_TCP && socket.type === SOCK_STREAM) return getTcpOption(socket, option)
-  if (level !== IPPROTO_IP) return -ENOPROTOOPT
-  if (option === IP_OPTIONS) return new Uint8Array(0)
-  if (option === IP_MTU) return socket.remote === undefined ? -ENOTCONN : int(LOOPBACK_MTU)
-  const initial = IP_DEFAULTS.get(option)
-  return initial === undefined ? -ENOPROTOOPT : int(socket.options.get(key(level, option)) ?? initial)
+  if (level === IPPROTO_TCP && socket.type === SOCK_STREAM) return getTcpOption(kernel, socket, option)
+  if (level === IPPROTO_IP) return getIpOption(socket, option)
+  if (level === SOL_RAW && socket.type === SOCK_RAW && socket.protocol === IPPROTO_ICMP && option === ICMP_FILTER) return int(socket.filter)
+  if (level === IPPROTO_UDP && socket.protocol === IPPROTO_UDP) return UDP_OPTIONS.has(option) ? int(socket.options.get(optionKey(level, option)) ?? 0) : -ENOPROTOOPT
+  return -ENOPROTOOPT
 }
+const SOL_RAW = 255
+/** UDP_CORK, UDP_ENCAP, UDP_NO_CHECK6_TX and RX, UDP_SEGMENT, UDP_GRO: kept, as far as programs ask; datagrams are sent one by one. */
+const UDP_OPTIONS: ReadonlySet<number> = new Set([1, 101, 102])
 
 /** Options of IP may be given as one byte. */
 const numberOf = (value: Uint8Array): number | undefined =>
   value.length >= 4 ? new DataView(value.buffer, value.byteOffset).getInt32(0, true) : value.length >= 1 ? value[0] : undefined
 
+const setTcpOption = (kernel: Kernel, task: Task, socket: InetSocket, option: number, value: Uint8Array): number => {
+  if (option === TCP_CONGESTION) {
+    if (value.length < 1) return -EINVAL
+    const end = value.indexOf(0)
+    const algorithm = ALGORITHMS.indexOf(String.fromCharCode(...value.subarray(0, end < 0 ? Math.min(value.length, CONGESTION_SIZE) : end)))
+    if (algorithm < 0) return -ENOENT
+    socket.options.set(optionKey(IPPROTO_TCP, option), algorithm)
+    if (socket.tcb !== undefined) socket.tcb.algorithm = algorithmOf(socket)
+    return 0
+  }
+  if (!TCP_DEFAULTS.has(option)) return -ENOPROTOOPT
+  const number = numberOf(value)
+  if (value.length < 4 || number === undefined) return -EINVAL
+  const bounds = TCP_BOUNDS.get(option)
+  if (bounds !== undefined && (number < bounds[0] || number > bounds[1]) && !(option === TCP_MAXSEG && number === 0)) return -EINVAL
+  socket.options.set(optionKey(IPPROTO_TCP, option), option === TCP_NODELAY || option === TCP_CORK ? (number !== 0 ? 1 : 0) : number)
+  const { tcb } = socket
+  if (tcb === undefined) return 0
+  if ((option === TCP_NODELAY && number !== 0) || (option === TCP_CORK && number === 0)) releaseHeld(kernel, socket)
+  if (option === TCP_KEEPIDLE || option === TCP_KEEPINTVL || option === TCP_KEEPCNT) startKeepAlive(kernel, socket, tcb)
+  if (option === TCP_QUICKACK) {
+    tcb.interactive = number === 0
+    if (number !== 0 && tcb.ackPending) sendAck(kernel, socket)
+  }
+  return 0
+}
+
+const setIpOption = (task: Task, socket: InetSocket, option: number, value: Uint8Array): number => {
+  if (option === IP_ADD_MEMBERSHIP) return join(socket, value)
+  if (option === IP_DROP_MEMBERSHIP) return leave(socket, value)
+  if (option === IP_MULTICAST_IF) {
+    // The address of an interface, or struct ip_mreqn; 0.0.0.0 is any.
+    if (value.length < 4) return -EINVAL
+    const isAny = value.subarray(0, Math.min(value.length, 12)).every((byte) => byte === 0)
+    const padded = new Uint8Array(12)
+    padded[0] = 224
+    if (value.length >= 12) padded.set(value.subarray(4, 12), 4)
+    else padded.set(value.subarray(0, 4), 4)
+    const found = isAny ? undefined : membershipOf(socket, padded)
+    if (typeof found === 'number') return found
+    socket.options.set(optionKey(IPPROTO_IP, option), found?.device.index ?? 0)
+    return 0
+  }
+  if (!IP_DEFAULTS.has(option) || (option === IP_HDRINCL && socket.type !== SOCK_RAW)) return -ENOPROTOOPT
+  const number = numberOf(value)
+  if (number === undefined) return -EINVAL
+  if (option === IP_TTL && number !== -1 && (number < 1 || number > 255)) return -EINVAL
+  if (option === IP_MULTICAST_TTL && (number < -1 || number > 255)) return -EINVAL
+  if (option === IP_MTU_DISCOVER && (number < 0 || number > 5)) return -EINVAL
+  if (option === IP_TRANSPARENT && number !== 0 && !hasNetCapability(task, CAP_NET_ADMIN)) return -EPERM
+  if (option === IP_RECVERR && number === 0) socket.errors.length = 0
+  socket.options.set(optionKey(IPPROTO_IP, option), option === IP_MULTICAST_TTL && number === -1 ? 1 : number)
+  return 0
+}
+
 export const setInetOption = (kernel: Kernel, task: Task, socket: InetSocket, level: number, option: number, value: Uint8Array): number => {
   if (level === SOL_SOCKET) {
     const isSize = option === SO_SNDBUF || option === SO_RCVBUF || option === SO_SNDBUFFORCE || option === SO_RCVBUFFORCE
     if (isSize) socket.options.set(BUFFER_LOCKED, 1)
-    return setCommonOption(kernel, task, socket, level, option, value)
+    const result = setCommonOption(kernel, task, socket, level, option, value)
+    if (option === SO_KEEPALIVE && result === 0 && socket.tcb !== undefined) startKeepAlive(kernel, socket, socket.tcb)
+    return result
   }
-  const number = numberOf(value)
-  if (level === IPPROTO_TCP && socket.type === SOCK_STREAM) {
-    if (option === TCP_CONGESTION) return 0
-    if (!TCP_DEFAULTS.has(option)) return -ENOPROTOOPT
-    if (value.length < 4 || number === undefined) return -EINVAL
-    socket.options.set(key(level, option), number)
+  if (level === IPPROTO_TCP && socket.type === SOCK_STREAM) return setTcpOption(kernel, task, socket, option, value)
+  if (level === IPPROTO_IP) return setIpOption(task, socket, option, value)
+  if (level === SOL_RAW && socket.type === SOCK_RAW && socket.protocol === IPPROTO_ICMP && option === ICMP_FILTER) {
+    socket.filter = numberOf(value) ?? 0
     return 0
   }
-  if (level !== IPPROTO_IP) return -ENOPROTOOPT
-  if (option === IP_ADD_MEMBERSHIP || option === IP_DROP_MEMBERSHIP) return value.length < 8 ? -EINVAL : -ENODEV
-  if (!IP_DEFAULTS.has(option)) return -ENOPROTOOPT
-  if (number === undefined) return -EINVAL
-  if (option === IP_TTL && number !== -1 && (number < 1 || number > 255)) return -EINVAL
-  socket.options.set(key(level, option), number)
-  return 0
+  if (level === IPPROTO_UDP && socket.protocol === IPPROTO_UDP && UDP_OPTIONS.has(option)) {
+    socket.options.set(optionKey(level, option), numberOf(value) ?? 0)
+    return 0
+  }
+  return -ENOPROTOOPT
+}
+
+/** Bytes that wait to be read: of a stream without an urgent byte that is read by itself. */
+const pending = (socket: InetSocket): number => {
+  if (socket.type !== SOCK_STREAM) return socket.queue.at(0)?.bytes.length ?? 0
+  const { tcb } = socket
+  if (tcb === undefined || tcb.urgent === 'none') return socket.queuedBytes
+  const toMark = tcb.urgentSeq - readNext(socket, tcb)
+  return toMark > 0 && toMark < socket.queuedBytes ? toMark : Math.max(socket.queuedBytes - (toMark === 0 ? 1 : 0), 0)
 }
 
 export const inetIoctl = (kernel: Kernel, task: Task, socket: InetSocket, command: number, argument: number): number => {
   const user = kernel.user(task)
+  const { tcb } = socket
+  const isStream = socket.type === SOCK_STREAM
+  if (socket.state === LISTEN && (command === SIOCINQ || command === SIOCOUTQ || command === SIOCOUTQNSD)) return -EINVAL
   switch (command) {
     case SIOCINQ:
-      if (socket.listening) return -EINVAL
-      user.setU32(argument, socket.type === SOCK_STREAM ? socket.queuedBytes : socket.queue.at(0)?.bytes.length ?? 0)
+      user.setU32(argument, pending(socket))
       return 0
     case SIOCOUTQ:
-      if (socket.listening) return -EINVAL
-      user.setU32(argument, 0)
+      user.setU32(argument, !isStream || tcb === undefined || socket.state === SYN_SENT || socket.state === SYN_RECEIVED || socket.state === CLOSE ? 0 : tcb.writeSeq - tcb.sndUna)
       return 0
-    default: return interfaceIoctl(kernel, task, command, argument)
+    case SIOCOUTQNSD:
+      if (!isStream) return -EINVAL
+      user.setU32(argument, tcb === undefined || socket.state === CLOSE ? 0 : tcb.writeSeq - tcb.sndNxt)
+      return 0
+    case SIOCATMARK:
+      if (!isStream) return -EINVAL
+      user.setU32(argument, tcb !== undefined && tcb.urgent !== 'none' && tcb.urgentSeq === readNext(socket, tcb) ? 1 : 0)
+      return 0
+    default: return interfaceIoctl(kernel, task, socket.net, command, argument)
   }
 }

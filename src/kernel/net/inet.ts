@@ -1,17 +1,22 @@
 /**
- * IPv4 sockets (ip(7)) over loopback, the one interface that a world has: state, addresses, ports. TCP is in tcp.ts, UDP in
- * udp.ts. Bytes go from socket to socket; there are no packets, losses or delays.
+ * IPv4 sockets (ip(7)): state, addresses, ports. What their protocols do is in tcp/, udp.ts and raw.ts.
  *
- * Invariants: a socket with a port is in `ports` of its protocol; `peer` of connected TCP sockets is mutual until one side is gone.
+ * Invariants: a TCP or UDP socket with a port is in the table of its protocol's ports; a TCP socket that has a peer is in
+ * `connections` until its state is CLOSE or TIME_WAIT (then the TimeWait is).
  */
-import { EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENETUNREACH } from '../abi/errno.ts'
+import { EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN, EINVAL } from '../abi/errno.ts'
 import { CAP_NET_BIND_SERVICE } from '../abi/capabilities.ts'
-import { AF_INET, AF_UNSPEC, SO_REUSEADDR, SO_REUSEPORT, SOCK_STREAM, type SOCK_DGRAM } from '../abi/sockets.ts'
+import { AF_INET, AF_UNSPEC, IPPROTO_TCP, SO_REUSEADDR, SO_REUSEPORT, SOCK_STREAM, type SOCK_DGRAM, type SOCK_RAW } from '../abi/sockets.ts'
+import type { OpenFile } from '../fs/file.ts'
 import type { Kernel } from '../kernel.ts'
-import { hasCapability } from '../task/credentials.ts'
 import type { Task } from '../task/task.ts'
 import { waitQueue, type WaitQueue } from '../wait-queue.ts'
+import { findDevice, isBroadcastOf, localDevice, type NetInterface } from './device.ts'
+import { ANY, isMulticast } from './ipv4.ts'
+import { hasNetCapability, type NetNamespace } from './namespace.ts'
 import type { PeerCredentials } from './socket.ts'
+import type { Tcb } from './tcp/tcb.ts'
+import type { TimeWait } from './tcp/time-wait.ts'
 
 export interface InetAddress {
   /** Unsigned, most significant byte first: 127.0.0.1 is 0x7f000001. */
@@ -19,46 +24,93 @@ export interface InetAddress {
   readonly port: number
 }
 
-/** What was sent: bytes of a stream, or a datagram with its sender. */
+/** What arrived: bytes of a stream, or a datagram with its sender. */
 export interface InetMessage {
   readonly bytes: Uint8Array
   /** What was read of it, for streams. */
   start: number
   readonly from: InetAddress
+  /** Of datagrams: what control messages tell. */
+  readonly about: Arrival | undefined
 }
 
-export type InetSocketType = typeof SOCK_STREAM | typeof SOCK_DGRAM
+export interface Arrival {
+  readonly to: number
+  /** The address of this host by which it came. */
+  readonly local: number
+  /** Index of the interface. */
+  readonly device: number
+  readonly ttl: number
+  readonly tos: number
+  readonly cycle: number
+}
+
+/** An error that is kept to be asked for (IP_RECVERR). */
+export interface QueuedError {
+  readonly errno: number
+  readonly type: number
+  readonly code: number
+  readonly info: number
+  /** SO_EE_ORIGIN_LOCAL (1) or SO_EE_ORIGIN_ICMP (2). */
+  readonly origin: number
+  readonly offender: number
+  readonly to: InetAddress
+  readonly bytes: Uint8Array
+}
+
+export interface Membership { readonly group: number, readonly device: NetInterface }
+
+export type InetSocketType = typeof SOCK_STREAM | typeof SOCK_DGRAM | typeof SOCK_RAW
+
+/** States of TCP with Linux's numbers (include/net/tcp_states.h). Datagram sockets are ESTABLISHED when connected, else CLOSE. */
+export const ESTABLISHED = 1, SYN_SENT = 2, SYN_RECEIVED = 3, FIN_WAIT_1 = 4, FIN_WAIT_2 = 5, TIME_WAIT = 6, CLOSE = 7, CLOSE_WAIT = 8, LAST_ACK = 9, LISTEN = 10, CLOSING = 11
 
 export interface InetSocket {
   readonly kind: 'inet'
   readonly type: InetSocketType
+  /** IPPROTO_*. */
+  readonly protocol: number
+  readonly net: NetNamespace
+  readonly uid: number
   ino: number
+  /** Of SIGURG's owner. */
+  file: OpenFile | undefined
   local: InetAddress
   /** The port was asked for, by bind. */
   bound: boolean
   remote: InetAddress | undefined
-  /** TCP: the other end. */
-  peer: InetSocket | undefined
-  /** TCP: connect was called without waiting, or waits for room at the listener: its outcome has not been told. */
-  connecting: boolean
-  /** TCP: a connection was made at some time. */
-  established: boolean
+  state: number
+  /** What connect(2) has told: nothing yet, that it goes on, that it is done. */
+  connection: 'none' | 'connecting' | 'connected'
+  /** TCP, from connect or the arrival of a SYN on. */
+  tcb: Tcb | undefined
   listening: boolean
   backlog: number
   /** Connections to be accepted: the new sockets. */
   readonly waiting: InetSocket[]
-  /** Those who want to connect while there is no room for them. */
-  readonly pending: InetSocket[]
+  /** Of a listener: connections that are half there (SYN_RECEIVED). */
+  readonly halfOpen: Set<InetSocket>
+  /** The listener, for one that waits or is half open. */
+  listener: InetSocket | undefined
   readonly queue: InetMessage[]
   queuedBytes: number
   /** Bits: 1 receiving, 2 sending is over. */
   shut: number
+  /** Nobody has it as a file any more; connections may go on for a while. */
   closed: boolean
   error: number
+  /** Told only if nothing better is known when the connection fails. */
+  softError: number
+  readonly errors: QueuedError[]
   sendBuffer: number
   receiveBuffer: number
   sendTimeout: number
   receiveTimeout: number
+  /** SO_BINDTODEVICE: index of the interface, 0: any. */
+  device: number
+  readonly memberships: Membership[]
+  /** Of raw sockets: ICMP_FILTER. */
+  filter: number
   /** By level << 16 | number, those of SOL_SOCKET by number alone. */
   readonly options: Map<number, number>
   readonly readable: WaitQueue
@@ -69,29 +121,31 @@ export interface InetSocket {
   readonly peerGroups: readonly number[]
 }
 
-/** The network's IPv4 part: sockets by port. */
-export interface InetState {
-  readonly tcp: Map<number, InetSocket[]>
-  readonly udp: Map<number, InetSocket[]>
+/** Sockets by port and connection. */
+export interface InetTables {
+  readonly tcp: Map<number, Set<InetSocket | TimeWait>>
+  readonly udp: Map<number, Set<InetSocket | TimeWait>>
+  /** Ping sockets by identifier. */
+  readonly ping: Map<number, Set<InetSocket | TimeWait>>
+  readonly listeners: Map<number, InetSocket[]>
+  /** By local port × 2^16 + remote port. */
+  readonly connections: Map<number, (InetSocket | TimeWait)[]>
+  readonly raw: Set<InetSocket>
   lastPort: number
 }
-export const makeInet = (): InetState => ({ tcp: new Map(), udp: new Map(), lastPort: LAST_PORT })
+export const makeInetTables = (): InetTables =>
+  ({ tcp: new Map(), udp: new Map(), ping: new Map(), listeners: new Map(), connections: new Map(), raw: new Set(), lastPort: 0 })
 
-/** net.ipv4.ip_local_port_range. */
-const FIRST_PORT = 32_768, LAST_PORT = 60_999
-/** net.ipv4.ip_unprivileged_port_start. */
-const UNPRIVILEGED_PORT = 1024
-export const ANY = 0, LOOPBACK = 0x7f00_0001
 const UNNAMED: InetAddress = { address: ANY, port: 0 }
 
 /** Sizes as Linux tells them of new sockets: tcp_wmem, tcp_rmem, wmem_default. */
 const TCP_SEND = 16_384, TCP_RECEIVE = 131_072, UDP_BUFFER = 212_992
 
-export const makeInetSocket = (type: InetSocketType): InetSocket => ({
-  kind: 'inet', type, ino: 0, local: UNNAMED, bound: false, remote: undefined, peer: undefined, connecting: false, established: false,
-  listening: false, backlog: 0, waiting: [], pending: [], queue: [], queuedBytes: 0, shut: 0, closed: false, error: 0,
+export const makeInetSocket = (net: NetNamespace, type: InetSocketType, protocol: number, uid: number): InetSocket => ({
+  kind: 'inet', type, protocol, net, uid, ino: 0, file: undefined, local: UNNAMED, bound: false, remote: undefined, state: CLOSE, connection: 'none', tcb: undefined,
+  listening: false, backlog: 0, waiting: [], halfOpen: new Set(), listener: undefined, queue: [], queuedBytes: 0, shut: 0, closed: false, error: 0, softError: 0, errors: [],
   sendBuffer: type === SOCK_STREAM ? TCP_SEND : UDP_BUFFER, receiveBuffer: type === SOCK_STREAM ? TCP_RECEIVE : UDP_BUFFER,
-  sendTimeout: 0, receiveTimeout: 0, options: new Map(), readable: waitQueue(), writable: waitQueue(),
+  sendTimeout: 0, receiveTimeout: 0, device: 0, memberships: [], filter: 0, options: new Map(), readable: waitQueue(), writable: waitQueue(),
   passCredentials: false, peerCredentials: undefined, peerGroups: [],
 })
 
@@ -102,10 +156,13 @@ const USED_SIZE = 8
 
 export const encodeAddress = ({ address, port }: InetAddress): Uint8Array => {
   const bytes = new Uint8Array(ADDRESS_SIZE)
-  const view = new DataView(bytes.buffer)
-  view.setUint16(0, AF_INET, true)
-  view.setUint16(2, port)
-  view.setUint32(4, address)
+  bytes[0] = AF_INET
+  bytes[2] = port >>> 8
+  bytes[3] = port
+  bytes[4] = address >>> 24
+  bytes[5] = address >>> 16
+  bytes[6] = address >>> 8
+  bytes[7] = address
   return bytes
 }
 
@@ -119,66 +176,78 @@ export const decodeAddress = (bytes: Uint8Array): InetAddress | number => {
   return { address: view.getUint32(4), port: view.getUint16(2) }
 }
 
-export const isLoopback = (address: number): boolean => (address >>> 24) === 127
+/** The interface that the socket is bound to, if it is. */
+export const boundDevice = (socket: InetSocket): NetInterface | undefined => socket.device === 0 ? undefined : findDevice(socket.net, socket.device)
 
-/** Where a message to the address goes: this host is meant by 0.0.0.0, too; there is no way to others. */
-export const route = ({ address, port }: InetAddress): InetAddress | number => {
-  if (address === ANY) return { address: LOOPBACK, port }
-  return isLoopback(address) ? { address, port } : -ENETUNREACH
-}
+export const has = (socket: InetSocket, option: number): boolean => (socket.options.get(option) ?? 0) !== 0
+export const optionKey = (level: number, option: number): number => level << 16 | option
 
 // ——— Ports ———
 
-export const portsOf = (kernel: Kernel, socket: InetSocket): Map<number, InetSocket[]> =>
-  socket.type === SOCK_STREAM ? kernel.state.net.inet.tcp : kernel.state.net.inet.udp
-
-export const addToPort = (kernel: Kernel, socket: InetSocket): void => {
-  const ports = portsOf(kernel, socket)
-  const list = ports.get(socket.local.port)
-  if (list === undefined) ports.set(socket.local.port, [socket])
-  else list.push(socket)
+export const portsOf = (socket: InetSocket): Map<number, Set<InetSocket | TimeWait>> => {
+  const { inet } = socket.net
+  return socket.type === SOCK_STREAM ? inet.tcp : socket.protocol === 1 ? inet.ping : inet.udp
 }
 
-export const leavePort = (kernel: Kernel, socket: InetSocket): void => {
-  const ports = portsOf(kernel, socket)
-  const list = ports.get(socket.local.port)
-  const at = list === undefined ? -1 : list.indexOf(socket)
-  if (list === undefined || at < 0) return
-  list.splice(at, 1)
-  if (list.length === 0) ports.delete(socket.local.port)
+export const addToPort = (socket: InetSocket | TimeWait, ports: Map<number, Set<InetSocket | TimeWait>>): void => {
+  const set = ports.get(socket.local.port)
+  if (set === undefined) ports.set(socket.local.port, new Set([socket]))
+  else set.add(socket)
 }
 
-const has = (socket: InetSocket, option: number): boolean => (socket.options.get(option) ?? 0) !== 0
+export const leavePort = (socket: InetSocket | TimeWait, ports: Map<number, Set<InetSocket | TimeWait>>): void => {
+  const set = ports.get(socket.local.port)
+  if (set === undefined || !set.delete(socket)) return
+  if (set.size === 0) ports.delete(socket.local.port)
+}
 
 /** Whether two sockets can't have one port (inet_csk_bind_conflict, udp_lib_lport_inuse). */
-const conflicts = (socket: InetSocket, address: number, other: InetSocket): boolean => {
+const conflicts = (socket: InetSocket, address: number, other: InetSocket | TimeWait): boolean => {
+  if (other === socket) return false
   if (address !== ANY && other.local.address !== ANY && address !== other.local.address) return false
-  if (has(socket, SO_REUSEPORT) && has(other, SO_REUSEPORT)) return false
+  if (other.kind === 'time-wait') return !(has(socket, SO_REUSEADDR) && other.reuse)
+  if (socket.device !== 0 && other.device !== 0 && socket.device !== other.device) return false
+  if (has(socket, SO_REUSEPORT) && has(other, SO_REUSEPORT) && socket.uid === other.uid) return false
   return !(has(socket, SO_REUSEADDR) && has(other, SO_REUSEADDR) && !other.listening)
 }
 
-/** A port that nobody has; 0 if there is none. */
-const freePort = (kernel: Kernel, socket: InetSocket): number => {
-  const { inet } = kernel.state.net
-  const ports = portsOf(kernel, socket)
-  for (let tries = FIRST_PORT; tries <= LAST_PORT; tries++) {
-    inet.lastPort = inet.lastPort >= LAST_PORT ? FIRST_PORT : inet.lastPort + 1
-    if (!ports.has(inet.lastPort)) return inet.lastPort
+export const isPortTaken = (socket: InetSocket, address: number, port: number): boolean => {
+  for (const other of portsOf(socket).get(port) ?? []) if (conflicts(socket, address, other)) return true
+  return false
+}
+
+/** A port that nobody has, or for which `mayShare` says that it can be had too; 0 if there is none. */
+const freePort = (socket: InetSocket, mayShare?: (port: number) => boolean): number => {
+  const { inet, settings: { firstPort, lastPort } } = socket.net
+  const ports = portsOf(socket)
+  if (inet.lastPort === 0) inet.lastPort = lastPort
+  for (let tries = firstPort; tries <= lastPort; tries++) {
+    inet.lastPort = inet.lastPort >= lastPort || inet.lastPort < firstPort ? firstPort : inet.lastPort + 1
+    if (!ports.has(inet.lastPort) || mayShare?.(inet.lastPort) === true) return inet.lastPort
   }
   return 0
 }
 
-/** Gives a socket without a port one. 0 or −EADDRINUSE (−EAGAIN for datagrams is not told apart). */
-export const autobind = (kernel: Kernel, socket: InetSocket, address = ANY): number => {
+/** Gives a socket without a port one. 0, −EADDRINUSE for streams or −EAGAIN for others. */
+export const autobind = (socket: InetSocket, address = ANY, mayShare?: (port: number) => boolean): number => {
   if (socket.local.port !== 0) return 0
-  const port = freePort(kernel, socket)
-  if (port === 0) return -EADDRINUSE
+  const port = freePort(socket, mayShare)
+  if (port === 0) return socket.type === SOCK_STREAM ? -EADDRINUSE : -EAGAIN
   socket.local = { address: socket.local.address === ANY ? address : socket.local.address, port }
-  addToPort(kernel, socket)
+  addToPort(socket, portsOf(socket))
   return 0
 }
 
-export const bind = (kernel: Kernel, task: Task, socket: InetSocket, bytes: Uint8Array): number => {
+const IPPROTO_IP = 0, IP_FREEBIND = 15, IP_TRANSPARENT = 19
+
+/** Whether a socket may have the address: one of this host's, or for datagrams that of a group or broadcasts. */
+export const mayHaveAddress = (socket: InetSocket, address: number): boolean => {
+  if (address === ANY || localDevice(socket.net, address) !== undefined) return true
+  if (has(socket, optionKey(IPPROTO_IP, IP_FREEBIND)) || has(socket, optionKey(IPPROTO_IP, IP_TRANSPARENT))) return true
+  return socket.type !== SOCK_STREAM && (isMulticast(address) || socket.net.interfaces.some((device) => isBroadcastOf(device, address)))
+}
+
+export const bind = (_kernel: Kernel, task: Task, socket: InetSocket, bytes: Uint8Array): number => {
   let wanted = decodeAddress(bytes)
   // Old programs leave the family out of the wildcard address.
   if (wanted === -EAFNOSUPPORT && familyOfAddress(bytes) === AF_UNSPEC && bytes.subarray(4, USED_SIZE).every((byte) => byte === 0)) {
@@ -186,40 +255,51 @@ export const bind = (kernel: Kernel, task: Task, socket: InetSocket, bytes: Uint
   }
   if (typeof wanted === 'number') return wanted
   const { address, port } = wanted
-  if (address !== ANY && !isLoopback(address)) return -EADDRNOTAVAIL
-  if (port !== 0 && port < UNPRIVILEGED_PORT && !hasCapability(task, CAP_NET_BIND_SERVICE)) return -EACCES
-  if (socket.local.port !== 0 || socket.established || socket.closed) return -EINVAL
+  if (!mayHaveAddress(socket, address)) return -EADDRNOTAVAIL
+  if (port !== 0 && port < socket.net.settings.unprivilegedPort && socket.protocol !== 1 && !hasNetCapability(task, CAP_NET_BIND_SERVICE)) return -EACCES
+  if (socket.local.port !== 0 || socket.state !== CLOSE || socket.closed) return -EINVAL
   if (port === 0) {
     socket.local = { address, port: 0 }
-    return autobind(kernel, socket, address)
+    return autobind(socket, address)
   }
-  for (const other of portsOf(kernel, socket).get(port) ?? []) if (conflicts(socket, address, other)) return -EADDRINUSE
+  if (isPortTaken(socket, address, port)) return -EADDRINUSE
   socket.local = { address, port }
   socket.bound = true
-  addToPort(kernel, socket)
+  addToPort(socket, portsOf(socket))
   return 0
 }
 
-// ——— Messages ———
+// ——— Connections ———
 
-/** Takes up to `length` bytes of a stream off the queue, or looks at them. */
-export const takeStream = (socket: InetSocket, length: number, peeks: boolean): Uint8Array => {
-  let room = Math.min(length, socket.queuedBytes)
-  const bytes = new Uint8Array(room)
-  let done = 0
-  for (let index = 0; room > 0;) {
-    const message = socket.queue[index]
-    const part = message.bytes.subarray(message.start, message.start + room)
-    bytes.set(part, done)
-    done += part.length
-    room -= part.length
-    if (peeks) { index++; continue }
-    message.start += part.length
-    socket.queuedBytes -= part.length
-    if (message.start === message.bytes.length) socket.queue.shift()
-  }
-  return bytes
+export const connectionKey = (localPort: number, remotePort: number): number => localPort * 0x1_0000 + remotePort
+
+export const addConnection = (socket: InetSocket | TimeWait, tables: InetTables): void => {
+  const key = connectionKey(socket.local.port, socket.remote?.port ?? 0)
+  const list = tables.connections.get(key)
+  if (list === undefined) tables.connections.set(key, [socket])
+  else list.push(socket)
 }
+
+export const removeConnection = (socket: InetSocket | TimeWait, tables: InetTables): void => {
+  const key = connectionKey(socket.local.port, socket.remote?.port ?? 0)
+  const list = tables.connections.get(key)
+  const at = list === undefined ? -1 : list.indexOf(socket)
+  if (list === undefined || at < 0) return
+  if (list.length === 1) tables.connections.delete(key)
+  else list.splice(at, 1)
+}
+
+export const findConnection = (tables: InetTables, local: number, localPort: number, remote: number, remotePort: number): InetSocket | TimeWait | undefined => {
+  const list = tables.connections.get(connectionKey(localPort, remotePort))
+  if (list === undefined) return undefined
+  for (let i = 0; i < list.length; i++) {
+    const socket = list[i]
+    if (socket.local.address === local && socket.remote?.address === remote) return socket
+  }
+  return undefined
+}
+
+// ——— Messages ———
 
 export const wakeBoth = (kernel: Kernel, socket: InetSocket): void => {
   kernel.wake(socket.readable)
@@ -232,3 +312,7 @@ export const takeError = (socket: InetSocket): number => {
   socket.error = 0
   return error
 }
+
+export const isTcp = (socket: InetSocket): boolean => socket.protocol === IPPROTO_TCP && socket.type === SOCK_STREAM
+
+export const SHUT_RECEIVE = 1, SHUT_SEND = 2, SHUT_BOTH = 3

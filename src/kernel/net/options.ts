@@ -1,19 +1,22 @@
 /** Socket options of level SOL_SOCKET (socket(7)). */
 import { seenBy } from '../task/pid-namespace.ts'
 import { shownGid, shownUid } from '../task/user-namespace.ts'
-import { EDOM, EINVAL, ENODATA, ENOPROTOOPT, EOPNOTSUPP, EPERM } from '../abi/errno.ts'
-import { CAP_NET_ADMIN } from '../abi/capabilities.ts'
+import { EDOM, EINVAL, ENODATA, ENODEV, ENOPROTOOPT, EOPNOTSUPP, EPERM } from '../abi/errno.ts'
+import { CAP_NET_ADMIN, CAP_NET_RAW } from '../abi/capabilities.ts'
 import {
-  AF_INET, AF_NETLINK, AF_UNIX, IPPROTO_TCP, IPPROTO_UDP, SO_ACCEPTCONN, SO_BINDTODEVICE, SO_BROADCAST, SO_DEBUG, SO_DOMAIN, SO_DONTROUTE, SO_ERROR, SO_KEEPALIVE, SO_LINGER, SO_MARK,
+  AF_INET, AF_NETLINK, AF_PACKET, AF_UNIX, SO_ACCEPTCONN, SO_BINDTODEVICE, SO_BROADCAST, SO_DEBUG, SO_DOMAIN, SO_DONTROUTE, SO_ERROR, SO_KEEPALIVE, SO_LINGER, SO_MARK,
   SO_OOBINLINE, SO_PASSCRED, SO_PASSSEC, SO_PEEK_OFF, SO_PEERCRED, SO_PEERGROUPS, SO_PEERSEC, SO_PRIORITY, SO_PROTOCOL, SO_RCVBUF,
   SO_RCVBUFFORCE, SO_RCVLOWAT, SO_RCVTIMEO, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_SNDBUFFORCE, SO_SNDLOWAT, SO_SNDTIMEO,
-  SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TYPE, SOCK_STREAM, SOL_SOCKET,
+  SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TYPE, SOL_SOCKET,
 } from '../abi/sockets.ts'
 import type { Kernel } from '../kernel.ts'
-import { hasCapability } from '../task/credentials.ts'
 import type { Task } from '../task/task.ts'
 import { cyclesToTimespec, timespecToCycles } from '../time/clock.ts'
+import { findDevice, findDeviceByName } from './device.ts'
+import { hasNetCapability } from './namespace.ts'
 import type { Socket } from './socket.ts'
+
+const DOMAINS: Readonly<Record<Socket['kind'], number>> = { unix: AF_UNIX, inet: AF_INET, netlink: AF_NETLINK, packet: AF_PACKET }
 
 const int = (value: number): Uint8Array => new Uint8Array(Int32Array.of(value).buffer)
 const ints = (...values: number[]): Uint8Array => new Uint8Array(Int32Array.from(values).buffer)
@@ -40,8 +43,8 @@ export const getCommonOption = (kernel: Kernel, task: Task, socket: Socket, leve
   if (FLAGS.includes(option)) return int(socket.options.get(option) ?? 0)
   switch (option) {
     case SO_TYPE: return int(socket.type)
-    case SO_DOMAIN: return int(socket.kind === 'unix' ? AF_UNIX : socket.kind === 'inet' ? AF_INET : AF_NETLINK)
-    case SO_PROTOCOL: return int(socket.kind !== 'inet' ? 0 : socket.type === SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP)
+    case SO_DOMAIN: return int(DOMAINS[socket.kind])
+    case SO_PROTOCOL: return int(socket.kind === 'inet' ? socket.protocol : 0)
     case SO_ACCEPTCONN: return int(socket.listening ? 1 : 0)
     case SO_ERROR: {
       const { error } = socket
@@ -64,13 +67,33 @@ export const getCommonOption = (kernel: Kernel, task: Task, socket: Socket, leve
     case SO_PEEK_OFF: return int(socket.options.get(option) ?? -1)
     case SO_RCVTIMEO: return timeval(kernel, socket.receiveTimeout)
     case SO_SNDTIMEO: return timeval(kernel, socket.sendTimeout)
-    case SO_BINDTODEVICE: return new Uint8Array(0)
+    case SO_BINDTODEVICE: return deviceName(socket)
     default: return -ENOPROTOOPT
   }
 }
 
+/** SO_BINDTODEVICE: with the final zero; nothing if there is none. */
+const deviceName = (socket: Socket): Uint8Array => {
+  const device = socket.kind === 'inet' && socket.device !== 0 ? findDevice(socket.net, socket.device) : undefined
+  return device === undefined ? new Uint8Array(0) : Uint8Array.from(`${device.name}\0`, (char) => char.charCodeAt(0))
+}
+
+/** Whoever is bound already needs a privilege to be bound elsewhere. */
+const bindToDevice = (task: Task, socket: Socket, value: Uint8Array): number => {
+  if (socket.kind !== 'inet') return 0
+  if (socket.device !== 0 && !hasNetCapability(task, CAP_NET_RAW)) return -EPERM
+  const end = value.indexOf(0)
+  const name = String.fromCharCode(...value.subarray(0, end < 0 ? Math.min(value.length, 15) : end))
+  const device = name === '' ? undefined : findDeviceByName(socket.net, name)
+  if (name !== '' && device === undefined) return -ENODEV
+  socket.device = device?.index ?? 0
+  if (socket.tcb !== undefined) socket.tcb.path = undefined
+  return 0
+}
+
 export const setCommonOption = (kernel: Kernel, task: Task, socket: Socket, level: number, option: number, value: Uint8Array): number => {
   if (level !== SOL_SOCKET) return -EOPNOTSUPP
+  if (option === SO_BINDTODEVICE) return bindToDevice(task, socket, value)
   if (value.length < 4) return -EINVAL
   const view = new DataView(value.buffer, value.byteOffset, value.byteLength)
   const number = view.getInt32(0, true)
@@ -80,12 +103,12 @@ export const setCommonOption = (kernel: Kernel, task: Task, socket: Socket, leve
   }
   switch (option) {
     case SO_SNDBUF: case SO_SNDBUFFORCE:
-      if (option === SO_SNDBUFFORCE && !hasCapability(task, CAP_NET_ADMIN)) return -EPERM
+      if (option === SO_SNDBUFFORCE && !hasNetCapability(task, CAP_NET_ADMIN)) return -EPERM
       socket.sendBuffer = Math.max((option === SO_SNDBUF ? Math.min(number >>> 0, BUFFER_MAXIMUM) : Math.min(Math.max(number, 0), 0x3fff_ffff)) * 2, SEND_MINIMUM)
       kernel.wake(socket.writable)
       return 0
     case SO_RCVBUF: case SO_RCVBUFFORCE:
-      if (option === SO_RCVBUFFORCE && !hasCapability(task, CAP_NET_ADMIN)) return -EPERM
+      if (option === SO_RCVBUFFORCE && !hasNetCapability(task, CAP_NET_ADMIN)) return -EPERM
       socket.receiveBuffer = Math.max((option === SO_RCVBUF ? Math.min(number >>> 0, BUFFER_MAXIMUM) : Math.min(Math.max(number, 0), 0x3fff_ffff)) * 2, RECEIVE_MINIMUM)
       return 0
     case SO_PASSCRED:

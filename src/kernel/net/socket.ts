@@ -8,9 +8,10 @@ import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
 import type { InetSocket } from './inet.ts'
 import type { NetlinkSocket } from './netlink.ts'
+import type { PacketSocket } from './packet.ts'
 import type { UnixSocket } from './unix.ts'
 
-export type Socket = UnixSocket | InetSocket | NetlinkSocket
+export type Socket = UnixSocket | InetSocket | NetlinkSocket | PacketSocket
 
 /** What an open description of kind 'socket' has as its data. */
 export interface SocketData { readonly socket: Socket }
@@ -18,6 +19,9 @@ export const socketOf = (file: OpenFile): Socket => (file.data as SocketData).so
 
 /** struct ucred. */
 export interface PeerCredentials { readonly pid: number, readonly uid: number, readonly gid: number }
+
+/** A control message that is not of SOL_SOCKET's own (cmsg(3)). */
+export interface ControlMessage { readonly level: number, readonly type: number, readonly data: Uint8Array }
 
 /** A message to send, out of struct msghdr. */
 export interface Outgoing {
@@ -28,6 +32,8 @@ export interface Outgoing {
   readonly files: readonly OpenFile[]
   /** SCM_CREDENTIALS, checked. */
   readonly credentials: PeerCredentials | undefined
+  /** Of other levels: IP_PKTINFO and the like. */
+  readonly control?: readonly ControlMessage[]
   /** MSG_*. */
   readonly flags: number
 }
@@ -39,7 +45,8 @@ export interface Incoming {
   /** Their references go to the receiver. */
   readonly files: readonly OpenFile[]
   readonly credentials: PeerCredentials | undefined
-  /** MSG_* for msg_flags: MSG_TRUNC. */
+  readonly control?: readonly ControlMessage[]
+  /** MSG_* for msg_flags: MSG_TRUNC, MSG_OOB, MSG_ERRQUEUE. */
   readonly flags: number
   /** Length of the whole message, of which `bytes` may be a part. */
   readonly length: number

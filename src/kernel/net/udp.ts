@@ -1,50 +1,80 @@
-/** UDP over loopback (udp(7)): datagrams arrive at once, or not at all if there is no room for them. */
-import { EACCES, EAFNOSUPPORT, ECONNREFUSED, EDESTADDRREQ, EINVAL, EMSGSIZE, ENOTCONN, EOPNOTSUPP, EPIPE } from '../abi/errno.ts'
-import { AF_UNSPEC, MSG_OOB, MSG_PEEK, MSG_TRUNC, SHUT_RDWR, SO_BROADCAST } from '../abi/sockets.ts'
+/** UDP (udp(7), RFC 768). */
+import { EACCES, EAFNOSUPPORT, EDESTADDRREQ, EINVAL, EMSGSIZE, ENOTCONN, EOPNOTSUPP, EPIPE } from '../abi/errno.ts'
+import { AF_UNSPEC, IPPROTO_IP, IPPROTO_UDP, MSG_ERRQUEUE, MSG_OOB, SHUT_RDWR, SO_BROADCAST } from '../abi/sockets.ts'
 import { type OpenFile, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM } from '../fs/file.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
-import { ANY, autobind, decodeAddress, encodeAddress, familyOfAddress, type InetAddress, type InetSocket, leavePort, LOOPBACK, route, takeError, wakeBoth } from './inet.ts'
+import { sendToLoopback } from './backlog.ts'
+import { transportChecksum } from './checksum.ts'
+import { receiveDatagram, receiveError } from './datagrams.ts'
+import { isBroadcastOf, type NetInterface, findDevice } from './device.ts'
+import { ICMP_PORT_UNREACHABLE, ICMP_UNREACHABLE, type IcmpError, sendIcmpError } from './icmp.ts'
+import {
+  autobind, boundDevice, CLOSE, decodeAddress, encodeAddress, ESTABLISHED, familyOfAddress, has, type InetAddress, type InetSocket, leavePort, optionKey, portsOf, SHUT_BOTH, SHUT_RECEIVE,
+  SHUT_SEND, takeError, wakeBoth,
+} from './inet.ts'
+import { sendIp } from './ip-output.ts'
+import { ANY, get16, isMulticast, type IpPacket, NO_OPTIONS, put16 } from './ipv4.ts'
+import { dropMemberships } from './multicast.ts'
+import type { NetNamespace } from './namespace.ts'
+import { findPath, type Path } from './route.ts'
+import { type Choices, choicesOf } from './send-choices.ts'
 import type { Incoming, Outgoing } from './socket.ts'
-import { SHUT_BOTH, SHUT_RECEIVE, SHUT_SEND } from './tcp.ts'
-import { waitOn } from './wait.ts'
 
+export interface Datagram {
+  readonly kind: 'udp'
+  readonly source: number
+  readonly sourcePort: number
+  readonly destination: number
+  readonly destinationPort: number
+  readonly data: Uint8Array
+  readonly ttl: number
+  readonly tos: number
+}
+
+const HEADER = 8
 /** 65,535 less the headers of IP and UDP. */
 const LARGEST = 65_507
 /** What a datagram takes of the receive buffer beyond its bytes (skb->truesize, about). */
-const OVERHEAD = 768
-const BROADCAST = 0xffff_ffff
+export const OVERHEAD = 768
+const IP_RECVERR = 11, IP_MTU_DISCOVER = 10, IP_PMTUDISC_DO = 2, IP_PMTUDISC_PROBE = 3, IP_PMTUDISC_WANT = 1, IP_MULTICAST_ALL = 49
 
-const connect = (kernel: Kernel, _task: Task, _file: OpenFile, socket: InetSocket, bytes: Uint8Array): number => {
-  if (bytes.length < 2) return -EINVAL
-  if (familyOfAddress(bytes) === AF_UNSPEC) {
-    socket.remote = undefined
-    if (!socket.bound) {
-      leavePort(kernel, socket)
-      socket.local = { address: ANY, port: 0 }
-    }
-    return 0
-  }
-  const wanted = decodeAddress(bytes)
-  if (typeof wanted === 'number') return wanted === -EAFNOSUPPORT ? -EAFNOSUPPORT : wanted
-  const to = route(wanted)
-  if (typeof to === 'number') return to
-  const bound = autobind(kernel, socket, LOOPBACK)
-  if (bound < 0) return bound
-  if (socket.local.address === ANY) socket.local = { address: LOOPBACK, port: socket.local.port }
-  socket.remote = to
-  return 0
+export const encodeDatagram = ({ source, sourcePort, destination, destinationPort, data }: Datagram): Uint8Array => {
+  const bytes = new Uint8Array(HEADER + data.length)
+  put16(bytes, 0, sourcePort)
+  put16(bytes, 2, destinationPort)
+  put16(bytes, 4, bytes.length)
+  bytes.set(data, HEADER)
+  // Zero would say that there is no checksum.
+  put16(bytes, 6, transportChecksum(source, destination, IPPROTO_UDP, bytes) || 0xffff)
+  return bytes
 }
 
-/** The socket that a datagram is for: the one that fits best (compute_score), the last made among equals. */
-const findReceiver = (kernel: Kernel, from: InetAddress, to: InetAddress): InetSocket | undefined => {
+/** undefined for what is none, or a damaged one. */
+export const decodeDatagram = ({ payload, source, destination, ttl, tos }: IpPacket): Datagram | undefined => {
+  const length = payload.length < HEADER ? 0 : get16(payload, 4)
+  if (length < HEADER || length > payload.length) return undefined
+  const bytes = payload.subarray(0, length)
+  if (get16(bytes, 6) !== 0 && transportChecksum(source, destination, IPPROTO_UDP, bytes) !== 0) return undefined
+  return { kind: 'udp', source, sourcePort: get16(bytes, 0), destination, destinationPort: get16(bytes, 2), data: bytes.slice(HEADER), ttl, tos }
+}
+
+// ——— Arriving ———
+
+const isMeant = (socket: InetSocket, datagram: Datagram, device: NetInterface): boolean => {
+  if (socket.local.address !== ANY && socket.local.address !== datagram.destination) return false
+  const { remote } = socket
+  if (remote !== undefined && socket.state === ESTABLISHED && ((remote.address !== datagram.source && remote.address !== ANY) || remote.port !== datagram.sourcePort)) return false
+  return socket.device === 0 || socket.device === device.index
+}
+
+/** The socket that a datagram is for: the one that fits best (compute_score), the last made among equals, or by hash if they share. */
+const findReceiver = (net: NetNamespace, datagram: Datagram, device: NetInterface): InetSocket | undefined => {
   let best: InetSocket | undefined
   let bestScore = -1
-  for (const socket of kernel.state.net.inet.udp.get(to.port) ?? []) {
-    if (socket.local.address !== ANY && socket.local.address !== to.address) continue
-    const { remote } = socket
-    if (remote !== undefined && (remote.address !== from.address || remote.port !== from.port)) continue
-    const score = (socket.local.address !== ANY ? 1 : 0) + (remote !== undefined ? 2 : 0)
+  for (const socket of net.inet.udp.get(datagram.destinationPort) ?? []) {
+    if (socket.kind !== 'inet' || !isMeant(socket, datagram, device)) continue
+    const score = (socket.local.address !== ANY ? 1 : 0) + (socket.state === ESTABLISHED ? 2 : 0) + (socket.device !== 0 ? 1 : 0)
     if (score >= bestScore) {
       bestScore = score
       best = socket
@@ -53,86 +83,197 @@ const findReceiver = (kernel: Kernel, from: InetAddress, to: InetAddress): InetS
   return best
 }
 
+const queueFor = (kernel: Kernel, socket: InetSocket, datagram: Datagram, device: NetInterface, local: number): void => {
+  const { udp } = socket.net.counters
+  if (socket.queuedBytes + OVERHEAD > socket.receiveBuffer || (socket.shut & SHUT_RECEIVE) !== 0) {
+    udp.RcvbufErrors++
+    udp.InErrors++
+    return
+  }
+  udp.InDatagrams++
+  const { data, source, sourcePort, destination, ttl, tos } = datagram
+  socket.queue.push({ bytes: data, start: 0, from: { address: source, port: sourcePort }, about: { to: destination, local, device: device.index, ttl, tos, cycle: kernel.now } })
+  socket.queuedBytes += data.length + OVERHEAD
+  kernel.wake(socket.readable)
+}
+
+/** Everybody who listens gets what was sent to many. */
+const deliverToMany = (kernel: Kernel, net: NetNamespace, datagram: Datagram, device: NetInterface): void => {
+  const local = device.addresses.at(0)?.address ?? datagram.destination
+  for (const socket of net.inet.udp.get(datagram.destinationPort) ?? []) {
+    if (socket.kind !== 'inet' || !isMeant(socket, datagram, device)) continue
+    const isMember = socket.memberships.some(({ group, device: where }) => group === datagram.destination && (where === device || device === net.loopback))
+    if (isMulticast(datagram.destination) && !isMember && (socket.options.get(optionKey(IPPROTO_IP, IP_MULTICAST_ALL)) ?? 1) === 0) continue
+    queueFor(kernel, socket, datagram, device, local)
+  }
+}
+
+export const inputDatagram = (kernel: Kernel, net: NetNamespace, datagram: Datagram, device: NetInterface, packet?: IpPacket): void => {
+  const { destination } = datagram
+  if (isMulticast(destination) || isBroadcastOf(device, destination) || (device === net.loopback && net.interfaces.some((other) => isBroadcastOf(other, destination)))) {
+    deliverToMany(kernel, net, datagram, device)
+    return
+  }
+  const receiver = findReceiver(net, datagram, device)
+  if (receiver !== undefined) {
+    queueFor(kernel, receiver, datagram, device, destination)
+    return
+  }
+  net.counters.udp.NoPorts++
+  const { source, ttl, tos } = datagram
+  sendIcmpError(kernel, net, packet ?? {
+    source, destination, ttl, tos, protocol: IPPROTO_UDP, id: 0, dontFragment: true, moreFragments: false, offset: 0, options: NO_OPTIONS, payload: encodeDatagram(datagram),
+  }, ICMP_UNREACHABLE, ICMP_PORT_UNREACHABLE)
+}
+
+/** What ICMP says of a datagram that this host sent (__udp4_lib_err). */
+export const udpError = (kernel: Kernel, net: NetNamespace, error: IcmpError): void => {
+  const { about } = error
+  if (about.payload.length < HEADER) return
+  const from = get16(about.payload, 0), port = get16(about.payload, 2)
+  const reversed: Datagram = { kind: 'udp', source: about.destination, sourcePort: port, destination: about.source, destinationPort: from, data: about.payload, ttl: 0, tos: 0 }
+  const socket = findReceiver(net, reversed, net.loopback)
+  if (socket === undefined) return
+  if (has(socket, optionKey(IPPROTO_IP, IP_RECVERR))) {
+    socket.errors.push({ errno: error.errno, type: error.type, code: error.code, info: error.info, origin: 2, offender: error.offender,
+      to: { address: about.destination, port }, bytes: about.payload.slice(HEADER) })
+  } else if (!error.fatal || socket.state !== ESTABLISHED) return
+  socket.error = error.errno
+  wakeBoth(kernel, socket)
+}
+
+// ——— Calls ———
+
+const connect = (_kernel: Kernel, _task: Task, _file: OpenFile, socket: InetSocket, bytes: Uint8Array): number => {
+  if (bytes.length < 2) return -EINVAL
+  if (familyOfAddress(bytes) === AF_UNSPEC) {
+    socket.remote = undefined
+    socket.state = CLOSE
+    if (!socket.bound) {
+      leavePort(socket, portsOf(socket))
+      socket.local = { address: ANY, port: 0 }
+    }
+    return 0
+  }
+  const wanted = decodeAddress(bytes)
+  if (typeof wanted === 'number') return wanted
+  const path = findPath(socket.net, wanted.address, boundDevice(socket), socket.local.address)
+  if (typeof path === 'number') return path
+  if (path.kind === 'broadcast' && !has(socket, SO_BROADCAST)) return -EACCES
+  const to: InetAddress = { address: wanted.address === ANY ? path.nextHop : wanted.address, port: wanted.port }
+  const bound = autobind(socket, path.source)
+  if (bound < 0) return bound
+  if (socket.local.address === ANY) {
+    leavePort(socket, portsOf(socket))
+    socket.local = { address: path.source, port: socket.local.port }
+    rejoin(socket)
+  }
+  socket.remote = to
+  socket.state = ESTABLISHED
+  return 0
+}
+
+/** The same place in its port's set as a new one has. */
+const rejoin = (socket: InetSocket): void => {
+  const ports = portsOf(socket)
+  const set = ports.get(socket.local.port)
+  if (set === undefined) ports.set(socket.local.port, new Set([socket]))
+  else set.add(socket)
+}
+
+const destinationOf = (socket: InetSocket, address: Uint8Array | undefined): InetAddress | number => {
+  if (address === undefined || address.length === 0) return socket.state === ESTABLISHED && socket.remote !== undefined ? socket.remote : -EDESTADDRREQ
+  let given = decodeAddress(address)
+  if (given === -EAFNOSUPPORT && familyOfAddress(address) === AF_UNSPEC) given = { address: new DataView(address.buffer, address.byteOffset).getUint32(4), port: (address[2] << 8) | address[3] }
+  if (typeof given === 'number') return given
+  return given.port === 0 ? -EINVAL : given
+}
+
+const pathFor = (socket: InetSocket, to: InetAddress, choices: Choices): Path | number => {
+  const { net } = socket
+  const device = choices.device !== 0 ? findDevice(net, choices.device) : boundDevice(socket)
+  const source = choices.source !== ANY ? choices.source : isMulticast(socket.local.address) ? ANY : socket.local.address
+  return findPath(net, to.address, device, source)
+}
+
 const send = (kernel: Kernel, _task: Task, _file: OpenFile, socket: InetSocket, message: Outgoing): number => {
-  if ((message.flags & MSG_OOB) !== 0) return -EOPNOTSUPP
+  const { net } = socket
   const { bytes } = message
+  if (bytes.length > 0xffff) return -EMSGSIZE
+  if ((message.flags & MSG_OOB) !== 0) return -EOPNOTSUPP
+  const wanted = destinationOf(socket, message.address)
+  if (typeof wanted === 'number') return wanted
+  const choices = choicesOf(socket, message, isMulticast(wanted.address))
+  if (typeof choices === 'number') return choices
+  const path = pathFor(socket, wanted, choices)
+  if (typeof path === 'number') {
+    if (wanted.address === 0xffff_ffff && !has(socket, SO_BROADCAST)) return -EACCES
+    net.counters.ip.OutNoRoutes++
+    return path
+  }
+  if (path.kind === 'broadcast' && !has(socket, SO_BROADCAST)) return -EACCES
   if (bytes.length > LARGEST) return -EMSGSIZE
   if (socket.error !== 0) return -takeError(socket)
-  let to = socket.remote
-  if (message.address !== undefined && message.address.length > 0) {
-    const given = decodeAddress(message.address)
-    if (typeof given === 'number') return given
-    if (given.port === 0) return -EINVAL
-    if (given.address === BROADCAST && (socket.options.get(SO_BROADCAST) ?? 0) === 0) return -EACCES
-    const routed = route(given)
-    if (typeof routed === 'number') return routed
-    to = routed
-  }
-  if (to === undefined) return -EDESTADDRREQ
   if ((socket.shut & SHUT_SEND) !== 0) return -EPIPE
-  const bound = autobind(kernel, socket)
+  const bound = autobind(socket)
   if (bound < 0) return bound
-  const from: InetAddress = { address: socket.local.address === ANY ? LOOPBACK : socket.local.address, port: socket.local.port }
-  const receiver = findReceiver(kernel, from, to)
-  if (receiver === undefined) {
-    // The answer that nobody is there reaches connected sockets only.
-    if (socket.remote !== undefined) {
-      socket.error = ECONNREFUSED
-      wakeBoth(kernel, socket)
+  const datagram: Datagram = {
+    kind: 'udp', source: path.source, sourcePort: socket.local.port, destination: wanted.address === ANY ? path.nextHop : wanted.address, destinationPort: wanted.port, data: bytes.slice(),
+    ttl: choices.ttl, tos: choices.tos,
+  }
+  net.counters.udp.OutDatagrams++
+  if (path.kind === 'local') sendToLoopback(kernel, net, datagram)
+  else {
+    const discover = socket.options.get(optionKey(IPPROTO_IP, IP_MTU_DISCOVER)) ?? IP_PMTUDISC_WANT
+    const fits = bytes.length + HEADER + 20 <= path.device.mtu
+    const isStrict = discover === IP_PMTUDISC_DO || discover === IP_PMTUDISC_PROBE
+    if (!fits && isStrict) {
+      if (has(socket, optionKey(IPPROTO_IP, IP_RECVERR))) {
+        socket.errors.push({ errno: EMSGSIZE, type: 0, code: 0, info: path.device.mtu, origin: 1, offender: 0, to: wanted, bytes: bytes.slice() })
+      }
+      return -EMSGSIZE
     }
-  } else if (receiver.queuedBytes + OVERHEAD <= receiver.receiveBuffer && (receiver.shut & SHUT_RECEIVE) === 0) {
-    receiver.queue.push({ bytes: bytes.slice(), start: 0, from })
-    receiver.queuedBytes += bytes.length + OVERHEAD
-    kernel.wake(receiver.readable)
+    sendIp(kernel, net, path, {
+      source: datagram.source, destination: datagram.destination, protocol: IPPROTO_UDP, ttl: choices.ttl, tos: choices.tos,
+      dontFragment: isStrict || (discover === IP_PMTUDISC_WANT && fits), payload: encodeDatagram(datagram),
+    })
+    // Members on this host hear it, too.
+    if (path.kind === 'multicast' && choices.loops) inputDatagram(kernel, net, datagram, path.device)
   }
   return bytes.length
 }
 
-const receive = (kernel: Kernel, task: Task, file: OpenFile, socket: InetSocket, length: number, flags: number): Incoming | number => {
-  if (socket.error !== 0) return -takeError(socket)
-  const message = socket.queue.at(0)
-  if (message === undefined) {
-    if ((socket.shut & SHUT_RECEIVE) !== 0) return { bytes: new Uint8Array(0), address: new Uint8Array(0), files: [], credentials: undefined, flags: 0, length: 0 }
-    return waitOn(kernel, task, file, flags, socket.readable, socket.receiveTimeout)
-  }
-  if ((flags & MSG_PEEK) === 0) {
-    socket.queue.shift()
-    socket.queuedBytes -= message.bytes.length + OVERHEAD
-  }
-  return {
-    bytes: message.bytes.subarray(0, length), address: encodeAddress(message.from), files: [], credentials: undefined,
-    flags: message.bytes.length > length ? MSG_TRUNC : 0, length: message.bytes.length,
-  }
-}
+const receive = (kernel: Kernel, task: Task, file: OpenFile, socket: InetSocket, length: number, flags: number): Incoming | number =>
+  (flags & MSG_ERRQUEUE) !== 0 ? receiveError(socket, length) : receiveDatagram(kernel, task, file, socket, length, flags, OVERHEAD)
 
 const shutdown = (kernel: Kernel, socket: InetSocket, how: number): number => {
   if (how < 0 || how > SHUT_RDWR) return -EINVAL
-  if (socket.remote === undefined) return -ENOTCONN
+  if (socket.state !== ESTABLISHED) return -ENOTCONN
   socket.shut |= how + 1
   wakeBoth(kernel, socket)
   return 0
 }
 
-const poll = (_kernel: Kernel, socket: InetSocket): number => {
+export const pollDatagrams = (_kernel: Kernel, socket: InetSocket): number => {
   let events = POLLOUT | POLLWRNORM
-  if (socket.error !== 0) events |= POLLERR
+  if (socket.error !== 0 || socket.errors.length > 0) events |= POLLERR
   if (socket.shut === SHUT_BOTH) events |= POLLHUP
   if ((socket.shut & SHUT_RECEIVE) !== 0) events |= POLLRDHUP | POLLIN | POLLRDNORM
   if (socket.queue.length > 0) events |= POLLIN | POLLRDNORM
   return events
 }
 
-export const releaseUdp = (kernel: Kernel, socket: InetSocket): void => {
+export const releaseDatagrams = (_kernel: Kernel, socket: InetSocket): void => {
   if (socket.closed) return
   socket.closed = true
-  leavePort(kernel, socket)
+  leavePort(socket, portsOf(socket))
+  dropMemberships(socket)
   socket.queue.length = 0
   socket.queuedBytes = 0
+  socket.errors.length = 0
 }
 
 export const udp = {
-  connect, shutdown, send, receive, poll,
-  listen: (): number => -EOPNOTSUPP,
-  accept: (): number => -EOPNOTSUPP,
-  peerName: (socket: InetSocket): Uint8Array | number => socket.remote === undefined ? -ENOTCONN : encodeAddress(socket.remote),
+  connect, shutdown, send, receive, poll: pollDatagrams, release: releaseDatagrams,
+  peerName: (socket: InetSocket): Uint8Array | number => socket.state !== ESTABLISHED || socket.remote === undefined ? -ENOTCONN : encodeAddress(socket.remote),
 }

@@ -24,6 +24,7 @@ import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
 import { waitQueue, type WaitQueue } from '../wait-queue.ts'
 import { interfaceIoctl } from './interfaces.ts'
+import { type NetNamespace, netOf } from './namespace.ts'
 import type { PeerCredentials, SocketOperations } from './socket.ts'
 import { getCommonOption, setCommonOption } from './options.ts'
 import { receiveMessage, sendMessage } from './unix-messages.ts'
@@ -45,6 +46,8 @@ export type UnixSocketType = typeof SOCK_STREAM | typeof SOCK_DGRAM | typeof SOC
 export interface UnixSocket {
   readonly kind: 'unix'
   readonly type: UnixSocketType
+  /** Where its abstract names are known. */
+  readonly net: NetNamespace
   /** Of its anonymous inode; a socket that waits to be accepted has none yet: 0. */
   ino: number
   /** Path as it was bound, or NUL and a name of the abstract namespace, as a byte string. */
@@ -87,14 +90,14 @@ export interface UnixSocket {
 const BUFFER = 212_992
 export const SHUT_RECEIVE = 1, SHUT_SEND = 2, SHUT_BOTH = 3
 
-export const makeUnixSocket = (kernel: Kernel, type: UnixSocketType): UnixSocket => {
+export const makeUnixSocket = (net: NetNamespace, type: UnixSocketType): UnixSocket => {
   const socket: UnixSocket = {
-    kind: 'unix', type, ino: 0, name: undefined, place: undefined, peer: undefined, listening: false, backlog: 0, waiting: [],
+    kind: 'unix', type, net, ino: 0, name: undefined, place: undefined, peer: undefined, listening: false, backlog: 0, waiting: [],
     peerCredentials: undefined, peerGroups: [], ownCredentials: undefined, ownGroups: [], queue: [], sentBytes: 0, shut: 0, closed: false,
     error: 0, passCredentials: false, sendBuffer: BUFFER, receiveBuffer: BUFFER, sendTimeout: 0, receiveTimeout: 0, options: new Map(),
     readable: waitQueue(), writable: waitQueue(),
   }
-  kernel.state.net.unixSockets.add(socket)
+  net.unixSockets.add(socket)
   return socket
 }
 
@@ -140,9 +143,9 @@ export const decodeName = (address: Uint8Array): string | number => {
   return fromBytes(end < 0 ? path : path.subarray(0, end))
 }
 
-const autobind = (kernel: Kernel, socket: UnixSocket): number => {
+const autobind = (socket: UnixSocket): number => {
   if (socket.name !== undefined) return 0
-  const { net } = kernel.state
+  const { net } = socket
   let name: string
   do name = `\0${(++net.lastAutobind & 0xf_ffff).toString(16).padStart(5, '0')}`
   while (net.abstractNames.has(name))
@@ -154,9 +157,9 @@ const autobind = (kernel: Kernel, socket: UnixSocket): number => {
 const bind = (kernel: Kernel, task: Task, socket: UnixSocket, address: Uint8Array): number => {
   const name = decodeName(address)
   if (typeof name === 'number') return name
-  if (name === '') return autobind(kernel, socket)
+  if (name === '') return autobind(socket)
   if (socket.name !== undefined) return -EINVAL
-  const { abstractNames } = kernel.state.net
+  const { abstractNames } = socket.net
   if (name.startsWith('\0')) {
     if (abstractNames.has(name)) return -EADDRINUSE
     abstractNames.set(name, socket)
@@ -177,7 +180,7 @@ const bind = (kernel: Kernel, task: Task, socket: UnixSocket, address: Uint8Arra
 /** The socket that a name leads to, or a negative errno. */
 export const findSocket = (kernel: Kernel, task: Task, name: string, type: UnixSocketType): UnixSocket | number => {
   let socket: UnixSocket | undefined
-  if (name.startsWith('\0')) socket = kernel.state.net.abstractNames.get(name)
+  if (name.startsWith('\0')) socket = netOf(task).abstractNames.get(name)
   else {
     const inode = resolveInode(kernel, task, AT_FDCWD, name, LOOKUP_FOLLOW)
     if (typeof inode === 'number') return inode
@@ -221,7 +224,7 @@ const connect = (kernel: Kernel, task: Task, file: OpenFile, socket: UnixSocket,
   if (socket.listening) return -EINVAL
   if (isConnected(socket)) return -EISCONN
   if (listener.waiting.length > listener.backlog) return waitOn(kernel, task, file, 0, listener.writable, socket.sendTimeout, -EAGAIN)
-  const accepted = makeUnixSocket(kernel, socket.type)
+  const accepted = makeUnixSocket(socket.net, socket.type)
   accepted.peer = socket
   accepted.peerCredentials = credentialsOf(task)
   accepted.peerGroups = task.credentials.groups
@@ -291,7 +294,7 @@ const release = (kernel: Kernel, socket: UnixSocket): void => {
   if (socket.closed) return
   socket.closed = true
   socket.shut = SHUT_BOTH
-  const { net } = kernel.state
+  const { net } = socket
   net.unixSockets.delete(socket)
   if (socket.name !== undefined && net.abstractNames.get(socket.name) === socket) net.abstractNames.delete(socket.name)
   if (socket.place !== undefined) socket.place.socket = undefined
@@ -347,7 +350,7 @@ const ioctl = (kernel: Kernel, task: Task, socket: UnixSocket, command: number, 
     case SIOCOUTQ:
       kernel.user(task).setU32(argument, socket.sentBytes)
       return 0
-    default: return interfaceIoctl(kernel, task, command, argument)
+    default: return interfaceIoctl(kernel, task, socket.net, command, argument)
   }
 }
 

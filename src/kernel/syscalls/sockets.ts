@@ -3,12 +3,12 @@ import { kernelPid, seenBy } from '../task/pid-namespace.ts'
 import { hasCapabilityIn, kernelGid, kernelUid, shownGid, shownUid } from '../task/user-namespace.ts'
 import { CAP_NET_RAW, CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN } from '../abi/capabilities.ts'
 import {
-  EAFNOSUPPORT, EBADF, EFAULT, EINVAL, EMSGSIZE, ENOBUFS, ENOTSOCK, EOPNOTSUPP, EPERM, EPROTONOSUPPORT, ESOCKTNOSUPPORT,
+  EACCES, EAFNOSUPPORT, EBADF, EFAULT, EINVAL, EMSGSIZE, ENOBUFS, ENOTSOCK, EOPNOTSUPP, EPERM, EPROTONOSUPPORT, ESOCKTNOSUPPORT,
 } from '../abi/errno.ts'
 import { O_PATH, O_RDWR } from '../abi/fcntl.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import {
-  AF_INET, AF_MAX, AF_NETLINK, AF_UNIX, IPPROTO_TCP, IPPROTO_UDP, MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_DONTWAIT, MSG_TRUNC, MSG_WAITALL, MSG_WAITFORONE, SCM_CREDENTIALS, SCM_MAX_FD,
+  AF_INET, AF_MAX, AF_NETLINK, AF_PACKET, AF_UNIX, IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_DONTWAIT, MSG_TRUNC, MSG_WAITALL, MSG_WAITFORONE, SCM_CREDENTIALS, SCM_MAX_FD,
   SCM_RIGHTS, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM, SOCK_TYPE_MASK, SOL_SOCKET,
 } from '../abi/sockets.ts'
 import { closeDescriptor, getAnyFile, getFile, hasFreeDescriptor, installFile, makeOpenFile, releaseFile } from '../fs/descriptor.ts'
@@ -17,11 +17,12 @@ import { makeSocketInode } from '../fs/inode.ts'
 import type { Kernel } from '../kernel.ts'
 import { BadAddress } from '../mm/user-memory.ts'
 import { familyOf } from '../net/families.ts'
-import { type InetSocketType, makeInetSocket } from '../net/inet.ts'
+import { type InetSocket, type InetSocketType, makeInetSocket } from '../net/inet.ts'
+import { hasNetCapability, netOf } from '../net/namespace.ts'
 import { makeNetlinkSocket } from '../net/netlink.ts'
-import { type Outgoing, type PeerCredentials, type Socket, type SocketData, socketOf } from '../net/socket.ts'
+import { makePacketSocket } from '../net/packet.ts'
+import { type ControlMessage, type Outgoing, type PeerCredentials, type Socket, type SocketData, socketOf } from '../net/socket.ts'
 import { connectPair, makeUnixSocket, type UnixSocketType } from '../net/unix.ts'
-import { hasCapability } from '../task/credentials.ts'
 import type { Task } from '../task/task.ts'
 import { deadlineAfter, readTimespec } from '../time/clock.ts'
 import { BLOCKED } from '../wait-queue.ts'
@@ -37,7 +38,9 @@ const makeFile = (kernel: Kernel, task: Task, socket: Socket, flags: number): Op
   const { fsuid, fsgid } = task.credentials
   const inode = makeSocketInode(kernel, kernel.state.fs.anonymous, 0o777, fsuid, fsgid)
   socket.ino = inode.ino
-  return makeOpenFile(kernel, 'socket', inode, `socket:[${inode.ino}]`, O_RDWR | (flags & SOCK_NONBLOCK), { socket } satisfies SocketData)
+  const file = makeOpenFile(kernel, 'socket', inode, `socket:[${inode.ino}]`, O_RDWR | (flags & SOCK_NONBLOCK), { socket } satisfies SocketData)
+  if (socket.kind === 'inet') socket.file = file
+  return file
 }
 
 const install = (kernel: Kernel, task: Task, socket: Socket, flags: number): number => {
@@ -62,29 +65,60 @@ const checkType = (family: number, typeAndFlags: number, protocol: number): Unix
 
 const isType = (type: number): type is UnixSocketType => type > 0
 
-/** IPv4: the protocol goes with the type; raw sockets are for the privileged, and not there. */
-const checkInetType = (task: Task, typeAndFlags: number, protocol: number): InetSocketType | number => {
+/** Groups that may make ping sockets (net.ipv4.ping_group_range). */
+const mayPing = (task: Task): boolean => {
+  const { pingFirstGroup, pingLastGroup } = netOf(task).settings
+  return [task.credentials.egid, ...task.credentials.groups].some((group) => group >= pingFirstGroup && group <= pingLastGroup)
+}
+
+/** IPv4: the protocol by the type, or a negative errno; raw sockets are for the privileged. */
+const checkInetType = (task: Task, typeAndFlags: number, protocol: number): number => {
   if ((typeAndFlags & ~SOCK_TYPE_MASK & ~TYPE_FLAGS) !== 0) return -EINVAL
   const type = typeAndFlags & SOCK_TYPE_MASK
-  if (type === SOCK_STREAM) return protocol === 0 || protocol === IPPROTO_TCP ? type : -EPROTONOSUPPORT
-  if (type === SOCK_DGRAM) return protocol === 0 || protocol === IPPROTO_UDP ? type : -EPROTONOSUPPORT
-  if (type === SOCK_RAW) return hasCapability(task, CAP_NET_RAW) ? -EPROTONOSUPPORT : -EPERM
-  return type < 0 || type > 10 ? -EINVAL : -ESOCKTNOSUPPORT
+  if (protocol < 0 || protocol > 255) return type > 10 ? -EINVAL : type === SOCK_RAW || type === SOCK_STREAM || type === SOCK_DGRAM ? (protocol < 0 || protocol > 262 ? -EINVAL : -EPROTONOSUPPORT) : -ESOCKTNOSUPPORT
+  switch (type) {
+    case SOCK_STREAM: return protocol === 0 || protocol === IPPROTO_TCP ? IPPROTO_TCP : -EPROTONOSUPPORT
+    case SOCK_DGRAM:
+      if (protocol === IPPROTO_ICMP) return mayPing(task) ? protocol : -EACCES
+      return protocol === 0 || protocol === IPPROTO_UDP ? IPPROTO_UDP : -EPROTONOSUPPORT
+    case SOCK_RAW:
+      if (protocol === 0) return -EPROTONOSUPPORT
+      return hasNetCapability(task, CAP_NET_RAW) ? protocol : -EPERM
+    default: return type < 0 || type > 10 ? -EINVAL : -ESOCKTNOSUPPORT
+  }
+}
+
+const makeInet = (task: Task, type: number, protocol: number): InetSocket => {
+  const net = netOf(task)
+  const made = makeInetSocket(net, (type & SOCK_TYPE_MASK) as InetSocketType, protocol, task.credentials.euid)
+  if (made.type !== SOCK_RAW) return made
+  // Raw sockets have no ports: they are found by their protocol, which is shown in the port's place.
+  made.local = { address: 0, port: protocol }
+  net.inet.raw.add(made)
+  return made
 }
 
 const socket = (kernel: Kernel, task: Task, args: Args): number => {
   if (int32(args[0]) === AF_INET) {
-    const type = checkInetType(task, int32(args[1]), int32(args[2]))
-    return type === SOCK_STREAM || type === SOCK_DGRAM ? install(kernel, task, makeInetSocket(type), int32(args[1])) : type
+    const protocol = checkInetType(task, int32(args[1]), int32(args[2]))
+    return protocol < 0 ? protocol : install(kernel, task, makeInet(task, int32(args[1]), protocol), int32(args[1]))
+  }
+  if (int32(args[0]) === AF_PACKET && (int32(args[1]) & ~SOCK_TYPE_MASK & ~TYPE_FLAGS) === 0) {
+    const type = int32(args[1]) & SOCK_TYPE_MASK
+    if (!hasNetCapability(task, CAP_NET_RAW)) return -EPERM
+    if (type !== SOCK_RAW && type !== SOCK_DGRAM) return -ESOCKTNOSUPPORT
+    // The protocol is an Ethertype, most significant byte first.
+    const protocol = uint32(args[2]) & 0xffff
+    return install(kernel, task, makePacketSocket(netOf(task), type, (protocol >> 8) | ((protocol & 0xff) << 8)), int32(args[1]))
   }
   if (int32(args[0]) === AF_NETLINK && (int32(args[1]) & ~SOCK_TYPE_MASK & ~TYPE_FLAGS) === 0) {
     const type = int32(args[1]) & SOCK_TYPE_MASK
     if (type !== SOCK_RAW && type !== SOCK_DGRAM) return -ESOCKTNOSUPPORT
     // NETLINK_ROUTE is the only protocol.
-    return int32(args[2]) === 0 ? install(kernel, task, makeNetlinkSocket(type), int32(args[1])) : -EPROTONOSUPPORT
+    return int32(args[2]) === 0 ? install(kernel, task, makeNetlinkSocket(netOf(task), type), int32(args[1])) : -EPROTONOSUPPORT
   }
   const type = checkType(int32(args[0]), int32(args[1]), int32(args[2]))
-  return isType(type) ? install(kernel, task, makeUnixSocket(kernel, type), int32(args[1])) : type
+  return isType(type) ? install(kernel, task, makeUnixSocket(netOf(task), type), int32(args[1])) : type
 }
 
 const socketpair = (kernel: Kernel, task: Task, args: Args): number => {
@@ -92,12 +126,12 @@ const socketpair = (kernel: Kernel, task: Task, args: Args): number => {
   // IPv4 has no pairs.
   if (int32(args[0]) === AF_INET) {
     const inet = checkInetType(task, flags, int32(args[2]))
-    return inet === SOCK_STREAM || inet === SOCK_DGRAM ? -EOPNOTSUPP : inet
+    return inet >= 0 ? -EOPNOTSUPP : inet
   }
   const type = checkType(int32(args[0]), flags, int32(args[2]))
   if (!isType(type)) return type
-  const a = makeUnixSocket(kernel, type)
-  const b = makeUnixSocket(kernel, type)
+  const a = makeUnixSocket(netOf(task), type)
+  const b = makeUnixSocket(netOf(task), type)
   connectPair(task, a, b)
   const first = install(kernel, task, a, flags)
   if (first < 0) {
@@ -261,7 +295,7 @@ const sendto = (kernel: Kernel, task: Task, args: Args): number => {
 const CMSG_HEAD = 16
 const cmsgAlign = (length: number): number => (length + 7) & ~7
 
-interface Control { files: OpenFile[], credentials: PeerCredentials | undefined }
+interface Control { files: OpenFile[], credentials: PeerCredentials | undefined, others: ControlMessage[] }
 
 /** SCM_CREDENTIALS as sent: others' ids are for the privileged (scm_check_creds). */
 const checkCredentials = (task: Task, { pid, uid, gid }: PeerCredentials): boolean => {
@@ -274,7 +308,7 @@ const checkCredentials = (task: Task, { pid, uid, gid }: PeerCredentials): boole
 /** Control messages, or a negative errno. */
 const parseControl = (task: Task, bytes: Uint8Array): Control | number => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const control: Control = { files: [], credentials: undefined }
+  const control: Control = { files: [], credentials: undefined, others: [] }
   for (let at = 0; at + CMSG_HEAD <= bytes.length;) {
     const length = view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000
     if (length < CMSG_HEAD || at + length > bytes.length) return -EINVAL
@@ -300,7 +334,7 @@ const parseControl = (task: Task, bytes: Uint8Array): Control | number => {
         if (!checkCredentials(task, credentials)) return -EPERM
         control.credentials = credentials
       } else return -EINVAL
-    }
+    } else control.others.push({ level, type, data: bytes.slice(at + CMSG_HEAD, at + length) })
     at += cmsgAlign(length)
   }
   return control
@@ -333,13 +367,13 @@ const sendHeader = (kernel: Kernel, task: Task, file: OpenFile, address: number,
   if (typeof header === 'number') return header
   const user = kernel.user(task)
   const name = header.name === 0 || header.nameLength === 0 ? undefined : user.read(header.name, header.nameLength)
-  let control: Control | number = { files: [], credentials: undefined }
+  let control: Control | number = { files: [], credentials: undefined, others: [] }
   if (header.controlLength > 0) {
     if (header.controlLength > CONTROL_LIMIT) return -ENOBUFS
     control = parseControl(task, user.read(header.control, header.controlLength))
     if (typeof control === 'number') return control
   }
-  return send(kernel, task, file, { bytes: gather(kernel, task, header.segments), address: name, files: control.files, credentials: control.credentials, flags })
+  return send(kernel, task, file, { bytes: gather(kernel, task, header.segments), address: name, files: control.files, credentials: control.credentials, control: control.others, flags })
 }
 
 const sendmsg = (kernel: Kernel, task: Task, args: Args): number => {
@@ -412,10 +446,13 @@ interface Received {
   readonly address: Uint8Array
   readonly files: readonly OpenFile[]
   readonly credentials: PeerCredentials | undefined
+  readonly control: readonly ControlMessage[]
   readonly flags: number
 }
 
-const failed = (result: number): Received => ({ result, address: new Uint8Array(0), files: [], credentials: undefined, flags: 0 })
+const NOTHING = new Uint8Array(0)
+const NO_CONTROL: readonly ControlMessage[] = []
+const failed = (result: number): Received => ({ result, address: NOTHING, files: [], credentials: undefined, control: NO_CONTROL, flags: 0 })
 
 /** One message, or bytes of a stream: with MSG_WAITALL until the buffer is full. */
 const receive = (kernel: Kernel, task: Task, file: OpenFile, segments: readonly Segment[], flags: number): Received => {
@@ -439,7 +476,7 @@ const receive = (kernel: Kernel, task: Task, file: OpenFile, segments: readonly 
     scatter(kernel, task, segments, incoming.bytes, done)
     done += incoming.bytes.length
     const isWhole = (flags & MSG_TRUNC) !== 0 && socket.type !== SOCK_STREAM
-    last = { result: isWhole ? incoming.length : done, address: incoming.address, files: incoming.files, credentials: incoming.credentials, flags: incoming.flags }
+    last = { result: isWhole ? incoming.length : done, address: incoming.address, files: incoming.files, credentials: incoming.credentials, control: incoming.control ?? NO_CONTROL, flags: incoming.flags }
     if (!waitsForAll || done === room || incoming.bytes.length === 0 || incoming.files.length > 0) return finish(last)
   }
 }
@@ -476,7 +513,7 @@ class ControlWriter {
 
   get left(): number { return this.#room - this.used }
 
-  put(type: number, data: Uint8Array): void {
+  put(type: number, data: Uint8Array, level = SOL_SOCKET): void {
     const user = this.#kernel.user(this.#task)
     if (this.left < CMSG_HEAD) {
       this.flags |= MSG_CTRUNC
@@ -489,7 +526,7 @@ class ControlWriter {
     }
     const at = this.#start + this.used
     user.setI64(at, length)
-    user.setU32(at + 8, SOL_SOCKET)
+    user.setU32(at + 8, level)
     user.setU32(at + 12, type)
     user.write(at + CMSG_HEAD, data.subarray(0, length - CMSG_HEAD))
     this.used = Math.min(this.used + cmsgAlign(length), this.#room)
@@ -527,6 +564,7 @@ const receiveHeader = (kernel: Kernel, task: Task, file: OpenFile, address: numb
     const gid = credentials === undefined ? 65_534 : shownGid(user, credentials.gid)
     control.put(SCM_CREDENTIALS, new Uint8Array(Int32Array.of(pid, uid, gid).buffer))
   }
+  for (const { level, type, data } of received.control) control.put(type, data, level)
   if (files.length > 0) putFiles(kernel, task, control, files, (flags & MSG_CMSG_CLOEXEC) !== 0)
   if (header.name !== 0) {
     user.write(header.name, received.address.subarray(0, header.nameLength))
@@ -570,7 +608,7 @@ const recvmmsg = (kernel: Kernel, task: Task, args: Args): number => {
   return done
 }
 
-const FAMILY_NOTE = 'AF_UNIX, AF_INET over loopback, and questions to NETLINK_ROUTE; other families fail with EAFNOSUPPORT'
+const FAMILY_NOTE = 'AF_UNIX, AF_INET, AF_PACKET and NETLINK_ROUTE; other families fail with EAFNOSUPPORT'
 
 export const socketCalls: readonly SyscallEntry[] = [
   { number: 41, name: 'socket', args: ['family:enum(AF)', 'type:enum(SOCK)', 'protocol:int'], handler: socket, status: 'partial', note: FAMILY_NOTE },

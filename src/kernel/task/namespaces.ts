@@ -7,7 +7,7 @@
 import type { MountNamespace } from '../fs/mount-tree.ts'
 import type { IpcState } from '../ipc/ipc-state.ts'
 import type { Kernel } from '../kernel.ts'
-import type { NetState } from '../net/net-state.ts'
+import type { NetNamespace } from '../net/namespace.ts'
 import type { PidNamespace } from './pid-namespace.ts'
 import type { UserNamespace } from './user-namespace.ts'
 
@@ -30,7 +30,7 @@ export interface NetworkNamespace {
   readonly kind: 'net-namespace'
   readonly id: number
   readonly owner: UserNamespace
-  readonly net: NetState
+  readonly net: NetNamespace
 }
 
 /** There are no cgroups: a name for what programs ask to be in. */

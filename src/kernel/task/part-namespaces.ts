@@ -6,7 +6,7 @@ import { copyMountNamespace, enterMounts, type Mount } from '../fs/mount-tree.ts
 import type { PathContext } from '../fs/path.ts'
 import { makeIpc } from '../ipc/ipc-state.ts'
 import type { Kernel } from '../kernel.ts'
-import { makeNet } from '../net/net-state.ts'
+import { makeNetNamespace } from '../net/namespace.ts'
 import { CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, CLONE_NEWUTS } from './clone-flags.ts'
 import { ALL_CAPABILITIES } from './create.ts'
 import { type Namespaces, nextNamespaceId } from './namespaces.ts'
@@ -79,7 +79,7 @@ export const partNamespaces = (kernel: Kernel, task: Task, flags: number, isThre
     kind: 'namespaces', host: old.host, pid: forSelf || isThread ? old.pid : pid, pidForChildren: pid, mount,
     uts: has(CLONE_NEWUTS) ? { ...old.uts, id: id(), owner } : old.uts,
     ipc: has(CLONE_NEWIPC) ? { kind: 'ipc-namespace', id: id(), owner, ipc: makeIpc() } : old.ipc,
-    net: has(CLONE_NEWNET) ? { kind: 'net-namespace', id: id(), owner, net: makeNet() } : old.net,
+    net: has(CLONE_NEWNET) ? { kind: 'net-namespace', id: id(), owner, net: makeNetNamespace(kernel) } : old.net,
     cgroup: has(CLONE_NEWCGROUP) ? { ...old.cgroup, id: id(), owner } : old.cgroup,
     time: forSelf ? old.time : time, timeForChildren: time,
   }

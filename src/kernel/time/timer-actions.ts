@@ -1,6 +1,7 @@
 /** What happens when a timer of the queue fires, by its kind. To add a kind: a member of TimerKind and a row here. */
 import { fireFileTimer } from '../fs/timerfd.ts'
 import type { Kernel } from '../kernel.ts'
+import { fireNetTimer } from '../net/timers.ts'
 import { fireRealTimer } from './itimers.ts'
 import { firePosixTimer } from './posix-timers.ts'
 import { takeDue, type Timer, type TimerKind } from './timer-queue.ts'
@@ -20,6 +21,7 @@ const ACTIONS: Readonly<Record<TimerKind, (kernel: Kernel, timer: Timer, expired
   real: fireReal,
   posix: firePosixTimer,
   file: (kernel, timer) => { fireFileTimer(kernel, timer) },
+  net: fireNetTimer,
 }
 
 /** Fires all timers that are due at `kernel.now`, in the order of their deadlines. */

@@ -14,6 +14,8 @@ export type TimerKind =
   | 'posix'
   /** For files (timerfd): `owner` as their code defines. */
   | 'file'
+  /** Of the network: what it is for is in the timer itself (net/timers.ts). */
+  | 'net'
 
 export interface Timer {
   readonly kind: TimerKind

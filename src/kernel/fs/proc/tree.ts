@@ -65,6 +65,9 @@ const setting = (text: string): ProcFile => file(0o644, (kernel, node) => kernel
   },
 })
 
+const netSettings = (settings: typeof net.IPV4_SETTINGS): Record<string, ProcRow> => Object.fromEntries(Object.entries(settings).map(([name, each]) =>
+  [name, file(0o644, net.readSetting(each), { write: (_kernel, _node, writer, text) => net.writeSetting(each, writer, text) ? 0 : -EINVAL })]))
+
 const namespaces = (): ProcFolder => folder(Object.fromEntries(NAMESPACE_NAMES.map((name) =>
   [name, magic((kernel, node) => processes.namespace(kernel, node, name))])), { mode: 0o511, guarded: true })
 
@@ -221,13 +224,14 @@ const makeTables = (): Tables => {
     }),
     net: folder({
       core: folder({
-        somaxconn: setting('4096\n'), rmem_default: setting('212992\n'), rmem_max: setting('212992\n'),
+        ...netSettings(net.CORE_SETTINGS), rmem_default: setting('212992\n'), rmem_max: setting('212992\n'),
         wmem_default: setting('212992\n'), wmem_max: setting('212992\n'), netdev_max_backlog: setting('1000\n'),
       }),
       unix: folder({ max_dgram_qlen: setting('10\n') }),
       ipv4: folder({
-        ip_local_port_range: setting('32768\t60999\n'), tcp_syncookies: setting('1\n'), tcp_fin_timeout: setting('60\n'),
-        tcp_rmem: setting('4096\t131072\t6291456\n'), tcp_wmem: setting('4096\t16384\t4194304\n'), ip_forward: setting('0\n'),
+        ...netSettings(net.IPV4_SETTINGS), tcp_syncookies: setting('1\n'), tcp_rmem: setting('4096\t131072\t6291456\n'), tcp_wmem: setting('4096\t16384\t4194304\n'),
+        tcp_congestion_control: file(0o644, net.readCongestion, { write: (_kernel, _node, writer, text) => net.writeCongestion(writer, text) ? 0 : -ENOENT }),
+        tcp_available_congestion_control: fixed('cubic reno\n'),
       }),
     }),
     user: folder({ max_user_namespaces: setting('31000\n') }),

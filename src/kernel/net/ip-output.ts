@@ -1,0 +1,72 @@
+/** IPv4 packets on their way out. */
+import { EMSGSIZE } from '../abi/errno.ts'
+import type { Kernel } from '../kernel.ts'
+import { sendToNeighbour } from './arp.ts'
+import { nextId, sendToLoopback } from './backlog.ts'
+import { isLoopbackDevice, type NetInterface } from './device.ts'
+import { BROADCAST_MAC, encodeFrame, ETHERTYPE_IP, multicastMac } from './ethernet.ts'
+import { encodeIp, IP_HEADER, type IpPacket, NO_OPTIONS } from './ipv4.ts'
+import { sendFrame } from './link.ts'
+import type { NetNamespace } from './namespace.ts'
+import type { Path } from './route.ts'
+
+export interface Outbound {
+  readonly source: number
+  readonly destination: number
+  readonly protocol: number
+  readonly ttl: number
+  readonly tos: number
+  readonly dontFragment: boolean
+  readonly options?: Uint8Array
+  readonly payload: Uint8Array
+}
+
+const transmit = (kernel: Kernel, path: Path, packet: Uint8Array): void => {
+  const { device, nextHop, kind } = path
+  if (kind === 'broadcast') sendFrame(kernel, device, encodeFrame(BROADCAST_MAC, device.mac, ETHERTYPE_IP, packet))
+  else if (kind === 'multicast') sendFrame(kernel, device, encodeFrame(multicastMac(nextHop), device.mac, ETHERTYPE_IP, packet))
+  else sendToNeighbour(kernel, device, nextHop, packet)
+}
+
+const fragment = (kernel: Kernel, net: NetNamespace, path: Path, packet: IpPacket): void => {
+  // The first has all options; the others would have those that are copied, of which we send none.
+  const room = (path.device.mtu - IP_HEADER - packet.options.length) & ~7
+  const { payload } = packet
+  for (let at = 0; at < payload.length; at += room) {
+    const part = payload.subarray(at, at + room)
+    net.counters.ip.FragCreates++
+    transmit(kernel, path, encodeIp({ ...packet, payload: part, offset: packet.offset + at, moreFragments: packet.moreFragments || at + room < payload.length }))
+  }
+  net.counters.ip.FragOKs++
+}
+
+/** Sends a packet that is complete, forwarded ones included. 0, or −EMSGSIZE if it must not be fragmented. */
+export const sendPacket = (kernel: Kernel, net: NetNamespace, path: Path, packet: IpPacket): number => {
+  if (isLoopbackDevice(path.device)) {
+    sendToLoopback(kernel, net, packet)
+    return 0
+  }
+  const size = IP_HEADER + packet.options.length + packet.payload.length
+  if (size <= path.device.mtu) transmit(kernel, path, encodeIp(packet))
+  else if (packet.dontFragment) {
+    net.counters.ip.FragFails++
+    return -EMSGSIZE
+  } else fragment(kernel, net, path, packet)
+  return 0
+}
+
+/** Sends what a protocol of this host has to say. */
+export const sendIp = (kernel: Kernel, net: NetNamespace, path: Path, out: Outbound): number => {
+  const { source, destination, protocol, ttl, tos, dontFragment, payload } = out
+  const packet: IpPacket = { source, destination, protocol, ttl, tos, dontFragment, payload, id: nextId(net), moreFragments: false, offset: 0, options: out.options ?? NO_OPTIONS }
+  if (!isLoopbackDevice(path.device)) net.counters.ip.OutRequests++
+  const result = sendPacket(kernel, net, path, packet)
+  // Who sends to all is one of them.
+  if (path.kind === 'broadcast') sendToLoopbackCopy(kernel, net, path.device, packet)
+  return result
+}
+
+/** A copy for this host's own sockets. */
+export const sendToLoopbackCopy = (kernel: Kernel, net: NetNamespace, _device: NetInterface, packet: IpPacket): void => {
+  kernel.state.net.backlog.push({ net, what: packet })
+}
