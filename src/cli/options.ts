@@ -24,7 +24,9 @@ export interface WorldFlags {
   readonly pctSteps: number | undefined
   readonly cpuHz: number
   readonly epoch: number | undefined
-  readonly memory: number
+  /** The model; a number is the limit, as it was once. */
+  readonly memory: 'sc' | 'tso' | number
+  readonly memoryLimit: number
   readonly timeout: number
   readonly rootfs: string | undefined
   readonly mount: readonly string[]
@@ -44,7 +46,7 @@ export const integer = (lowest: number, highest: number) => (text: string): numb
 
 const SUFFIXES: Readonly<Record<string, number>> = { '': 1, k: 1e3, M: 1e6, G: 1e9, T: 1e12, Ki: 1024, Mi: 1024 ** 2, Gi: 1024 ** 3 }
 /** A number with a suffix: 500M, 2Gi. */
-const quantity = (lowest: number, highest: number) => (text: string): number => {
+export const quantity = (lowest: number, highest: number) => (text: string): number => {
   const match = /^(\d+(?:\.\d+)?)(k|M|G|T|Ki|Mi|Gi|)$/.exec(text)
   const value = match === null ? NaN : Math.round(Number(match[1]) * SUFFIXES[match[2]])
   if (!(value >= lowest && value <= highest)) throw new InvalidArgumentError(`It must be a number from ${lowest} to ${highest}; suffixes k M G T Ki Mi Gi are understood.`)
@@ -58,6 +60,13 @@ export const regexps = (value: string, previous: readonly RegExp[]): RegExp[] =>
   } catch (error) {
     throw new InvalidArgumentError((error as Error).message)
   }
+}
+
+const bytes = quantity(16 << 20, 4 * GIB - (64 << 20))
+const memory = (text: string): 'sc' | 'tso' | number => {
+  if (text === 'sc' || text === 'tso') return text
+  if (/^\d/.test(text)) return bytes(text)
+  throw new InvalidArgumentError('It must be sc or tso.')
 }
 
 const collect = (value: string, previous: readonly string[]): string[] => [...previous, value]
@@ -82,7 +91,8 @@ export const withWorldOptions = (command: Command): Command => command
   .option('--pct-steps <n>', 'of the strategy pct: instructions that the program takes while more than one task could run', integer(1, 2 ** 31))
   .option('--cpu-hz <hz>', 'cycles in a virtual second', quantity(1e6, 1e12), 1e9)
   .option('--epoch <time>', `the clock at the start: 'now', seconds or a date (default: now, or 2026-01-01 where a seed is given)`, epoch)
-  .option('--memory <bytes>', 'memory of the guest', quantity(16 << 20, 4 * GIB - (64 << 20)), 2 * GIB)
+  .option('--memory <model>', 'sc: each store is seen by all at once; tso: with store buffers, as processors have them', memory, 'sc')
+  .option('--memory-limit <bytes>', 'memory of the guest', bytes, 2 * GIB)
   .option('--timeout <cycles>', 'stop after so many cycles', quantity(1, Number.MAX_SAFE_INTEGER), Infinity)
   .option('--rootfs <dir|tar>', 'all that the guest sees, in place of the host\'s programs and libraries')
   .option('--mount <host:guest[:rw]>', 'show a file or directory of the host; what is written stays in memory unless it ends in :rw', collect, [])
@@ -145,7 +155,7 @@ export const prepareWorld = async (platform: Platform & HostSurroundings, comman
     rootfs: rootfs?.host, mounts: flags.mount.map(parseMount), seed, cpus: flags.cpus, cpu: flags.cpu, strategy: flags.strategy,
     ...(flags.strategy === 'pct' ? { pct: { depth: flags.pctDepth ?? PCT_DEPTH, steps: flags.pctSteps ?? PCT_STEPS } } : {}), cpuHz: flags.cpuHz,
     epochSeconds: flags.epoch ?? (flags.seed === undefined ? Math.floor(Date.now() / 1000) : SEEDED_EPOCH),
-    memoryLimit: flags.memory, cycleLimit: flags.timeout, uid, gid: flags.gid ?? (flags.uid === undefined ? platform.groupId() : uid),
+    memoryLimit: typeof flags.memory === 'number' ? flags.memory : flags.memoryLimit, ...(flags.memory === 'tso' ? { memoryModel: 'tso' as const } : {}), cycleLimit: flags.timeout, uid, gid: flags.gid ?? (flags.uid === undefined ? platform.groupId() : uid),
     stdio: [flags.stdin === undefined ? kind.call(platform, 0) : 'file', kind.call(platform, 1), kind.call(platform, 2)],
     terminal: platform.terminalSize(),
   }

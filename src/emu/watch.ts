@@ -36,10 +36,14 @@ export interface AccessWatcher {
   access(address: number, size: number, kind: AccessKind, rip: number, position: number, first: boolean): boolean
   /** Store buffers, if there are any. */
   readonly buffers?: StoreBuffers
+  /** An instruction begins that waits for all stores before it, and there are some: may it? As `access`, which is asked then without `first`. */
+  fence?(rip: number, first: boolean): boolean
 }
 
-/** What stands between a processor and watched memory: see src/kernel/tso. */
+/** What stands between a processor and watched memory: see src/kernel/watch/store-buffers.ts. */
 export interface StoreBuffers {
+  /** The CPU that runs has nothing to store. */
+  readonly isEmpty: boolean
   /** Replaces those of `size` bytes at u8[at], which memory has at the address, that are still to be stored there by this CPU. */
   forward(address: number, size: number, u8: Uint8Array, at: number): void
   /** A store, which memory does not see yet. */

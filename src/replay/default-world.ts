@@ -20,6 +20,7 @@ export interface WorldOptions {
   readonly cpuHz: number
   readonly epochSeconds: number
   readonly memoryLimit: number
+  readonly memoryModel?: WorldConfig['memoryModel']
   readonly cycleLimit: number
   readonly uid: number
   readonly gid: number
@@ -171,6 +172,6 @@ export const makeWorldConfig = (host: HostSurroundings, options: WorldOptions,
     program, argv: options.command, env: options.env, cwd, mounts, files, hostname: HOSTNAME,
     cpus: options.cpus, ...(options.cpu === undefined ? {} : { cpu: options.cpu }), seed: options.seed, strategy: options.strategy, cpuHz: options.cpuHz, epochSeconds: options.epochSeconds,
     uid: options.uid, gid: options.gid, stdio: options.stdio, terminal: options.terminal, ...(options.pct === undefined ? {} : { pct: options.pct }),
-    memoryLimit: options.memoryLimit, cycleLimit: options.cycleLimit,
+    memoryLimit: options.memoryLimit, ...(options.memoryModel === undefined ? {} : { memoryModel: options.memoryModel }), cycleLimit: options.cycleLimit,
   }
 }

@@ -51,6 +51,8 @@ export const ENGINE_HANDLERS: Readonly<Record<string, (e: Tier0Emitter) => void>
   /** Effective address of the next record's instruction: segment base and index, which operands don't combine. */
   '@address64': (e) => { effectiveAddress(e, false) },
   '@address32': (e) => { effectiveAddress(e, true) },
+  /** Before an instruction that waits for all stores, where there are store buffers. */
+  '@fence': (e) => { e.callVoid('host_fence', e.record) },
   /** Not an instruction, or longer than 15 bytes. */
   '@invalid': (e) => { e.fault(6, i32.const(0)); e.finish() },
   '@too-long': (e) => { e.fault(13, i32.const(0)); e.finish() },

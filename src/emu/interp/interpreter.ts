@@ -94,6 +94,7 @@ export class Interpreter implements Processor {
         finish_write: () => { this.#finishWrite() },
         raise: (at: number, vector: number, errorCode: number) => this.#raise(at, vector, errorCode, 0),
         host_lookup: this.#timed(this.#lookups, (low: number, high: number) => this.#lookupWithinBudget(low, high)),
+        host_fence: (at: number) => { this.#fence(at) },
         host_link: this.#timed(this.#lookups, (at: number) => this.#link(at)),
         host_cpuid: () => { cpuid(this.#model, memory) },
         host_random: () => this.randomWord() | 0,
@@ -215,6 +216,11 @@ export class Interpreter implements Processor {
     this.#withheld = 0
     this.#requested = false
     this.#lastPosition = -1
+    const hasBuffers = this.#watcher?.buffers !== undefined
+    if (hasBuffers !== this.#translator.fences) {
+      this.#translator.fences = hasBuffers
+      this.#translator.reset()
+    }
     const reason = this.#now === undefined ? this.#loop() : this.#timedLoop(this.#now)
     // Views may have been replaced while the guest ran.
     this.executed = this.memory.i32[layout.SLICE_BUDGET >> 2] - this.memory.i32[layout.BUDGET >> 2] - this.#withheld
@@ -282,7 +288,7 @@ export class Interpreter implements Processor {
         }
         const rip = layout.RIP >> 2
         const at = this.#lookup(memory.i32[rip], memory.i32[rip + 1])
-        if (this.#jit?.isEager === true) this.#jit.compileAt(this.cpu.rip)
+        if (this.#jit?.isEager === true && !this.#translator.fences) this.#jit.compileAt(this.cpu.rip)
         this.memory.i32[layout.CODE_CHANGED >> 2] = 0
         this.#run(at)
       } catch (error) {
@@ -328,8 +334,11 @@ export class Interpreter implements Processor {
     const { i32 } = this.memory
     // Where a region was left says nothing of tier 0, which goes on from here until it comes to one again.
     if (this.#untilSample <= 0) {
-      if (i32[layout.REGION_LEFT >> 2] === 0) jit.sample(this.cpu.rip)
-      jit.compile()
+      // Regions know nothing of store buffers.
+      if (!this.#translator.fences) {
+        if (i32[layout.REGION_LEFT >> 2] === 0) jit.sample(this.cpu.rip)
+        jit.compile()
+      }
       this.#untilSample = jit.chunk
     }
     i32[layout.REGION_LEFT >> 2] = 0
@@ -543,26 +552,49 @@ export class Interpreter implements Processor {
     return layout.BOUNCE
   }
 
+  /** Cycles of this run before the instruction at a record. */
+  #positionOf(at: number): number {
+    const { i32, u16 } = this.memory
+    return i32[layout.SLICE_BUDGET >> 2] - i32[layout.BUDGET >> 2] - this.#withheld - u16[(at + record.RECORD_REFUND) >> 1]
+  }
+
+  #ripOf(at: number): number {
+    const { u32 } = this.memory
+    return u32[(at + record.RECORD_RIP + 4) >> 2] * TWO_32 + u32[(at + record.RECORD_RIP) >> 2]
+  }
+
+  /** Out of the instruction at a record, of which nothing has happened. */
+  #stopAt(at: number): never {
+    const { i32, u16, u32 } = this.memory
+    u32[layout.RIP >> 2] = u32[(at + record.RECORD_RIP) >> 2]
+    u32[(layout.RIP >> 2) + 1] = u32[(at + record.RECORD_RIP + 4) >> 2]
+    i32[layout.BUDGET >> 2] += u16[(at + record.RECORD_REFUND) >> 1]
+    // eslint-disable-next-line @typescript-eslint/only-throw-error -- as faults
+    throw ACCESS_STOPPED
+  }
+
+  #fence(at: number): void {
+    const watcher = this.#watcher
+    if (watcher?.buffers === undefined || watcher.buffers.isEmpty) return
+    const position = this.#positionOf(at)
+    const isFirst = position !== this.#lastPosition
+    this.#lastPosition = position
+    if (watcher.fence?.(this.#ripOf(at), isFirst) === false && isFirst) this.#stopAt(at)
+    watcher.buffers.fence()
+  }
+
   /** Tells the watcher of an access at the host address; where it goes through a store buffer, that is the bounce buffer, which has its bytes. */
   #watched(at: number, address: number, size: number, wanted: number, host: number): number {
     const watcher = this.#watcher
     if (watcher === undefined) return host
-    const { i32, u16, u32, u8 } = this.memory
+    const { u8 } = this.memory
     const locks = (u8[at + record.RECORD_SEGMENTS] & record.LOCKS) !== 0
     const kind: AccessKind = locks ? KIND_UPDATE : (wanted & ACCESS_MODIFIES) !== 0 ? KIND_MODIFY : (wanted & 1) === 0 ? KIND_READ : KIND_WRITE
-    const refund = u16[(at + record.RECORD_REFUND) >> 1]
-    const position = i32[layout.SLICE_BUDGET >> 2] - i32[layout.BUDGET >> 2] - this.#withheld - refund
-    const rip = u32[(at + record.RECORD_RIP + 4) >> 2] * TWO_32 + u32[(at + record.RECORD_RIP) >> 2]
+    const position = this.#positionOf(at)
     const isFirst = position !== this.#lastPosition
     this.#lastPosition = position
-    if (!watcher.access(address, size, kind, rip, position, isFirst) && isFirst) {
-      u32[layout.RIP >> 2] = u32[(at + record.RECORD_RIP) >> 2]
-      u32[(layout.RIP >> 2) + 1] = u32[(at + record.RECORD_RIP + 4) >> 2]
-      i32[layout.BUDGET >> 2] += refund
-      // eslint-disable-next-line @typescript-eslint/only-throw-error -- as faults
-      throw ACCESS_STOPPED
-    }
-    if (watcher.buffers === undefined) return host
+    if (!watcher.access(address, size, kind, this.#ripOf(at), position, isFirst) && isFirst) this.#stopAt(at)
+    if (watcher.buffers === undefined || (kind === KIND_READ && watcher.buffers.isEmpty)) return host
     if (locks) {
       // Stores that were waiting may have come to memory since.
       if (host === layout.BOUNCE) this.#fillBounce()

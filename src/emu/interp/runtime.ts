@@ -31,6 +31,8 @@ export const HOST_FUNCTIONS = {
   host_fill: signature(['i32', 'i32', 'i32', 'i32'], ['i32']),
   /** (region) → 1 if its code is what this address space has at those pages. */
   host_revalidate: signature(['i32'], ['i32']),
+  /** (record) Store buffers are emptied, unless the watcher stops the instruction. */
+  host_fence: signature(['i32']),
   /** 32 random bits from the kernel's entropy. */
   host_random: signature([], ['i32']),
 } as const

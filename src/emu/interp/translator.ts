@@ -20,7 +20,7 @@ const BLOCK_LIMIT = 64
 const PAGE_WORDS = layout.PAGE_SIZE >> 2
 /** Versions of a virtual page that are kept from worlds before. */
 const MOST_KEPT = 8
-const MAX_RECORDS_PER_BLOCK = BLOCK_LIMIT * 2 + 4
+const MAX_RECORDS_PER_BLOCK = BLOCK_LIMIT * 3 + 4
 /** Instructions that access the stack beside their operands. */
 const STACK_INSTRUCTION = /^(push|pop|call|ret|iret|enter|leave)/
 const KINDS = 'rmnixqfgsj'
@@ -42,6 +42,11 @@ interface KeptPage {
   readonly ranges: number[]
 }
 
+/** LOCK, XCHG with memory, MFENCE, CPUID: they begin when all stores before them are visible (Intel SDM volume 3, 9.2 and 9.3). */
+const waitsForStores = ({ row, lock, operands, operandCount }: Instruction): boolean =>
+  lock || row.name === 'cpuid' || (row.name === 'fence' && row.text.includes('/6')) ||
+  (row.name === 'xchg' && operands.some(({ kind }, i) => i < operandCount && kind === 'm'))
+
 export class Translator {
   readonly #memory: PhysicalMemory
   readonly #decoder = new Decoder()
@@ -58,6 +63,9 @@ export class Translator {
   readonly #address32: number
   readonly #invalid: number
   readonly #tooLong: number
+  readonly #fence: number
+  /** Whether instructions that wait for stores tell the host first (src/emu/watch.ts): a change takes `reset`. */
+  fences = false
   /** Code pages by frame; a frame may be at several virtual pages. */
   readonly #byFrame = new Map<number, CodePage[]>()
   /** Blocks of one page-crossing instruction, by rip and the two frames. */
@@ -96,6 +104,7 @@ export class Translator {
     this.#address32 = engine('@address32')
     this.#invalid = engine('@invalid')
     this.#tooLong = engine('@too-long')
+    this.#fence = engine('@fence')
   }
 
   get blockHandler(): number { return this.#block }
@@ -444,6 +453,12 @@ export class Translator {
       return at + record.RECORD_SIZE
     }
     const insn = this.#decoder.instruction
+    if (this.fences && waitsForStores(insn)) {
+      u32[at >> 2] = this.#fence
+      this.#setRip(at, rip)
+      at += record.RECORD_SIZE
+      this.#clear(at)
+    }
     let { base, index, scale, displacement } = insn
     const throughStack = insn.segment === layout.ZERO && (base === layout.GPR + layout.RSP * 8 || base === layout.GPR + layout.RBP * 8)
     let hasMemory = false

@@ -24,6 +24,7 @@ const tellUnmapped = (kernel: Kernel, space: AddressSpace, start: number, end: n
 
 /** Unmaps a range: pages, areas. */
 export const unmapRange = (kernel: Kernel, space: AddressSpace, start: number, end: number): void => {
+  kernel.watch?.buffers?.drainSpace(space)
   const cut = cutVmas(kernel, space, start, end)
   if (cut.length === 0) return
   // Backings own frames too: the pages' references go first.
@@ -37,6 +38,7 @@ export const unmapRange = (kernel: Kernel, space: AddressSpace, start: number, e
 
 /** Forgets the pages of a range but keeps its areas (MADV_DONTNEED, truncated files). */
 export const dropRange = (kernel: Kernel, space: AddressSpace, start: number, end: number): void => {
+  kernel.watch?.buffers?.drainSpace(space)
   dropEntries(kernel.memory, space, start / PAGE_SIZE, end / PAGE_SIZE)
   tellUnmapped(kernel, space, start, end)
   kernel.flushSpace(space)
@@ -49,6 +51,7 @@ export const mapRegion = (kernel: Kernel, space: AddressSpace, vma: Vma): void =
 }
 
 export const protectRange = (kernel: Kernel, space: AddressSpace, start: number, end: number, prot: number): void => {
+  kernel.watch?.buffers?.drainSpace(space)
   splitAt(kernel, space, start)
   splitAt(kernel, space, end)
   for (let index = vmaIndex(space, start); index < space.vmas.length && space.vmas[index].start < end; index++) {
@@ -81,6 +84,7 @@ export const nameRange = (kernel: Kernel, space: AddressSpace, start: number, en
 
 /** Moves the pages of one area's part to a new area elsewhere. */
 export const movePages = (kernel: Kernel, space: AddressSpace, from: number, length: number, to: number): void => {
+  kernel.watch?.buffers?.drainSpace(space)
   moveEntries(space, from / PAGE_SIZE, (from + length) / PAGE_SIZE, to / PAGE_SIZE)
   tellUnmapped(kernel, space, from, from + length)
   kernel.flushSpace(space)

@@ -35,6 +35,7 @@ export const createSpace = (kernel: Kernel): AddressSpace => ({
 /** A copy for fork: page tables are copied, frames are shared until one side writes. */
 export const copySpace = (kernel: Kernel, space: AddressSpace): AddressSpace => {
   const { memory } = kernel
+  kernel.watch?.buffers?.drainSpace(space)
   const copy: AddressSpace = {
     ...space,
     id: ++kernel.state.lastSpaceId,

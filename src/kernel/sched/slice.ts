@@ -1,6 +1,6 @@
 /** One slice of one task on one virtual CPU: user code, system calls, faults and signals until it ends, blocks or is gone. */
 import { RAX, RDI, RDX, RSI, TF } from '../../emu/cpu/layout.ts'
-import { EXIT_ACCESS, EXIT_FAULT, EXIT_SYSCALL } from '../../emu/processor.ts'
+import { EXIT_ACCESS, EXIT_BUDGET, EXIT_FAULT, EXIT_SYSCALL } from '../../emu/processor.ts'
 import { ENOSYS } from '../abi/errno.ts'
 import { SIGTRAP } from '../abi/signals.ts'
 import type { Kernel } from '../kernel.ts'
@@ -75,6 +75,8 @@ export const runSlice = (kernel: Kernel, cpu: VirtualCpu, task: Task, budget: nu
   updateVdsoCpu(kernel, cpu)
   if (isNew) updateRseq(kernel, task)
   kernel.outside.observer.onSlice(cpu.clock, cpu.index, task.tid, budget)
+  const buffers = kernel.watch?.buffers
+  buffers?.drainSome()
   let joined = false
   let total = 0
   kernel.isContended = !alone
@@ -89,12 +91,18 @@ export const runSlice = (kernel: Kernel, cpu: VirtualCpu, task: Task, budget: nu
   }
   const waiting = preempts ? state.runqueue.length : Infinity
   for (;;) {
-    if (task.trace !== undefined && task.trace.queue.length > 0 && !isKilled(task) && enterTraceStop(kernel, task)) break
+    if (task.trace !== undefined && task.trace.queue.length > 0) {
+      buffers?.drain(task)
+      if (!isKilled(task) && enterTraceStop(kernel, task)) break
+    }
     if (task.syscall !== undefined) {
       advance(kernel, cpu, SYSCALL_CYCLES)
       dispatch(kernel, task)
     }
-    if (task.state === 'running' && task.signalDue && task.syscall === undefined) deliverSignals(kernel, task)
+    if (task.state === 'running' && task.signalDue && task.syscall === undefined) {
+      buffers?.drain(task)
+      deliverSignals(kernel, task)
+    }
     if (task.state !== 'running') break
     if (task.trace !== undefined) {
       if (task.trace.queue.length > 0) continue
@@ -118,8 +126,9 @@ export const runSlice = (kernel: Kernel, cpu: VirtualCpu, task: Task, budget: nu
     total += executed
     task.usage.userCycles += executed
     advance(kernel, cpu, executed)
-    if (reason === EXIT_SYSCALL && task.trace !== undefined && traceSyscall(kernel, task, task.trace)) continue
     if (reason === EXIT_ACCESS) break
+    if (reason !== EXIT_BUDGET) buffers?.drain(task)
+    if (reason === EXIT_SYSCALL && task.trace !== undefined && traceSyscall(kernel, task, task.trace)) continue
     if (reason === EXIT_SYSCALL && stops && !alone) {
       task.nextAction = { kind: 'syscall', number: processor.cpu.low(RAX) | 0, args: [processor.cpu.get(RDI), processor.cpu.get(RSI), processor.cpu.get(RDX)], rip: processor.cpu.rip }
       break

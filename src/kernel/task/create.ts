@@ -115,6 +115,7 @@ export const makeTask = (kernel: Kernel, parts: TaskParts): Task => ({
   faultAddress: 0,
   trace: undefined,
   nextAction: undefined,
+  stores: [],
   signalDue: false,
 })
 

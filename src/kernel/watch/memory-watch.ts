@@ -12,12 +12,13 @@
  * stopped at depends on what is shared alone, so that worlds are the same with and without detectors.
  */
 import { PAGE_SIZE } from '../../emu/cpu/layout.ts'
-import { type AccessKind, type AccessWatcher, type StoreBuffers } from '../../emu/watch.ts'
+import { type AccessKind, type AccessWatcher, KIND_UPDATE } from '../../emu/watch.ts'
 import { PROT_WRITE } from '../abi/mman.ts'
 import type { Kernel } from '../kernel.ts'
 import { type AddressSpace, VMA_SHARED, type Vma } from '../mm/address-space.ts'
 import { findVma } from '../mm/vma.ts'
 import type { Task } from '../task/task.ts'
+import type { TaskStores } from './store-buffers.ts'
 
 /** A page that several tasks can reach: private memory by address space and page, shared memory by what is behind it. */
 export interface WatchedPage {
@@ -59,6 +60,10 @@ export interface WatchOptions {
   readonly always?: ReadonlySet<number>
   /** Every page that several tasks can reach is watched from its first access on. */
   readonly everything?: boolean
+  /** As `everything`, but for stacks. */
+  readonly allButStacks?: boolean
+  /** Memory has store buffers. */
+  readonly buffers?: TaskStores
 }
 
 /** What a watch knows, as plain data: for snapshots. */
@@ -74,7 +79,8 @@ const copyPages = (pages: ReadonlyMap<string, ReadonlyMap<number, WatchedPage>>)
 
 export class MemoryWatch implements AccessWatcher {
   readonly #kernel: Kernel
-  readonly #always: ReadonlySet<number>
+  readonly #always: Set<number>
+  readonly #allButStacks: boolean
   /** Each page that several tasks can reach is seen from its first access on. Where tasks are stopped does not change if `stopsAt` is set. */
   everything: boolean
   readonly #listeners: AccessListener[] = []
@@ -83,7 +89,7 @@ export class MemoryWatch implements AccessWatcher {
   #detected: ReadonlySet<number> = new Set()
   /** Pages of which the detector did not see all that it needs. */
   readonly missed = new Set<number>()
-  buffers: StoreBuffers | undefined
+  readonly buffers: TaskStores | undefined
   /** Tasks that compete are stopped before each access to shared memory and each system call (strategies that choose there). */
   stops = false
   /** Only at accesses to these addresses, in eights; undefined: at all. */
@@ -105,9 +111,14 @@ export class MemoryWatch implements AccessWatcher {
   constructor(kernel: Kernel, options: WatchOptions = {}) {
     this.#kernel = kernel
     for (const { mm } of kernel.state.tasks.values()) if (mm.users > 1) this.#many.add(mm.id)
-    this.#always = options.always ?? new Set()
+    this.#always = new Set(options.always)
     this.everything = options.everything === true
+    this.#allButStacks = options.allButStacks === true
+    this.buffers = options.buffers
   }
+
+  /** These pages too are watched from their first access on. */
+  watchAlways(pages: ReadonlySet<number>): void { for (const page of pages) this.#always.add(page) }
 
   listen(listener: AccessListener): void { this.#listeners.push(listener) }
 
@@ -195,13 +206,14 @@ export class MemoryWatch implements AccessWatcher {
     if (known === undefined) return false
     const me = task.index + 1
     if (!known.shared) {
-      if (this.everything || this.#always.has(page)) {
+      if (this.everything || this.#always.has(page) || (known.toucher === 0 && this.#allButStacks && !this.#isOwnStack(space, page))) {
         known.shared = true
       } else if (known.toucher === 0) {
         known.toucher = me
       } else if (known.toucher !== me) {
         known.shared = true
         this.contested.add(page)
+        this.buffers?.drainSpace()
       }
     }
     const ordering = this.#ordering
@@ -216,7 +228,7 @@ export class MemoryWatch implements AccessWatcher {
         known.since = ordering.clock(task)
       }
     }
-    if (known.seen || (known.shared && (this.stops || ordering === undefined))) return true
+    if (known.seen || (known.shared && (this.stops || this.buffers !== undefined || ordering === undefined))) return true
     this.#hasFilled = true
     return false
   }
@@ -240,7 +252,25 @@ export class MemoryWatch implements AccessWatcher {
     return true
   }
 
+  /** What a fence brings to memory others may see: a place to choose, like an access. */
+  fence(rip: number, first: boolean): boolean {
+    const { current: task, isContended } = this.#kernel
+    if (!first || !this.stops || task === undefined) return true
+    if (!this.#granted && isContended) {
+      task.nextAction = { kind: 'access', access: KIND_UPDATE, address: 0, size: 0, rip }
+      return false
+    }
+    this.#granted = false
+    return true
+  }
+
   // ——— Pages ———
+
+  /** Whether the page is in the area that the stack pointer of the task that runs is in. */
+  #isOwnStack(space: AddressSpace, page: number): boolean {
+    const vma = findVma(space, page * PAGE_SIZE)
+    return vma !== undefined && vma === findVma(space, this.#kernel.processor.cpu.rsp)
+  }
 
   /** The page as several tasks may reach it; undefined if none but this one does, or nobody may write it. */
   #pageOf(space: AddressSpace, page: number): WatchedPage | undefined {
@@ -289,7 +319,10 @@ const keyOf = ({ backing }: Vma): string =>
 
 /** Begins to watch a world. */
 export const watchMemory = (kernel: Kernel, options?: WatchOptions): MemoryWatch => {
-  if (kernel.watch !== undefined) return kernel.watch
+  if (kernel.watch !== undefined) {
+    kernel.watch.watchAlways(options?.always ?? new Set())
+    return kernel.watch
+  }
   const watch = new MemoryWatch(kernel, options)
   kernel.watch = watch
   kernel.processor.watch(watch)
