@@ -1,0 +1,150 @@
+/** The configuration of a world: plain data, recorded in the head of a trace. With the seed and the inputs it determines everything. */
+import type { CpuName } from '../emu/cpu/model.ts'
+
+export type StdioKind = 'tty' | 'pipe' | 'file' | 'null'
+
+export type MountSource =
+  /** Host files, read-only below, writes stay in memory (copy-on-write). `host` is for messages; contents come through HostFiles by the mount's index. */
+  | { readonly kind: 'host', readonly host: string }
+  /** A host directory whose changes are written back to the host when the world ends well (`--mount H:G:rw`). */
+  | { readonly kind: 'host-rw', readonly host: string }
+  | { readonly kind: 'tmpfs' } | { readonly kind: 'proc' } | { readonly kind: 'dev' }
+
+/** Mounts are applied in order; their mount points are made as needed. A host mount may be of a single file. */
+export interface MountConfig {
+  readonly guest: string
+  readonly source: MountSource
+}
+
+/** A file made in the world at the start, for the generated /etc and the like. */
+export interface GeneratedFile {
+  readonly path: string
+  readonly mode: number
+  /** Content, or the target of a symbolic link. */
+  readonly content?: Uint8Array
+  readonly symlink?: string
+}
+
+/** See sched/pct.ts. */
+export interface PctConfig {
+  /** How many ordering constraints a bug may need: change points and one. */
+  readonly depth: number
+  /** Instructions while more than one task could run, as estimated: where change points are. */
+  readonly steps: number
+}
+
+/** A task runs until it has had so many cycles. See sched/script.ts. */
+export interface ScheduleSegment {
+  /** `Task.index`: by order of creation, from 0. */
+  readonly task: number
+  /** Cycles of its own (user and system) since it was made, at which another takes its place; Infinity: when it waits, ends or yields. */
+  readonly until: number
+  /** The virtual CPU; 0 if one task runs at a time. */
+  readonly cpu: number
+}
+
+export interface ScriptConfig {
+  readonly segments: readonly ScheduleSegment[]
+  /** One task of all runs at a time, whatever the number of CPUs that programs see: segments come in their order. */
+  readonly oneAtATime: boolean
+}
+
+/** One of several hosts of a world (hosts.ts). Links between them are the network's (net/). */
+export interface HostConfig {
+  /** Also what uname(2) says. */
+  readonly name: string
+  /** Virtual CPUs of its own. */
+  readonly cpus: number
+  readonly program: string
+  readonly argv: readonly string[]
+  readonly env: readonly string[]
+  readonly cwd: string
+  readonly uid: number
+  readonly gid: number
+  readonly mounts: readonly MountConfig[]
+  readonly files: readonly GeneratedFile[]
+  /** False: the world does not wait for the program to end (a server). If that is so for all, it waits for all. */
+  readonly main?: boolean
+}
+
+/** See sched/guided.ts. */
+export interface GuidedConfig {
+  /** `Task.index` of who goes on, each time that there is a choice. */
+  readonly choices: readonly number[]
+}
+
+/** One end of a link: an interface of a host, which it makes. */
+export interface LinkEnd {
+  /** The host's name. */
+  readonly host: string
+  /** 'eth0'. */
+  readonly interface: string
+  /** '10.0.0.1/24'; without it the host's programs give it one. */
+  readonly address?: string
+  /** '02:00:00:00:00:01'; else one is made up. */
+  readonly mac?: string
+  /** Of the default route, which leads here. */
+  readonly gateway?: string
+}
+
+/** A cable between two interfaces, or a hub for more (net/link.ts). Probabilities are of each frame; what is left out is none. */
+export interface LinkConfig {
+  readonly ends: readonly LinkEnd[]
+  readonly latencyCycles?: number
+  readonly bytesPerSecond?: number
+  readonly loss?: number
+  readonly duplicate?: number
+  readonly reorder?: number
+  readonly corrupt?: number
+}
+
+export interface WorldConfig {
+  /**
+   * The hosts, if there are several: programs, mounts and files are theirs, and those of the world itself mean nothing; `cpus` is the sum of theirs.
+   * The first one has the standard input (and the terminal, if there is one); all have the standard output and error output.
+   */
+  readonly hosts?: readonly HostConfig[]
+  /** What hosts see each other by. */
+  readonly links?: readonly LinkConfig[]
+  /** Packets over loopback are in the trace as well as those on links. */
+  readonly packets?: boolean
+  readonly program: string
+  readonly argv: readonly string[]
+  readonly env: readonly string[]
+  readonly cwd: string
+  readonly mounts: readonly MountConfig[]
+  readonly files: readonly GeneratedFile[]
+  readonly hostname: string
+  /** Number of virtual CPUs, 1–64. */
+  readonly cpus: number
+  /** What they are (emu/cpu/model.ts); x86-64-v1 if it is not said. */
+  readonly cpu?: CpuName
+  /** Random bytes and decisions are drawn from it. */
+  readonly seed: string
+  /** Decisions of the scheduler are drawn from this instead: worlds that differ in it alone are the same up to the first. */
+  readonly scheduleSeed?: string
+  readonly strategy: 'round-robin' | 'random' | 'pct' | 'script' | 'pos' | 'guided'
+  /** Of the strategy 'pct', which needs it; no other has it. */
+  readonly pct?: PctConfig
+  /** Of the strategy 'script', which needs it; no other has it. */
+  readonly script?: ScriptConfig
+  /** Of the strategy 'guided', which needs it; no other has it. */
+  readonly guided?: GuidedConfig
+  /** Of strategies that stop tasks before they access shared memory: only at these addresses, in eights, in order. Without it everywhere. */
+  readonly choicePoints?: readonly number[]
+  /** sc: each store is seen by all at once; tso: with store buffers, as processors have them (watch/store-buffers.ts). */
+  readonly memoryModel?: 'sc' | 'tso'
+  /** Cycles in a virtual second. */
+  readonly cpuHz: number
+  /** CLOCK_REALTIME at cycle 0, seconds since 1970. */
+  readonly epochSeconds: number
+  readonly uid: number
+  readonly gid: number
+  /** What the three descriptors are outside, and the terminal's size if one is a terminal. */
+  readonly stdio: readonly [StdioKind, StdioKind, StdioKind]
+  readonly terminal: { readonly rows: number, readonly columns: number }
+  /** Guest memory in bytes, at most. */
+  readonly memoryLimit: number
+  /** The world ends (as if killed) at this cycle. */
+  readonly cycleLimit: number
+}
