@@ -31,7 +31,6 @@ import { makeVdso } from './vdso/vdso-state.ts'
 import { waitQueue } from './wait-queue.ts'
 import { watchMemory } from './watch/memory-watch.ts'
 import { TaskStores } from './watch/store-buffers.ts'
-import { TaskStores } from './watch/store-buffers.ts'
 
 export type WorldStop =
   /** The slices that were asked for have run. */
