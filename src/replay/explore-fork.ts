@@ -19,7 +19,7 @@ import { type End, INPUT_BYTES } from './loop.ts'
 import type { Machine } from './machine.ts'
 import { exitCodeOf, type SessionClock, type SessionResult } from './session.ts'
 import type { ConflictFinder } from './search/conflicts.ts'
-import type { Guide } from './search/plan.ts'
+import { choicesOf, type Guide, type GuideState } from './search/plan.ts'
 import { type Snapshot, takeSnapshot } from './snapshot.ts'
 import { type EventSink, type Sources, Tap, type TapPosition } from './tap.ts'
 
@@ -69,7 +69,28 @@ export interface ForkOptions {
   readonly watch: Watch
   /** Looks on, to find out what memory tasks compete for. */
   readonly finder?: ConflictFinder | undefined
+  /** Schedules of guides may start in the middle of others that began in the same way: not if somebody has to see all of each. */
+  readonly keepsMarks?: boolean
 }
+
+/** A place on the way of a guided schedule. */
+interface Mark extends Place {
+  readonly choices: readonly number[]
+  readonly guide: GuideState
+  readonly order: number
+}
+
+/** Where schedules can start. */
+interface Place {
+  readonly snapshot: Snapshot
+  readonly bytes: BytesPosition
+  readonly tap: TapPosition
+  readonly watch: Watch
+}
+
+/** Moments from one mark to the next, at first; when there are many marks they get fewer. */
+const MARK_EVERY = 16
+const MOST_MARKS = 48
 
 interface CommonWorld { readonly kernel: Kernel, readonly tap: Tap, readonly common: CommonEntropy }
 
@@ -78,11 +99,15 @@ export class ForkedWorld {
   readonly #sink: ForkSink
   #world: CommonWorld | undefined
   #entropy: Entropy | undefined
+  #seeded: SeededEntropy | undefined
   #guide: Guide | undefined
   /** Slices so far, and at how many the common part ends, as far as that is known. */
   #slices = 0
   #limit = Infinity
-  #fork: { readonly snapshot: Snapshot, readonly bytes: BytesPosition, readonly tap: TapPosition, readonly watch: Watch, readonly executed: number } | undefined
+  #fork: Place & { readonly executed: number } | undefined
+  /** Of the schedule that was run last, in order. */
+  readonly #marks: Mark[] = []
+  #markEvery = MARK_EVERY
 
   constructor(options: ForkOptions) {
     this.#options = options
@@ -181,29 +206,68 @@ export class ForkedWorld {
     return stop.reason === 'running'
   }
 
-  /** Puts the world to where schedules start, under another configuration. @param guide of the strategy 'guided': chooses in place of its list */
-  start(world: WorldConfig, guide?: Guide): Watch {
+  /** Puts the world to where schedules start, under another configuration. @param guide of the strategy 'guided': chooses in place of its list, which begins with `choices` */
+  start(world: WorldConfig, guide?: Guide, choices: readonly number[] = []): Watch {
     if (this.#fork === undefined || this.#world === undefined) throw new Error('the common part has not ended yet')
-    const { snapshot, bytes, tap, watch } = this.#fork
     const { kernel } = this.#world
+    const mark = guide === undefined ? this.#unmark(0) : this.#markFor(choices)
+    const { snapshot, bytes, tap, watch } = mark ?? this.#fork
     snapshot.restore()
     kernel.config = world
     if (world.pct !== undefined) Object.assign(kernel.state.pct ?? {}, makePct(world.pct))
     this.#world.tap.goTo(tap)
-    this.#entropy = new SeededEntropy(world.seed, world.scheduleSeed, bytes)
+    this.#seeded = new SeededEntropy(world.seed, world.scheduleSeed, bytes)
+    this.#entropy = this.#seeded
     this.#guide = guide
     kernel.guide = guide === undefined ? undefined : (_kernel, tids, count) => guide.pick(kernel, tids, count)
-    this.#options.finder?.begin()
-    this.#sink.order = 0
+    if (mark === undefined) this.#options.finder?.begin()
+    else guide?.resume(mark.guide)
+    this.#sink.order = mark?.order ?? 0
     return this.#sink.watch = watch.copy()
+  }
+
+  /** The last mark at which all choices were as in the plan, whose last was still to come. Those behind it are dropped. */
+  #markFor(choices: readonly number[]): Mark | undefined {
+    let kept = 0
+    while (kept < this.#marks.length) {
+      const { choices: made } = this.#marks[kept]
+      if (made.length >= choices.length || made.some((choice, i) => choice !== choices[i])) break
+      kept++
+    }
+    this.#unmark(kept)
+    return this.#marks.at(-1)
+  }
+
+  #unmark(kept: number): undefined {
+    for (const { snapshot } of this.#marks.splice(kept)) snapshot.drop()
+  }
+
+  /** Between two slices of a guided schedule. */
+  #mark(guide: Guide): void {
+    const { moments } = guide.path
+    if (moments.length - (this.#marks.at(-1)?.guide.moments.length ?? 0) < this.#markEvery || this.#world === undefined || this.#seeded === undefined) return
+    if (this.#marks.length >= MOST_MARKS) {
+      this.#markEvery *= 2
+      const { length } = this.#marks
+      for (let at = length - 1; at > 0; at -= 2) this.#marks.splice(at, 1)[0].snapshot.drop()
+      return
+    }
+    const { kernel, tap } = this.#world
+    this.#marks.push({
+      snapshot: takeSnapshot(kernel, this.#options.machine), bytes: this.#seeded.bytesPosition, tap: tap.position(), watch: this.#sink.watch.copy(), order: this.#sink.order,
+      choices: choicesOf(guide.path), guide: guide.save(),
+    })
   }
 
   /** Runs at most so many slices; the end if it has come. */
   run(slices: number): End | undefined {
     const { kernel } = this
-    for (let left = slices; left > 0; left -= SLICES) {
-      const stop = runWorld(kernel, Math.min(left, SLICES))
+    const guide = this.#options.keepsMarks === true ? this.#guide : undefined
+    const each = guide === undefined ? SLICES : 1
+    for (let left = slices; left > 0; left -= each) {
+      const stop = runWorld(kernel, Math.min(left, each))
       if (!this.#goOn(stop)) return { outcome: stop.reason as Exclude<WorldStop['reason'], 'running' | 'input'>, status: stop.reason === 'exited' ? stop.status : kernel.state.mainStatus }
+      if (guide !== undefined) this.#mark(guide)
     }
     return undefined
   }

@@ -164,7 +164,7 @@ export class ScheduleRunner {
     if (this.#fork?.key === key) return this.#fork
     const machine = this.#forkMachine ??= makeMachine(engine, memoryLimit)
     const finder = needsFinder ? new ConflictFinder() : undefined
-    const world = new ForkedWorld({ world: this.#worldOf(schedule), machine, files: this.#files, clock, watch: this.#watch(), finder })
+    const world = new ForkedWorld({ world: this.#worldOf(schedule), machine, files: this.#files, clock, watch: this.#watch(), finder, keepsMarks: this.#search === undefined })
     return this.#fork = { key, world, finder }
   }
 
@@ -217,7 +217,7 @@ export class ScheduleRun {
     try {
       if (this.#watch === undefined) {
         this.#guide = guideFor(this.#schedule.plan)
-        this.#watch = fork.start(this.#world, this.#guide)
+        this.#watch = fork.start(this.#world, this.#guide, this.#schedule.plan?.choices)
         this.#races = this.#search?.attach(fork.kernel)
       }
       end = fork.advance()

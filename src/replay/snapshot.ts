@@ -19,6 +19,7 @@ export class Snapshot {
   readonly #state: StateImage
   readonly #executed: number
   readonly #watch: WatchMemory | undefined
+  readonly #yielded: boolean
   #memory: MemorySnapshot | undefined
 
   constructor(kernel: Kernel, machine: Machine) {
@@ -27,6 +28,7 @@ export class Snapshot {
     this.#versions = machine.versions
     this.#config = kernel.config
     this.#watch = kernel.watch?.save()
+    this.#yielded = kernel.yielded
     kernel.save()
     this.#state = new StateImage(kernel.state)
     this.#memory = this.#versions.take()
@@ -42,6 +44,8 @@ export class Snapshot {
     this.#versions.restore(this.#memory)
     this.#kernel.config = this.#config
     this.#kernel.forgetLoaded()
+    // The strategy may look at it before the next slice begins.
+    this.#kernel.yielded = this.#yielded
     if (this.#watch !== undefined) this.#kernel.watch?.load(this.#watch)
     this.#machine.processor.totalExecuted = this.#executed
     this.#machine.processor.flushTlb()

@@ -11,8 +11,8 @@ import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
 import type { Pending } from '../watch/memory-watch.ts'
 
-/** What is done to a range: its bytes are read or written; the waiters of a futex there are looked at. */
-const READS = 1, WRITES = 2, QUEUES = 4
+/** What is done to a range: its bytes are read or written; a task waits for the futex there, or wakes those that do. */
+const READS = 1, WRITES = 2, WAITS = 4, WAKES = 8
 
 /** Things of the kernel that calls are about. */
 const MAPPINGS = 1, NUMBERS = 2, CHILDREN = 4, FILES = 8, EVERYTHING = 16
@@ -30,7 +30,8 @@ export const isAboutAll = ({ about }: Effects): boolean => (about & EVERYTHING) 
 const NOTHING: Effects = { about: 0, ranges: [] }
 
 const conflict = (a: number, b: number): boolean =>
-  ((a & WRITES) !== 0 && (b & (READS | WRITES)) !== 0) || ((b & WRITES) !== 0 && (a & READS) !== 0) || (a & b & QUEUES) !== 0
+  ((a & WRITES) !== 0 && (b & (READS | WRITES)) !== 0) || ((b & WRITES) !== 0 && (a & READS) !== 0) ||
+  ((a & WAITS) !== 0 && (b & (WAITS | WAKES)) !== 0) || ((b & WAITS) !== 0 && (a & WAKES) !== 0)
 
 const overlap = (a: Range, b: Range): boolean => a.at < b.at + b.size && b.at < a.at + a.size && conflict(a.does, b.does)
 
@@ -72,7 +73,7 @@ const TWO_WORDS = new Set([3, 4, 5, 11, 12])
 
 const effectsOfExit = (kernel: Kernel, task: Task): Effects => {
   const isLast = task.group.threads.length <= 1
-  const ranges = task.clearChildTid === 0 ? [] : rangesOf(kernel, task, task.clearChildTid, 4, WRITES | QUEUES)
+  const ranges = task.clearChildTid === 0 ? [] : rangesOf(kernel, task, task.clearChildTid, 4, WRITES | WAKES)
   return { about: isLast ? CHILDREN | FILES : 0, ranges }
 }
 
@@ -83,9 +84,9 @@ const effectsOfCall = (kernel: Kernel, task: Task, number: number, args: ArrayLi
   if (GLOBAL_CALLS.has(number)) return { about: EVERYTHING, ranges: [] }
   switch (number) {
     case CALL_FUTEX: {
-      const ranges = rangesOf(kernel, task, args[0], 4, READS | QUEUES)
+      const ranges = rangesOf(kernel, task, args[0], 4, READS | WAITS)
       // The second word is the fifth argument, which is not kept here: nothing is known of it.
-      return TWO_WORDS.has(args[1] & 0x7f) ? { about: EVERYTHING, ranges } : { about: 0, ranges: isWake(args[1]) ? ranges.map((range) => ({ ...range, does: QUEUES })) : ranges }
+      return TWO_WORDS.has(args[1] & 0x7f) ? { about: EVERYTHING, ranges } : { about: 0, ranges: isWake(args[1]) ? ranges.map((range) => ({ ...range, does: WAKES })) : ranges }
     }
     case CALL_EXIT: return effectsOfExit(kernel, task)
     case CALL_EXIT_GROUP: return { about: EVERYTHING, ranges: [] }

@@ -9,19 +9,26 @@
  */
 import type { Kernel } from '../../kernel/kernel.ts'
 import { candidateTask } from '../../kernel/sched/pos.ts'
-import type { Guide, Moment, Path, Plan, Search } from './plan.ts'
+import type { Guide, GuideState, Moment, Path, Plan, Search } from './plan.ts'
 
 /** A task that was chosen so often in a row, while others waited, spins: it is taken for one that yields. */
 const SPINS = 500
 
 export class BoundedGuide implements Guide {
   readonly #choices: readonly number[]
-  readonly #moments: Moment[] = []
+  #moments: Moment[] = []
   #streak = 0
 
   constructor({ choices }: Plan) { this.#choices = choices }
 
   get path(): Path { return { moments: this.#moments, isPruned: false } }
+
+  save(): GuideState { return { moments: [...this.#moments], streak: this.#streak, after: [] } }
+
+  resume({ moments, streak }: GuideState): void {
+    this.#moments = [...moments]
+    this.#streak = streak
+  }
 
   pick(kernel: Kernel, tids: readonly number[], count: number): number {
     const last = kernel.state.guided?.last ?? -1

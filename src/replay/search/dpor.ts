@@ -10,7 +10,7 @@ import type { Kernel } from '../../kernel/kernel.ts'
 import { areDependent, type Effects, isAboutAll, nextEffects } from '../../kernel/sched/effects.ts'
 import { candidateTask } from '../../kernel/sched/pos.ts'
 import type { Task } from '../../kernel/task/task.ts'
-import { type Guide, type Moment, type Path, type Plan, Pruned, type Search, type Sleeper } from './plan.ts'
+import { type Guide, type GuideState, type Moment, type Path, type Plan, Pruned, type Search, type Sleeper } from './plan.ts'
 
 /** A task that did so many things in a row, while others waited, spins. */
 const SPINS = 500
@@ -20,7 +20,7 @@ export class DporGuide implements Guide {
   readonly #choices: readonly number[]
   readonly #sleepers: readonly Sleeper[]
   #sleep: readonly Sleeper[] = []
-  readonly #moments: Moment[] = []
+  #moments: Moment[] = []
   #chosen = 0
   #isPruned = false
   #streak = 0
@@ -46,6 +46,16 @@ export class DporGuide implements Guide {
     const known = this.#after.get(task.index)
     if (known === undefined) this.#after.set(task.index, [now])
     else known.push(now)
+  }
+
+  /** Only up to the last choice of a plan: who sleeps is known from there on. */
+  save(): GuideState { return { moments: [...this.#moments], streak: this.#streak, after: [...this.#after].map(([task, moments]) => [task, [...moments]] as const) } }
+
+  resume({ moments, streak, after }: GuideState): void {
+    this.#moments = [...moments]
+    this.#streak = streak
+    for (const [task, earlier] of after) this.#after.set(task, [...earlier])
+    this.#chosen = moments.filter(({ candidates }) => candidates.length > 1).length
   }
 
   /** Of what is pending already they are known. */

@@ -48,6 +48,17 @@ export interface Guide {
   started?(parent: Task, child: Task): void
   woke?(waker: Task | undefined, woken: Task): void
   readonly path: Path
+  /** What it has decided so far, to be given to `resume`. */
+  save(): GuideState
+  /** It is where another guide was when this was saved, which had made the same choices. */
+  resume(state: GuideState): void
+}
+
+export interface GuideState {
+  readonly moments: readonly Moment[]
+  readonly streak: number
+  /** By task: moments that its next comes after. */
+  readonly after: readonly (readonly [task: number, moments: readonly number[]])[]
 }
 
 /** Thrown by a guide: the schedule is not worth running on. */
