@@ -2,6 +2,7 @@
 import chalk from 'chalk'
 import { failureText } from '../replay/explore-failure.ts'
 import type { Exploration, FoundFailure } from '../replay/explore.ts'
+import { junit, type TestCase } from './junit.ts'
 
 /** What `--shrink` made of a failure. */
 export interface ShrunkTrace {
@@ -54,22 +55,13 @@ export const jsonReport = (report: Report): string => {
   })
 }
 
-const xml = (text: string): string => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`)
-  // Other control characters can't be in XML 1.0, not even as references.
-  // eslint-disable-next-line no-control-regex
-  .replace(/[\x00-\x08\x0b\x0c\x0e-\x1f]/g, '\ufffd')
-
-export const junitReport = (report: Report): string => {
-  const { exploration, traces, seconds, command } = report
-  const name = xml(command.join(' '))
-  const cases = exploration.failures.map((found) => {
-    const text = failureText(found.failure)
-    return `    <testcase classname="retrograde explore" name="${xml(text)}" time="${(found.afterMs / 1000).toFixed(3)}">`
-      + `<failure type="${found.failure.kind}" message="${xml(text)}">${xml(`seed ${found.schedule.seed}, ${found.count} of ${exploration.schedules} schedules${traces.has(found) ? `, trace ${traces.get(found)}` : ''}`)}</failure></testcase>`
+export const junitReport = ({ exploration, traces, seconds, command }: Report): string => {
+  const name = command.join(' ')
+  const cases = exploration.failures.map((found): TestCase => {
+    const message = failureText(found.failure)
+    const text = `seed ${found.schedule.seed}, ${found.count} of ${exploration.schedules} schedules${traces.has(found) ? `, trace ${traces.get(found)}` : ''}`
+    return { name: message, seconds: found.afterMs / 1000, failure: { kind: found.failure.kind, message, text } }
   })
-  if (exploration.broken !== undefined) cases.push(`    <testcase classname="retrograde explore" name="${name}"><error message="${xml(exploration.broken)}"/></testcase>`)
-  if (cases.length === 0) cases.push(`    <testcase classname="retrograde explore" name="${name}" time="${seconds.toFixed(3)}"/>`)
-  const errors = exploration.broken === undefined ? 0 : 1
-  return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n  <testsuite name="${name}" tests="${cases.length}" failures="${exploration.failures.length}" errors="${errors}" time="${seconds.toFixed(3)}">\n`
-    + `${cases.join('\n')}\n  </testsuite>\n</testsuites>\n`
+  if (exploration.broken !== undefined) cases.push({ name, seconds: 0, error: exploration.broken })
+  return junit('retrograde explore', name, seconds, cases.length === 0 ? [{ name, seconds }] : cases)
 }

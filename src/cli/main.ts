@@ -17,6 +17,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['explore', async () => (await import('./explore.ts')).exploreCommand],
   ['fuzz', async () => (await import('./fuzz.ts')).fuzzCommand],
   ['shrink', async () => (await import('./shrink.ts')).shrinkCommand],
+  ['ci', async () => (await import('./ci.ts')).ciCommand],
   ['report', async () => (await import('./report.ts')).reportCommand],
 ])
 
@@ -46,7 +47,7 @@ const complain = (message: string): never => {
 }
 
 // A reader that went away (`retrograde show x.rgt | head`) is no error. What guests write does not go through this stream, which takes time to make.
-if (asked !== 'run' && asked !== 'record') {
+if (asked !== 'run' && asked !== 'record' && asked !== 'ci') {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(0)
     throw error
