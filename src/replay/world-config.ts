@@ -207,7 +207,7 @@ export const configFromPlain = (plain: PlainMap): WorldConfig => {
     ...(fields.has('scheduleSeed') ? { scheduleSeed: typeof scheduleSeed === 'string' ? scheduleSeed : fields.fail('scheduleSeed') } : {}),
     ...parseStrategy(fields),
     ...(fields.has('choicePoints') ? { choicePoints: integers(fields, 'choicePoints') } : {}),
-    ...(fields.has('memoryModel') ? { memoryModel: fields.choice('memoryModel', ['sc', 'tso']) } : {}),
+    ...(fields.has('memoryModel') ? { memoryModel: fields.choice('memoryModel', ['sc', 'tso'] as const) } : {}),
     cpuHz: fields.number('cpuHz', 1, 2 ** 53),
     epochSeconds: fields.number('epochSeconds', -(2 ** 53), 2 ** 53),
     uid: fields.integer('uid', 0, MAX_ID),
