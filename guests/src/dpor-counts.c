@@ -1,6 +1,7 @@
 /*
  * Small programs whose executions can be counted: threads without a C library, so that nothing is shared but what is said.
  *   dpor-counts w0,w0r1,u1   three threads: one writes variable 0, one writes it and reads variable 1, one adds to that with LOCK
+ *   dpor-counts i0c0,i0c0    two threads add to it without, and the last that checks exits 1 if one addition was lost
  *   dpor-counts lastzero 3   a[i] = a[i - 1] + 1 in three threads; one looks for the last zero
  * The main thread makes them and ends; the process ends with the last of them.
  */
@@ -10,8 +11,9 @@
 enum { THREADS = 12, VARIABLES = 16, STACK = 4096, LINE = 8 };
 static volatile long variables[VARIABLES][LINE];
 static long stacks[THREADS][STACK / sizeof(long)] __attribute__((aligned(4096)));
+static volatile long checked[LINE];
 static const char *programs[THREADS];
-static int zeros;
+static int zeros, threads;
 
 static void operations(int thread) {
   for (const char *p = programs[thread]; *p != 0 && *p != ','; p += 2) {
@@ -19,6 +21,10 @@ static void operations(int thread) {
     long seen;
     if (p[0] == 'w') *variable = thread;
     else if (p[0] == 'u') __sync_fetch_and_add(variable, 1);
+    else if (p[0] == 'i') *variable = *variable + 1;
+    else if (p[0] == 'c') {
+      if (__sync_fetch_and_add(checked, 1) == threads - 1 && *variable != threads) __asm__ volatile("syscall" : : "a"(231L), "D"(1L) : "rcx", "r11", "memory");
+    }
     else __asm__ volatile("mov (%1), %0" : "=r"(seen) : "r"(variable) : "memory");
   }
 }
@@ -54,6 +60,7 @@ int main(int argc, char **argv) {
   } else if (argc > 1) {
     int count = 0;
     for (const char *p = argv[1]; p != NULL && count < THREADS; p = strchr(p, ',')) programs[count++] = p += *p == ',';
+    threads = count;
     for (int i = 0; i < count; i++) spawn(operations, i);
   }
   __asm__ volatile("syscall" : : "a"(60L), "D"(0L) : "rcx", "r11", "memory");
