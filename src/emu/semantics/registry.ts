@@ -9,6 +9,8 @@ import { CONTROL } from './control.ts'
 import { DATA } from './data.ts'
 import { EXCHANGE_WIDE } from './exchange-wide.ts'
 import { FMA } from './fma.ts'
+import { VEX_MASKED } from './vex-masked.ts'
+import { FAR } from './far.ts'
 import { MMX } from './mmx.ts'
 import { MULTIPLY } from './multiply.ts'
 import { PCLMULQDQ } from './pclmulqdq.ts'
@@ -41,8 +43,8 @@ export type Family = Readonly<Record<string, Semantics>>
 
 const FAMILIES: readonly Family[] = [ARITHMETIC, BITS, CONTROL, DATA, EXCHANGE_WIDE, MULTIPLY, SHIFTS, STRINGS, SYSTEM,
   SSE_MOVE, SSE_INTEGER, SSE_SHUFFLE, SSE_FLOAT, SSE_FLOAT_CONVERT, MMX,
-  BITS_EXTENDED, SYSTEM_EXTENDED, SEGMENT_QUERIES, SSSE3, SSE41, SSE42_STRINGS, SSE_FLOAT_EXTENDED, AES, PCLMULQDQ, SHA,
-  VEX_MOVE, VEX_INTEGER, VEX_FLOAT, VEX_PERMUTE, BMI, FMA, XSAVE,
+  BITS_EXTENDED, SYSTEM_EXTENDED, SEGMENT_QUERIES, FAR, SSSE3, SSE41, SSE42_STRINGS, SSE_FLOAT_EXTENDED, AES, PCLMULQDQ, SHA,
+  VEX_MOVE, VEX_INTEGER, VEX_FLOAT, VEX_PERMUTE, VEX_MASKED, BMI, FMA, XSAVE,
   X87, X87_MEMORY, X87_CONTROL]
 
 export const SEMANTICS: ReadonlyMap<string, Semantics> = new Map(FAMILIES.flatMap((family) => Object.entries(family)))

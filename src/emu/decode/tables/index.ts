@@ -2,6 +2,7 @@
 import type { Row } from '../rows.ts'
 import { BMI_ROWS } from './bmi.ts'
 import { FMA_ROWS } from './fma.ts'
+import { VEX_MASKED_ROWS } from './vex-masked.ts'
 import { INTEGER_ROWS } from './integer.ts'
 import { CONTROL_ROWS } from './control.ts'
 import { EXTENSION_ROWS } from './extensions.ts'
@@ -20,7 +21,7 @@ export const ALL_ROWS: readonly Row[] = [
   ...INTEGER_ROWS, ...CONTROL_ROWS,
   ...SSE_MOVE_ROWS, ...SSE_INTEGER_ROWS, ...SSE_FLOAT_ROWS, ...MMX_ROWS,
   ...X87_ROWS,
-  ...VEX_MOVE_ROWS, ...VEX_INTEGER_ROWS, ...VEX_FLOAT_ROWS, ...BMI_ROWS, ...FMA_ROWS, ...XSAVE_ROWS,
+  ...VEX_MOVE_ROWS, ...VEX_INTEGER_ROWS, ...VEX_FLOAT_ROWS, ...BMI_ROWS, ...FMA_ROWS, ...VEX_MASKED_ROWS, ...XSAVE_ROWS,
 ]
 
 const build = (isVex: boolean): (readonly Row[] | undefined)[][] => {
