@@ -35,8 +35,9 @@ export const textReport = (report: Report): string => {
     + `  ${found.count} of ${exploration.schedules} schedules, first with seed ${found.schedule.seed}, the ${found.after}${ordinal(found.after)} after ${(found.afterMs / 1000).toFixed(2)} s`
     + (traces.has(found) ? `\n  trace: ${traces.get(found)}` : '') + shrunkText(report.shrunk.get(found)) + found.details.map((line) => `\n  ${line}`).join(''))
   const end = exploration.failures.length === 0 ? chalk.green('no failure') : `${exploration.failed} failed, ${exploration.failures.length} distinct`
+  if (exploration.searchProgress !== undefined) lines.push(`${exploration.searchProgress}${exploration.restarts === 0 ? '' : ` (begun anew ${exploration.restarts} times, as more memory was found that tasks compete for)`}`)
   const pct = strategy === 'pct' ? `, ${exploration.steps} steps` : ''
-  lines.push(`${exploration.schedules} schedules (${strategy}${pct}) in ${seconds.toFixed(1)} s, ${rate(report).toFixed(0)} a second: ${end}${report.interrupted ? ', interrupted' : ''}`)
+  lines.push(`${exploration.schedules} schedules (${strategy}${pct}) in ${seconds.toFixed(1)} s, ${rate(report).toFixed(0)} a second, ${exploration.orders} orders of system calls: ${end}${report.interrupted ? ', interrupted' : ''}`)
   return lines.join('\n')
 }
 
@@ -46,9 +47,9 @@ export const jsonReport = (report: Report): string => {
   const { exploration, traces, seconds, strategy, jobs, interrupted } = report
   return JSON.stringify({
     schedules: exploration.schedules, seconds, schedulesPerSecond: rate(report), instructions: exploration.executed, strategy, jobs, interrupted,
-    ...(strategy === 'pct' ? { steps: exploration.steps } : {}), failed: exploration.failed,
+    ...(strategy === 'pct' ? { steps: exploration.steps } : {}), orders: exploration.orders, search: exploration.searchProgress, failed: exploration.failed,
     failures: exploration.failures.map((found) => ({
-      ...found.failure, text: failureText(found.failure), count: found.count, seed: found.schedule.seed, schedule: found.schedule.number, pct: found.schedule.pct,
+      ...found.failure, text: failureText(found.failure), count: found.count, seed: found.schedule.seed, schedule: found.schedule.number, pct: found.schedule.pct, strategy: found.schedule.strategy ?? strategy, choices: found.schedule.choices,
       after: found.after, afterSeconds: found.afterMs / 1000, trace: traces.get(found), shrunk: report.shrunk.get(found), details: found.details,
     })),
     broken: exploration.broken,

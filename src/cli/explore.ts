@@ -4,12 +4,13 @@ import { fileURLToPath } from 'node:url'
 import { join } from 'node:path'
 import chalk from 'chalk'
 import { Command, InvalidArgumentError } from 'commander'
-import { Exploration, type FoundFailure } from '../replay/explore.ts'
+import { Exploration, type ExploreStrategy, type FoundFailure, isSearch } from '../replay/explore.ts'
 import { DEFAULT_FAIL_ON, type FailOn } from '../replay/explore-failure.ts'
 import type { Schedule, ScheduleResult, ScheduleRun, ScheduleRunner } from '../replay/explore-schedule.ts'
+import { SEARCHES } from '../replay/search/plan.ts'
 import type { Batch } from './explore-worker.ts'
 import { duration } from './duration.ts'
-import { EXIT_FAILED, EXIT_FOUND, EXIT_INTERRUPTED } from './errors.ts'
+import { EXIT_FAILED, EXIT_FOUND, EXIT_INTERRUPTED, UsageError } from './errors.ts'
 import { type Report, type ShrunkTrace, jsonReport, junitReport, textReport } from './explore-report.ts'
 import { type ExploreSetup, makeRunner, parseFailOn } from './explore-setup.ts'
 import { buildVersion, codecs, createTraceFile, platform } from './host.ts'
@@ -17,7 +18,9 @@ import { integer, PCT_DEPTH, regexps, withWorldOptions, type WorldFlags } from '
 
 interface Shard { readonly part: number, readonly of: number }
 
-interface ExploreFlags extends WorldFlags {
+interface ExploreFlags extends Omit<WorldFlags, 'strategy'> {
+  readonly strategy: ExploreStrategy
+  readonly bound: number | undefined
   readonly number: number | undefined
   readonly time: number | undefined
   readonly depth: number | undefined
@@ -33,6 +36,8 @@ interface ExploreFlags extends WorldFlags {
 }
 
 const DEFAULT_SCHEDULES = 1000
+/** A systematic search that ends early has not said anything. */
+const DEFAULT_OF_SEARCHES = 100_000
 const PROGRESS_EVERY_MS = 200
 /** The event loop gets a turn this often: signals. */
 const TURN_MS = 20
@@ -167,19 +172,24 @@ const shrinkAll = async (traces: ReadonlyMap<FoundFailure, string>, failOn: Fail
 
 const progressLine = (exploration: Exploration, most: number, seconds: number): string =>
   `${exploration.schedules}${most === Infinity ? '' : ` of ${most}`} schedules, ${(exploration.schedules / seconds).toFixed(0)} a second`
+  + `, ${exploration.orders} orders of system calls${exploration.searchProgress === undefined ? '' : `, ${exploration.searchProgress}`}`
   + (exploration.failed === 0 ? ', no failure' : `, ${exploration.failed} failed, ${exploration.failures.length} distinct, first after ${((exploration.failures[0]?.afterMs ?? 0) / 1000).toFixed(1)} s`)
 
 const explore = async (program: string, args: string[], flags: ExploreFlags): Promise<number> => {
   const seed = flags.seed ?? platform.freshSeed()
   const command = [program, ...args]
+  const { strategy } = flags
+  const search = isSearch(strategy)
+  if (search && flags.shard !== undefined) throw new UsageError(`--shard: a search such as ${strategy} goes on from what it has seen, which shards do not tell each other`)
+  if (search && flags.memory === 'tso') throw new UsageError(`--strategy ${strategy} knows no store buffers: random, pct and pos do`)
   // How the worlds are made follows from the seed alone.
-  const setup: ExploreSetup = { command, flags: { ...flags, seed }, failOn: { ...flags.failOn ?? DEFAULT_FAIL_ON, ignore: flags.ignore } }
+  const setup: ExploreSetup = { command, flags: { ...flags, seed, strategy: search ? 'guided' : strategy }, failOn: { ...flags.failOn ?? DEFAULT_FAIL_ON, ignore: flags.ignore } }
   const runner = await makeRunner(setup)
-  const total = flags.number ?? (flags.time === undefined ? DEFAULT_SCHEDULES : Infinity)
+  const total = flags.number ?? (flags.time !== undefined ? Infinity : search ? DEFAULT_OF_SEARCHES : DEFAULT_SCHEDULES)
   const { part, of } = flags.shard ?? { part: 1, of: 1 }
   const most = total === Infinity ? Infinity : Math.max(0, Math.floor((total - part) / of) + 1)
   const exploration = new Exploration({
-    most, seed, strategy: flags.strategy, pct: { depth: flags.depth ?? flags.pctDepth ?? PCT_DEPTH, steps: flags.pctSteps },
+    most, seed, strategy, mostBound: flags.bound ?? Infinity, pct: { depth: flags.depth ?? flags.pctDepth ?? PCT_DEPTH, steps: flags.pctSteps },
     cycleLimit: flags.timeout, keepGoing: flags.keepGoing, shard: { part, of },
   })
   const workshop: Workshop = flags.jobs === 1 ? new OneThread(runner) : new Threads(setup, flags.jobs, flags.keepGoing)
@@ -217,7 +227,7 @@ const explore = async (program: string, args: string[], flags: ExploreFlags): Pr
   } catch (error) {
     problem ??= (error as Error).message
   }
-  const report: Report = { command, strategy: flags.strategy, exploration, seconds, jobs: flags.jobs, traces, shrunk, interrupted }
+  const report: Report = { command, strategy, exploration, seconds, jobs: flags.jobs, traces, shrunk, interrupted }
   process.stdout.write(`${flags.json ? jsonReport(report) : textReport(report)}\n`)
   if (flags.junit !== undefined) writeFileSync(flags.junit, junitReport(report))
   if (problem !== undefined) {
@@ -228,10 +238,11 @@ const explore = async (program: string, args: string[], flags: ExploreFlags): Pr
 }
 
 export const exploreCommand = withWorldOptions(new Command('explore')
-  .description('run a program under many schedules until one fails, and record that; exit status 1 if one was found, 0 if none, 125 if Retrograde failed'))
+  .description('run a program under many schedules until one fails, and record that; exit status 1 if one was found, 0 if none, 125 if Retrograde failed'), SEARCHES)
   .option('-n, --number <n>', `schedules at most (default: ${DEFAULT_SCHEDULES}, or what fits the time)`, integer(1, Number.MAX_SAFE_INTEGER))
   .option('--time <time>', 'stop after this time: 60s, 5m', duration)
   .option('--depth <n>', 'same as --pct-depth', integer(1, 1000))
+  .option('--bound <n>', 'of the strategies preempt and delay: preemptions or delays at most (default: as many as there are)', integer(0, 1000))
   .option('--keep-going', 'go on after a failure; those that fail alike are counted together', false)
   .option('--fail-on <kinds>', 'what a failure is, of exit, signal, deadlock, hang, race, output:/regexp/ (default: exit,signal,deadlock,hang)', parseFailOn)
   .option('--ignore <regexp>', 'races with a function, file or line that matches are none', regexps, [])

@@ -17,6 +17,7 @@ const PCT_STEPS = 10_000
 
 export interface WorldFlags {
   readonly seed: string | undefined
+  readonly scheduleSeed: string | undefined
   readonly cpus: number
   readonly cpu: CpuName
   readonly strategy: WorldConfig['strategy']
@@ -78,15 +79,19 @@ const epoch = (text: string): number => {
   return value
 }
 
-/** Adds the options and the program's own arguments, which are taken as they are. */
-export const withWorldOptions = (command: Command): Command => command
+/** Of run and record; explore has more. */
+const STRATEGY_NAMES: readonly string[] = ['random', 'round-robin', 'pct', 'pos']
+
+/** Adds the options and the program's own arguments, which are taken as they are. @param strategies more of them */
+export const withWorldOptions = (command: Command, strategies: readonly string[] = []): Command => command
   .argument('<program>', 'program to run, looked up in PATH')
   .argument('[arguments...]', 'its arguments, as they are')
   .passThroughOptions()
   .option('--seed <seed>', 'what all choices are drawn from (default: a new one each time)')
+  .option('--schedule-seed <seed>', 'what the decisions of the scheduler alone are drawn from: one schedule of explore')
   .option('--cpus <n>', 'virtual CPUs', integer(1, 64), 1)
   .addOption(new Option('--cpu <level>', 'what the processor has: nothing that came after SSE2 (v1), SSE4.2 and AES (v2), or AVX2, BMI2, SHA (v3)').choices(CPU_NAMES).default(BASE_CPU))
-  .addOption(new Option('--strategy <name>', 'who runs next, and for how long').choices(['random', 'round-robin', 'pct']).default('random'))
+  .addOption(new Option('--strategy <name>', 'who runs next, and for how long').choices([...STRATEGY_NAMES, ...strategies]).default('random'))
   .option('--pct-depth <n>', 'of the strategy pct: how many orderings a bug needs', integer(1, 1000))
   .option('--pct-steps <n>', 'of the strategy pct: instructions that the program takes while more than one task could run', integer(1, 2 ** 31))
   .option('--cpu-hz <hz>', 'cycles in a virtual second', quantity(1e6, 1e12), 1e9)
@@ -164,6 +169,7 @@ export const prepareWorld = async (platform: Platform & HostSurroundings, comman
     const files = makeHostFiles(platform, [{ guest: '/', source: { kind: 'host', host: rootfs.host } }], tars)
     return typeof files.lstat(0, path) !== 'number'
   }
-  const config = makeWorldConfig(platform, options, inRootfs)
+  const made = makeWorldConfig(platform, options, inRootfs)
+  const config = flags.scheduleSeed === undefined ? made : { ...made, scheduleSeed: flags.scheduleSeed }
   return { config, files: makeHostFiles(platform, config.mounts, tars), seedWasGiven: flags.seed !== undefined }
 }

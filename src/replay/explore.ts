@@ -52,7 +52,7 @@ const HANG_CYCLES_OF_STOPS = 2e6
 /** Orders of system calls that are kept. */
 const MOST_ORDERS = 1 << 20
 
-const isSearch = (name: ExploreStrategy): name is SearchName => (SEARCHES as readonly string[]).includes(name)
+export const isSearch = (name: ExploreStrategy): name is SearchName => (SEARCHES as readonly string[]).includes(name)
 
 export class Exploration {
   readonly #options: ExploreOptions
