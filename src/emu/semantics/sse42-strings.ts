@@ -169,7 +169,11 @@ const toIndex = (e: Emitter, result: Expr, immediate: Expr, count: Expr): void =
 /** To XMM0, the third operand. */
 const toMask = (e: Emitter, result: Expr, immediate: Expr): void => { e.writeVector(2, e.call('string_mask', result, immediate)) }
 
+/** With VEX: and zeros above. */
+const toWholeMask = (e: Emitter, result: Expr, immediate: Expr): void => { e.writeLanes(2, [e.call('string_mask', result, immediate)]) }
+
 export const SSE42_STRINGS: Family = {
+  vpcmpistrm: compare('implicit', toWholeMask), vpcmpestrm: compare(4, toWholeMask), vpcmpestrm_w: compare(8, toWholeMask),
   pcmpistri: compare('implicit', toIndex), pcmpistrm: compare('implicit', toMask),
   pcmpestri: compare(4, toIndex), pcmpestrm: compare(4, toMask),
   pcmpestri_w: compare(8, toIndex), pcmpestrm_w: compare(8, toMask),

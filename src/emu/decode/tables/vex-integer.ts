@@ -39,6 +39,13 @@ const fromSse: Row[] = [
   row('vex.128.66.0f3a.w0 16', 'vpextrd', 'Ed Vo Ib'), row('vex.128.66.0f3a.w1 16', 'vpextrq', 'Eq Vo Ib'),
 ]
 
+/** Those that write no vector register are the SSE instructions as they are. */
+const strings: Row[] = [
+  row('vex.128.66.0f3a.w0 60', 'vpcmpestrm', 'Vo Wo Xo Ib'), row('vex.128.66.0f3a.w1 60', 'vpcmpestrm_w', 'Vo Wo Xo Ib'),
+  row('vex.128.66.0f3a.w0 61', 'pcmpestri', 'Vo Wo Ib'), row('vex.128.66.0f3a.w1 61', 'pcmpestri_w', 'Vo Wo Ib'),
+  row('vex.128.66.0f3a 62', 'vpcmpistrm', 'Vo Wo Xo Ib'), row('vex.128.66.0f3a 63', 'pcmpistri', 'Vo Wo Ib'),
+]
+
 const avx2: Row[] = [
   row('vex.66.0f38.w0 45', 'vpsrlvd', 'Vx Hx Wx'), row('vex.66.0f38.w1 45', 'vpsrlvq', 'Vx Hx Wx'), row('vex.66.0f38.w0 46', 'vpsravd', 'Vx Hx Wx'),
   row('vex.66.0f38.w0 47', 'vpsllvd', 'Vx Hx Wx'), row('vex.66.0f38.w1 47', 'vpsllvq', 'Vx Hx Wx'),
@@ -54,6 +61,6 @@ const ciphers: Row[] = [
 ]
 
 export const VEX_INTEGER_ROWS: readonly Row[] = [
-  ...feature('avx', [...fromSse, row('vex.256.66.0f3a.w0 06', 'vperm2x128', 'Vx Hx Wx Ib')]), ...feature('avx2', avx2),
+  ...feature('avx', [...fromSse, ...strings, row('vex.256.66.0f3a.w0 06', 'vperm2x128', 'Vx Hx Wx Ib')]), ...feature('avx2', avx2),
   ...feature('avx', feature('aes', ciphers)), ...feature('avx', feature('pclmulqdq', [row('vex.128.66.0f3a 44', 'vpclmulqdq', 'Vx Hx Wx Ib')])),
 ]
