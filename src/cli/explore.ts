@@ -175,9 +175,9 @@ const progressLine = (exploration: Exploration, most: number, seconds: number): 
   + `, ${exploration.orders} orders of system calls${exploration.searchProgress === undefined ? '' : `, ${exploration.searchProgress}`}`
   + (exploration.failed === 0 ? ', no failure' : `, ${exploration.failed} failed, ${exploration.failures.length} distinct, first after ${((exploration.failures[0]?.afterMs ?? 0) / 1000).toFixed(1)} s`)
 
-const explore = async (program: string, args: string[], flags: ExploreFlags): Promise<number> => {
+const explore = async (program: string | undefined, args: string[], flags: ExploreFlags): Promise<number> => {
   const seed = flags.seed ?? platform.freshSeed()
-  const command = [program, ...args]
+  const command = program === undefined ? [] : [program, ...args]
   const { strategy } = flags
   const search = isSearch(strategy)
   if (search && flags.shard !== undefined) throw new UsageError(`--shard: a search such as ${strategy} goes on from what it has seen, which shards do not tell each other`)
@@ -252,4 +252,4 @@ export const exploreCommand = withWorldOptions(new Command('explore')
   .option('--junit <file>', 'the result as JUnit\'s XML')
   .option('--jobs <n>', 'threads', integer(1, 256), 1)
   .option('--shard <i/n>', 'the i-th part of n of the schedules: for several machines, with one --seed', shard)
-  .action(async (program: string, args: string[], flags: ExploreFlags) => { process.exit(await explore(program, args, flags)) })
+  .action(async (program: string | undefined, args: string[], flags: ExploreFlags) => { process.exit(await explore(program, args, flags)) })

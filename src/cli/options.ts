@@ -3,8 +3,9 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { BASE_CPU, CPU_NAMES, type CpuName } from '../emu/cpu/model.ts'
 import type { WorldConfig } from '../kernel/config.ts'
 import type { Platform } from '../platform/platform.ts'
-import { type HostSurroundings, makeWorldConfig, SEEDED_EPOCH, type WorldOptions } from '../replay/default-world.ts'
+import { HOSTNAME, type HostSurroundings, makeWorldConfig, SEEDED_EPOCH, type WorldOptions } from '../replay/default-world.ts'
 import { makeHostFiles } from '../replay/host-files.ts'
+import type { ImageFiles, OciImage } from '../replay/oci-image.ts'
 import type { TarTree } from '../replay/tar-tree.ts'
 import type { HostFiles } from '../kernel/outside.ts'
 import { UsageError } from './errors.ts'
@@ -30,6 +31,7 @@ export interface WorldFlags {
   readonly memoryLimit: number
   readonly timeout: number
   readonly rootfs: string | undefined
+  readonly entrypoint: string | undefined
   readonly mount: readonly string[]
   readonly env: readonly string[]
   readonly clearEnv: boolean
@@ -84,7 +86,7 @@ const STRATEGY_NAMES: readonly string[] = ['random', 'round-robin', 'pct', 'pos'
 
 /** Adds the options and the program's own arguments, which are taken as they are. @param strategies more of them */
 export const withWorldOptions = (command: Command, strategies: readonly string[] = []): Command => command
-  .argument('<program>', 'program to run, looked up in PATH')
+  .argument('[program]', 'program to run, looked up in PATH; an image says itself what is to be run')
   .argument('[arguments...]', 'its arguments, as they are')
   .passThroughOptions()
   .option('--seed <seed>', 'what all choices are drawn from (default: a new one each time)')
@@ -99,7 +101,8 @@ export const withWorldOptions = (command: Command, strategies: readonly string[]
   .option('--memory <model>', 'sc: each store is seen by all at once; tso: with store buffers, as processors have them', memory, 'sc')
   .option('--memory-limit <bytes>', 'memory of the guest', bytes, 2 * GIB)
   .option('--timeout <cycles>', 'stop after so many cycles', quantity(1, Number.MAX_SAFE_INTEGER), Infinity)
-  .option('--rootfs <dir|tar>', 'all that the guest sees, in place of the host\'s programs and libraries')
+  .option('--rootfs <dir|tar|image>', 'all that the guest sees, in place of the host\'s programs and libraries: a directory, a tar file, or a container image (docker save, OCI layout)')
+  .option('--entrypoint <program>', 'of an image: run this in place of its own entry point (empty: none)')
   .option('--mount <host:guest[:rw]>', 'show a file or directory of the host; what is written stays in memory unless it ends in :rw', collect, [])
   .option('--env <NAME=value>', 'set an environment variable (NAME alone takes it out)', collect, [])
   .option('--clear-env', 'start from an empty environment', false)
@@ -133,39 +136,97 @@ export interface PreparedWorld {
   readonly seedWasGiven: boolean
 }
 
-const loadRootfs = async (platform: Platform, path: string): Promise<{ host: string, tar: TarTree | undefined }> => {
+interface Rootfs { readonly host: string, readonly tree: TarTree | undefined, readonly image: OciImage | undefined }
+
+/** Files of an image as a directory of the host. */
+const directoryFiles = (platform: Platform, root: string): ImageFiles => ({
+  read: (path) => {
+    // Names come from the image: they stay inside.
+    if (path.split('/').includes('..')) return undefined
+    const bytes = platform.readFile(`${root}/${path}`)
+    return bytes instanceof Uint8Array ? bytes : undefined
+  },
+})
+
+const loadRootfs = async (platform: Platform, path: string): Promise<Rootfs> => {
   const real = platform.realPath(toByteString(path))
   if (real === undefined) throw new UsageError(`--rootfs ${path}: there is no such directory or file`)
   const stat = platform.lstat(real)
   if ('error' in stat) throw new UsageError(`--rootfs ${path}: ${stat.error}`)
-  if ((stat.mode & 0o170000) === 0o040000) return { host: real, tar: undefined }
+  const { isImage, readImage, ImageError } = await import('../replay/oci-image.ts')
+  const tools = { decompress: (bytes: Uint8Array, limit: number): Uint8Array => platform.decompress(bytes, limit), sha256: (bytes: Uint8Array): string => platform.sha256(bytes) }
+  const load = async (files: ImageFiles): Promise<Rootfs> => {
+    try {
+      const image = await readImage(files, tools)
+      return { host: real, tree: image.tree, image }
+    } catch (error) {
+      if (!(error instanceof ImageError)) throw error
+      throw new UsageError(`--rootfs ${path}: ${error.message}`)
+    }
+  }
+  if ((stat.mode & 0o170000) === 0o040000) {
+    const files = directoryFiles(platform, real)
+    return isImage(files) ? load(files) : { host: real, tree: undefined, image: undefined }
+  }
   const bytes = platform.readFile(real)
   if (!(bytes instanceof Uint8Array)) throw new UsageError(`--rootfs ${path}: ${bytes.error}`)
   const { readTar } = await import('../replay/tar-tree.ts')
+  let tree: TarTree
   try {
-    return { host: real, tar: await readTar(platform.decompress(bytes)) }
+    tree = await readTar(platform.decompress(bytes))
   } catch (error) {
     throw new UsageError(`--rootfs ${path}: neither a directory nor a tar file (${(error as Error).message})`)
   }
+  const files: ImageFiles = { read: (name) => tree.get(name)?.content ?? tree.find(name)?.content }
+  return isImage(files) ? load(files) : { host: real, tree, image: undefined }
+}
+
+/** What an image runs: its entry point with the arguments given, or its own. */
+const imageCommand = (image: OciImage, command: readonly string[], { entrypoint, rootfs }: WorldFlags): readonly string[] => {
+  const first = entrypoint === undefined ? image.entrypoint : entrypoint === '' ? [] : [toByteString(entrypoint)]
+  // Another entry point has no use for the arguments of the image's own.
+  const rest = command.length > 0 ? command : entrypoint === undefined ? image.command : []
+  if (first.length + rest.length === 0) throw new UsageError(`--rootfs ${rootfs}: the image names no program, and none was given`)
+  return [...first, ...rest]
+}
+
+/** Variables of the image, what a login sets, and what was asked for. */
+const imageEnvironment = (image: OciImage, flags: WorldFlags): string[] => {
+  const variables = new Map<string, string>([['PATH', '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'], ['HOME', image.home], ['HOSTNAME', HOSTNAME]])
+  if (process.env.TERM !== undefined) variables.set('TERM', process.env.TERM)
+  for (const setting of [...image.env, ...flags.env.map(toByteString)]) {
+    const at = setting.indexOf('=')
+    if (at < 0) variables.delete(setting)
+    else variables.set(setting.slice(0, at), setting.slice(at + 1))
+  }
+  return [...variables].map(([name, value]) => `${name}=${value}`)
 }
 
 export const prepareWorld = async (platform: Platform & HostSurroundings, command: readonly string[], flags: WorldFlags): Promise<PreparedWorld> => {
   if (flags.strategy === 'pct' && flags.cpus > 1) throw new UsageError('--strategy pct runs one task at a time, the most important: leave out --cpus')
   const rootfs = flags.rootfs === undefined ? undefined : await loadRootfs(platform, flags.rootfs)
+  const image = rootfs?.image
+  if (flags.entrypoint !== undefined && image === undefined) throw new UsageError('--entrypoint is for images (--rootfs)')
+  const words = image === undefined ? command.map(toByteString) : imageCommand(image, command.map(toByteString), flags)
+  if (words.length === 0) throw new UsageError("missing required argument 'program'")
   const seed = flags.seed ?? platform.freshSeed()
   const kind = platform.stdioKind
-  const uid = flags.uid ?? platform.userId()
+  const uid = flags.uid ?? image?.uid ?? platform.userId()
+  const gid = flags.gid ?? (flags.uid === undefined ? image?.gid ?? platform.groupId() : uid)
   const options: WorldOptions = {
-    command: command.map(toByteString), env: environment(flags), cwd: flags.cwd === undefined ? undefined : toByteString(flags.cwd),
+    command: words, env: image === undefined ? environment(flags) : imageEnvironment(image, flags),
+    cwd: flags.cwd === undefined ? image?.workingDirectory : toByteString(flags.cwd), attributes: image?.attributes,
     rootfs: rootfs?.host, mounts: flags.mount.map(parseMount), seed, cpus: flags.cpus, cpu: flags.cpu, strategy: flags.strategy,
     ...(flags.strategy === 'pct' ? { pct: { depth: flags.pctDepth ?? PCT_DEPTH, steps: flags.pctSteps ?? PCT_STEPS } } : {}), cpuHz: flags.cpuHz,
     epochSeconds: flags.epoch ?? (flags.seed === undefined ? Math.floor(Date.now() / 1000) : SEEDED_EPOCH),
-    memoryLimit: typeof flags.memory === 'number' ? flags.memory : flags.memoryLimit, ...(flags.memory === 'tso' ? { memoryModel: 'tso' as const } : {}), cycleLimit: flags.timeout, uid, gid: flags.gid ?? (flags.uid === undefined ? platform.groupId() : uid),
+    memoryLimit: typeof flags.memory === 'number' ? flags.memory : flags.memoryLimit, ...(flags.memory === 'tso' ? { memoryModel: 'tso' as const } : {}), cycleLimit: flags.timeout, uid, gid,
     stdio: [flags.stdin === undefined ? kind.call(platform, 0) : 'file', kind.call(platform, 1), kind.call(platform, 2)],
     terminal: platform.terminalSize(),
   }
-  const tars = new Map<string, TarTree>(rootfs?.tar === undefined ? [] : [[rootfs.host, rootfs.tar]])
+  const tree = rootfs?.tree
+  const tars = new Map<string, TarTree>(rootfs === undefined || tree === undefined ? [] : [[rootfs.host, tree]])
   const inRootfs = rootfs === undefined ? undefined : (path: string): boolean => {
+    if (tree !== undefined) return tree.find(path) !== undefined
     const files = makeHostFiles(platform, [{ guest: '/', source: { kind: 'host', host: rootfs.host } }], tars)
     return typeof files.lstat(0, path) !== 'number'
   }

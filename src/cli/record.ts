@@ -17,8 +17,8 @@ export const recordCommand = withEngineOptions(withWorldOptions(new Command('rec
   .option('-q, --quiet', 'say nothing at the end', false)
   .option('--races', 'say which memory accesses race with each other, by replaying the trace; exit status 1 if there are any', false)
   .option('--ignore <regexp>', 'races with a function, file or line that matches are none', regexps, [])
-  .action(async (program: string, args: string[], flags: RecordFlags) => {
-    const { config, files } = await prepareWorld(platform, [program, ...args], flags)
+  .action(async (program: string | undefined, args: string[], flags: RecordFlags) => {
+    const { config, files } = await prepareWorld(platform, program === undefined ? [] : [program, ...args], flags)
     const session = startRecording({
       world: config, host: makeSessionHost(files, flags.stdin, flags), codecs, version: buildVersion(),
       openTrace: () => createTraceFile(flags.output),

@@ -8,8 +8,8 @@ import { prepareWorld, withWorldOptions, type WorldFlags } from './options.ts'
 import { printStatistics, withEngineOptions } from './stats.ts'
 
 export const runCommand = withEngineOptions(withWorldOptions(new Command('run').description('run a program; its exit status is passed through')))
-  .action(async (program: string, args: string[], flags: WorldFlags & EngineFlags) => {
-    const { config, files } = await prepareWorld(platform, [program, ...args], flags)
+  .action(async (program: string | undefined, args: string[], flags: WorldFlags & EngineFlags) => {
+    const { config, files } = await prepareWorld(platform, program === undefined ? [] : [program, ...args], flags)
     const session = startRun({ world: config, host: makeSessionHost(files, flags.stdin, flags) })
     const started = performance.now()
     const result = await drive(session)

@@ -25,6 +25,13 @@ export interface GeneratedFile {
   readonly symlink?: string
 }
 
+/** An extended attribute of a file that is there at the start: what images have, as `HostFiles` knows of none. */
+export interface FileAttribute {
+  readonly path: string
+  readonly name: string
+  readonly value: Uint8Array
+}
+
 /** See sched/pct.ts. */
 export interface PctConfig {
   /** How many ordering constraints a bug may need: change points and one. */
@@ -63,6 +70,7 @@ export interface HostConfig {
   readonly gid: number
   readonly mounts: readonly MountConfig[]
   readonly files: readonly GeneratedFile[]
+  readonly attributes?: readonly FileAttribute[]
   /** False: the world does not wait for the program to end (a server). If that is so for all, it waits for all. */
   readonly main?: boolean
 }
@@ -114,6 +122,7 @@ export interface WorldConfig {
   readonly cwd: string
   readonly mounts: readonly MountConfig[]
   readonly files: readonly GeneratedFile[]
+  readonly attributes?: readonly FileAttribute[]
   readonly hostname: string
   /** Number of virtual CPUs, 1–64. */
   readonly cpus: number

@@ -62,7 +62,7 @@ const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 /** The hosts as the configuration describes them: one that is the configuration itself if it names none. */
 export const hostsOf = (config: WorldConfig): readonly HostConfig[] => config.hosts ?? [{
   name: config.hostname, cpus: config.cpus, program: config.program, argv: config.argv, env: config.env, cwd: config.cwd, mounts: config.mounts, files: config.files,
-  uid: config.uid, gid: config.gid,
+  ...(config.attributes === undefined ? {} : { attributes: config.attributes }), uid: config.uid, gid: config.gid,
 }]
 
 /** All mounts in the order in which `HostFiles` counts them: host after host. */
@@ -109,7 +109,7 @@ const makeNamespaces = (kernel: Kernel, host: HostState, config: HostConfig): { 
   const id = (kind: keyof typeof FIRST_IDS): number => namespaceId(kernel, kind, isFirst)
   const pid = pidsOf(kernel, isFirst, user)
   const base = hostsOf(kernel.config).slice(0, host.index).reduce((sum, { mounts }) => sum + mounts.length, 0)
-  const mount = setUpMounts(kernel, id('mount'), user, pid, config.mounts, config.files, base, host.disks)
+  const mount = setUpMounts(kernel, id('mount'), user, pid, config, base, host.disks)
   const time = { kind: 'time-namespace' as const, id: id('time'), owner: user, monotonic: [0, 0] as const, boottime: [0, 0] as const, frozen: true }
   return {
     user,

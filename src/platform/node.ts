@@ -120,9 +120,10 @@ export class NodePlatform implements Platform {
 
   inflate(bytes: Uint8Array, limit: number): Uint8Array { return zlib().inflateSync(bytes, { maxOutputLength: Math.max(limit, 1) }) }
 
-  decompress(bytes: Uint8Array): Uint8Array {
-    if (bytes[0] === 0x1f && bytes[1] === 0x8b) return zlib().gunzipSync(bytes)
-    if (bytes[0] === 0x28 && bytes[1] === 0xb5 && bytes[2] === 0x2f && bytes[3] === 0xfd) return zlib().zstdDecompressSync(bytes)
+  decompress(bytes: Uint8Array, limit = 2 ** 33): Uint8Array {
+    const options = { maxOutputLength: Math.max(limit, 1) }
+    if (bytes[0] === 0x1f && bytes[1] === 0x8b) return zlib().gunzipSync(bytes, options)
+    if (bytes[0] === 0x28 && bytes[1] === 0xb5 && bytes[2] === 0x2f && bytes[3] === 0xfd) return zlib().zstdDecompressSync(bytes, options)
     return bytes
   }
 

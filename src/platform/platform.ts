@@ -36,8 +36,8 @@ export interface Platform {
   zstdDecompress(bytes: Uint8Array, limit: number): Uint8Array
   /** What zlib (RFC 1950) packed. @throws Error if the data is bad or would be longer than `limit` bytes */
   inflate(bytes: Uint8Array, limit: number): Uint8Array
-  /** What a .tar.gz or .tar.zst holds; other bytes as they are. @throws Error */
-  decompress(bytes: Uint8Array): Uint8Array
+  /** What a .tar.gz or .tar.zst holds; other bytes as they are. @throws Error if the data is bad or would be longer than `limit` bytes */
+  decompress(bytes: Uint8Array, limit?: number): Uint8Array
   /** A seed that nobody has used before, short enough to type. */
   freshSeed(): string
   /** Hex digest. */

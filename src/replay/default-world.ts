@@ -26,6 +26,7 @@ export interface WorldOptions {
   readonly gid: number
   readonly stdio: readonly [StdioKind, StdioKind, StdioKind]
   readonly terminal: WorldConfig['terminal']
+  readonly attributes?: WorldConfig['attributes']
 }
 
 export interface HostSurroundings extends HostFileAccess {
@@ -169,7 +170,7 @@ export const makeWorldConfig = (host: HostSurroundings, options: WorldOptions,
     mounts.push({ guest: absolute('/', guest), source: { kind: writable ? 'host-rw' : 'host', host: real } })
   }
   return {
-    program, argv: options.command, env: options.env, cwd, mounts, files, hostname: HOSTNAME,
+    program, argv: options.command, env: options.env, cwd, mounts, files, ...(options.attributes === undefined || options.attributes.length === 0 ? {} : { attributes: options.attributes }), hostname: HOSTNAME,
     cpus: options.cpus, ...(options.cpu === undefined ? {} : { cpu: options.cpu }), seed: options.seed, strategy: options.strategy, cpuHz: options.cpuHz, epochSeconds: options.epochSeconds,
     uid: options.uid, gid: options.gid, stdio: options.stdio, terminal: options.terminal, ...(options.pct === undefined ? {} : { pct: options.pct }),
     memoryLimit: options.memoryLimit, ...(options.memoryModel === undefined ? {} : { memoryModel: options.memoryModel }), cycleLimit: options.cycleLimit,

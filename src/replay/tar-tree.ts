@@ -1,9 +1,9 @@
-/** A tar file as a tree in memory: what `--rootfs FILE.tar` shows the guest. */
+/** Tar files as a tree in memory: what `--rootfs FILE.tar`, or the layers of an image (oci-image.ts), show the guest. */
 import { extract, type Header } from 'tar-stream'
 import type { HostStat } from '../kernel/outside.ts'
 
 export interface TarNode {
-  readonly stat: HostStat
+  stat: HostStat
   /** Of a directory. */
   readonly children: Map<string, TarNode> | undefined
   /** Of a symbolic link. */
@@ -12,10 +12,24 @@ export interface TarNode {
   readonly content: Uint8Array | undefined
 }
 
+/** A member of an archive. Names are byte strings. */
+export interface TarEntry {
+  readonly name: string
+  readonly type: string
+  /** Of links of both kinds. */
+  readonly linkName: string
+  readonly header: Header
+  readonly content: Uint8Array
+  /** PAX records with bytes of their own, by name. */
+  readonly attributes: ReadonlyMap<string, Uint8Array>
+}
+
+const S_IFDIR = 0o040000, S_IFREG = 0o100000
 const TYPES: Readonly<Record<string, number>> = {
-  'file': 0o100000, 'contiguous-file': 0o100000, 'directory': 0o040000, 'symlink': 0o120000,
+  'file': S_IFREG, 'contiguous-file': S_IFREG, 'directory': S_IFDIR, 'symlink': 0o120000,
   'character-device': 0o020000, 'block-device': 0o060000, 'fifo': 0o010000,
 }
+const LINK_LIMIT = 40
 
 /** tar-stream decodes names as UTF-8; the guest's are byte strings held as latin1. */
 const toBytes = (text: string): string => {
@@ -25,11 +39,13 @@ const toBytes = (text: string): string => {
   return latin1
 }
 
-/** Name parts without '.', empty ones and what climbs out: '..' stays at the root, as in a chroot. */
-const parts = (path: string): string[] => {
+/** Name parts without '.' and empty ones. */
+const parts = (path: string): string[] => path.split('/').filter((part) => part !== '' && part !== '.')
+
+/** What climbs out stays at the root, as in a chroot. */
+const inside = (path: readonly string[]): string[] => {
   const result: string[] = []
-  for (const part of path.split('/')) {
-    if (part === '' || part === '.') continue
+  for (const part of path) {
     if (part === '..') result.pop()
     else result.push(part)
   }
@@ -40,6 +56,7 @@ export class TarTree {
   #nextInode = 1
   readonly #root: TarNode = this.#directory(0o755, 0, 0, 0)
 
+  /** By its own path: links are not followed. */
   get(path: string): TarNode | undefined {
     let node: TarNode | undefined = this.#root
     if (path === '') return node
@@ -50,64 +67,140 @@ export class TarTree {
     return node
   }
 
+  /** Following links, as a program with this root does. */
+  find(path: string): TarNode | undefined {
+    const real = this.#resolve(inside(parts(path)), true)
+    return real === undefined ? undefined : this.get(real.join('/'))
+  }
+
   #stat(type: number, mode: number, uid: number, gid: number, seconds: number, size: number, rdev = 0): HostStat {
     const time = [seconds, 0] as const
     return {
-      dev: 1, ino: this.#nextInode++, mode: type | (mode & 0o7777), nlink: type === 0o040000 ? 2 : 1, uid, gid, rdev, size,
+      dev: 1, ino: this.#nextInode++, mode: type | (mode & 0o7777), nlink: type === S_IFDIR ? 2 : 1, uid, gid, rdev, size,
       blocks: Math.ceil(size / 4096) * 8, atime: time, mtime: time, ctime: time,
     }
   }
 
   #directory(mode: number, uid: number, gid: number, seconds: number): TarNode {
-    return { stat: this.#stat(0o040000, mode, uid, gid, seconds, 4096), children: new Map(), target: undefined, content: undefined }
+    return { stat: this.#stat(S_IFDIR, mode, uid, gid, seconds, 4096), children: new Map(), target: undefined, content: undefined }
   }
 
-  #parentOf(path: readonly string[]): TarNode {
+  /**
+   * The path without links in it: those that lead out end at the root. What is not there yet stays as it is named.
+   * @param last the last part is followed, too
+   * @returns undefined if there are too many links
+   */
+  #resolve(path: readonly string[], last: boolean): string[] | undefined {
+    const rest = [...path]
+    let real: string[] = []
+    for (let links = 0; rest.length > 0;) {
+      const part = rest.shift() as string
+      if (part === '..') {
+        real.pop()
+        continue
+      }
+      const target = last || rest.length > 0 ? this.get([...real, part].join('/'))?.target : undefined
+      if (target === undefined) {
+        real.push(part)
+        continue
+      }
+      if (++links > LINK_LIMIT) return undefined
+      if (target.startsWith('/')) real = []
+      rest.unshift(...parts(target))
+    }
+    return real
+  }
+
+  /** The directory that the name is in, made where it is not there; undefined: something else is in the way. */
+  #parentOf(path: readonly string[]): TarNode | undefined {
+    const real = this.#resolve(path.slice(0, -1), true)
+    return real === undefined ? undefined : this.#make(real)
+  }
+
+  #make(path: readonly string[]): TarNode | undefined {
     let node = this.#root
-    for (const part of path.slice(0, -1)) {
-      const children = node.children as Map<string, TarNode>
-      let child = children.get(part)
-      if (child?.children === undefined) {
+    for (const part of path) {
+      if (node.children === undefined) return undefined
+      let child = node.children.get(part)
+      if (child === undefined) {
         child = this.#directory(0o755, 0, 0, 0)
-        children.set(part, child)
+        node.children.set(part, child)
       }
       node = child
     }
-    return node
+    return node.children === undefined ? undefined : node
   }
 
-  /** A later entry takes the place of an earlier one; a directory keeps what is in it. */
-  add(header: Header, content: Uint8Array): void {
-    const path = parts(toBytes(header.name))
+  /** A directory, with those above it, where there is nothing. */
+  makeDirectory(path: string): void {
+    const real = this.#resolve(inside(parts(path)), true)
+    if (real !== undefined) this.#make(real)
+  }
+
+  /** Takes a name away, with all below it. */
+  remove(path: string): void {
+    const names = inside(parts(path))
+    const real = this.#resolve(names.slice(0, -1), true)
+    const name = names.at(-1)
+    if (real !== undefined && name !== undefined) this.get(real.join('/'))?.children?.delete(name)
+  }
+
+  /** Takes away all that is in a directory. */
+  empty(path: string): void { this.find(path)?.children?.clear() }
+
+  /**
+   * A later entry takes the place of an earlier one; a directory keeps what is in it. Links on the way are followed, and end inside of the tree.
+   * @returns why it can't be, if so
+   */
+  add({ name: entryName, type: entryType, linkName, header, content }: TarEntry): string | undefined {
+    const path = inside(parts(entryName))
     const name = path.at(-1)
-    if (name === undefined) return
-    const siblings = this.#parentOf(path).children as Map<string, TarNode>
-    if (header.type === 'link') {
-      const original = this.get(parts(toBytes(header.linkname ?? '')).join('/'))
-      if (original !== undefined) siblings.set(name, original)
-      return
+    if (name === undefined) {
+      // The root itself: its attributes.
+      if (entryType === 'directory') this.#root.stat = { ...this.#root.stat, mode: S_IFDIR | ((header.mode ?? 0o755) & 0o7777), uid: header.uid ?? 0, gid: header.gid ?? 0 }
+      return undefined
     }
-    const type = TYPES[header.type ?? 'file']
-    if (type === undefined) return
+    const siblings = this.#parentOf(path)?.children
+    if (siblings === undefined) return `'${entryName}' is below something that is no directory`
+    if (entryType === 'link') {
+      const target = this.#resolve(inside(parts(linkName)), false)
+      const original = target === undefined ? undefined : this.get(target.join('/'))
+      if (original === undefined) return `'${entryName}' is a hard link to '${linkName}', which is not there`
+      if (original.children !== undefined) return `'${entryName}' is a hard link to the directory '${linkName}'`
+      if (siblings.get(name) !== original) original.stat = { ...original.stat, nlink: original.stat.nlink + 1 }
+      siblings.set(name, original)
+      return undefined
+    }
+    const kind = TYPES[entryType]
+    if (kind === undefined) return undefined
     const seconds = Math.floor((header.mtime?.getTime() ?? 0) / 1000)
     const mode = header.mode ?? 0o644
     const uid = header.uid ?? 0
     const gid = header.gid ?? 0
-    const target = header.type === 'symlink' ? toBytes(header.linkname ?? '') : undefined
-    const isFile = type === 0o100000
+    const target = entryType === 'symlink' ? linkName : undefined
+    const isFile = kind === S_IFREG
     const rdev = ((header.devmajor ?? 0) << 8) | (header.devminor ?? 0)
     siblings.set(name, {
-      stat: this.#stat(type, mode, uid, gid, seconds, isFile ? content.length : target?.length ?? 0, rdev),
-      children: type === 0o040000 ? siblings.get(name)?.children ?? new Map() : undefined,
+      stat: this.#stat(kind, mode, uid, gid, seconds, isFile ? content.length : target?.length ?? 0, rdev),
+      children: kind === S_IFDIR ? siblings.get(name)?.children ?? new Map() : undefined,
       target,
       content: isFile ? content : undefined,
     })
+    return undefined
   }
 }
 
+const NO_ATTRIBUTES: ReadonlyMap<string, Uint8Array> = new Map()
+
+const attributesOf = (header: Header): ReadonlyMap<string, Uint8Array> => {
+  const pax = (header as { readonly pax?: Readonly<Record<string, string>> | null }).pax
+  if (pax === undefined || pax === null) return NO_ATTRIBUTES
+  return new Map(Object.entries(pax).map(([name, value]) => [toBytes(name), new TextEncoder().encode(value)]))
+}
+
 /** @throws Error as tar-stream words it, if the bytes are not a tar archive */
-export const readTar = async (bytes: Uint8Array): Promise<TarTree> => {
-  const tree = new TarTree()
+export const tarEntries = async (bytes: Uint8Array): Promise<TarEntry[]> => {
+  const entries: TarEntry[] = []
   const archive = extract()
   archive.end(bytes)
   for await (const entry of archive) {
@@ -123,7 +216,17 @@ export const readTar = async (bytes: Uint8Array): Promise<TarTree> => {
       content.set(chunk, at)
       at += chunk.length
     }
-    tree.add(entry.header, content)
+    const { header } = entry
+    entries.push({
+      name: toBytes(header.name), type: header.type ?? 'file', linkName: toBytes(header.linkname ?? ''), header, content, attributes: attributesOf(header),
+    })
   }
+  return entries
+}
+
+/** @throws Error as tar-stream words it, if the bytes are not a tar archive */
+export const readTar = async (bytes: Uint8Array): Promise<TarTree> => {
+  const tree = new TarTree()
+  for (const entry of await tarEntries(bytes)) tree.add(entry)
   return tree
 }

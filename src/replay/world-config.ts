@@ -1,6 +1,6 @@
 /** A world's configuration in the head of a trace: to plain data and back, checked, as a trace may come from anywhere. */
 import { CPU_NAMES } from '../emu/cpu/model.ts'
-import type { GeneratedFile, HostConfig, LinkConfig, LinkEnd, MountConfig, MountSource, ScriptConfig, StdioKind, WorldConfig } from '../kernel/config.ts'
+import type { FileAttribute, GeneratedFile, HostConfig, LinkConfig, LinkEnd, MountConfig, MountSource, ScriptConfig, StdioKind, WorldConfig } from '../kernel/config.ts'
 import { parseAddress, parseMac } from '../kernel/net/hosts.ts'
 import { parseDotted } from '../kernel/net/ipv4.ts'
 import { isMap, type Plain } from '../trace/msgpack.ts'
@@ -11,11 +11,14 @@ const mountsToPlain = (mounts: readonly MountConfig[]): PlainMap[] => mounts.map
 const filesToPlain = (files: readonly GeneratedFile[]): PlainMap[] => files.map(({ path, mode, content, symlink }) => ({
   path, mode, ...(content === undefined ? {} : { content }), ...(symlink === undefined ? {} : { symlink }),
 }))
-const hostToPlain = (host: HostConfig): PlainMap =>
-  ({ ...host, argv: [...host.argv], env: [...host.env], mounts: mountsToPlain(host.mounts), files: filesToPlain(host.files) })
+const attributesToPlain = (attributes: readonly FileAttribute[] | undefined): PlainMap =>
+  attributes === undefined ? {} : { attributes: attributes.map((attribute) => ({ ...attribute })) }
+const hostToPlain = ({ attributes, ...host }: HostConfig): PlainMap =>
+  ({ ...host, ...attributesToPlain(attributes), argv: [...host.argv], env: [...host.env], mounts: mountsToPlain(host.mounts), files: filesToPlain(host.files) })
 
-export const configToPlain = ({ pct, script, guided, choicePoints, hosts, links, ...config }: WorldConfig): PlainMap => ({
+export const configToPlain = ({ pct, script, guided, choicePoints, hosts, links, attributes, ...config }: WorldConfig): PlainMap => ({
   ...config,
+  ...attributesToPlain(attributes),
   ...(hosts === undefined ? {} : { hosts: hosts.map(hostToPlain) }),
   ...(links === undefined ? {} : { links: links.map((link) => ({ ...link, ends: link.ends.map((end) => ({ ...end })) })) }),
   ...(guided === undefined ? {} : { guided: { choices: [...guided.choices] } }),
@@ -130,13 +133,20 @@ const parseStrategy = (fields: Fields): Pick<WorldConfig, 'strategy' | 'pct' | '
   return { strategy, pct: { depth: pct.integer('depth', 1, MOST_DEPTH), steps: pct.integer('steps', 1, 2 ** 31) } }
 }
 
+const parseAttribute = (plain: Plain, where: string): FileAttribute => {
+  const fields = new Fields(plain, where)
+  const value = fields.get('value')
+  return { path: fields.text('path'), name: fields.text('name'), value: value instanceof Uint8Array ? value : fields.fail('value') }
+}
+const parseAttributes = (fields: Fields): { attributes?: FileAttribute[] } => fields.has('attributes') ? { attributes: fields.list('attributes', parseAttribute) } : {}
+
 const parseHost = (value: Plain, where: string): HostConfig => {
   const fields = new Fields(value, where)
   const main = fields.get('main')
   return {
     name: fields.text('name'), cpus: fields.integer('cpus', 1, 64), program: fields.text('program'), argv: fields.texts('argv'), env: fields.texts('env'),
     cwd: fields.text('cwd'), uid: fields.integer('uid', 0, MAX_ID), gid: fields.integer('gid', 0, MAX_ID),
-    mounts: fields.list('mounts', parseMount), files: fields.list('files', parseFile),
+    mounts: fields.list('mounts', parseMount), files: fields.list('files', parseFile), ...parseAttributes(fields),
     ...(main === undefined ? {} : { main: typeof main === 'boolean' ? main : fields.fail('main') }),
   }
 }
@@ -198,6 +208,7 @@ export const configFromPlain = (plain: PlainMap): WorldConfig => {
     cwd: fields.text('cwd'),
     mounts: fields.list('mounts', parseMount),
     files: fields.list('files', parseFile),
+    ...parseAttributes(fields),
     ...parseHosts(fields),
     ...parseNetwork(fields, parseHosts(fields).hosts),
     hostname: fields.text('hostname'),

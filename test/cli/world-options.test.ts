@@ -45,6 +45,29 @@ run('--rootfs: only that directory', (t) => {
   })
 })
 
+run('--rootfs: an image, as docker save and as skopeo write it', (t) => {
+  inDirectory((cwd) => {
+    const script = 'mkdir -p l1/bin l1/etc l2/etc image; cp /bin/busybox l1/bin; ln -s busybox l1/bin/sh; ln -s busybox l1/bin/id; echo "web:x:33:44::/srv:/bin/sh" > l1/etc/passwd; ' +
+      'echo old > l1/etc/motd; echo gone > l1/etc/gone; echo new > l2/etc/motd; : > l2/etc/.wh.gone; tar -C l1 -czf l1.tar.gz .; tar -C l2 -cf image/l2.tar .; mv l1.tar.gz image/l1.tar.gz'
+    t.is(execute(['sh', '-c', script], { cwd }).status, 0)
+    const config = {
+      os: 'linux', architecture: 'amd64',
+      config: { Entrypoint: ['sh', '-c'], Cmd: ['cat /etc/motd; ls /etc; id; pwd; echo $A $HOME'], Env: ['PATH=/bin', 'A=1'], WorkingDir: '/work', User: 'web' },
+    }
+    writeFileSync(join(cwd, 'image/c.json'), JSON.stringify(config))
+    writeFileSync(join(cwd, 'image/manifest.json'), JSON.stringify([{ Config: 'c.json', RepoTags: ['t:1'], Layers: ['l1.tar.gz', 'l2.tar'] }]))
+    t.is(execute(['tar', '-C', join(cwd, 'image'), '-cf', join(cwd, 'saved.tar'), '.']).status, 0)
+    const expected = 'new\nmotd\npasswd\nuid=33(web) gid=44 groups=44\n/work\n1 /srv\n'
+    for (const rootfs of ['saved.tar', 'image']) t.deepEqual(retrograde(['run', '--rootfs', rootfs], { cwd }), { status: 0, stdout: expected, stderr: '' })
+    t.is(retrograde(['run', '--rootfs', 'image', '--', 'echo other'], { cwd }).stdout, 'other\n')
+    t.is(retrograde(['run', '--rootfs', 'image', '--entrypoint', '', '--uid', '0', '--', '/bin/id'], { cwd }).stdout, 'uid=0 gid=0 groups=0\n')
+    writeFileSync(join(cwd, 'image/l2.tar'), 'nonsense')
+    const broken = retrograde(['run', '--rootfs', 'image'], { cwd })
+    t.is(broken.status, 125)
+    t.regex(broken.stderr, /--rootfs image: layer 2 of 2 \(l2\.tar\) can't be unpacked/)
+  })
+})
+
 run('--mount, --env, --clear-env, --cwd, --stdin', (t) => {
   inDirectory((cwd) => {
     mkdirSync(join(cwd, 'shared'))

@@ -1,7 +1,7 @@
 /** The file systems of a new world, from its configuration: mounts in order, then generated files over them. */
 import { EEXIST, ENOENT, ENOTDIR, ERRNO_NAMES } from '../abi/errno.ts'
 import { AT_FDCWD, O_RDWR } from '../abi/fcntl.ts'
-import type { GeneratedFile, MountConfig } from '../config.ts'
+import type { GeneratedFile, HostConfig, MountConfig } from '../config.ts'
 import type { Kernel } from '../kernel.ts'
 import { initialCredentials } from '../task/create.ts'
 import type { PidNamespace } from '../task/pid-namespace.ts'
@@ -186,8 +186,8 @@ export const setUpFileSystems = (kernel: Kernel): FsState => {
  * @throws SetupError if the configuration can't be fulfilled
  */
 export const setUpMounts = (
-  kernel: Kernel, id: number, owner: UserNamespace, pids: PidNamespace, mounts: readonly MountConfig[], files: readonly GeneratedFile[], base: number,
-  disks: (DirectoryInode | undefined)[],
+  kernel: Kernel, id: number, owner: UserNamespace, pids: PidNamespace,
+  { mounts, files, attributes = [] }: Pick<HostConfig, 'mounts' | 'files' | 'attributes'>, base: number, disks: (DirectoryInode | undefined)[],
 ): MountNamespace => {
   const { fs } = kernel.state
   const isFirst = disks.length === 0
@@ -197,7 +197,13 @@ export const setUpMounts = (
   const namespace = makeMountNamespace(fs, id, owner, makeMount(fs, superblock, superblock.root, 0))
   attach(fs, namespace.root, superblock.root, '', superblock.root)
   mounts.forEach((mount, index) => { disks[index + 1] = mountOne(kernel, namespace, pids, mount, base + index, disks[index + 1]) })
-  if (isFirst) for (const file of files) generate(kernel, namespace, file)
+  if (isFirst) {
+    for (const file of files) generate(kernel, namespace, file)
+    for (const { path, name, value } of attributes) {
+      const place = lookupIn(kernel, namespace, path)
+      if (typeof place !== 'number' && place.inode !== undefined) (place.inode.xattrs ??= new Map<string, Uint8Array>()).set(name, value)
+    }
+  }
   disks[0] = superblock.root
   return namespace
 }
