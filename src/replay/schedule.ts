@@ -75,7 +75,8 @@ export class ScheduleRecorder {
     const task = this.#task
     if (task === undefined || this.#open === undefined) return
     // The cycles of a task that ends become its process's.
-    const until = isGone(task) ? ENDED : ownCycles(task)
+    // A strategy may stop a task between SYSCALL and what that does (nextAction): a script stops it before.
+    const until = isGone(task) ? ENDED : ownCycles(task) - (task.nextAction?.kind === 'syscall' ? 1 : 0)
     this.#segments.push({ ...this.#open, task: task.index, until, couldGoOn: isReady(task) && this.#yieldedAt !== until })
     this.#open = undefined
   }

@@ -103,7 +103,7 @@ class ScriptLoop extends LiveLoop<SessionResult> {
 
 /** What a world of a script is: of a world that was recorded under any strategy. */
 export const scripted = (world: WorldConfig, script: ScriptConfig): WorldConfig => {
-  const { pct: _pct, scheduleSeed: _seed, script: _script, ...rest } = world
+  const { pct: _pct, guided: _guided, choicePoints: _points, script: _script, ...rest } = world
   return { ...rest, strategy: 'script', script }
 }
 

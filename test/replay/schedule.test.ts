@@ -65,6 +65,17 @@ for (const [guest, changes] of CASES) {
   })
 }
 
+test('strategies that stop at accesses and system calls: the same, but for a cycle here and there', (t) => {
+  const plain = ({ events }: Run): string[] => events.filter((event) => !event.startsWith('{"type":"slice"')).map((event) => event.replace(/"(cycle|started)":\d+/g, '').replace(/"turn":\d+/, ''))
+  for (const guest of ['lost-update', 'race-twostage', 'pthread-condition']) {
+    const world = worldOf(guest, { cpus: 1, strategy: 'pos', seed: '4' })
+    const original = run(world, guest)
+    t.deepEqual(plain(run(scripted(world, exactScript(original.recorder.slices())), guest)), plain(original), guest)
+    const segments = plainSegments(original.recorder.slices())
+    t.deepEqual(plain(run(scripted(world, { oneAtATime: true, segments }), guest)), plain(original), guest)
+  }
+})
+
 test('a trace that was recorded under a script replays both ways, and gives the script again', (t) => {
   const world = worldOf('lost-update', { cpus: 2, seed: '5' })
   const script = exactScript(run(world, 'lost-update').recorder.slices())
