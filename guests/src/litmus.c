@@ -36,7 +36,6 @@ static int registers[MOST_THREADS][16];
 
 THREAD(store_x, STORE(X, 1))
 THREAD(store_y, STORE(Y, 1))
-THREAD(store_x2, STORE(X, 2))
 THREAD(store_xy, STORE(X, 1) STORE(Y, 1))
 THREAD(store_yx, STORE(Y, 2) STORE(X, 1))
 THREAD(store_x1y2, STORE(X, 1) STORE(Y, 2))
@@ -58,7 +57,10 @@ THREAD(store_y2_load_x, STORE(Y, 2) LOAD(0, X))
 THREAD(store_x_load_xy, STORE(X, 1) LOAD(0, X) LOAD(1, Y))
 THREAD(store_y_load_yx, STORE(Y, 1) LOAD(0, Y) LOAD(1, X))
 THREAD(store_yx2, STORE(Y, 1) STORE(X, 2))
-THREAD(store_x_load_xx, STORE(X, 1) LOAD(0, X) LOAD(1, X))
+THREAD(store_yx1, STORE(Y, 1) STORE(X, 1))
+THREAD(store_x_load_x, STORE(X, 1) LOAD(0, X))
+THREAD(store_x2_load_x, STORE(X, 2) LOAD(0, X))
+THREAD(store_x2_load_y, STORE(X, 2) LOAD(0, Y))
 THREAD(store_bytes_load_word, "movl $0x01010101, " X "\n\tmovb $2, 1+" X "\n\t" LOAD(0, X) LOAD(1, Y))
 
 typedef void (*thread)(int *);
@@ -83,11 +85,11 @@ static const struct test {
   { "WRC", { store_x, load_x_store_y, load_yx }, "10 20 21", 0 },
   { "RWC", { store_x, load_xy, store_y_load_x }, "10 11 20", 0 },
   { "CoRR", { store_x, load_xx }, "10 11", 0 },
-  { "CoRW", { store_x2, store_x_load_xx }, "10 11", 1 },
-  { "n5", { store_x_load_xx, store_x2 }, "00 01", 1 },
+  { "n1", { store_x2_load_y, store_yx1, load_xx }, "00 20 21", 0 },
+  { "n5", { store_x_load_x, store_x2_load_x }, "00 10", 1 },
   { "n6", { store_x_load_xy, store_yx2 }, "00 01", 1 },
-  { "n7", { store_x_load_xy, store_y_load_yx }, "00 01 10 11", 0 },
-  { "forward", { store_bytes_load_word, store_y_load_x }, "00 01 10", 0 },
+  { "SB+rfis", { store_x_load_xy, store_y_load_yx }, "00 01 10 11", 0 },
+  { "partial", { store_bytes_load_word, store_y_load_x }, "00 01 10", 0 },
 };
 
 static const struct test *test;
@@ -134,11 +136,11 @@ int main(int argc, char **argv) {
     barrier();
     barrier();
     char outcome[64], *at = outcome;
-    for (const char *s = test->shows; *s != 0; s += s[2] == 0 ? 2 : 3) at += sprintf(at, "%x", registers[s[0] - '0'][s[1] - '0']);
+    for (const char *s = test->shows; *s != 0; s += s[2] == 0 ? 2 : 3) at += sprintf(at, " %x", registers[s[0] - '0'][s[1] - '0']);
     if (test->final & 1) at += sprintf(at, " x=%d", memory.x);
     if (test->final & 2) at += sprintf(at, " y=%d", memory.y);
     *at = 0;
-    puts(outcome);
+    puts(outcome + 1);
   }
   for (int i = 0; i < threads_of_test; i++) pthread_join(threads[i], NULL);
   return 0;
