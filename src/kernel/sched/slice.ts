@@ -74,9 +74,10 @@ export const runSlice = (kernel: Kernel, cpu: VirtualCpu, task: Task, budget: nu
   processor.setCpuNumber(cpu.index)
   updateVdsoCpu(kernel, cpu)
   if (isNew) updateRseq(kernel, task)
-  kernel.outside.observer.onSlice(cpu.clock, cpu.index, task.tid, budget)
   const buffers = kernel.watch?.buffers
+  // Its draws go with the slice.
   buffers?.drainSome()
+  kernel.outside.observer.onSlice(cpu.clock, cpu.index, task.tid, budget)
   let joined = false
   let total = 0
   kernel.isContended = !alone
