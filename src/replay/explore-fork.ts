@@ -89,7 +89,7 @@ interface Place {
 }
 
 /** Moments from one mark to the next, at first; when there are many marks they get fewer. */
-const MARK_EVERY = 16
+const MARK_EVERY = 32
 const MOST_MARKS = 48
 
 interface CommonWorld { readonly kernel: Kernel, readonly tap: Tap, readonly common: CommonEntropy }

@@ -71,8 +71,10 @@ export class BoundedSearch implements Search {
   readonly #mostBound: number
   #running = 0
   #run = 0
-  /** What was left out for lack of memory, or as its cost is more than the next bound. */
+  /** Some were left out for lack of memory. */
   #left = false
+  /** There are schedules beyond the last bound. */
+  #isCut = false
   #completed: { readonly bound: number, readonly schedules: number } | undefined
   #random: number
 
@@ -89,7 +91,7 @@ export class BoundedSearch implements Search {
     const what = this.#name === 'preempt' ? 'preemptions' : 'delays'
     if (this.#completed === undefined) return `${this.#run} schedules without ${what} so far`
     const { bound, schedules } = this.#completed
-    return `all ${schedules} schedules with ≤ ${bound} ${what} executed${this.isDone && this.#further.length === 0 && !this.#left ? ', there are no others' : ''}`
+    return `all ${schedules} schedules with ≤ ${bound} ${what} executed${this.isDone && this.#further.length === 0 && !this.#left && !this.#isCut ? ', there are no others' : ''}`
   }
 
   next(): Plan | undefined {
@@ -122,7 +124,10 @@ export class BoundedSearch implements Search {
       const { candidates, canGoOn } = moments[at]
       for (let place = 1; place < candidates.length; place++) {
         const cost = plan.cost + (this.#name === 'delay' ? place : canGoOn ? 1 : 0)
-        if (cost > this.#mostBound) continue
+        if (cost > this.#mostBound) {
+          this.#isCut = true
+          continue
+        }
         if (this.#plans.length + this.#further.length >= MOST_PLANS) this.#left = true
         else (cost <= this.#bound ? this.#plans : this.#further).push({ choices, at, task: candidates[place], cost })
       }
