@@ -8,7 +8,7 @@ import { startRecording } from './record.ts'
 import { startReplay, worldOf } from './replay.ts'
 import { plainSegments, type RunSegment, ScheduleRecorder } from './schedule.ts'
 import type { Engine, ReplayResult, SessionClock } from './session.ts'
-import { preemptionPlaces, pullUp, pushDown, shrink, type Shrunk, type ShrinkProgress, without } from './shrink.ts'
+import { preemptionPlaces, pullUp, pushDown, shrink, ShrinkError, type Shrunk, type ShrinkProgress, without } from './shrink.ts'
 import { failsAlike, scripted, ScriptRunner } from './shrink-run.ts'
 import { racesIn } from './trace-races.ts'
 import { outsideOf } from './trace-world.ts'
@@ -31,9 +31,6 @@ export interface ShrinkTraceResult extends Shrunk {
   readonly traceBytes: number
   readonly hash: string
 }
-
-/** The trace can't be shrunk; the message says why. */
-export class ShrinkError extends Error {}
 
 /** What is needed to replay a trace and judge it. */
 export type WatchedTrace = Pick<ShrinkTraceOptions, 'trace' | 'engine' | 'clock' | 'codecs'> & { readonly failOn?: FailOn | undefined, readonly version?: string }

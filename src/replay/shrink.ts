@@ -15,6 +15,9 @@ import type { Failure } from './explore-failure.ts'
 import { exactScript, plainSegments, preemptionsIn, type RunSegment } from './schedule.ts'
 import { type Attempt, type ChoicePoint, failsAlike, type ScriptRunner, scripted } from './shrink-run.ts'
 
+/** The trace can't be shrunk; the message says why. */
+export class ShrinkError extends Error {}
+
 export interface ShrinkProgress {
   readonly step: string
   readonly runs: number
@@ -50,6 +53,8 @@ export interface Shrunk {
 
 /** The seed that a world gets if it doesn't matter. */
 const PLAIN_SEED = '1'
+/** With store buffers: draws of when they are emptied that are tried with the first schedule, and with later ones. */
+const FIRST_DRAWS = 100, MORE_DRAWS = 6
 /** Runs for a search of one preemption, and places tried when one is moved. */
 const MOST_SINGLE = 4000, MOST_MOVES = 400
 /** A schedule that takes so many times the cycles of the original, and as many more, does not fail alike. */
@@ -82,6 +87,8 @@ class Shrinker {
   #failure: Failure
   #step = 'one task at a time'
   #oneAtATime = true
+  /** With store buffers: how many draws of when they are emptied are tried with a schedule. */
+  #draws = FIRST_DRAWS
   /** Schedules that were tried. */
   readonly #tried = new Set<string>()
   readonly #isLess = (found: readonly ScheduleSegment[]): boolean => preemptionsIn(found) < preemptionsIn(this.#segments)
@@ -113,13 +120,20 @@ class Shrinker {
     const key = JSON.stringify(segments.map(({ task, until }) => [task, until]))
     if (this.#tried.has(key)) return false
     this.#tried.add(key)
-    const { failure, slices } = this.#attempt(segments)
-    if (!failsAlike(failure, this.#options.failure)) return false
-    const found = this.#oneAtATime ? plainSegments(slices) : segments
-    if (!accepts(found)) return false
-    this.#segments = found
-    if (failure !== undefined) this.#failure = failure
-    return true
+    const world = this.#world
+    // When stores come to memory is drawn: which draws go with which schedule changes with it.
+    for (let draws = 0; draws < (world.memoryModel === 'tso' ? this.#draws : 1); draws++) {
+      if (draws > 0) this.#world = { ...world, scheduleSeed: `${this.#options.world.seed}-${draws}` }
+      const { failure, slices } = this.#attempt(segments)
+      if (!failsAlike(failure, this.#options.failure)) continue
+      const found = this.#oneAtATime ? plainSegments(slices) : segments
+      if (!accepts(found)) continue
+      this.#segments = found
+      if (failure !== undefined) this.#failure = failure
+      return true
+    }
+    this.#world = world
+    return false
   }
 
   *run(): Generator<ShrinkProgress, Shrunk> {
@@ -130,8 +144,9 @@ class Shrinker {
       // The failure needs tasks that run at once, on several CPUs or with store buffers of their own.
       this.#oneAtATime = false
       const exact = exactScript(slices).segments
-      if (!this.#try(exact, () => true)) throw new Error('the failure does not come again under a script of its schedule')
+      if (!this.#try(exact, () => true)) throw new ShrinkError('the failure does not come again under a script of its schedule: what the strategy did cannot be written as one')
     }
+    this.#draws = MORE_DRAWS
     yield this.progress
     if (this.#oneAtATime) {
       yield* this.#reduce()

@@ -176,7 +176,8 @@ class Collector {
     if (open !== undefined) {
       const isReady = open.task.state === 'runnable' || open.task.state === 'running'
       const yielded = this.#yieldedAt === ownCycles(open.task)
-      if (open.task === task && isReady && !yielded) return
+      // Nobody took the turn that it gave up.
+      if (open.task === task && isReady) return
       this.#close(cycle, isReady ? yielded ? 'yields' : 'preempted' : open.task.state === 'zombie' || open.task.state === 'dead' ? 'ends' : 'waits')
     }
     this.#yieldedAt = -1
@@ -236,6 +237,7 @@ class Collector {
     if (kind === KIND_UPDATE && before === 0 && after !== 0) return `takes ${name}`
     if (kind === KIND_UPDATE && before !== 0 && after === 0) return `gives back ${name}`
     if (kind === KIND_UPDATE) return before === after ? `tries ${name}: is ${valueText(before, size)}` : `changes ${name}: ${valueText(before, size)} → ${written} (atomically)`
+    if (this.kernel?.config.memoryModel === 'tso' && before === undefined) return `stores ${name} (in its buffer, until that is emptied)`
     return before === undefined ? `writes ${name}: ${written}` : `changes ${name}: ${valueText(before, size)} → ${written}`
   }
 }
