@@ -31,11 +31,15 @@ onNode26('the lost update has the same outcome for each of 40 seeds on Node 24 a
   })
 })
 
-const replayElsewhere = (t: { is: (a: unknown, b: unknown, message?: string) => unknown, regex: (text: string, pattern: RegExp) => unknown }, elsewhere: readonly string[]): void => {
+const script = 'awk \'BEGIN { for (i = 1; i < 40; i++) printf "%.12g %.9f %e\\n", sqrt(i), sin(i) / i, exp(-i) }\' | sort -g | md5sum; (sleep 1; echo a) & echo b; wait'
+const BUSYBOX = ['--', '/bin/busybox', 'sh', '-c', script]
+/** Doubles and singles with FMA, AVX2 and all the rest of x86-64-v3, in threads. */
+const VECTOR = ['--cpu', 'x86-64-v3', '--', join(root, 'guests/bin/vector'), '1']
+
+const replayElsewhere = (t: { is: (a: unknown, b: unknown, message?: string) => unknown, regex: (text: string, pattern: RegExp) => unknown }, elsewhere: readonly string[], command: readonly string[] = BUSYBOX): void => {
   inDirectory((cwd) => {
     const trace = join(cwd, 'x.rgt')
-    const script = 'awk \'BEGIN { for (i = 1; i < 40; i++) printf "%.12g %.9f %e\\n", sqrt(i), sin(i) / i, exp(-i) }\' | sort -g | md5sum; (sleep 1; echo a) & echo b; wait'
-    const recorded = execute([process.execPath, launcher, 'record', '-o', trace, '--cpus', '3', '--', '/bin/busybox', 'sh', '-c', script], { cwd })
+    const recorded = execute([process.execPath, launcher, 'record', '-o', trace, '--cpus', '3', ...command], { cwd })
     const hash = /state hash ([0-9a-f]+)/.exec(recorded.stderr)?.[1]
     for (const mode of [[], ['--from-seed']]) {
       const replayed = execute([...elsewhere, launcher, 'replay', ...mode, trace], { cwd, timeout: 280_000 })
@@ -48,8 +52,10 @@ const replayElsewhere = (t: { is: (a: unknown, b: unknown, message?: string) => 
 const withBusybox = isInstalled('/bin/busybox')
 const replay26 = node26 === undefined || !withBusybox ? test.skip : test
 replay26('a trace of Node 24 replays on Node 26', (t) => { replayElsewhere(t, [node26 as string]) })
+onNode26('a trace of AVX2 and FMA in threads replays on Node 26', (t) => { replayElsewhere(t, [node26 as string], VECTOR) })
 
-const replayArm64 = arm64 === undefined || !withBusybox || !existsSync(ARM64_LIBRARIES) ? test.skip : test
-replayArm64('a trace of x86-64 replays on Node for arm64', (t) => {
-  replayElsewhere(t, ['/usr/bin/qemu-aarch64-static', '-L', ARM64_LIBRARIES, arm64 as string])
-})
+const ARM64 = ['/usr/bin/qemu-aarch64-static', '-L', ARM64_LIBRARIES, arm64 ?? '']
+const onArm64 = arm64 === undefined || !existsSync(ARM64_LIBRARIES) ? test.skip : test
+const replayArm64 = withBusybox ? onArm64 : test.skip
+replayArm64('a trace of x86-64 replays on Node for arm64', (t) => { replayElsewhere(t, ARM64) })
+onArm64('a trace of AVX2 and FMA in threads replays on Node for arm64', (t) => { replayElsewhere(t, ARM64, VECTOR) })

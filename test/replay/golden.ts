@@ -15,4 +15,6 @@ export const GOLDEN: readonly Golden[] = [
   { name: 'tour-terminal', guest: 'replay-tour', world: { stdio: ['tty', 'tty', 'tty'], cpus: 4 }, input: ['typed\r', 'more\r', '\x04'] },
   { name: 'threads', guest: 'abi-threads', world: { cpus: 3, seed: 'golden' }, input: [] },
   { name: 'signals', guest: 'abi-signals', world: { cpus: 2, seed: 'golden' }, input: [] },
+  { name: 'vector', guest: 'vector', world: { cpu: 'x86-64-v3', cpus: 3, seed: 'golden' }, input: [] },
+  { name: 'vector-state', guest: 'vector-state', world: { cpu: 'x86-64-v3', cpus: 2, seed: 'golden' }, input: [] },
 ]

@@ -6,13 +6,16 @@ import { hostOf, loadEngine, MemoryConsole, record, replay, treeFor, worldOf } f
 
 const TIERS = ['0', '1', 'mixed'] as const
 
-for (const [guest, input] of [['replay-race', []], ['replay-tour', ['one\n', 'two\n']], ['abi-threads', []], ['abi-signals', []]] as const) {
+const GUESTS = [['replay-race', []], ['replay-tour', ['one\n', 'two\n']], ['abi-threads', []], ['abi-signals', []],
+  ['vector', [], 'x86-64-v3'], ['vector-state', [], 'x86-64-v3']] as const
+
+for (const [guest, input, cpu] of GUESTS) {
   test(`${guest}: recorded on each tier, replayed on the others`, (t) => {
     const tree = treeFor(guest)
     const hashes = new Set<string>()
     for (const [i, recordTier] of TIERS.entries()) {
       const engine = { ...loadEngine(), tier: tierOptions(recordTier) }
-      const recorded = record(worldOf(guest, { cpus: 2 }), tree, [], { host: hostOf(tree, new MemoryConsole(input), engine), checkpointCycles: 200_000 })
+      const recorded = record(worldOf(guest, { cpus: 2, ...cpu === undefined ? {} : { cpu } }), tree, [], { host: hostOf(tree, new MemoryConsole(input), engine), checkpointCycles: 200_000 })
       t.is(recorded.result.outcome, 'exited', String(recorded.result.error))
       hashes.add(recorded.result.hash)
       const replayTier = TIERS[(i + 1) % TIERS.length]

@@ -79,6 +79,7 @@ export interface GuestOptions {
   readonly files?: WorldConfig['files']
   readonly seed?: string
   readonly cpus?: number
+  readonly cpu?: WorldConfig['cpu']
   readonly strategy?: WorldConfig['strategy']
   readonly uid?: number
   readonly memoryLimit?: number
@@ -141,7 +142,7 @@ export const makeGuestWorld = (options: GuestOptions): GuestWorld => {
   ]
   const config: WorldConfig = {
     program: options.argv[0], argv: options.argv, env: options.env ?? defaultEnvironment, cwd: options.cwd ?? '/', mounts, files: options.files ?? [],
-    hostname: 'guest', cpus: options.cpus ?? 2, seed: options.seed ?? '1', strategy: options.strategy ?? 'random', cpuHz: options.cpuHz ?? 1e9,
+    hostname: 'guest', cpus: options.cpus ?? 2, ...options.cpu === undefined ? {} : { cpu: options.cpu }, seed: options.seed ?? '1', strategy: options.strategy ?? 'random', cpuHz: options.cpuHz ?? 1e9,
     epochSeconds: 1_700_000_000, uid: options.uid ?? 0, gid: options.uid ?? 0, stdio: options.stdio ?? ['pipe', 'pipe', 'pipe'],
     terminal: { rows: 25, columns: 80 }, memoryLimit: options.memoryLimit ?? 1 << 30, cycleLimit: options.cycleLimit ?? 20e9,
   }
