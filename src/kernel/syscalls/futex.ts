@@ -1,10 +1,10 @@
 /** futex(2). What waits where is in `../task/futex.ts`. */
-import { EAGAIN, EDEADLOCK, EFAULT, EINVAL, ENOSYS, EPERM, ERESTART_RESTARTBLOCK, ERESTARTSYS, ESRCH, ETIMEDOUT } from '../abi/errno.ts'
+import { EAGAIN, EDEADLOCK, EFAULT, EINVAL, ENOSYS, EPERM, ERESTART_RESTARTBLOCK, ERESTARTNOINTR, ERESTARTSYS, ESRCH, ETIMEDOUT } from '../abi/errno.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import { CLOCK_MONOTONIC, CLOCK_REALTIME } from '../abi/time.ts'
 import type { Kernel } from '../kernel.ts'
 import { USER_END } from '../mm/user-memory.ts'
-import { addWaiter, FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, futexKey, handOverLock, MATCH_ANY, removeWaiter, wakeFutex } from '../task/futex.ts'
+import { addWaiter, FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, futexKey, handOverLock, MATCH_ANY, removeWaiter, wakeFutex, wakeWaiter } from '../task/futex.ts'
 import type { FutexWaiter } from '../task/futex-table.ts'
 import { kernelPid, seenBy } from '../task/pid-namespace.ts'
 import type { Task } from '../task/task.ts'
@@ -32,7 +32,7 @@ const wait = (kernel: Kernel, task: Task, address: number, isPrivate: boolean, v
   const deadline = memory === undefined ? firstDeadline() : memory.deadline
   if (deadline < 0) return deadline
   if (kernel.user(task).u32(address) !== value) return -EAGAIN
-  const waiter: FutexWaiter = { tid: task.tid, mask, key: futexKey(task.mm, address, isPrivate), queue: waitQueue(), woken: false, lock: false }
+  const waiter: FutexWaiter = { tid: task.tid, mask, key: futexKey(task.mm, address, isPrivate), queue: waitQueue(), woken: false, lock: false, requeueTo: '' }
   addWaiter(kernel, waiter)
   return goOn(kernel, task, { kind: 'futex-wait', waiter, deadline }, true)
 }
@@ -69,8 +69,14 @@ const wake = (kernel: Kernel, task: Task, address: number, isPrivate: boolean, c
   // Shared keys are of mapped memory only.
   if (!isPrivate) kernel.user(task).u32(address)
   if (kernel.state.futexes.waiters.size === 0) return 0
-  return wakeFutex(kernel, futexKey(task.mm, address, isPrivate), Math.max(count, 1), mask)
+  const key = futexKey(task.mm, address, isPrivate)
+  if (hasLockWaiter(kernel, key)) return -EINVAL
+  return wakeFutex(kernel, key, Math.max(count, 1), mask)
 }
+
+/** Those who wait for a lock, or to be moved to one, are woken in other ways only. */
+const hasLockWaiter = (kernel: Kernel, key: string): boolean =>
+  kernel.state.futexes.waiters.get(key)?.some(({ lock, requeueTo }) => lock || requeueTo !== '') === true
 
 const requeue = (kernel: Kernel, task: Task, from: number, to: number, isPrivate: boolean, wakeCount: number, moveCount: number, compare: number | undefined): number => {
   if (wakeCount < 0 || moveCount < 0 || !isAligned(from) || !isAligned(to)) return -EINVAL
@@ -78,6 +84,7 @@ const requeue = (kernel: Kernel, task: Task, from: number, to: number, isPrivate
   if (compare !== undefined && user.u32(from) !== compare) return -EAGAIN
   if (!isPrivate) { user.u32(from); user.u32(to) }
   const source = futexKey(task.mm, from, isPrivate), target = futexKey(task.mm, to, isPrivate)
+  if (hasLockWaiter(kernel, source)) return -EINVAL
   const woken = wakeCount === 0 ? 0 : wakeFutex(kernel, source, wakeCount)
   let moved = 0
   const list = kernel.state.futexes.waiters.get(source)
@@ -147,7 +154,7 @@ const lockPi = (kernel: Kernel, task: Task, address: number, isPrivate: boolean,
   const value = user.u32(address)
   if (!kernel.state.tasks.has(kernelPid(task.namespaces.pid, value & FUTEX_TID_MASK))) return -ESRCH
   user.setU32(address, (value | FUTEX_WAITERS) >>> 0)
-  const waiter: FutexWaiter = { tid: task.tid, mask: MATCH_ANY, key: futexKey(task.mm, address, isPrivate), queue: waitQueue(), woken: false, lock: true }
+  const waiter: FutexWaiter = { tid: task.tid, mask: MATCH_ANY, key: futexKey(task.mm, address, isPrivate), queue: waitQueue(), woken: false, lock: true, requeueTo: '' }
   addWaiter(kernel, waiter)
   const result = goOn(kernel, task, { kind: 'futex-wait', waiter, deadline }, true)
   return result === -ERESTART_RESTARTBLOCK ? -ERESTARTSYS : result
@@ -159,6 +166,107 @@ const unlockPi = (kernel: Kernel, task: Task, address: number): number => {
   if ((user.u32(address) & FUTEX_TID_MASK) !== seenBy(task, task.tid)) return -EPERM
   if (!handOverLock(kernel, user, task.mm, address, 0)) user.setU32(address, 0)
   return 0
+}
+
+// ——— Condition variables over such locks: a waiter is moved to the lock's queue ———
+
+const waitRequeue = (kernel: Kernel, task: Task, address: number, target: number, isPrivate: boolean, value: number, mask: number, deadlineOf: () => number): number => {
+  const call = task.syscall
+  const memory = call?.memory as FutexWait | undefined
+  if (memory !== undefined) {
+    const result = goOn(kernel, task, memory)
+    if (result !== -ERESTART_RESTARTBLOCK && result !== -ERESTARTSYS) return result
+    // Moved already: it does not have the lock, which is told like this (futex_wait_requeue_pi).
+    return memory.waiter.lock ? -EWOULDBLOCK : -ERESTARTNOINTR
+  }
+  if (address === target || mask === 0 || !isAligned(address) || !isAligned(target)) return -EINVAL
+  const deadline = deadlineOf()
+  if (deadline < 0) return deadline
+  const user = kernel.user(task)
+  user.u32(target)
+  if (user.u32(address) !== value) return -EWOULDBLOCK
+  const waiter: FutexWaiter = {
+    tid: task.tid, mask, key: futexKey(task.mm, address, isPrivate), queue: waitQueue(), woken: false, lock: false, requeueTo: futexKey(task.mm, target, isPrivate),
+  }
+  addWaiter(kernel, waiter)
+  const result = goOn(kernel, task, { kind: 'futex-wait', waiter, deadline }, true)
+  return result === -ERESTART_RESTARTBLOCK || result === -ERESTARTSYS ? -ERESTARTNOINTR : result
+}
+
+const requeueToLock = (kernel: Kernel, task: Task, from: number, to: number, isPrivate: boolean, wakeCount: number, moveCount: number, compare: number): number => {
+  if (wakeCount < 0 || moveCount < 0 || !isAligned(from) || !isAligned(to) || from === to || wakeCount !== 1) return -EINVAL
+  const user = kernel.user(task)
+  user.u32(to)
+  if (user.u32(from) !== compare) return -EAGAIN
+  const source = futexKey(task.mm, from, isPrivate), target = futexKey(task.mm, to, isPrivate)
+  const list = [...kernel.state.futexes.waiters.get(source) ?? []]
+  if (list.length === 0) return 0
+  if (list.some(({ requeueTo }) => requeueTo !== target)) return -EINVAL
+  let done = 0
+  const [first] = list
+  const owner = kernel.state.tasks.get(first.tid)
+  // A free lock goes to the first at once.
+  if (owner !== undefined && (user.u32(to) & FUTEX_TID_MASK) === 0) {
+    wakeWaiter(kernel, first)
+    user.setU32(to, (seenBy(owner, owner.tid) | (user.u32(to) & FUTEX_OWNER_DIED)) >>> 0)
+    done++
+  }
+  for (const waiter of list.slice(done, done + moveCount + (done === 0 ? wakeCount : 0))) {
+    removeWaiter(kernel, waiter)
+    waiter.key = target
+    waiter.lock = true
+    addWaiter(kernel, waiter)
+    user.setU32(to, (user.u32(to) | FUTEX_WAITERS) >>> 0)
+    done++
+  }
+  return done
+}
+
+// ——— Many at once ———
+
+interface FutexWaitAny { readonly kind: 'futex-wait-any', readonly waiters: readonly FutexWaiter[], readonly deadline: number }
+
+const WAITV_SIZE = 24, WAITV_LIMIT = 128, FUTEX_32 = 2
+
+const endAny = (kernel: Kernel, waiters: readonly FutexWaiter[], result: number): number => {
+  for (const waiter of waiters) removeWaiter(kernel, waiter)
+  const woken = waiters.findIndex((waiter) => waiter.woken)
+  return woken >= 0 ? woken : result
+}
+
+const waitForAny = (kernel: Kernel, task: Task, { waiters, deadline }: FutexWaitAny, isFirst: boolean): number => {
+  if (waiters.some(({ woken }) => woken)) return endAny(kernel, waiters, 0)
+  if (deadline <= kernel.now || (!isFirst && task.wokenBy === 'timeout')) return endAny(kernel, waiters, -ETIMEDOUT)
+  if (kernel.interrupted(task)) return endAny(kernel, waiters, -ERESTARTSYS)
+  return kernel.block(task, waiters.map(({ queue }) => queue), deadline)
+}
+
+const futexWaitv = (kernel: Kernel, task: Task, args: Args): number => {
+  const call = task.syscall
+  const memory = call?.memory as FutexWaitAny | undefined
+  if (memory !== undefined) return waitForAny(kernel, task, memory, false)
+  const [address, count, flags, timeout, clock] = [uint64(args[0]), uint32(args[1]), uint32(args[2]), uint64(args[3]), int32(args[4])]
+  if (flags !== 0 || count === 0 || count > WAITV_LIMIT || address === 0) return -EINVAL
+  if (timeout !== 0 && clock !== CLOCK_MONOTONIC && clock !== CLOCK_REALTIME) return -EINVAL
+  const deadline = readDeadline(kernel, task, timeout, true, clock)
+  if (deadline < 0) return deadline
+  const user = kernel.user(task)
+  const view = new DataView(user.read(address, count * WAITV_SIZE).buffer)
+  const wanted = Array.from({ length: count }, (_, i) => ({
+    value: view.getUint32(i * WAITV_SIZE, true), high: view.getUint32(i * WAITV_SIZE + 4, true),
+    at: view.getUint32(i * WAITV_SIZE + 8, true) + view.getUint32(i * WAITV_SIZE + 12, true) * 0x1_0000_0000,
+    flags: view.getUint32(i * WAITV_SIZE + 16, true), reserved: view.getUint32(i * WAITV_SIZE + 20, true),
+  }))
+  if (wanted.some((one) => (one.flags & ~(FUTEX_32 | PRIVATE_FLAG)) !== 0 || one.reserved !== 0 || (one.flags & FUTEX_32) === 0)) return -EINVAL
+  if (wanted.some(({ at }) => !isAligned(at))) return wanted.some(({ at }) => at >= USER_END) ? -EFAULT : -EINVAL
+  if (wanted.some(({ at, value, high }) => user.u32(at) !== value || high !== 0)) return -EAGAIN
+  const waiters = wanted.map(({ at, flags: own }): FutexWaiter => ({
+    tid: task.tid, mask: MATCH_ANY, key: futexKey(task.mm, at, (own & PRIVATE_FLAG) !== 0), queue: waitQueue(), woken: false, lock: false, requeueTo: '',
+  }))
+  for (const waiter of waiters) addWaiter(kernel, waiter)
+  const waiting: FutexWaitAny = { kind: 'futex-wait-any', waiters, deadline }
+  if (call !== undefined) call.memory = waiting
+  return waitForAny(kernel, task, waiting, true)
 }
 
 const FUTEX = 202
@@ -183,11 +291,13 @@ const futex = (kernel: Kernel, task: Task, args: Args): number => {
     case LOCK_PI2: return lockPi(kernel, task, address, isPrivate, () => readDeadline(kernel, task, fourth, true, clock))
     case TRYLOCK_PI: return isAligned(address) ? tryTake(kernel, task, address) : -EINVAL
     case UNLOCK_PI: return unlockPi(kernel, task, address)
-    case WAIT_REQUEUE_PI: case CMP_REQUEUE_PI: default: return -ENOSYS
+    case WAIT_REQUEUE_PI: return waitRequeue(kernel, task, address, second, isPrivate, value, MATCH_ANY, () => readDeadline(kernel, task, fourth, true, clock))
+    case CMP_REQUEUE_PI: return requeueToLock(kernel, task, address, second, isPrivate, value | 0, int32(fourth), third)
+    default: return -ENOSYS
   }
 }
 
 export const futexCalls: readonly SyscallEntry[] = [
-  { number: FUTEX, name: 'futex', args: ['address:pointer', 'op:enum(FUTEX_)', 'value:uint', 'timeout:struct(timespec)', 'address2:pointer', 'value3:uint'], handler: futex, status: 'partial', note: 'no FUTEX_WAIT_REQUEUE_PI and FUTEX_CMP_REQUEUE_PI; priorities are not inherited, as there are none' },
-  { number: 449, name: 'futex_waitv', args: ['waiters:pointer', 'count:uint', 'flags:uint', 'timeout:struct(timespec)', 'clock:int'], handler: () => -ENOSYS, status: 'absent', note: 'not there yet: libraries fall back to futex' },
+  { number: FUTEX, name: 'futex', args: ['address:pointer', 'op:enum(FUTEX_)', 'value:uint', 'timeout:struct(timespec)', 'address2:pointer', 'value3:uint'], handler: futex, status: 'partial', note: 'priorities are not inherited: a lock goes to who has waited longest' },
+  { number: 449, name: 'futex_waitv', args: ['waiters:pointer', 'count:uint', 'flags:uint', 'timeout:struct(timespec)', 'clock:int'], handler: futexWaitv, status: 'full' },
 ]

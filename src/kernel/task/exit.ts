@@ -228,10 +228,10 @@ export const endAbruptly = (kernel: Kernel, host: number): void => {
     if (place >= 0) state.runqueue.splice(place, 1)
     const cpu = state.cpus.find(({ tid }) => tid === task.tid)
     if (cpu !== undefined) cpu.tid = 0
-    const memory = task.syscall?.memory
-    if (isFutexWaiter(memory)) removeWaiter(kernel, memory)
     task.syscall = undefined
   }
+  const dead = new Set(victims.map(({ tid }) => tid))
+  for (const list of [...state.futexes.waiters.values()]) for (const waiter of [...list]) if (dead.has(waiter.tid)) removeWaiter(kernel, waiter)
   for (const task of victims) {
     const { group, tid } = task
     const wasAlive = task.state !== 'zombie'

@@ -11,7 +11,9 @@ export interface FutexWaiter {
   readonly queue: WaitQueue
   woken: boolean
   /** Waits to own a priority-inheriting futex. */
-  readonly lock: boolean
+  lock: boolean
+  /** FUTEX_WAIT_REQUEUE_PI: the key of the lock that it is to be moved to; empty: it is not. */
+  readonly requeueTo: string
 }
 
 /** By key (`p:space:address` private, `s:…` shared): waiters, the longest waiting first. */

@@ -10,6 +10,7 @@ import { VMA_SHARED } from '../mm/address-space.ts'
 import type { UserMemory } from '../mm/user-memory.ts'
 import { findVma } from '../mm/vma.ts'
 import type { FutexWaiter } from './futex-table.ts'
+import { seenBy } from './pid-namespace.ts'
 
 export const FUTEX_WAITERS = 0x8000_0000, FUTEX_OWNER_DIED = 0x4000_0000, FUTEX_TID_MASK = 0x3fff_ffff
 export const MATCH_ANY = 0xffff_ffff
@@ -82,7 +83,8 @@ export const handOverLock = (kernel: Kernel, user: UserMemory, space: AddressSpa
     if (waiter === undefined) continue
     wakeWaiter(kernel, waiter)
     const others = kernel.state.futexes.waiters.get(waiter.key)?.some((w) => w.lock) === true
-    user.setU32(address, (waiter.tid | flags | (others ? FUTEX_WAITERS : 0)) >>> 0)
+    const owner = kernel.state.tasks.get(waiter.tid)
+    user.setU32(address, ((owner === undefined ? waiter.tid : seenBy(owner, waiter.tid)) | flags | (others ? FUTEX_WAITERS : 0)) >>> 0)
     return true
   }
   return false
