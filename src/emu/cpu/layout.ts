@@ -38,6 +38,8 @@ export const FPU_TAG = 0x10cc
 export const FPU_OPCODE = 0x10d0
 export const FPU_IP = 0x10d8
 export const FPU_DP = 0x10e0
+/** Selectors by segment number (ES CS SS DS FS GS), 16 bits each; those of CS and SS are always the same and not kept. */
+export const SELECTORS = 0x10f0
 /** Physical x87 registers R0–R7, 16 bytes each: 64-bit significand, then 16 bits sign and exponent. ST(i) is R[(TOP + i) & 7]. */
 export const FPU_REGISTERS = 0x1100
 /** 16 vector registers, 32 bytes each (XMM is the low half). */

@@ -1,12 +1,16 @@
 /** Moves, stack, exchange, conditional moves and sets, flag instructions. */
-import { AF, CF, FLAG_OTHER, FS_BASE, GS_BASE, PF, RAX, RBP, RBX, RCX, RDX, RSP, SF, ZF } from '../cpu/layout.ts'
+import { AF, CF, FLAG_OTHER, FS_BASE, GS_BASE, PF, RAX, RBP, RBX, RCX, RDX, RSP, SELECTORS, SF, ZF } from '../cpu/layout.ts'
 import { type Expr, i32, i64 } from '../wasm/expression.ts'
 import type { Emitter, Semantics } from './emitter.ts'
 import { isMemory } from './emitter.ts'
 import type { Family } from './registry.ts'
 
-/** Selectors of a 64-bit Linux process: CS, SS; the others are null. Indexed by segment register number ES CS SS DS FS GS. */
-const SELECTORS = [0, 0x33, 0x2b, 0, 0, 0]
+/** Of a 64-bit Linux process. */
+const USER_CS = 0x33, USER_SS = 0x2b
+export const ES = 0, CS = 1, SS = 2, DS = 3, FS = 4, GS = 5
+
+export const setSelector = (e: Emitter, segment: number, selector: Expr): void => { e.f.i32Store16(i32.const(0), SELECTORS + segment * 2, i32.wrap(selector)) }
+const selectorOf = (segment: Expr): Expr => i64.load16U(i32.shl(segment, i32.const(1)), SELECTORS)
 
 const push = (e: Emitter, value: Expr, size: number): void => {
   const rsp = e.f.let(i64.sub(e.gpr(RSP), i64.const(size)))
@@ -15,23 +19,25 @@ const push = (e: Emitter, value: Expr, size: number): void => {
 }
 
 /** 2B, whatever the requested privilege level would be: Linux's user data segment, flat. */
-const isUserData = (selector: Expr): Expr => i64.eq(selector, i64.const(0x2b))
+export const isUserData = (selector: Expr): Expr => i64.eq(selector, i64.const(0x2b))
 /** Null, or one of the segments of Linux that user mode can load for data: 32-bit and 64-bit code (readable), data, the processor's number. */
-const isLoadable = (selector: Expr): Expr => {
+export const isLoadable = (selector: Expr): Expr => {
   const segment = i64.and(selector, i64.const(0xfffc))
   return [0x20, 0x28, 0x30, 0x78].reduce((any, known) => i32.or(any, i64.eq(segment, i64.const(known))), i64.eqz(segment))
 }
-/** #GP with the selector if it can't be loaded. All bases that can be loaded are 0; selectors are not kept, nothing in 64-bit mode depends on them. */
-const checkSelector = (e: Emitter, selector: Expr, loadable: Expr): void => {
+/** #GP with the selector if it can't be loaded. All bases that can be loaded are 0. */
+export const checkSelector = (e: Emitter, selector: Expr, loadable: Expr): void => {
   e.f.if(i32.eqz(loadable), () => { e.fault(13, i32.wrap(i64.and(selector, i64.const(0xfffc)))) })
 }
-const popSegment = (base: number): Semantics => (e) => {
+const popSegment = (segment: number, base: number): Semantics => (e) => {
   const rsp = e.gpr(RSP)
   const selector = e.f.let(e.trunc(e.load(rsp, e.size), 2))
   checkSelector(e, selector, isLoadable(selector))
   e.setGpr(RSP, i64.add(rsp, i64.const(e.size)))
   e.setState64(base, i64.const(0))
+  setSelector(e, segment, selector)
 }
+const pushSegment = (segment: number): Semantics => (e) => { push(e, selectorOf(i32.const(segment)), e.size) }
 
 const conditionals: Record<string, Semantics> = {}
 for (let code = 0; code < 16; code++) {
@@ -123,7 +129,7 @@ export const DATA: Family = {
   },
   push: (e) => { push(e, e.read(0), e.size) },
   push_immediate: (e) => { push(e, e.read(1), e.size) },
-  push_segment: (e) => { push(e, i64.const(0), e.size) },
+  push_fs: pushSegment(FS), push_gs: pushSegment(GS),
   pop: (e) => {
     const rsp = e.gpr(RSP)
     const value = e.load(rsp, e.size)
@@ -137,16 +143,13 @@ export const DATA: Family = {
       e.write(0, value)
     }
   },
-  pop_fs: popSegment(FS_BASE),
-  pop_gs: popSegment(GS_BASE),
+  pop_fs: popSegment(FS, FS_BASE),
+  pop_gs: popSegment(GS, GS_BASE),
   mov_from_segment: (e) => {
     const number = e.f.let(e.stackIndex(1))
-    let value: Expr = i64.const(0)
-    SELECTORS.forEach((selector, i) => {
-      if (selector !== 0) value = e.choose(i32.eq(number, i32.const(i)), i64.const(selector), value)
-    })
+    const fixed = e.choose(i32.eq(number, i32.const(CS)), i64.const(USER_CS), i64.const(USER_SS))
     e.faultIf(i32.gtU(number, i32.const(5)), 6)
-    e.write(0, value)
+    e.write(0, e.choose(i32.or(i32.eq(number, i32.const(CS)), i32.eq(number, i32.const(SS))), fixed, selectorOf(number)))
   },
   mov_to_segment: (e) => {
     const number = e.f.let(e.stackIndex(0))
@@ -157,6 +160,7 @@ export const DATA: Family = {
     checkSelector(e, selector, i32.or(isUserData(selector), i32.and(isLoadable(selector), i32.eqz(isStack))))
     e.f.if(i32.eq(number, i32.const(4)), () => { e.setState64(FS_BASE, i64.const(0)) })
     e.f.if(i32.eq(number, i32.const(5)), () => { e.setState64(GS_BASE, i64.const(0)) })
+    e.f.if(i32.eqz(isStack), () => { e.f.i32Store16(i32.shl(number, i32.const(1)), SELECTORS, i32.wrap(selector)) })
   },
   pushf: (e) => {
     // RF and VM read as zero.

@@ -47,6 +47,7 @@ export const notComparable = (test: Compared, oracle: Result, ours: Result): str
   if (test.rows.some(({ name }) => /^rep\w*_(movs|stos)/.test(name)) && [oracle, ours].some(({ changes }) => changes.some((address, i) =>
     i % 3 === 0 && address < test.start + test.code.length && address + 8 > test.start))) return 'code that a repeated instruction writes to: we fetch it again'
   if ((oracle.vector === VECTOR_GP || oracle.vector === 12) && ours.vector === 14 && ours.address >> 47n === 0x1ffffn) return 'an offset that is not canonical, but is with the base of its segment'
+  if (ours.vector === VECTOR_GP && ours.errorCode === 0x20 && test.rows.some(({ name }) => /_far$/.test(name))) return '32-bit code'
   const nextPage = BigInt(Math.ceil(ripOf(ours) / PAGE) * PAGE)
   if (ours.vector === VECTOR_UD && oracle.vector === 14 && (oracle.errorCode & 0x10) !== 0 && oracle.address === nextPage) return 'an undefined instruction whose rest can’t be fetched: we don’t try'
   if (ours.vector === VECTOR_UD && ripOf(oracle) === ripOf(ours) && oracle.vector === VECTOR_GP && test.rows.some(({ name, isVex }) => isVex || name === 'ud')) return 'an undefined instruction that would be longer than 15 bytes'

@@ -140,6 +140,18 @@ const loopTail = (place: number, at: number, start: number, patches: Patch[]): n
   return [0xff, 0x0d, ...word(COUNTER - at - 6), 0x0f, 0x85, ...word(start - at - 12)]
 }
 
+/** An offset of 32 bits, that being the most frequent size, and a selector. */
+const farPointer = (row: Row, recipe: Uint32Array, addresses: readonly number[]): Uint8Array => {
+  const bytes = new Uint8Array(16)
+  const view = new DataView(bytes.buffer)
+  const memory = recipe[MEMORY]
+  view.setUint32(0, addresses[(memory >>> 4) % addresses.length], true)
+  const selectors = row.name.endsWith('_far') ? [0x33, 0x33, 0x33, 0x30, 0x2b, 0] : [0x2b, 0x2b, 0, 3, 0x33, 0x28]
+  const selector = selectors[(memory >>> 8) % selectors.length]
+  view.setUint16(4, (memory & 14) === 14 && (recipe[MORE] & 0xfffc) !== 0x20 ? recipe[MORE] & 0xffff : selector, true)
+  return bytes
+}
+
 /** What a memory operand holds, where the row has a say in it. */
 const memoryContent = (row: Row, recipe: Uint32Array, addresses: readonly number[]): Uint8Array | undefined => {
   const memory = recipe[MEMORY]
@@ -147,6 +159,7 @@ const memoryContent = (row: Row, recipe: Uint32Array, addresses: readonly number
   const bytes = new Uint8Array(row.name === 'xrstor' ? 832 : row.name.includes('fxrstor') ? 512 : row.name.includes('frstor') || row.name.includes('fldenv') ? 108 : row.isVex ? 32 : 16)
   const view = new DataView(bytes.buffer)
   const kinds = row.operands.map(({ letter }) => letter).join('')
+  if (row.map === 0 && row.name.endsWith('_far') || /^l[fgs]s$/.test(row.name)) return farPointer(row, recipe, addresses)
   if (row.name.endsWith('_indirect') && (memory & 15) < 13) view.setUint32(0, addresses[(memory >>> 4) % addresses.length], true)
   else if (row.name === 'ldmxcsr' && (memory & 15) < 14) view.setUint32(0, mxcsr(memory >>> 4), true)
   else if (row.name === 'xrstor') {

@@ -38,6 +38,12 @@ const privileged: Row[] = [
 const systemTables: Row[] = ['0f 00 /2', '0f 00 /3', '0f 01 /2 mem', '0f 01 /3 mem', '0f 01 /6', '0f 01 /7 mem'].map((text) => row(text, 'privileged', 'Ew', 'end'))
 const systemReturns: Row[] = ['0f 01 =f8', '0f 07', '0f 35'].map((text) => row(text, 'privileged', '', 'end'))
 
+/** Pointers with a selector. The size only one has tells how long the offset is. */
+const far: Row[] = [['w0', ''], ['w1', '_w']].flatMap(([wide, suffix]) => [
+  row(`ff /5 mem ${wide}`, `jmp_far${suffix}`, 'Sv M', 'end'), row(`ff /3 mem ${wide}`, `call_far${suffix}`, 'Sv M', 'end'),
+  row(`0f b2 mem ${wide}`, `lss${suffix}`, 'Gv M'), row(`0f b4 mem ${wide}`, `lfs${suffix}`, 'Gv M', 'end'), row(`0f b5 mem ${wide}`, `lgs${suffix}`, 'Gv M', 'end'),
+])
+
 /** What user mode may ask of segments and system tables (semantics/segments.ts). */
 const segments: Row[] = [
   row('0f 02', 'lar', 'Gv Ew'), row('0f 03', 'lsl', 'Gv Ew'), row('0f 00 /4', 'verr', 'Ew'), row('0f 00 /5', 'verw', 'Ew'),
@@ -50,4 +56,4 @@ const hints: Row[] = [
   ...rows(7, (i) => row(`0f ${hex(0x19 + i)}`, 'nop', 'Ev')),
 ]
 
-export const CONTROL_ROWS: readonly Row[] = [...branches, ...system, ...privileged, ...systemTables, ...systemReturns, ...segments, ...hints]
+export const CONTROL_ROWS: readonly Row[] = [...branches, ...system, ...privileged, ...systemTables, ...systemReturns, ...segments, ...far, ...hints]

@@ -75,7 +75,7 @@ const moves: Row[] = [
   row('0f c0', 'xadd', 'Eb Gb', 'lock'), row('0f c1', 'xadd', 'Ev Gv', 'lock'),
   row('50+r', 'push', 'Zs'), row('ff /6', 'push', 'Es'), row('68', 'push_immediate', 'Ss Iz'), row('6a', 'push_immediate', 'Ss Ib'),
   row('58+r', 'pop', 'Zs'), row('8f /0', 'pop', 'Es'),
-  row('0f a0', 'push_segment', 'Ss'), row('0f a8', 'push_segment', 'Ss'),
+  row('0f a0', 'push_fs', 'Ss'), row('0f a8', 'push_gs', 'Ss'),
   row('0f a1', 'pop_fs', 'Ss'), row('0f a9', 'pop_gs', 'Ss'),
   row('9c', 'pushf', 'Ss'), row('9d', 'popf', 'Ss', 'end'),
   row('c8', 'enter', 'Ss Iw Ib', 'unsigned-immediate'), row('c9', 'leave', 'Ss'),
