@@ -91,6 +91,6 @@ export const EXTENSION_ROWS: readonly Row[] = [
   ...feature('rdpid', [row('f3 0f c7 /7 reg', 'rdpid', 'Rq')]),
   ...feature('rdrand', [row('0f c7 /6 reg', 'rdrand', 'Rv')]), ...feature('rdseed', [row('0f c7 /7 reg', 'rdseed', 'Rv')]),
   ...feature('rdtscp', [row('0f 01 =f9', 'rdtscp', '', 'end')]),
-  ...feature('xsave', [row('0f 01 =d1', 'privileged', '', 'end')]),
+  ...feature('xsave', [row('np 0f 01 =d1', 'privileged', '', 'end')]),
   ...feature('clflushopt', [row('66 0f ae /7 mem', 'clflush', 'Mb')]), ...feature('clwb', [row('66 0f ae /6 mem', 'clflush', 'Mb')]),
 ]
