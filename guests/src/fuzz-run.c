@@ -181,7 +181,8 @@ static void settle(void) {
   _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
 
-static unsigned char *map(size_t size, int protection, int flags) { return mmap(NULL, size, protection, flags | MAP_ANONYMOUS, -1, 0); }
+/* At places of its own: how far it is to the end of user space decides between EFAULT and a partial transfer. */
+static unsigned char *map(uintptr_t at, size_t size, int protection, int flags) { return mmap((void *)at, size, protection, flags | MAP_ANONYMOUS | MAP_FIXED, -1, 0); }
 
 int main(int argc, char **argv) {
   static unsigned char program[1 << 20];
@@ -189,11 +190,11 @@ int main(int argc, char **argv) {
   int file = open(argv[1], O_RDONLY);
   if (file < 0 || read(file, program, sizeof program) < 4) return 2;
   close(file);
-  shared = (struct shared *)map(4096, PROT_READ | PROT_WRITE, MAP_SHARED);
-  arena = map(ARENA, PROT_READ | PROT_WRITE, MAP_PRIVATE);
-  edge = map(EDGE + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+  shared = (struct shared *)map(0x20000000, 4096, PROT_READ | PROT_WRITE, MAP_SHARED);
+  arena = map(0x21000000, ARENA, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+  edge = map(0x22000000, EDGE + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE);
   munmap(edge + EDGE, 4096);
-  nowhere = map(1 << 20, PROT_NONE, MAP_PRIVATE);
+  nowhere = map(0x23000000, 1 << 20, PROT_NONE, MAP_PRIVATE);
   munmap(nowhere, 1 << 20);
   /* Calls must not change where the answers go, and find the same descriptors free wherever this runs. */
   dup2(1, 700);

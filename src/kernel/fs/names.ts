@@ -208,15 +208,16 @@ const putRenamed = (kernel: Kernel, parent: DirectoryInode, name: string, inode:
 
 const WHITEOUT_DEVICE = 0
 
+/** A name that could not be read is its errno, which counts when its turn comes (filename_parentat). */
 export const rename = (
-  kernel: Kernel, task: Task, oldDirfd: number, oldPath: string, newDirfd: number, newPath: string, flags: number,
+  kernel: Kernel, task: Task, oldDirfd: number, oldPath: string | number, newDirfd: number, newPath: string | number, flags: number,
 ): number => {
   if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT)) !== 0) return -EINVAL
   const isExchange = (flags & RENAME_EXCHANGE) !== 0
   if (isExchange && (flags & (RENAME_NOREPLACE | RENAME_WHITEOUT)) !== 0) return -EINVAL
-  const from = resolve(kernel, task, oldDirfd, oldPath, LOOKUP_PARENT)
+  const from = typeof oldPath === 'number' ? oldPath : resolve(kernel, task, oldDirfd, oldPath, LOOKUP_PARENT)
   if (typeof from === 'number') return from
-  const to = resolve(kernel, task, newDirfd, newPath, LOOKUP_PARENT)
+  const to = typeof newPath === 'number' ? newPath : resolve(kernel, task, newDirfd, newPath, LOOKUP_PARENT)
   if (typeof to === 'number') return to
   if (from.mount !== to.mount) return -EXDEV
   if (from.last !== 'name') return -EBUSY

@@ -5,10 +5,11 @@
  * and up on '..' (mount-tree.ts).
  */
 import {
-  EACCES, EBADF, EISDIR, ELOOP, EINVAL, ENAMETOOLONG, ENOENT, ENOTDIR, ETXTBSY, EXDEV,
+  EACCES, EBADF, EFAULT, EISDIR, ELOOP, EINVAL, ENAMETOOLONG, ENOENT, ENOTDIR, ETXTBSY, EXDEV,
 } from '../abi/errno.ts'
 import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, MS_NOEXEC, NAME_MAX, PATH_MAX } from '../abi/fcntl.ts'
 import type { Kernel } from '../kernel.ts'
+import { BadAddress } from '../mm/user-memory.ts'
 import type { Credentials, Task } from '../task/task.ts'
 import { getAnyFile } from './descriptor.ts'
 import { lookupChild } from './directory.ts'
@@ -259,6 +260,16 @@ export const resolveInode = (
 /** A path argument: ENAMETOOLONG without a NUL in 4096 bytes. @throws BadAddress */
 export const readPath = (kernel: Kernel, task: Task, address: number): string | number =>
   kernel.user(task).string(address, PATH_MAX) ?? -ENAMETOOLONG
+
+/** As readPath, with −EFAULT for an address that can't be read: where another argument is looked at first (getname, whose error waits). */
+export const pathOrError = (kernel: Kernel, task: Task, address: number): string | number => {
+  try {
+    return readPath(kernel, task, address)
+  } catch (error) {
+    if (error instanceof BadAddress) return -EFAULT
+    throw error
+  }
+}
 
 /**
  * The file that execve will run.

@@ -224,6 +224,8 @@ const isValid = (time: Timestamp): boolean => isNow(time) || isOmitted(time) || 
 
 const setTimes = (kernel: Kernel, task: Task, { mount, inode }: Target, times: Times): number => {
   if (inode === undefined) return -ENOENT
+  // Only once the file was found (vfs_utimes).
+  if (times !== undefined && (!isValid(times[0]) || !isValid(times[1]))) return -EINVAL
   if (isReadOnly(mount, inode.superblock)) return -EROFS
   ensureAttributes(kernel, inode)
   const isTouch = times === undefined || (isNow(times[0]) && isNow(times[1]))
@@ -252,7 +254,6 @@ const setTimes = (kernel: Kernel, task: Task, { mount, inode }: Target, times: T
 /** By path, or by the descriptor itself if the path's address is 0. */
 const setTimesAt = (kernel: Kernel, task: Task, dirfd: number, pathAddress: number, times: Times, flags: number): number => {
   if (times !== undefined) {
-    if (!isValid(times[0]) || !isValid(times[1])) return -EINVAL
     if (isOmitted(times[0]) && isOmitted(times[1])) return 0
   }
   if (pathAddress === 0 && dirfd !== AT_FDCWD) {

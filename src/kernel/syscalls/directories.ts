@@ -15,7 +15,7 @@ import {
   createDirectory, createNode, linkInode, removeDirectory, removeName, rename as renameNames, withoutForeignSetGid,
 } from '../fs/names.ts'
 import type { Mount } from '../fs/mount-tree.ts'
-import { LOOKUP_DIRECTORY, LOOKUP_EMPTY, LOOKUP_FOLLOW, pathOf, readPath, resolve } from '../fs/path.ts'
+import { LOOKUP_DIRECTORY, LOOKUP_EMPTY, LOOKUP_FOLLOW, pathOf, pathOrError, readPath, resolve } from '../fs/path.ts'
 import { capable, checkAccess, MAY_EXEC } from '../fs/permissions.ts'
 import { procJump, procLink } from '../fs/proc/lookup.ts'
 import type { Kernel } from '../kernel.ts'
@@ -163,21 +163,19 @@ const linkAt = (kernel: Kernel, task: Task, oldFd: number, oldAddress: number, n
   if (typeof oldPath === 'number') return oldPath
   if (oldPath === '' && (flags & AT_EMPTY_PATH) !== 0 && !capable(task.credentials, CAP_DAC_READ_SEARCH)) return -ENOENT
   const lookup = ((flags & AT_SYMLINK_FOLLOW) !== 0 ? LOOKUP_FOLLOW : 0) | ((flags & AT_EMPTY_PATH) !== 0 ? LOOKUP_EMPTY : 0)
-  const newPath = readPath(kernel, task, newAddress)
-  if (typeof newPath === 'number') return newPath
   const place = resolve(kernel, task, oldFd, oldPath, lookup)
-  return typeof place === 'number' ? place : linkInode(kernel, task, place, newFd, newPath)
+  if (typeof place === 'number') return place
+  if (place.inode === undefined) return -ENOENT
+  // The second name is looked at when the first has been found (do_linkat).
+  const newPath = readPath(kernel, task, newAddress)
+  return typeof newPath === 'number' ? newPath : linkInode(kernel, task, place, newFd, newPath)
 }
 const link = (kernel: Kernel, task: Task, args: Args): number => linkAt(kernel, task, AT_FDCWD, args[0], AT_FDCWD, args[1], 0)
 const linkat = (kernel: Kernel, task: Task, args: Args): number =>
   linkAt(kernel, task, int32(args[0]), args[1], int32(args[2]), args[3], int32(args[4]))
 
 const renameAt = (kernel: Kernel, task: Task, oldFd: number, oldAddress: number, newFd: number, newAddress: number, flags: number): number => {
-  const oldPath = readPath(kernel, task, oldAddress)
-  if (typeof oldPath === 'number') return oldPath
-  const newPath = readPath(kernel, task, newAddress)
-  if (typeof newPath === 'number') return newPath
-  return renameNames(kernel, task, oldFd, oldPath, newFd, newPath, flags)
+  return renameNames(kernel, task, oldFd, pathOrError(kernel, task, oldAddress), newFd, pathOrError(kernel, task, newAddress), flags)
 }
 const rename = (kernel: Kernel, task: Task, args: Args): number => renameAt(kernel, task, AT_FDCWD, args[0], AT_FDCWD, args[1], 0)
 const renameat = (kernel: Kernel, task: Task, args: Args): number => renameAt(kernel, task, int32(args[0]), args[1], int32(args[2]), args[3], 0)

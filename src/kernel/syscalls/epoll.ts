@@ -83,10 +83,11 @@ interface WaitMemory { readonly deadline: number }
 /** Waits until the deadline; a signal ends it with EINTR whatever SA_RESTART says (signal(7)). */
 const waitUntil = (kernel: Kernel, task: Task, args: Args, deadline: number): number => {
   const limit = int32(args[2])
+  const file = getFile(task, int32(args[0]))
+  // In the order of Linux 6.13 and later (ep_check_params).
+  if (file === undefined) return -EBADF
   if (limit <= 0 || limit > EVENT_LIMIT) return -EINVAL
   if (!(args[1] >= 0 && args[1] + limit * EVENT_SIZE <= USER_END)) return -EFAULT
-  const file = getFile(task, int32(args[0]))
-  if (file === undefined) return -EBADF
   if (file.kind !== 'epoll') return -EINVAL
   const epoll = epollOf(file)
   const user = kernel.user(task)

@@ -319,7 +319,8 @@ const mremap = (kernel: Kernel, task: Task, args: Args): number => {
   const flags = uint64(args[3])
   if (flags > 7 || ((flags & MREMAP_FIXED) !== 0 && (flags & MREMAP_MAYMOVE) === 0)) return -EINVAL
   if ((flags & MREMAP_DONTUNMAP) !== 0 && ((flags & MREMAP_MAYMOVE) === 0 || uint64(args[1]) !== uint64(args[2]))) return -EINVAL
-  if (address % PAGE_SIZE !== 0) return -EINVAL
+  // As it came: what is above 2^53 is not exact.
+  if (args[0] % PAGE_SIZE !== 0) return -EINVAL
   const oldLength = pageUp(uint64(args[1]))
   const newLength = pageUp(uint64(args[2]))
   if (newLength === 0 || newLength >= 2 ** 64) return -EINVAL

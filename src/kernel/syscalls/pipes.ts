@@ -162,14 +162,15 @@ const vmsplice = (kernel: Kernel, task: Task, args: Args): number => {
   if ((flags & ~SPLICE_FLAGS) !== 0) return -EINVAL
   const file = getFile(task, int32(args[0]))
   if (file === undefined) return -EBADF
-  if (file.kind !== 'pipe') return -EBADF
+  if (!canRead(file) && !canWrite(file)) return -EBADF
   if (count > IOV_MAX) return -EINVAL
   const user = kernel.user(task)
-  const pipe = pipeOf(file)
   const isNonBlocking = (flags & SPLICE_F_NONBLOCK) !== 0 || (file.flags & O_NONBLOCK) !== 0
   const vectors = Array.from({ length: count }, (_, i) =>
     [user.i64(args[1] + i * IOVEC_SIZE), uint64(user.i64(args[1] + i * IOVEC_SIZE + 8))] as const)
   if (vectors.every(([, size]) => size === 0)) return 0
+  if (file.kind !== 'pipe') return -EBADF
+  const pipe = pipeOf(file)
   if (canWrite(file)) {
     if (pipe.readers === 0) return brokenPipe(kernel, task)
     if (isFull(pipe)) return waitFor(kernel, task, pipe.writable, isNonBlocking)

@@ -202,6 +202,8 @@ export const readVectorInto = (kernel: Kernel, task: Task, file: OpenFile, segme
   const { read, readTo } = operations
   if (read === undefined) return -EINVAL
   const total = sumOf(segments)
+  // Nothing is asked for: the file is not asked (vfs_readv).
+  if (total === 0) return 0
   if (readTo !== undefined) return eachSegment(segments, offset, (address, length, at) => readTo(kernel, task, file, address, length, at))
   const room = cutToAccessible(kernel, task, segments, roomOf(file), ACCESS_WRITE)
   if (room === 0 && total > 0) return -EFAULT
@@ -223,6 +225,7 @@ export const writeVectorOut = (kernel: Kernel, task: Task, file: OpenFile, segme
   const { write, writeFrom } = operations
   if (write === undefined) return -EINVAL
   const total = sumOf(segments)
+  if (total === 0) return 0
   if (total > CHUNK && isByteStream(file)) return writeInChunks(kernel, task, file, segments)
   if (writeFrom !== undefined) return eachSegment(segments, offset, (address, length, at) => writeFrom(kernel, task, file, address, length, at))
   const room = cutToAccessible(kernel, task, segments, DEVICE_ROOM, ACCESS_READ)

@@ -35,7 +35,12 @@ const checkName = (kernel: Kernel, task: Task, mount: Mount, inode: Inode, name:
   const dot = name.indexOf('.')
   const space = dot < 0 ? '' : name.slice(0, dot)
   if (isWrite && isReadOnly(mount, inode.superblock)) return -EROFS
-  if (dot === name.length - 1 && SPACES.includes(space)) return -EINVAL
+  const denied = checkSpace(kernel, task, inode, name, space, isWrite)
+  // The rest of the name is the handler's affair (xattr_resolve_name), after the permission.
+  return denied === 0 && dot === name.length - 1 && SPACES.includes(space) ? -EINVAL : denied
+}
+
+const checkSpace = (kernel: Kernel, task: Task, inode: Inode, name: string, space: string, isWrite: boolean): number => {
   if (space === 'trusted') return capable(task.credentials, CAP_SYS_ADMIN) ? 0 : isWrite ? -EPERM : -ENODATA
   if (space === 'user') {
     const type = typeBits(inode)
