@@ -4,7 +4,7 @@ import { eventText } from '../replay/describe.ts'
 import type { TraceEvent } from '../trace/events.ts'
 
 /** What a reader of strace does not expect to see: shown by --all. */
-const BEHIND_THE_SCENES: ReadonlySet<TraceEvent['type']> = new Set(['slice', 'draw', 'random', 'lstat', 'readdir', 'readlink', 'readFile', 'checkpoint'])
+const BEHIND_THE_SCENES: ReadonlySet<TraceEvent['type']> = new Set(['slice', 'draw', 'random', 'lstat', 'readdir', 'readlink', 'readFile', 'checkpoint', 'interface'])
 export const isOfProgram = (event: TraceEvent): boolean => !BEHIND_THE_SCENES.has(event.type)
 
 const colour = (event: TraceEvent, text: string): string => {
@@ -19,6 +19,7 @@ const colour = (event: TraceEvent, text: string): string => {
     case 'end': return event.outcome === 'exited' && event.status === 0 ? chalk.green(text) : chalk.yellow(text)
     case 'unknownSyscall': return chalk.red(text)
     case 'output': case 'input': return chalk.blue(text)
+    case 'packet': return chalk.cyan(text)
     default: return chalk.dim(text)
   }
 }

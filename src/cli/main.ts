@@ -12,6 +12,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['record', async () => (await import('./record.ts')).recordCommand],
   ['replay', async () => (await import('./replay.ts')).replayCommand],
   ['show', async () => (await import('./show.ts')).showCommand],
+  ['export', async () => (await import('./export.ts')).exportCommand],
   ['diff', async () => (await import('./diff.ts')).diffCommand],
   ['demo', async () => (await import('./demo.ts')).demoCommand],
   ['explore', async () => (await import('./explore.ts')).exploreCommand],

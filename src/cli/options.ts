@@ -29,6 +29,7 @@ export interface WorldFlags {
   /** The model; a number is the limit, as it was once. */
   readonly memory: 'sc' | 'tso' | number
   readonly memoryLimit: number
+  readonly packets: boolean
   readonly timeout: number
   readonly rootfs: string | undefined
   readonly entrypoint: string | undefined
@@ -100,6 +101,7 @@ export const withWorldOptions = (command: Command, strategies: readonly string[]
   .option('--epoch <time>', `the clock at the start: 'now', seconds or a date (default: now, or 2026-01-01 where a seed is given)`, epoch)
   .option('--memory <model>', 'sc: each store is seen by all at once; tso: with store buffers, as processors have them', memory, 'sc')
   .option('--memory-limit <bytes>', 'memory of the guest', bytes, 2 * GIB)
+  .option('--packets', 'record what goes over loopback, too (retrograde export --pcapng)', false)
   .option('--timeout <cycles>', 'stop after so many cycles', quantity(1, Number.MAX_SAFE_INTEGER), Infinity)
   .option('--rootfs <dir|tar|image>', 'all that the guest sees, in place of the host\'s programs and libraries: a directory, a tar file, or a container image (docker save, OCI layout)')
   .option('--entrypoint <program>', 'of an image: run this in place of its own entry point (empty: none)')
@@ -221,7 +223,7 @@ export const prepareWorld = async (platform: Platform & HostSurroundings, comman
     epochSeconds: flags.epoch ?? (flags.seed === undefined ? Math.floor(Date.now() / 1000) : SEEDED_EPOCH),
     memoryLimit: typeof flags.memory === 'number' ? flags.memory : flags.memoryLimit, ...(flags.memory === 'tso' ? { memoryModel: 'tso' as const } : {}), cycleLimit: flags.timeout, uid, gid,
     stdio: [flags.stdin === undefined ? kind.call(platform, 0) : 'file', kind.call(platform, 1), kind.call(platform, 2)],
-    terminal: platform.terminalSize(),
+    terminal: platform.terminalSize(), packets: flags.packets,
   }
   const tree = rootfs?.tree
   const tars = new Map<string, TarTree>(rootfs === undefined || tree === undefined ? [] : [[rootfs.host, tree]])

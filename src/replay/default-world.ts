@@ -21,6 +21,7 @@ export interface WorldOptions {
   readonly epochSeconds: number
   readonly memoryLimit: number
   readonly memoryModel?: WorldConfig['memoryModel']
+  readonly packets?: boolean
   readonly cycleLimit: number
   readonly uid: number
   readonly gid: number
@@ -174,5 +175,6 @@ export const makeWorldConfig = (host: HostSurroundings, options: WorldOptions,
     cpus: options.cpus, ...(options.cpu === undefined ? {} : { cpu: options.cpu }), seed: options.seed, strategy: options.strategy, cpuHz: options.cpuHz, epochSeconds: options.epochSeconds,
     uid: options.uid, gid: options.gid, stdio: options.stdio, terminal: options.terminal, ...(options.pct === undefined ? {} : { pct: options.pct }),
     memoryLimit: options.memoryLimit, ...(options.memoryModel === undefined ? {} : { memoryModel: options.memoryModel }), cycleLimit: options.cycleLimit,
+    ...(options.packets === true ? { packets: true } : {}),
   }
 }

@@ -6,6 +6,7 @@ import type { Kernel } from '../kernel/kernel.ts'
 import type { EventOf, TraceEvent } from '../trace/events.ts'
 import { type Look, pointerText, untilNul } from './memory-text.ts'
 import { commandName, enumName, flagNames, signalCodeName, signalName } from './names.ts'
+import { packetText } from './packet-text.ts'
 import { peekBytes } from './peek.ts'
 import { quote, quoteBytes } from './quote.ts'
 import type { Divergence } from './session.ts'
@@ -139,6 +140,8 @@ export const eventText = (event: TraceEvent): string => {
     case 'taskStart': return `started by ${event.parent}${event.tgid === event.tid ? '' : `, a thread of ${event.tgid}`}`
     case 'taskExit': return `gone: ${statusText(event.status)}`
     case 'exec': return `runs ${quote(event.path)}`
+    case 'interface': return `network interface ${event.number} is ${event.name}`
+    case 'packet': return `interface ${event.interface} ${event.delivered === 0 ? 'sends' : 'gets'} packet ${event.packet}${event.frame.length > 0 ? `: ${packetText(event.frame)}` : ''}`
     case 'unknownSyscall': return `unknown system call ${event.number}`
     case 'checkpoint': return `state hash ${hexOf(event.hash)}`
     case 'end': return `end: ${event.outcome}${event.status >= 0 ? `, ${statusText(event.status)}` : ''}${event.message === '' ? '' : `: ${printable(event.message)}`}`

@@ -36,6 +36,7 @@ export interface Sources {
   onUnknownSyscall?(number: number): void
 }
 
+const NO_BYTES = new Uint8Array(0)
 /** Random bytes of one event at most, so that no event grows without bound. */
 const RANDOM_BYTES = 1 << 16
 /** PATH_MAX; other strings are cut to a length that shows what they are. */
@@ -239,6 +240,10 @@ export class Tap implements Outside {
       onExec: (cycle, tid, path) => {
         this.#loaded.set(tid, path)
         this.emit({ type: 'exec', cycle, tid, path })
+      },
+      onInterface: (cycle, number, name, kind, mac, net) => { this.emit({ type: 'interface', cycle, number, name, kind, mac: mac.slice(), net }) },
+      onPacket: (cycle, number, fate, packet, frame) => {
+        this.emit({ type: 'packet', cycle, interface: number, delivered: fate === 'delivered' ? 1 : 0, packet, frame: frame ?? NO_BYTES })
       },
       onUnknownSyscall: (cycle, tid, number) => {
         this.#sources.onUnknownSyscall?.(number)

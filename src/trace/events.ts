@@ -40,6 +40,10 @@ export const EVENTS = {
   end: { tag: 18, fields: { cycle: 'cycle', turn: 'uint', outcome: 'outcome', status: 'int', hash: 'bytes', message: 'text' } },
   /** A system call with strings in the guest's memory: `strings` are its arguments of type path and string, in their order, as they were when it ended. */
   namedSyscall: { tag: 19, fields: { cycle: 'cycle', tid: 'task', started: 'started', number: 'int', args: 'registers', strings: 'strings', result: 'result' } },
+  /** Before the first packet of a network interface: `kind` is ARPHRD_*, `net` the number of its namespace. */
+  interface: { tag: 20, fields: { cycle: 'cycle', number: 'uint', name: 'name', kind: 'uint', mac: 'bytes', net: 'uint' } },
+  /** A frame was sent by an interface (`delivered` 0: the packet gets the next number) or came to one (1: `packet` is its number, `frame` is empty if it is as it was sent). */
+  packet: { tag: 21, fields: { cycle: 'cycle', interface: 'uint', delivered: 'uint', packet: 'uint', frame: 'bytes' } },
 } as const satisfies { readonly [name: string]: Row }
 
 export type WireName = keyof typeof EVENTS

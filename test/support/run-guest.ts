@@ -13,6 +13,8 @@ import type { WorldConfig } from '../../src/kernel/config.ts'
 import type { Kernel } from '../../src/kernel/kernel.ts'
 import type { HostConsole, HostDirent, HostFiles, HostStat, Observer, Outside } from '../../src/kernel/outside.ts'
 import { SYSCALLS } from '../../src/kernel/syscalls/table.ts'
+import { mountsOf } from '../../src/kernel/hosts.ts'
+import { packetText } from '../../src/replay/packet-text.ts'
 import { createWorld, provideInput, runWorld, skipToDeadline, type WorldStop } from '../../src/kernel/world.ts'
 
 const dist = process.env.RETROGRADE_DIST ?? join(import.meta.dirname, '..', '..', 'dist')
@@ -69,7 +71,7 @@ const hostFiles = (mounts: readonly string[]): HostFiles => {
 }
 
 export interface GuestOptions {
-  readonly argv: readonly string[]
+  readonly argv?: readonly string[]
   readonly env?: readonly string[]
   readonly input?: string | Uint8Array
   /** In place of `input`: what is typed when (virtual seconds; at once if nothing else can happen). */
@@ -86,6 +88,11 @@ export interface GuestOptions {
   readonly cycleLimit?: number
   readonly cpuHz?: number
   readonly stdio?: WorldConfig['stdio']
+  /** In place of `argv`: several hosts over the same files; what each prints is in `outputs`. */
+  readonly hosts?: readonly { readonly name: string, readonly argv: readonly string[], readonly main?: boolean }[]
+  readonly links?: WorldConfig['links']
+  readonly packets?: boolean
+  readonly onPacket?: (text: string, name: string, frame: Uint8Array, cycle: number) => void
   /** Called with each thing that the observer is told, as a line. */
   readonly trace?: (line: string) => void
   readonly onOutput?: (fd: 1 | 2, bytes: Uint8Array) => void
@@ -97,6 +104,8 @@ export interface GuestResult {
   readonly code: number
   readonly stdout: string
   readonly stderr: string
+  /** Standard output by host. */
+  readonly outputs: readonly string[]
   readonly cycles: number
   readonly kernel: Kernel
 }
@@ -115,6 +124,14 @@ const observer = (trace: (line: string) => void): Observer => ({
   onUnknownSyscall: (cycle, tid, number) => { trace(`${cycle} ${tid} unknown system call ${number}`) },
 })
 
+const packetObserver = (tell: NonNullable<GuestOptions['onPacket']>): Pick<Observer, 'onInterface' | 'onPacket'> => {
+  const names = new Map<number, string>()
+  return {
+    onInterface: (_cycle, number, name) => { names.set(number, name) },
+    onPacket: (cycle, number, fate, _packet, frame) => { if (fate === 'sent' && frame !== undefined) tell(packetText(frame), names.get(number) ?? '', frame, cycle) },
+  }
+}
+
 const nothing = (): void => {}
 const SILENT: Observer = {
   onSlice: nothing, onSyscall: nothing, onSignal: nothing, onTaskStart: nothing, onTaskExit: nothing, onExec: nothing, onUnknownSyscall: nothing,
@@ -128,6 +145,7 @@ const checkout = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/,
 interface GuestWorld {
   readonly kernel: Kernel
   readonly output: readonly [string[], string[]]
+  readonly outputs: readonly string[][]
   /** When the world waits for input: gives it some, or lets time pass. @returns false if it would wait forever */
   readonly feed: (deadline: number) => boolean
 }
@@ -141,19 +159,25 @@ export const makeGuestWorld = (options: GuestOptions): GuestWorld => {
     { guest: checkout, source: { kind: 'host', host: checkout } },
   ]
   const config: WorldConfig = {
-    program: options.argv[0], argv: options.argv, env: options.env ?? defaultEnvironment, cwd: options.cwd ?? '/', mounts, files: options.files ?? [],
+    program: options.argv?.[0] ?? '', argv: options.argv ?? [], env: options.env ?? defaultEnvironment, cwd: options.cwd ?? '/', mounts, files: options.files ?? [],
     hostname: 'guest', cpus: options.cpus ?? 2, ...options.cpu === undefined ? {} : { cpu: options.cpu }, seed: options.seed ?? '1', strategy: options.strategy ?? 'random', cpuHz: options.cpuHz ?? 1e9,
     epochSeconds: 1_700_000_000, uid: options.uid ?? 0, gid: options.uid ?? 0, stdio: options.stdio ?? ['pipe', 'pipe', 'pipe'],
     terminal: { rows: 25, columns: 80 }, memoryLimit: options.memoryLimit ?? 1 << 30, cycleLimit: options.cycleLimit ?? 20e9,
+    ...(options.links === undefined ? {} : { links: options.links }), ...(options.packets === true ? { packets: true } : {}),
+    ...(options.hosts === undefined ? {} : { cpus: options.hosts.length, hosts: options.hosts.map(({ name, argv, main }) => ({
+      name, cpus: 1, program: argv[0], argv, env: options.env ?? defaultEnvironment, cwd: '/', uid: 0, gid: 0, mounts, files: options.files ?? [], ...(main === undefined ? {} : { main }),
+    })) }),
   }
   const bits = seededBits(config.seed)
   const typed = [...options.typed ?? []]
   const world: { kernel?: Kernel } = {}
   const now = (): number => world.kernel?.now ?? 0
   const output: [string[], string[]] = [[], []]
+  const outputs = (options.hosts ?? [0]).map((): string[] => [])
   let input = typeof options.input === 'string' ? Buffer.from(options.input) : options.input ?? new Uint8Array(0)
   const console: HostConsole = {
-    write: (fd, bytes) => {
+    write: (fd, bytes, host) => {
+      if (fd === 1) outputs[host].push(Buffer.from(bytes).toString('latin1'))
       output[fd - 1].push(Buffer.from(bytes).toString('latin1'))
       options.onOutput?.(fd, bytes)
       return 0
@@ -176,8 +200,8 @@ export const makeGuestWorld = (options: GuestOptions): GuestWorld => {
       decide: (_kind, bound) => bits() % bound,
       randomBytes: (count) => Uint8Array.from({ length: count }, () => bits() >>> 11),
     },
-    files: hostFiles(mounts.map(({ source }) => 'host' in source ? source.host : '')),
-    console, observer: options.trace === undefined ? SILENT : observer(options.trace),
+    files: hostFiles(mountsOf(config).map(({ source }) => 'host' in source ? source.host : '')),
+    console, observer: { ...(options.trace === undefined ? SILENT : observer(options.trace)), ...(options.onPacket === undefined ? {} : packetObserver(options.onPacket)) },
   }
   const memory = new PhysicalMemory(config.memoryLimit)
   const kernel = world.kernel = createWorld(config, memory, new Interpreter(memory, module, manifest), outside)
@@ -191,11 +215,11 @@ export const makeGuestWorld = (options: GuestOptions): GuestWorld => {
     else skipToDeadline(kernel)
     return true
   }
-  return { kernel, output, feed }
+  return { kernel, output, outputs, feed }
 }
 
 export const runGuest = (options: GuestOptions): GuestResult => {
-  const { kernel, output, feed } = makeGuestWorld(options)
+  const { kernel, output, outputs, feed } = makeGuestWorld(options)
   let stop: WorldStop
   for (;;) {
     stop = runWorld(kernel, 1000)
@@ -203,7 +227,7 @@ export const runGuest = (options: GuestOptions): GuestResult => {
   }
   const status = stop.reason === 'exited' ? stop.status : undefined
   return {
-    stop, stdout: output[0].join(''), stderr: output[1].join(''), cycles: kernel.now, kernel,
+    stop, stdout: output[0].join(''), stderr: output[1].join(''), outputs: outputs.map((parts) => parts.join('')), cycles: kernel.now, kernel,
     code: status === undefined ? -1 : (status & 0x7f) === 0 ? status >> 8 : 128 + (status & 0x7f),
   }
 }

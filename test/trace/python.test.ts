@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import fc from 'fast-check'
-import type { TraceEvent } from '../../src/trace/events.ts'
+import { EVENT_NAMES, type TraceEvent } from '../../src/trace/events.ts'
 import { anyEvent, HEAD, makeTrace } from './support.ts'
 
 const script = join(dirname(fileURLToPath(import.meta.url)), 'read-trace.py')
@@ -41,7 +41,7 @@ const readWithPython = (trace: Uint8Array): { head: unknown, events: unknown[], 
 
 check('Python reads every kind of event', (t) => {
   const events: TraceEvent[] = fc.sample(anyEvent, { numRuns: 3000, seed: 20261124 })
-  t.is(new Set(events.map(({ type }) => type)).size, 17)
+  t.is(new Set(events.map(({ type }) => type)).size, EVENT_NAMES.length)
   const blobs = [Uint8Array.of(1, 2, 3), new Uint8Array(0), new Uint8Array(3 << 20).fill(7)]
   const read = readWithPython(makeTrace(events, [10, 500, 1000, 1001], blobs))
   t.true(read.complete)

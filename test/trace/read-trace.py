@@ -36,6 +36,8 @@ EVENTS = {
     14: 'taskExit cycle:cycle tid:task status:uint',
     15: 'exec cycle:cycle tid:task path:name',
     16: 'unknownSyscall cycle:cycle tid:task number:int',
+    20: 'interface cycle:cycle number:uint name:name kind:uint mac:bytes net:uint',
+    21: 'packet cycle:cycle interface:uint delivered:uint packet:uint frame:bytes',
     17: 'checkpoint cycle:cycle turn:uint event:uint hash:bytes',
     18: 'end cycle:cycle turn:uint outcome:outcome status:int hash:bytes message:text',
     19: 'namedSyscall cycle:cycle tid:task started:started number:int args:registers strings:strings result:result',

@@ -8,8 +8,11 @@ import { unreachableNeighbour } from './icmp.ts'
 import { sendFrame } from './link.ts'
 import { notifyNeighbour } from './notify.ts'
 
-/** NUD_*: INCOMPLETE asks, REACHABLE was confirmed lately, STALE was not, FAILED did not answer, PERMANENT was set by hand. */
-export type NeighbourState = 'incomplete' | 'reachable' | 'stale' | 'probe' | 'failed' | 'permanent'
+/**
+ * NUD_*: INCOMPLETE asks, REACHABLE was confirmed lately, STALE was not, DELAY is used again and waits whether that confirms it, PROBE asks again,
+ * FAILED did not answer, PERMANENT was set by hand.
+ */
+export type NeighbourState = 'incomplete' | 'reachable' | 'stale' | 'delay' | 'probe' | 'failed' | 'permanent'
 
 export interface Neighbour {
   readonly kind: 'neighbour'
@@ -32,7 +35,7 @@ export interface ArpTimer extends Timer {
 }
 
 /** Seconds between requests, and how many there are; how long a neighbour counts as reachable; packets that wait at most. */
-const RETRANSMIT_SECONDS = 1, TRIES = 3, REACHABLE_SECONDS = 30, WAITING_LIMIT = 101
+const RETRANSMIT_SECONDS = 1, TRIES = 3, REACHABLE_SECONDS = 30, DELAY_SECONDS = 5, WAITING_LIMIT = 101
 const REQUEST = 1, REPLY = 2
 const PACKET_SIZE = 28
 
@@ -64,24 +67,22 @@ const ask = (kernel: Kernel, neighbour: Neighbour): void => {
   arm(kernel.state.timers, neighbour.timer, kernel.now + RETRANSMIT_SECONDS * kernel.config.cpuHz)
 }
 
+/** It is used as it was known; whoever answers to what is sent confirms it, else it is asked for. */
+const delay = (kernel: Kernel, neighbour: Neighbour): void => {
+  neighbour.state = 'delay'
+  neighbour.tries = 0
+  arm(kernel.state.timers, neighbour.timer, kernel.now + DELAY_SECONDS * kernel.config.cpuHz)
+}
+
 /** Sends an IP packet to a neighbour, when its hardware address is known. */
 export const sendToNeighbour = (kernel: Kernel, device: NetInterface, address: number, packet: Uint8Array): void => {
   const neighbour = device.neighbours.get(address) ?? makeNeighbour(device, address)
   switch (neighbour.state) {
     case 'reachable':
-      if (kernel.now - neighbour.confirmed > REACHABLE_SECONDS * kernel.config.cpuHz) {
-        // Used on, and asked for again meanwhile.
-        neighbour.state = 'probe'
-        neighbour.tries = 0
-        ask(kernel, neighbour)
-      }
+      if (kernel.now - neighbour.confirmed > REACHABLE_SECONDS * kernel.config.cpuHz) delay(kernel, neighbour)
       break
-    case 'stale':
-      neighbour.state = 'probe'
-      neighbour.tries = 0
-      ask(kernel, neighbour)
-      break
-    case 'probe': case 'permanent': break
+    case 'stale': delay(kernel, neighbour); break
+    case 'delay': case 'probe': case 'permanent': break
     case 'incomplete': case 'failed': {
       neighbour.waiting.push(packet)
       if (neighbour.waiting.length > WAITING_LIMIT) neighbour.waiting.shift()
@@ -99,6 +100,7 @@ export const sendToNeighbour = (kernel: Kernel, device: NetInterface, address: n
 export const fireArp = (kernel: Kernel, timer: ArpTimer): void => {
   const { neighbour } = timer
   if (neighbour.device.neighbours.get(neighbour.address) !== neighbour) return
+  if (neighbour.state === 'delay') neighbour.state = 'probe'
   if (neighbour.tries < TRIES && isUp(neighbour.device)) {
     ask(kernel, neighbour)
     return
@@ -127,7 +129,7 @@ export const confirmNeighbour = (kernel: Kernel, device: NetInterface, address: 
   const neighbour = device.neighbours.get(address)
   if (neighbour === undefined || neighbour.state === 'incomplete' || neighbour.state === 'failed' || neighbour.state === 'permanent') return
   neighbour.confirmed = kernel.now
-  if (neighbour.state === 'probe' || neighbour.state === 'stale') {
+  if (neighbour.state === 'probe' || neighbour.state === 'delay' || neighbour.state === 'stale') {
     disarm(kernel.state.timers, neighbour.timer)
     neighbour.state = 'reachable'
   }

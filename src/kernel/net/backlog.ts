@@ -41,7 +41,7 @@ const sizeOf = (what: BacklogItem['what']): number => isSegment(what) ? IP_HEADE
 
 export const sendToLoopback = (kernel: Kernel, net: NetNamespace, what: BacklogItem['what']): void => {
   const { loopback, counters } = net
-  const size = sizeOf(what) + 14
+  const size = sizeOf(what)
   loopback.sent.packets++
   loopback.sent.bytes += size
   loopback.received.packets++

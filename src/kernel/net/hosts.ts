@@ -42,6 +42,7 @@ export const hostNet = (kernel: Kernel, host: number, isFirst: boolean): NetName
     startLoopback(net)
   }
   const name = config.hosts?.[host].name ?? config.hostname
+  if (config.hosts !== undefined) net.owner = name
   for (const [index, { ends }] of links.entries()) {
     for (const end of ends) {
       if (end.host !== name) continue

@@ -26,7 +26,7 @@ const makeCounters = () => ({
     OutParmProbs: 0, OutSrcQuenchs: 0, OutRedirects: 0, OutEchos: 0, OutEchoReps: 0, OutTimestamps: 0, OutTimestampReps: 0, OutAddrMasks: 0, OutAddrMaskReps: 0 },
   tcp: { ActiveOpens: 0, PassiveOpens: 0, AttemptFails: 0, EstabResets: 0, InSegs: 0, OutSegs: 0, RetransSegs: 0, InErrs: 0, OutRsts: 0, InCsumErrors: 0 },
   udp: { InDatagrams: 0, NoPorts: 0, InErrors: 0, OutDatagrams: 0, RcvbufErrors: 0, SndbufErrors: 0, InCsumErrors: 0, IgnoredMulti: 0, MemErrors: 0 },
-  tcpExt: { TW: 0, DelayedACKs: 0, ListenOverflows: 0, ListenDrops: 0, TCPFastRetrans: 0, TCPSackRecovery: 0, TCPRenoRecovery: 0, TCPTimeouts: 0,
+  tcpExt: { TW: 0, DelayedACKs: 0, ListenOverflows: 0, ListenDrops: 0, TCPFastRetrans: 0, TCPSackRecovery: 0, TCPRenoRecovery: 0, TCPTimeouts: 0, TCPLossProbes: 0,
     TCPAbortOnData: 0, TCPAbortOnClose: 0, TCPAbortOnTimeout: 0, TCPOFOQueue: 0, TCPKeepAlive: 0, PAWSEstab: 0, TCPSynRetrans: 0, TCPReqQFullDrop: 0 },
 })
 export type NetCounters = ReturnType<typeof makeCounters>
@@ -42,6 +42,8 @@ export type NetSettings = ReturnType<typeof makeSettings>
 export interface NetNamespace {
   readonly kind: 'net-namespace'
   readonly number: number
+  /** Name of the host, if there are several. */
+  owner: string
   readonly interfaces: NetInterface[]
   readonly loopback: NetInterface
   lastIndex: number
@@ -85,7 +87,7 @@ export interface NetState {
 
 const newNamespace = (number: number, interfaceNumber: number): NetNamespace => {
   const net: NetNamespace = {
-    kind: 'net-namespace', number, interfaces: [], loopback: undefined as unknown as NetInterface, lastIndex: 0, routes: [], routeGeneration: 1, fragments: new Map(), lastId: 0,
+    kind: 'net-namespace', number, owner: '', interfaces: [], loopback: undefined as unknown as NetInterface, lastIndex: 0, routes: [], routeGeneration: 1, fragments: new Map(), lastId: 0,
     abstractNames: new Map(), unixSockets: new Set(), lastAutobind: 0, inet: makeInetTables(), timeWaits: makeTimeWaits(), packetSockets: new Set(),
     netlinkSockets: new Map(), counters: makeCounters(), settings: makeSettings(),
   }

@@ -20,7 +20,7 @@ const IFA_F_PERMANENT = 0x80
 export const TABLE_MAIN = 254, TABLE_LOCAL = 255
 const RTN: Readonly<Record<RouteType | 'local' | 'broadcast', number>> = { unicast: 1, local: 2, broadcast: 3, blackhole: 6, unreachable: 7, prohibit: 8 }
 export const ROUTE_TYPES: ReadonlyMap<number, RouteType> = new Map([[1, 'unicast'], [6, 'blackhole'], [7, 'unreachable'], [8, 'prohibit']])
-const NUD: Readonly<Record<NeighbourState, number>> = { incomplete: 1, reachable: 2, stale: 4, probe: 0x10, failed: 0x20, permanent: 0x80 }
+const NUD: Readonly<Record<NeighbourState, number>> = { incomplete: 1, reachable: 2, stale: 4, delay: 8, probe: 0x10, failed: 0x20, permanent: 0x80 }
 
 export const align = (length: number): number => (length + 3) & ~3
 export const u32 = (...values: number[]): Uint8Array => new Uint8Array(Uint32Array.from(values).buffer)

@@ -8,7 +8,7 @@ import { isLoopbackDevice, type NetInterface } from './device.ts'
 const introduce = (kernel: Kernel, device: NetInterface): void => {
   if (device.told) return
   device.told = true
-  kernel.outside.observer.onInterface?.(kernel.state.cycle, device.number, device.name, device.type, device.mac, device.net.number)
+  kernel.outside.observer.onInterface?.(kernel.state.cycle, device.number, device.net.owner === '' ? device.name : `${device.net.owner}:${device.name}`, device.type, device.mac, device.net.number)
 }
 
 export const isTold = (kernel: Kernel, device: NetInterface): boolean => !isLoopbackDevice(device) || kernel.config.packets === true

@@ -41,8 +41,8 @@ interface Row { readonly local: InetAddress, readonly remote: InetAddress, reado
   readonly uid: number, readonly probes: number, readonly ino: number, readonly rest: string }
 
 const line = ({ local, remote, state, sent, received, timer, retries, uid, probes, ino, rest }: Row, index: number, width: number, digits: number): string =>
-  `${`${String(index).padStart(digits)}: ${address(local)} ${address(remote)} ${hex(state, 2)} ${hex(sent, 8)}:${hex(received, 8)} ${timer} ${hex(retries, 8)} ${String(uid).padStart(5)} ` +
-    `${String(probes).padStart(8)} ${ino} ${rest}`.padEnd(width)}\n`
+  `${(`${String(index).padStart(digits)}: ${address(local)} ${address(remote)} ${hex(state, 2)} ${hex(sent, 8)}:${hex(received, 8)} ${timer} ${hex(retries, 8)} ` +
+    `${String(uid).padStart(5)} ${String(probes).padStart(8)} ${ino} ${rest}`).padEnd(width)}\n`
 
 const POINTER = '0000000000000000'
 const timerText = (kernel: Kernel, kind: number, deadline: number): string =>

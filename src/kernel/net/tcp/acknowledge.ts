@@ -2,7 +2,7 @@
 import type { Kernel } from '../../kernel.ts'
 import type { InetSocket } from '../inet.ts'
 import { growWindow, reduceWindow } from './congestion.ts'
-import { pushPending, resend, resendLost, restartRetransmitTimer } from './output.ts'
+import { pushPending, resend, resendLost, restartRetransmitTimer, timestamp } from './output.ts'
 import { FIN, type Segment, SYN } from './segment.ts'
 import { CHUNK_COST, type Chunk, DISORDER, LOSS, near, OPEN, RECOVERY, RTO_MAX_SECONDS, RTO_MIN_SECONDS, type Tcb } from './tcb.ts'
 
@@ -30,14 +30,17 @@ const forget = (tcb: Tcb, chunk: Chunk): void => {
 }
 
 /** @returns how many segments were acknowledged whole */
-const cleanQueue = (kernel: Kernel, tcb: Tcb, ack: number): number => {
+const cleanQueue = (kernel: Kernel, tcb: Tcb, segment: Segment, ack: number): number => {
   const { sendQueue } = tcb
   let count = 0
   let rtt = -1
+  let wasResent = false
   while (count < tcb.sent && sendQueue[count].end <= ack) {
     const chunk = sendQueue[count++]
-    // A segment that was sent twice says nothing of time (Karn's algorithm).
-    if (chunk.transmissions === 1 && !chunk.sacked) rtt = kernel.now - chunk.sentAt
+    // A segment that was sent twice says nothing of time (Karn's algorithm), and holds up those behind it.
+    delivered(tcb, chunk)
+    if (chunk.transmissions > 1) wasResent = true
+    else if (!chunk.sacked && rtt < 0) rtt = kernel.now - chunk.sentAt
     tcb.queued -= chunk.length + CHUNK_COST
     forget(tcb, chunk)
   }
@@ -54,13 +57,21 @@ const cleanQueue = (kernel: Kernel, tcb: Tcb, ack: number): number => {
     if ((first.flags & SYN) !== 0) first.flags &= ~SYN
     tcb.queued -= done
   }
-  if (rtt >= 0) measure(kernel, tcb, rtt)
+  if (rtt >= 0 && !wasResent) measure(kernel, tcb, rtt)
+  else if (count > 0 && tcb.hasTimestamps && segment.hasTimestamps && segment.tsecr !== 0) {
+    // Timestamps tell which of them was answered (RFC 7323, 4).
+    measure(kernel, tcb, Math.max((timestamp(kernel) - segment.tsecr) | 0, 0) * kernel.config.cpuHz / 1000)
+  }
   return count
 }
 
-const takeSacks = (tcb: Tcb, segment: Segment): boolean => {
+/** RACK (RFC 8985): of what has arrived, when the last was sent. */
+const delivered = (tcb: Tcb, { sentAt }: Chunk): void => { if (sentAt > tcb.rackSent) tcb.rackSent = sentAt }
+
+const takeSacks = (kernel: Kernel, tcb: Tcb, segment: Segment): boolean => {
   const { sacks } = segment
   let isNew = false
+  let rtt = -1
   for (let i = 0; i + 1 < sacks.length; i += 2) {
     const from = near(tcb.sndUna, sacks[i]), to = near(tcb.sndUna, sacks[i + 1])
     // What is below was acknowledged: a duplicate came there.
@@ -70,6 +81,8 @@ const takeSacks = (tcb: Tcb, segment: Segment): boolean => {
       if (chunk.seq < from || chunk.end > to || chunk.sacked) continue
       chunk.sacked = true
       isNew = true
+      delivered(tcb, chunk)
+      if (chunk.transmissions === 1) rtt = kernel.now - chunk.sentAt
       tcb.sackedOut++
       if (chunk.lost) {
         chunk.lost = false
@@ -82,6 +95,7 @@ const takeSacks = (tcb: Tcb, segment: Segment): boolean => {
       tcb.highestSacked = Math.max(tcb.highestSacked, chunk.end)
     }
   }
+  if (rtt >= 0) measure(kernel, tcb, rtt)
   return isNew
 }
 
@@ -98,6 +112,20 @@ const markOvertaken = (tcb: Tcb): void => {
     const chunk = tcb.sendQueue[i]
     if (chunk.sacked) behind--
     else markLost(tcb, chunk)
+  }
+}
+
+/** What was sent well before something that has arrived is lost, be it the second time. */
+const markOutrun = (tcb: Tcb): void => {
+  const reordering = tcb.minRtt === Infinity ? 0 : tcb.minRtt / 4
+  for (let i = 0; i < tcb.sent; i++) {
+    const chunk = tcb.sendQueue[i]
+    if (chunk.sacked || (chunk.lost && !chunk.resent) || chunk.sentAt + reordering >= tcb.rackSent) continue
+    if (chunk.resent) {
+      chunk.resent = false
+      tcb.resentOut--
+    }
+    markLost(tcb, chunk)
   }
 }
 
@@ -150,7 +178,7 @@ const endRecovery = (tcb: Tcb): void => {
 /** tcp_ack: `ack` is at most sndNxt. */
 export const acknowledge = (kernel: Kernel, socket: InetSocket, tcb: Tcb, segment: Segment, seq: number, ack: number): void => {
   if (ack < tcb.sndUna) {
-    if (segment.sacks.length > 0) takeSacks(tcb, segment)
+    if (segment.sacks.length > 0) takeSacks(kernel, tcb, segment)
     return
   }
   const window = segment.window * ((segment.flags & SYN) !== 0 ? 1 : 2 ** tcb.sndScale)
@@ -171,9 +199,10 @@ export const acknowledge = (kernel: Kernel, socket: InetSocket, tcb: Tcb, segmen
     if (tcb.sndUrgent >= 0 && tcb.sndUrgent <= ack) tcb.sndUrgent = -1
     tcb.retries = 0
     tcb.backoff = 0
-    acked = cleanQueue(kernel, tcb, ack)
+    tcb.probedTail = false
+    acked = cleanQueue(kernel, tcb, segment, ack)
   }
-  const isSackNews = segment.sacks.length > 0 && takeSacks(tcb, segment)
+  const isSackNews = segment.sacks.length > 0 && takeSacks(kernel, tcb, segment)
   if (tcb.phase !== OPEN || isDuplicate || isSackNews || tcb.sackedOut > 0) recover(kernel, socket, tcb, acked, isProgress, isDuplicate)
   else if (acked > 0) {
     const isLimited = tcb.cwnd < tcb.ssthresh ? tcb.cwnd < 2 * outstanding : outstanding >= tcb.cwnd
@@ -221,6 +250,7 @@ const recover = (kernel: Kernel, socket: InetSocket, tcb: Tcb, acked: number, is
         // A partial acknowledgement: what comes next is lost, too (RFC 6582).
         if (isProgress && tcb.sent > 0 && !tcb.sendQueue[0].sacked) markLost(tcb, tcb.sendQueue[0])
         markOvertaken(tcb)
+        if (tcb.hasSack) markOutrun(tcb)
         resendLost(kernel, socket, tcb)
       }
       break
@@ -229,7 +259,10 @@ const recover = (kernel: Kernel, socket: InetSocket, tcb: Tcb, acked: number, is
       if (tcb.sndUna >= tcb.recover) {
         tcb.phase = OPEN
         tcb.duplicateAcks = 0
-      } else resendLost(kernel, socket, tcb)
+      } else {
+        if (tcb.hasSack) markOutrun(tcb)
+        resendLost(kernel, socket, tcb)
+      }
       break
   }
 }

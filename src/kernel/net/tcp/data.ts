@@ -66,6 +66,12 @@ const scheduleAck = (kernel: Kernel, socket: InetSocket, tcb: Tcb): void => {
   if (tcb.acknowledgeTimer.wanted === Infinity) setTimer(kernel, tcb.acknowledgeTimer, kernel.now + DELAYED_ACK_SECONDS * kernel.config.cpuHz)
 }
 
+/** Something was lost: the sender needs to hear soon of what comes (tcp_enter_quickack_mode). */
+const hurry = (tcb: Tcb): void => {
+  tcb.quickAcks = 16
+  tcb.interactive = false
+}
+
 export const receiveData = (
   kernel: Kernel, socket: InetSocket, tcb: Tcb, segment: Segment, seq: number, afterFin: (kernel: Kernel, socket: InetSocket, tcb: Tcb) => void,
 ): void => {
@@ -77,7 +83,7 @@ export const receiveData = (
   if ((segment.flags & PSH) !== 0) tcb.ackPushed = true
   if (end <= tcb.rcvNxt || tcb.finReceived) {
     // It came before: the acknowledgement was lost.
-    tcb.quickAcks = Math.max(tcb.quickAcks, 2)
+    hurry(tcb)
     sendAck(kernel, socket)
     return
   }
@@ -89,6 +95,7 @@ export const receiveData = (
   }
   if (seq > tcb.rcvNxt) {
     keepEarly(socket, tcb, { seq, end, data, fin })
+    hurry(tcb)
     sendAck(kernel, socket)
     return
   }

@@ -9,7 +9,7 @@ import type { NetNamespace } from '../namespace.ts'
 import { findPath, type Path } from '../route.ts'
 import { TCP_CORK, TCP_NODELAY } from './option-numbers.ts'
 import { ACK, encodeSegment, FIN, NO_DATA, NO_SACKS, PSH, RST, type Segment, SYN, URG } from './segment.ts'
-import { CHUNK_COST, type Chunk, inFlight, isLocalPath, RTO_MAX_SECONDS, type Tcb, type TcpTimer, wire } from './tcb.ts'
+import { CHUNK_COST, type Chunk, inFlight, isLocalPath, OPEN, RTO_MAX_SECONDS, type Tcb, type TcpTimer, wire } from './tcb.ts'
 
 // ——— Timers ———
 
@@ -22,8 +22,31 @@ export const setTimer = (kernel: Kernel, timer: TcpTimer, deadline: number): voi
 export const retransmissionTimeout = (kernel: Kernel, tcb: Tcb): number =>
   Math.min(tcb.rto * 2 ** Math.min(tcb.backoff, 20), RTO_MAX_SECONDS * kernel.config.cpuHz)
 
+/** A tail that was lost makes no duplicates: after two round trips its last segment is sent again, to hear what is missing (RFC 8985, 7). */
+const mayProbeTail = (tcb: Tcb): boolean => tcb.hasSack && tcb.phase === OPEN && !tcb.probedTail && tcb.backoff === 0 && tcb.srtt > 0 && !isLocalPath(tcb)
+
 export const restartRetransmitTimer = (kernel: Kernel, tcb: Tcb): void => {
-  setTimer(kernel, tcb.retransmitTimer, tcb.sent > 0 ? kernel.now + Math.floor(retransmissionTimeout(kernel, tcb)) : Infinity)
+  if (tcb.sent === 0) {
+    tcb.retransmitTimer.wanted = Infinity
+    return
+  }
+  let timeout = retransmissionTimeout(kernel, tcb)
+  if (mayProbeTail(tcb)) timeout = Math.min(timeout, 2 * tcb.srtt + (tcb.sent === 1 ? ACK_PATIENCE_SECONDS : LEAST_PROBE_SECONDS) * kernel.config.cpuHz)
+  setTimer(kernel, tcb.retransmitTimer, kernel.now + Math.floor(timeout))
+}
+/** One segment may wait for a delayed acknowledgement. */
+const ACK_PATIENCE_SECONDS = 0.2, LEAST_PROBE_SECONDS = 0.002
+
+/** @returns false if the timeout is one of retransmission */
+export const probeTail = (kernel: Kernel, socket: InetSocket, tcb: Tcb): boolean => {
+  if (!mayProbeTail(tcb)) return false
+  tcb.probedTail = true
+  socket.net.counters.tcpExt.TCPLossProbes++
+  const next = tcb.sendQueue.at(tcb.sent)
+  if (next !== undefined && next.end <= tcb.sndUna + tcb.sndWnd && next.length <= currentSize(tcb)) sendNew(kernel, socket, tcb, next)
+  else send(kernel, socket, tcb, tcb.sendQueue[tcb.sent - 1])
+  restartRetransmitTimer(kernel, tcb)
+  return true
 }
 
 // ——— The way ———
@@ -143,11 +166,17 @@ const transmit = (kernel: Kernel, socket: InetSocket, tcb: Tcb, seq: number, fla
   const asks = isSyn && (all & ACK) === 0
   emit(kernel, net, path, {
     kind: 'tcp', source: local.address, sourcePort: local.port, destination: remote.address, destinationPort: remote.port, seq: wire(seq), ack: (all & ACK) !== 0 ? wire(tcb.rcvNxt) : 0,
-    flags: all, window: isSyn ? Math.min(window, 65_535) : Math.min(Math.floor(window / 2 ** tcb.rcvScale), 65_535), urgent,
+    flags: all, window: isSyn ? synWindow(window, advertisedSize(socket, tcb, path)) : Math.min(Math.floor(window / 2 ** tcb.rcvScale), 65_535), urgent,
     mss: isSyn ? advertisedSize(socket, tcb, path) : 0, scale: isSyn && (asks ? settings.windowScaling !== 0 : tcb.rcvScale > 0) ? tcb.rcvScale : -1,
     sackPermitted: isSyn && (asks ? settings.sack !== 0 : tcb.hasSack), sacks,
     hasTimestamps: asks ? settings.timestamps !== 0 : tcb.hasTimestamps, tsval: timestamp(kernel), tsecr: tcb.tsRecent, data, ttl: ttlOf(socket), tos: tosOf(socket),
   })
+}
+
+/** As many whole segments as fit into 16 bits (tcp_select_initial_window). */
+const synWindow = (window: number, size: number): number => {
+  const most = Math.min(window, 65_535)
+  return most < size ? most : most - most % size
 }
 
 const TCP_MAXSEG = 2

@@ -105,6 +105,10 @@ export interface Tcb {
   lostOut: number
   resentOut: number
   highestSacked: number
+  /** RACK (RFC 8985): when the last was sent of what has arrived. */
+  rackSent: number
+  /** A probe for a lost tail was sent; the next timeout is a real one. */
+  probedTail: boolean
   cubicMax: number
   cubicStart: number
   cubicK: number
@@ -157,7 +161,7 @@ export const makeTcb = (socket: InetSocket, iss: number, cpuHz: number, algorith
   kind: 'tcb', iss, sndUna: iss, sndNxt: iss, writeSeq: iss, sndWnd: 0, maxWindow: 0, sndWl1: 0, sndUrgent: -1, sendQueue: [], sent: 0, queued: 0, sndSmall: iss,
   wantsSpace: false, irs: 0, rcvNxt: 0, rcvAcked: 0, rcvWnd: 0, early: [], finReceived: false, urgentSeq: -1, urgent: 'none', urgentByte: 0, readSince: 0,
   mss: 536, rcvMss: 536, sndScale: 0, rcvScale: 0, hasTimestamps: false, hasSack: false, tsRecent: 0, tsRecentAt: 0,
-  cwnd: INITIAL_WINDOW_SEGMENTS, ssthresh: Infinity, cwndCount: 0, phase: OPEN, recover: iss, duplicateAcks: 0, sackedOut: 0, lostOut: 0, resentOut: 0, highestSacked: 0,
+  cwnd: INITIAL_WINDOW_SEGMENTS, ssthresh: Infinity, cwndCount: 0, phase: OPEN, recover: iss, duplicateAcks: 0, sackedOut: 0, lostOut: 0, resentOut: 0, highestSacked: 0, rackSent: 0, probedTail: false,
   cubicMax: 0, cubicStart: -1, cubicK: 0, cubicOrigin: 0, algorithm, srtt: 0, rttvar: 0, rto: RTO_INITIAL_SECONDS * cpuHz, minRtt: Infinity, backoff: 0, retries: 0, firstTimeout: 0,
   totalResent: 0, probes: 0, retransmitTimer: tcpTimer('tcp-retransmit', socket), acknowledgeTimer: tcpTimer('tcp-acknowledge', socket),
   keepAliveTimer: tcpTimer('tcp-keep-alive', socket), lastReceived: 0, lastSent: 0, lastAcked: 0, quickAcks: 0, interactive: false, ackPending: false, ackPushed: false,

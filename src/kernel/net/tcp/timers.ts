@@ -7,7 +7,7 @@ import { CLOSE, has, type InetSocket, LISTEN, optionKey, SYN_RECEIVED, SYN_SENT 
 import { enterLoss } from './acknowledge.ts'
 import { finishConnection } from './connection.ts'
 import { TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_SYNCNT, TCP_USER_TIMEOUT } from './option-numbers.ts'
-import { pushPending, resend, restartRetransmitTimer, retransmissionTimeout, sendAck, sendProbe, sendReset, setTimer, wakeWindow } from './output.ts'
+import { probeTail, pushPending, resend, restartRetransmitTimer, retransmissionTimeout, sendAck, sendProbe, sendReset, setTimer, wakeWindow } from './output.ts'
 import { isLocalPath, type Tcb, type TcpTimer } from './tcb.ts'
 
 /** Nobody holds the socket any more: it is given up sooner (tcp_orphan_retries). */
@@ -47,6 +47,7 @@ const fireRetransmit = (kernel: Kernel, socket: InetSocket, tcb: Tcb): void => {
     setTimer(kernel, tcb.retransmitTimer, kernel.now + Math.floor(retransmissionTimeout(kernel, tcb)))
     return
   }
+  if (probeTail(kernel, socket, tcb)) return
   if (tcb.retries === 0) tcb.firstTimeout = tcb.sendQueue[0].sentAt
   if (tcb.retries >= retriesFor(socket) || (patience > 0 && tcb.retries > 0 && kernel.now - tcb.firstTimeout >= patience)) {
     giveUp(kernel, socket)
