@@ -41,6 +41,17 @@ export class ScheduleRecorder {
   #yieldedAt = -1
   #events = 0
 
+  /** One that has seen what this one has. */
+  copy(): ScheduleRecorder {
+    const copy = new ScheduleRecorder()
+    copy.#segments.push(...this.#segments)
+    copy.#task = this.#task
+    copy.#open = this.#open
+    copy.#yieldedAt = this.#yieldedAt
+    copy.#events = this.#events
+    return copy
+  }
+
   /** Takes the next event, as it happens. @param kernel the world in which it does; undefined before there is one */
   event(event: TraceEvent, kernel: Kernel | undefined): void {
     const number = this.#events++

@@ -4,10 +4,11 @@ import type { HostFiles } from '../kernel/outside.ts'
 import { watchMemory } from '../kernel/watch/memory-watch.ts'
 import type { TraceEvent } from '../trace/events.ts'
 import { type FailOn, type Failure, failureKey, Watch } from './explore-failure.ts'
-import { raceLine, RaceSearch } from './detect/race-report.ts'
+import { RaceSearch } from './detect/race-report.ts'
 import { LiveLoop } from './live.ts'
 import type { End } from './loop.ts'
 import { type Machine, makeMachine } from './machine.ts'
+import { ScriptFork } from './script-fork.ts'
 import { type RunSegment, ScheduleRecorder } from './schedule.ts'
 import type { Engine, SessionClock, SessionHost, SessionResult } from './session.ts'
 import type { EventSink } from './tap.ts'
@@ -111,6 +112,7 @@ export class ScriptRunner {
   readonly #options: ScriptRunnerOptions
   #machine: Machine | undefined
   readonly #search: RaceSearch | undefined
+  #fork: { readonly input: Uint8Array, readonly machine: Machine, readonly worlds: ScriptFork } | undefined
   /** Of several races in a run this is the failure. */
   wantedRace: string | undefined
   runs = 0
@@ -128,10 +130,31 @@ export class ScriptRunner {
     return { engine, machine: this.#machine, files, console, wallTimeMs: () => clock.wallTimeMs() }
   }
 
+  #runFork(world: WorldConfig, input: Uint8Array, watch: Watch): Attempt {
+    const { engine, files, failOn } = this.#options
+    try {
+      if (this.#fork?.input !== input || !this.#fork.worlds.isOf(world)) {
+        this.#fork?.worlds.drop()
+        const machine = this.#fork?.machine ?? makeMachine(engine, world.memoryLimit)
+        this.#fork = undefined
+        this.#fork = { input, machine, worlds: new ScriptFork(machine, files, world, watch) }
+      }
+      const { worlds } = this.#fork
+      const { result, executed } = worlds.run(world)
+      this.executed += executed
+      return { failure: worlds.watch.judge(result, worlds.kernel, failOn), slices: worlds.recorder.slices(), cycle: result.cycle, executed, points: [] }
+    } catch (error) {
+      this.#fork = undefined
+      throw error
+    }
+  }
+
   /** @throws Error if Retrograde itself fails */
   run(world: WorldConfig, input: Uint8Array, wantsPoints = false): Attempt {
     this.runs++
     const watch = new Watch(this.#options.failOn.output !== undefined, input)
+    // What watches accesses must see them from the start.
+    if (!wantsPoints && this.#search === undefined && world.memoryModel !== 'tso') return this.#runFork(world, input, watch)
     const sink = new ScriptSink(watch)
     const loop = new ScriptLoop(world, this.host(world, watch), sink, wantsPoints)
     // Points are asked for of schedules that are known to fail alike.
@@ -143,9 +166,9 @@ export class ScriptRunner {
       this.#machine = undefined
       throw result.error instanceof Error ? result.error : new Error(String(result.error))
     }
-    const verdict = races?.verdict() ?? []
+    const verdict = races?.verdict()
     if (verdict === 'again') return this.run(world, input)
-    const lines = verdict.map(raceLine)
+    const lines = (verdict?.failures ?? []).map(({ line }) => line)
     const wanted = this.wantedRace
     if (wanted !== undefined) lines.sort((a, b) => Number(sameRace(b, wanted)) - Number(sameRace(a, wanted)))
     const executed = loop.progress().executed

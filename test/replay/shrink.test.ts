@@ -5,10 +5,14 @@ import { traceCodecs } from '../../src/platform/trace-files.ts'
 import { runToEnd } from '../../src/replay/session.ts'
 import { startReplay } from '../../src/replay/replay.ts'
 import { plainSegments, preemptionsIn, ScheduleRecorder } from '../../src/replay/schedule.ts'
+import type { ScheduleSegment } from '../../src/kernel/config.ts'
+import { DEFAULT_FAIL_ON } from '../../src/replay/explore-failure.ts'
+import { type Attempt, scripted, ScriptRunner } from '../../src/replay/shrink-run.ts'
 import { TraceReader } from '../../src/trace/reader.ts'
 import { memorySource } from '../trace/support.ts'
+import { makeRandom } from '../support/random.ts'
 import { clock, failing, shrunk } from './shrink-support.ts'
-import { loadEngine, replay } from './support.ts'
+import { loadEngine, memoryFiles, replay, treeFor, worldOf } from './support.ts'
 
 const preemptionsOf = (trace: Uint8Array): number => {
   const recorder = new ScheduleRecorder()
@@ -39,6 +43,28 @@ for (const [guest, cpus, most] of [['lost-update', 1, 1], ['lost-update', 2, 1],
     t.is(replay(trace, 'drive').result.exitCode, replay(original, 'drive').result.exitCode)
   })
 }
+
+test('worlds that start from snapshots are as those that start from the beginning', (t) => {
+  for (const guest of ['pthread-condition', 'race-philosophers', 'pthread-mutex']) {
+    const world = worldOf(guest, { cpus: 1, stdio: ['null', 'pipe', 'pipe'] })
+    const runner = new ScriptRunner({ engine: loadEngine(), clock, files: memoryFiles(treeFor(guest)), failOn: DEFAULT_FAIL_ON })
+    const input = new Uint8Array(0)
+    const of = (segments: readonly ScheduleSegment[], wantsPoints: boolean): Attempt => runner.run(scripted(world, { oneAtATime: true, segments }), input, wantsPoints)
+    const { random } = makeRandom(7)
+    let segments = plainSegments(of([], false).slices)
+    for (let i = 0; i < 12; i++) {
+      // What is edited is, now and then, what the scheduler made of an edited list.
+      const at = random(segments.length)
+      const changed = segments.map((segment, place) => place === at ? { ...segment, until: 500 + random(20_000) } : segment)
+      const edited = i % 3 === 0 ? changed.slice(0, at + 1) : i % 3 === 1 ? changed : changed.filter((_, place) => place !== random(segments.length))
+      const [forked, whole] = [of(edited, false), of(edited, true)]
+      t.deepEqual(forked.slices, whole.slices.map((slice, n) => ({ ...slice, event: forked.slices[n]?.event })), `${guest} ${i}`)
+      t.is(forked.cycle, whole.cycle)
+      t.deepEqual(forked.failure, whole.failure)
+      if (i % 4 === 3) segments = plainSegments(forked.slices)
+    }
+  }
+})
 
 test('the same trace shrinks to the same', (t) => {
   const original = failing('lost-update')

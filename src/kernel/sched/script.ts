@@ -19,6 +19,8 @@ export interface ScriptState {
   /** By virtual CPU: `Task.index` of what it took last, −1 at first, and its own cycles then. */
   readonly last: number[]
   readonly since: number[]
+  /** So many segments have mattered so far; one more than there are if their end has. */
+  seen: number
 }
 
 /** Number of virtual CPUs on which tasks run; programs see `config.cpus`. */
@@ -26,7 +28,7 @@ export const simulatedCpus = ({ strategy, script, cpus }: WorldConfig): number =
 
 export const makeScript = (config: WorldConfig): ScriptState => {
   const each = (value: number): number[] => Array.from({ length: simulatedCpus(config) }, () => value)
-  return { at: each(0), last: each(-1), since: each(0) }
+  return { at: each(0), last: each(-1), since: each(0), seen: 0 }
 }
 
 /** Longer than what a program of a test computes at a stretch. */
@@ -71,6 +73,7 @@ export const SCRIPT: SchedulingStrategy = {
     const { length } = segments
     let at = script.at[cpu]
     if (at < length && segments[at].task === script.last[cpu] && segments[at].until === Infinity) {
+      script.seen = Math.max(script.seen, at + 1)
       if (goesOn) return count - 1
       at++
     }
@@ -85,6 +88,7 @@ export const SCRIPT: SchedulingStrategy = {
       script.at[cpu] = at
       break
     }
+    script.seen = Math.max(script.seen, at + 1)
     if (place < 0) {
       if (goesOn) return count - 1
       place = 0
@@ -104,6 +108,7 @@ export const SCRIPT: SchedulingStrategy = {
     // A task that nobody waits for on its CPU is not picked again for its next segment.
     while (at < length && (segments[at].cpu !== cpu || (segments[at].task === task.index && segments[at].until <= own))) at++
     script.at[cpu] = at
+    script.seen = Math.max(script.seen, at + 1)
     const isIts = at < length && segments[at].task === task.index && segments[at].until !== Infinity
     return Math.max(1, Math.min(isIts ? segments[at].until - own : script.since[cpu] + FAIR_CYCLES - own, LONGEST_SLICE))
   },
