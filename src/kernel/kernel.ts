@@ -37,8 +37,8 @@ export class Kernel {
   outOfFrames = false
   /** The task whose registers are in the processor; its `context` is out of date. Not state: `save` brings it up to date. */
   loadedTask: Task | undefined
-  /** Of the strategy 'guided': chooses in place of the configuration's list. Not state. */
-  guide: ((kernel: Kernel, tids: readonly number[], count: number) => number) | undefined
+  /** Of the strategy 'guided': chooses in place of the configuration's list; `lastOnly`: −1 if it is not the last. Not state. */
+  guide: ((kernel: Kernel, tids: readonly number[], count: number, lastOnly: boolean) => number) | undefined
   /** The task gave up the rest of its slice (sched_yield). Not state: handled at the end of the system call. */
   yielded = false
   /** Another task could run beside the one that does. Not state: found out when a slice begins. */

@@ -81,6 +81,8 @@ const stopAtChoices = (kernel: Kernel): void => {
   const { choicePoints } = kernel.config
   const watch = watchMemory(kernel, { always: new Set(choicePoints?.map((eight) => Math.floor(eight * 8 / PAGE_SIZE))) })
   watch.stops = true
+  const strategy = STRATEGIES[kernel.config.strategy]
+  watch.goesOn = (task) => strategy.goesOn?.(kernel, task) === true
   watch.stopsAt = choicePoints === undefined ? undefined : new Set(choicePoints)
 }
 

@@ -219,7 +219,9 @@ export class ForkedWorld {
     this.#seeded = new SeededEntropy(world.seed, world.scheduleSeed, bytes)
     this.#entropy = this.#seeded
     this.#guide = guide
-    kernel.guide = guide === undefined ? undefined : (_kernel, tids, count) => guide.pick(kernel, tids, count)
+    kernel.guide = guide === undefined ? undefined : (_kernel, tids, count, lastOnly) =>
+      // Where a mark is due the slice has to end.
+      lastOnly && this.#options.keepsMarks === true && this.#isMarkDue(guide) ? -1 : guide.pick(kernel, tids, count, lastOnly)
     if (mark === undefined) this.#options.finder?.begin()
     else guide?.resume(mark.guide)
     this.#sink.order = mark?.order ?? 0
@@ -242,10 +244,11 @@ export class ForkedWorld {
     for (const { snapshot } of this.#marks.splice(kept)) snapshot.drop()
   }
 
+  #isMarkDue(guide: Guide): boolean { return guide.path.moments.length - (this.#marks.at(-1)?.guide.moments.length ?? 0) >= this.#markEvery }
+
   /** Between two slices of a guided schedule. */
   #mark(guide: Guide): void {
-    const { moments } = guide.path
-    if (moments.length - (this.#marks.at(-1)?.guide.moments.length ?? 0) < this.#markEvery || this.#world === undefined || this.#seeded === undefined) return
+    if (!this.#isMarkDue(guide) || this.#world === undefined || this.#seeded === undefined) return
     if (this.#marks.length >= MOST_MARKS) {
       this.#markEvery *= 2
       const { length } = this.#marks

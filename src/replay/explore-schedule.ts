@@ -3,7 +3,8 @@ import type { PctConfig, WorldConfig } from '../kernel/config.ts'
 import type { HostFiles } from '../kernel/outside.ts'
 import { WorldError } from '../kernel/world.ts'
 import type { TraceCodecs, TraceSink } from '../trace/format.ts'
-import { raceLine, raceLines, type RaceReport, type RaceRun, RaceSearch } from './detect/race-report.ts'
+import type { Finding } from './detect/finding.ts'
+import { type RaceRun, RaceSearch, type Verdict } from './detect/race-report.ts'
 import { type FailOn, type Failure, failureKey, failureText, Watch } from './explore-failure.ts'
 import { ForkedWorld, resultOfFork } from './explore-fork.ts'
 import type { End } from './loop.ts'
@@ -49,6 +50,8 @@ export interface ScheduleResult extends Schedule {
   readonly order: number
   /** More about the failure, for people. */
   readonly details: readonly string[]
+  /** Of detectors: what is no failure. */
+  readonly warnings: readonly Finding[]
 }
 
 export interface ScheduleOptions {
@@ -164,7 +167,7 @@ export class ScheduleRunner {
     if (this.#fork?.key === key) return this.#fork
     const machine = this.#forkMachine ??= makeMachine(engine, memoryLimit)
     const finder = needsFinder ? new ConflictFinder() : undefined
-    const world = new ForkedWorld({ world: this.#worldOf(schedule), machine, files: this.#files, clock, watch: this.#watch(), finder, keepsMarks: this.#search === undefined })
+    const world = new ForkedWorld({ world: this.#worldOf(schedule), machine, files: this.#files, clock, watch: this.#watch(), finder, keepsMarks: plan?.search === 'dpor' && this.#search === undefined })
     return this.#fork = { key, world, finder }
   }
 
@@ -226,29 +229,29 @@ export class ScheduleRun {
       end = error instanceof Pruned ? { outcome: 'exited', status: 0 } : { outcome: 'failed', status: undefined, error }
     }
     if (end === undefined) return undefined
-    let races: readonly RaceReport[] = []
-    if (this.#races !== undefined) {
-      const verdict = end.outcome === 'failed' ? [] : this.#races.verdict()
+    let found: Verdict | undefined
+    if (this.#races !== undefined && end.outcome !== 'failed') {
+      const verdict = this.#races.verdict()
       if (verdict === 'again') {
         // From where it was forked.
         this.#watch = undefined
         return undefined
       }
-      races = verdict
+      found = verdict
     }
-    return this.#result(end, races)
+    return this.#result(end, found)
   }
 
-  #result(end: End, races: readonly RaceReport[] = []): ScheduleResult {
+  #result(end: End, { failures, warnings }: Pick<Verdict, 'failures' | 'warnings'> = { failures: [], warnings: [] }): ScheduleResult {
     const isBroken = end.outcome === 'failed'
     if (isBroken) this.#onBroken()
     const kernel = this.#watch === undefined ? undefined : this.#fork.kernel
     const path = this.#guide?.path
     return {
       ...this.#schedule, ...(this.#finder === undefined ? {} : { points: this.#finder.found }), ...(path === undefined ? {} : { path }), order: this.#fork.order,
-      failure: path?.isPruned === true ? undefined : this.#watch?.judge(resultOfFork(kernel, end), kernel, this.#failOn, races.map(raceLine)), broken: isBroken ? messageOf(end.error) : undefined,
+      failure: path?.isPruned === true ? undefined : this.#watch?.judge(resultOfFork(kernel, end), kernel, this.#failOn, failures.map(({ line }) => line)), broken: isBroken ? messageOf(end.error) : undefined,
       interrupted: end.outcome === 'interrupted', cycle: kernel?.now ?? 0, executed: this.#fork.executedOfSchedule, steps: kernel?.state.pct?.steps ?? 0,
-      details: races.flatMap(raceLines),
+      details: failures.flatMap(({ details }) => details), warnings,
     }
   }
 }

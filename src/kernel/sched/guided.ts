@@ -8,7 +8,7 @@
  */
 import type { GuidedConfig } from '../config.ts'
 import type { Kernel } from '../kernel.ts'
-import { candidateTask, LONGEST_SLICE, placeOfUnknown } from './pos.ts'
+import { candidateTask, findRunnable, LONGEST_SLICE, placeOfUnknown, runnableTids } from './pos.ts'
 import type { SchedulingStrategy } from './strategy.ts'
 
 export interface GuidedState {
@@ -31,6 +31,18 @@ const listed = (kernel: Kernel, { at, last }: GuidedState, { choices }: GuidedCo
   return wanted >= 0 ? wanted : Math.max(0, placeOfIndex(kernel, tids, count, last))
 }
 
+/** The one at `place` goes on. */
+const note = (kernel: Kernel, guided: GuidedState, tids: readonly number[], count: number, place: number): void => {
+  if (count > 1) guided.at++
+  guided.last = candidateTask(kernel, tids[place]).index
+}
+
+const stateOf = (kernel: Kernel): { guided: GuidedState, config: GuidedConfig } => {
+  const { config: { guided: config }, state: { guided } } = kernel
+  if (guided === undefined || config === undefined) throw new Error('the strategy is guided, but its list is missing')
+  return { guided, config }
+}
+
 export const GUIDED: SchedulingStrategy = {
   preempts: false,
   asksWhenJoined: true,
@@ -38,16 +50,23 @@ export const GUIDED: SchedulingStrategy = {
   stopsAlone: true,
 
   pick(kernel, tids, count) {
-    const { config, state: { guided } } = kernel
-    if (guided === undefined || config.guided === undefined) throw new Error('the strategy is guided, but its list is missing')
+    const { guided, config } = stateOf(kernel)
     const unknown = placeOfUnknown(kernel, tids, count)
-    let place = unknown
-    if (unknown < 0) {
-      place = kernel.guide?.(kernel, tids, count) ?? (count === 1 ? 0 : listed(kernel, guided, config.guided, tids, count))
-      if (count > 1) guided.at++
-      guided.last = candidateTask(kernel, tids[place]).index
-    }
+    if (unknown >= 0) return unknown
+    const place = kernel.guide?.(kernel, tids, count, false) ?? listed(kernel, guided, config, tids, count)
+    note(kernel, guided, tids, count, place)
     return place
+  },
+
+  goesOn(kernel, task) {
+    if (kernel.watch?.buffers !== undefined) return false
+    const { guided, config } = stateOf(kernel)
+    const count = findRunnable(kernel, task)
+    const tids = runnableTids()
+    if (placeOfUnknown(kernel, tids, count) >= 0) return false
+    if ((kernel.guide?.(kernel, tids, count, true) ?? listed(kernel, guided, config, tids, count)) !== count - 1) return false
+    note(kernel, guided, tids, count, count - 1)
+    return true
   },
 
   slice: () => LONGEST_SLICE,

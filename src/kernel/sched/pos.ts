@@ -33,6 +33,53 @@ export const placeOfUnknown = (kernel: Kernel, tids: readonly number[], count: n
   return -1
 }
 
+/** The runqueue, and the task that runs behind it: as they would be picked from. Scratch. */
+const tidsNow: number[] = []
+
+/** How many could run; their tids are in `tidsNow`, that of the task that does is the last. */
+export const findRunnable = (kernel: Kernel, task: Task): number => {
+  const { runqueue } = kernel.state
+  const { length } = runqueue
+  for (let place = 0; place < length; place++) tidsNow[place] = runqueue[place]
+  tidsNow[length] = task.tid
+  return length + 1
+}
+
+export const runnableTids = (): readonly number[] => tidsNow
+
+/** The place of the highest; those that have no priority draw one. */
+const highest = (kernel: Kernel, { priorities }: PosState, tids: readonly number[], count: number): number => {
+  let best = 0
+  let most = -1
+  for (let place = 0; place < count; place++) {
+    let priority = priorities.get(tids[place])
+    if (priority === undefined) {
+      priority = kernel.outside.entropy.decide('priority', PRIORITIES)
+      priorities.set(tids[place], priority)
+    }
+    if (priority > most) {
+      most = priority
+      best = place
+    }
+  }
+  return best
+}
+
+const take = (kernel: Kernel, { priorities }: PosState, tids: readonly number[], count: number, best: number): void => {
+  // What comes after it is another action, which draws its own.
+  priorities.delete(tids[best])
+  const done = nextEffects(kernel, candidateTask(kernel, tids[best]))
+  for (let place = 0; place < count; place++) {
+    if (place !== best && areDependent(done, nextEffects(kernel, candidateTask(kernel, tids[place])))) priorities.delete(tids[place])
+  }
+}
+
+const posOf = (kernel: Kernel): PosState => {
+  const { pos } = kernel.state
+  if (pos === undefined) throw new Error('the strategy is pos, but its state is missing')
+  return pos
+}
+
 export const POS: SchedulingStrategy = {
   preempts: false,
   asksWhenJoined: true,
@@ -40,31 +87,23 @@ export const POS: SchedulingStrategy = {
 
   pick(kernel, tids, count) {
     if (count === 1) return 0
-    const { pos } = kernel.state
-    if (pos === undefined) throw new Error('the strategy is pos, but its state is missing')
-    const { priorities } = pos
     const unknown = placeOfUnknown(kernel, tids, count)
     if (unknown >= 0) return unknown
-    let best = 0
-    let highest = -1
-    for (let place = 0; place < count; place++) {
-      let priority = priorities.get(tids[place])
-      if (priority === undefined) {
-        priority = kernel.outside.entropy.decide('priority', PRIORITIES)
-        priorities.set(tids[place], priority)
-      }
-      if (priority > highest) {
-        highest = priority
-        best = place
-      }
-    }
-    // What comes after it is another action, which draws its own.
-    priorities.delete(tids[best])
-    const done = nextEffects(kernel, candidateTask(kernel, tids[best]))
-    for (let place = 0; place < count; place++) {
-      if (place !== best && areDependent(done, nextEffects(kernel, candidateTask(kernel, tids[place])))) priorities.delete(tids[place])
-    }
+    const pos = posOf(kernel)
+    const best = highest(kernel, pos, tids, count)
+    take(kernel, pos, tids, count, best)
     return best
+  },
+
+  goesOn(kernel, task) {
+    // Where slices begin is where stores come to memory.
+    if (kernel.watch?.buffers !== undefined) return false
+    const count = findRunnable(kernel, task)
+    if (placeOfUnknown(kernel, tidsNow, count) >= 0) return false
+    const pos = posOf(kernel)
+    if (highest(kernel, pos, tidsNow, count) !== count - 1) return false
+    take(kernel, pos, tidsNow, count, count - 1)
+    return true
   },
 
   slice: () => LONGEST_SLICE,

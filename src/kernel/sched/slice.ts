@@ -62,7 +62,8 @@ const handleFault = (kernel: Kernel, task: Task): void => {
  * @param strategy when it ends because of others
  * @returns how many instructions were executed; `kernel.yielded` says whether the task gave up the rest of its slice
  */
-export const runSlice = (kernel: Kernel, cpu: VirtualCpu, task: Task, budget: number, isNew: boolean, alone: boolean, { preempts, asksWhenJoined = preempts, stops = false }: SchedulingStrategy): number => {
+export const runSlice = (kernel: Kernel, cpu: VirtualCpu, task: Task, budget: number, isNew: boolean, alone: boolean, strategy: SchedulingStrategy): number => {
+  const { preempts, asksWhenJoined = preempts, stops = false } = strategy
   const { state, processor } = kernel
   state.cycle = cpu.clock
   if (cpu.clock > state.now) state.now = cpu.clock
@@ -132,7 +133,8 @@ export const runSlice = (kernel: Kernel, cpu: VirtualCpu, task: Task, budget: nu
     if (reason === EXIT_SYSCALL && task.trace !== undefined && traceSyscall(kernel, task, task.trace)) continue
     if (reason === EXIT_SYSCALL && stops && !alone) {
       task.nextAction = { kind: 'syscall', number: processor.cpu.low(RAX) | 0, args: [processor.cpu.get(RDI), processor.cpu.get(RSI), processor.cpu.get(RDX)], rip: processor.cpu.rip }
-      break
+      if (strategy.goesOn?.(kernel, task) !== true) break
+      task.nextAction = undefined
     }
     if (reason === EXIT_SYSCALL) {
       advance(kernel, cpu, SYSCALL_CYCLES)

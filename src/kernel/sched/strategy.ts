@@ -24,6 +24,8 @@ export interface SchedulingStrategy {
   readonly asksWhenJoined?: boolean
   /** Whether a slice ends before each access to shared memory and each system call, while others could run: `task.nextAction` says which. */
   readonly stops?: boolean
+  /** The task that runs has come to what it will do next (`task.nextAction`): whether it does that at once, without being picked again. */
+  goesOn?(kernel: Kernel, task: Task): boolean
   /** Whether it does so where no other could run as well. */
   readonly stopsAlone?: boolean
 }

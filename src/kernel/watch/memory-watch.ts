@@ -96,6 +96,8 @@ export class MemoryWatch implements AccessWatcher {
   stopsAt: ReadonlySet<number> | undefined
   /** Pages whose first owner's accesses were not seen. */
   contested = new Set<number>()
+  /** Asks the strategy. */
+  goesOn: (task: Task) => boolean = () => false
   /** Ids of address spaces that have or had more than one task. */
   #many = new Set<number>()
   /** By address space ('s', id), shared memory ('m', id) or file ('f', device, inode), by page within it. */
@@ -243,7 +245,8 @@ export class MemoryWatch implements AccessWatcher {
     if (first && this.stops && isShared && (this.stopsAt === undefined || touches(this.stopsAt, address, size))) {
       if (!this.#granted && kernel.isContended) {
         task.nextAction = { kind: 'access', access: kind, address, size, rip }
-        return false
+        if (!this.goesOn(task)) return false
+        task.nextAction = undefined
       }
       this.#granted = false
     }

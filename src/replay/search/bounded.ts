@@ -30,7 +30,7 @@ export class BoundedGuide implements Guide {
     this.#streak = streak
   }
 
-  pick(kernel: Kernel, tids: readonly number[], count: number): number {
+  pick(kernel: Kernel, tids: readonly number[], count: number, lastOnly: boolean): number {
     const last = kernel.state.guided?.last ?? -1
     if (count === 1) {
       this.#streak = 0
@@ -45,6 +45,7 @@ export class BoundedGuide implements Guide {
     const candidates = places.map(indexOf)
     const wanted = this.#moments.length < this.#choices.length ? candidates.indexOf(this.#choices[this.#moments.length]) : 0
     if (wanted < 0) throw new Error('a schedule did not repeat')
+    if (lastOnly && places[wanted] !== count - 1) return -1
     const task = candidates[wanted]
     this.#streak = task === last ? this.#streak + 1 : 0
     this.#moments.push({ task, candidates, effects: [], canGoOn, after: [] })

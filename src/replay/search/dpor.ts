@@ -68,7 +68,15 @@ export class DporGuide implements Guide {
     return effects
   }
 
-  pick(kernel: Kernel, tids: readonly number[], count: number): number {
+  /** The place of the one that goes on where the plan has ended; −1: all sleep. */
+  #awake(candidates: readonly number[], last: number): number {
+    const isAwake = (at: number): boolean => !this.#sleep.some(({ task }) => task === candidates[at])
+    const others = candidates.findIndex((_, at) => at !== last && isAwake(at))
+    // What spins would keep the others from running for ever.
+    return last >= 0 && isAwake(last) && (others < 0 || this.#streak < SPINS) ? last : others
+  }
+
+  pick(kernel: Kernel, tids: readonly number[], count: number, lastOnly: boolean): number {
     const candidates: number[] = []
     const effects: Effects[] = []
     for (let place = 0; place < count; place++) {
@@ -76,23 +84,20 @@ export class DporGuide implements Guide {
       candidates.push(task.index)
       effects.push(this.#effectsOf(kernel, task))
     }
-    let place = 0
-    if (count > 1 && this.#chosen < this.#choices.length) {
-      place = candidates.indexOf(this.#choices[this.#chosen++])
+    const isPlanned = count > 1 && this.#chosen < this.#choices.length
+    const isFree = !isPlanned && this.#chosen === this.#choices.length
+    const last = candidates.indexOf(kernel.state.guided?.last ?? -1)
+    const place = isPlanned ? candidates.indexOf(this.#choices[this.#chosen]) : isFree ? this.#awake(candidates, last) : 0
+    if (lastOnly && place !== count - 1) return -1
+    if (isPlanned) {
       if (place < 0) throw new Error('a schedule did not repeat')
-      if (this.#chosen === this.#choices.length) this.#sleep = this.#sleepers
-    } else if (this.#chosen === this.#choices.length) {
-      const isAwake = (at: number): boolean => !this.#sleep.some(({ task }) => task === candidates[at])
-      const last = candidates.indexOf(kernel.state.guided?.last ?? -1)
-      const others = candidates.findIndex((_, at) => at !== last && isAwake(at))
-      // What spins would keep the others from running for ever.
-      const goesOn = last >= 0 && isAwake(last) && (others < 0 || this.#streak < SPINS)
-      this.#streak = goesOn ? this.#streak + 1 : 0
-      place = goesOn ? last : others
+      if (++this.#chosen === this.#choices.length) this.#sleep = this.#sleepers
+    } else if (isFree) {
       if (place < 0) {
         this.#isPruned = true
         throw new Pruned()
       }
+      this.#streak = place === last ? this.#streak + 1 : 0
       this.#sleep = this.#sleep.filter((sleeper) => !areDependent(sleeper.effects, effects[place]))
     }
     const task = candidates[place]

@@ -43,8 +43,8 @@ export const choicesOf = ({ moments }: Path): number[] => moments.filter(({ cand
 
 /** Decides while a schedule runs. */
 export interface Guide {
-  /** A place among the candidates. @throws Pruned */
-  pick(kernel: Kernel, tids: readonly number[], count: number): number
+  /** A place among the candidates. @param lastOnly the last is the one that runs: −1, and nothing has happened, if it is not that one. @throws Pruned */
+  pick(kernel: Kernel, tids: readonly number[], count: number, lastOnly: boolean): number
   started?(parent: Task, child: Task): void
   woke?(waker: Task | undefined, woken: Task): void
   readonly path: Path
