@@ -203,7 +203,7 @@ int main(int argc, char **argv) {
   for (int i = 0; i < FD_SLOTS; i++) fds[i] = 900 + i;
   settle();
   signal(SIGALRM, SIG_IGN);
-  static const int handled[] = { SIGUSR1, SIGUSR2, SIGPIPE, SIGURG, SIGIO, SIGWINCH, SIGHUP, SIGTERM, SIGCHLD, 34, 40, 64 };
+  static const int handled[] = { SIGUSR1, SIGUSR2, SIGPIPE, SIGURG, SIGIO, SIGWINCH, SIGHUP, SIGTERM, SIGCHLD, 35, 40, 64 };
   struct sigaction action;
   memset(&action, 0, sizeof action);
   action.sa_handler = on_signal;

@@ -56,9 +56,13 @@ export const makeOpenFile = (kernel: Kernel, kind: FileKind, inode: Inode, path:
 }
 
 /** A description of something without a name: its inode is one of the anonymous file system. `path` is what /proc/PID/fd shows. */
+/** Those that share one inode on Linux (fs/anon_inodes.c), which belongs to root and whose attributes can't be changed. */
+export const ANONYMOUS_KINDS: ReadonlySet<FileKind> = new Set<FileKind>(['event', 'epoll', 'signal', 'timer', 'inotify'])
+
 export const makeAnonymousFile = (kernel: Kernel, task: Task, kind: FileKind, path: string, flags: number, data: unknown): OpenFile => {
   const { credentials } = task
-  const inode = makeFile(kernel, kernel.state.fs.anonymous, 0o600, credentials.fsuid, credentials.fsgid)
+  const isShared = ANONYMOUS_KINDS.has(kind)
+  const inode = makeFile(kernel, kernel.state.fs.anonymous, 0o600, isShared ? 0 : credentials.fsuid, isShared ? 0 : credentials.fsgid)
   inode.nlink = 0
   return makeOpenFile(kernel, kind, inode, path, flags, data)
 }

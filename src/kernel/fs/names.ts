@@ -1,9 +1,9 @@
 /** Making, linking, renaming and removing names (fs/namei.c: may_create, may_delete, do_linkat, do_renameat2 …). */
 import {
-  EACCES, EBUSY, EEXIST, EINVAL, EISDIR, EMLINK, ENOENT, ENOSPC, ENOTDIR, ENOTEMPTY, EPERM, EROFS, EXDEV,
+  EACCES, EBUSY, EEXIST, EINVAL, EISDIR, EMLINK, ENAMETOOLONG, ENOENT, ENOSPC, ENOTDIR, ENOTEMPTY, EPERM, EROFS, EXDEV,
 } from '../abi/errno.ts'
 import { CAP_FSETID } from '../abi/capabilities.ts'
-import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from '../abi/fcntl.ts'
+import { NAME_MAX, RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from '../abi/fcntl.ts'
 import { IN_ATTRIB, IN_CREATE, IN_DELETE, IN_MOVE_SELF, IN_MOVED_FROM, IN_MOVED_TO } from '../abi/inotify.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
@@ -218,7 +218,14 @@ export const rename = (
   const from = typeof oldPath === 'number' ? oldPath : resolve(kernel, task, oldDirfd, oldPath, LOOKUP_PARENT)
   if (typeof from === 'number') return from
   const to = typeof newPath === 'number' ? newPath : resolve(kernel, task, newDirfd, newPath, LOOKUP_PARENT)
-  if (typeof to === 'number') return to
+  if (typeof to === 'number') {
+    // A last name that is too long is found out when it is looked up, after the old one (lookup_one_qstr_excl).
+    if (to === -ENAMETOOLONG && typeof newPath === 'string' && (newPath.split('/').findLast((part) => part !== '')?.length ?? 0) > NAME_MAX) {
+      if (from.last !== 'name') return -EBUSY
+      if (from.inode === undefined) return -ENOENT
+    }
+    return to
+  }
   if (from.mount !== to.mount) return -EXDEV
   if (from.last !== 'name') return -EBUSY
   if (to.last !== 'name') return (flags & RENAME_NOREPLACE) !== 0 ? -EEXIST : -EBUSY

@@ -9,7 +9,7 @@ import {
 } from '../abi/fcntl.ts'
 import { IN_ACCESS, IN_ATTRIB, IN_MODIFY } from '../abi/inotify.ts'
 import { int32, uint32 } from '../abi/numbers.ts'
-import { getAnyFile, getFile } from '../fs/descriptor.ts'
+import { ANONYMOUS_KINDS, getAnyFile, getFile } from '../fs/descriptor.ts'
 import { ensureAttributes, type Inode, now, S_ISGID, S_ISUID, type Timestamp } from '../fs/inode.ts'
 import { isLink, LOOKUP_EMPTY, LOOKUP_FOLLOW, readPath, resolve, resolveInode } from '../fs/path.ts'
 import { capableOver, checkAccess, isInGroup, MAY_EXEC, MAY_WRITE, ownsInode } from '../fs/permissions.ts'
@@ -155,7 +155,7 @@ const fchmodat2 = (kernel: Kernel, task: Task, args: Args): number =>
 
 const fchmod = (kernel: Kernel, task: Task, args: Args): number => {
   const file = getFile(task, int32(args[0]))
-  return file === undefined ? -EBADF : changeMode(kernel, task, file, uint32(args[1]))
+  return file === undefined ? -EBADF : ANONYMOUS_KINDS.has(file.kind) ? -EOPNOTSUPP : changeMode(kernel, task, file, uint32(args[1]))
 }
 
 // ——— chown ———
@@ -204,7 +204,7 @@ const fchownat = (kernel: Kernel, task: Task, args: Args): number =>
 
 const fchown = (kernel: Kernel, task: Task, args: Args): number => {
   const file = getFile(task, int32(args[0]))
-  return file === undefined ? -EBADF : changeOwner(kernel, task, file, uint32(args[1]), uint32(args[2]))
+  return file === undefined ? -EBADF : ANONYMOUS_KINDS.has(file.kind) ? -EOPNOTSUPP : changeOwner(kernel, task, file, uint32(args[1]), uint32(args[2]))
 }
 
 const umask = (_kernel: Kernel, task: Task, args: Args): number => {

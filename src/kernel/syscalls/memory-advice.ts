@@ -11,7 +11,7 @@ import {
   MADV_WILLNEED, MADV_WIPEONFORK, MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT, MLOCK_ONFAULT, MS_ASYNC, MS_INVALIDATE, MS_SYNC,
   PROT_READ, PROT_WRITE,
 } from '../abi/mman.ts'
-import { int32, uint64 } from '../abi/numbers.ts'
+import { int32, isAligned, uint64 } from '../abi/numbers.ts'
 import { RLIMIT_MEMLOCK } from '../abi/resources.ts'
 import { getFile } from '../fs/descriptor.ts'
 import { zeroRange } from '../fs/inode.ts'
@@ -55,7 +55,7 @@ const walk = (space: AddressSpace, start: number, end: number, visit: (vma: Vma,
 const msync = (_kernel: Kernel, task: Task, args: Args): number => {
   const start = uint64(args[0])
   const flags = int32(args[2])
-  if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) !== 0 || start % PAGE_SIZE !== 0) return -EINVAL
+  if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) !== 0 || !isAligned(args[0])) return -EINVAL
   if ((flags & MS_ASYNC) !== 0 && (flags & MS_SYNC) !== 0) return -EINVAL
   const end = start + pageUp(uint64(args[1]))
   if (end >= 2 ** 64) return -ENOMEM
@@ -75,7 +75,7 @@ const isInCore = (space: AddressSpace, vma: Vma, address: number): boolean => {
 const mincore = (kernel: Kernel, task: Task, args: Args): number => {
   const start = uint64(args[0])
   const size = uint64(args[1])
-  if (start % PAGE_SIZE !== 0) return -EINVAL
+  if (!isAligned(args[0])) return -EINVAL
   if (start + size > USER_END) return -ENOMEM
   const pages = Math.ceil(size / PAGE_SIZE)
   const vector = uint64(args[2])

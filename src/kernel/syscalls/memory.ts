@@ -11,7 +11,7 @@ import {
   MAP_LOCKED, MAP_NONBLOCK, MAP_NORESERVE, MAP_POPULATE, MAP_PRIVATE, MAP_SHARED, MAP_SHARED_VALIDATE, MAP_STACK, MAP_TYPE,
   MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE, PROT_EXEC, PROT_GROWSDOWN, PROT_GROWSUP, PROT_READ, PROT_SEM, PROT_WRITE,
 } from '../abi/mman.ts'
-import { int32, uint32, uint64 } from '../abi/numbers.ts'
+import { int32, isAligned, uint32, uint64 } from '../abi/numbers.ts'
 import { RLIMIT_DATA } from '../abi/resources.ts'
 import { getFile } from '../fs/descriptor.ts'
 import { operationsOf } from '../fs/file-operations.ts'
@@ -129,6 +129,8 @@ export const mapFile = (
   }
   const operations = file === undefined ? undefined : operationsOf(file)
   const zero = file !== undefined && isZeroDevice(file)
+  // What belongs to no mounted file system counts as mounted noexec (path_noexec).
+  if (file !== undefined && (prot & PROT_EXEC) !== 0 && file.inode.superblock.kind === 'anonymous' && file.kind !== 'regular') return -EPERM
   if (operations !== undefined && operations.map === undefined && !zero) return -ENODEV
   if (!mayExpand(kernel, task.group, space, length - overlap(space, start, end), prot, flags)) return -ENOMEM
   const anonymous = file === undefined || zero
@@ -165,7 +167,7 @@ const overlap = (space: AddressSpace, start: number, end: number): number => {
 
 const mmap = (kernel: Kernel, task: Task, args: Args): number => {
   const offset = uint64(args[5])
-  if (offset % PAGE_SIZE !== 0) return -EINVAL
+  if (!isAligned(args[5])) return -EINVAL
   const flags = uint32(args[3])
   let file: OpenFile | undefined
   if ((flags & MAP_ANONYMOUS) === 0) {
@@ -202,7 +204,7 @@ const protect = (kernel: Kernel, task: Task, args: Args): number => {
   const grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP)
   prot = (prot & ~(PROT_GROWSDOWN | PROT_GROWSUP)) >>> 0
   if (grows === (PROT_GROWSDOWN | PROT_GROWSUP)) return -EINVAL
-  if (start % PAGE_SIZE !== 0) return -EINVAL
+  if (!isAligned(args[0])) return -EINVAL
   if (size === 0) return 0
   const end = start + pageUp(size)
   if (end >= 2 ** 64) return -ENOMEM
@@ -319,8 +321,7 @@ const mremap = (kernel: Kernel, task: Task, args: Args): number => {
   const flags = uint64(args[3])
   if (flags > 7 || ((flags & MREMAP_FIXED) !== 0 && (flags & MREMAP_MAYMOVE) === 0)) return -EINVAL
   if ((flags & MREMAP_DONTUNMAP) !== 0 && ((flags & MREMAP_MAYMOVE) === 0 || uint64(args[1]) !== uint64(args[2]))) return -EINVAL
-  // As it came: what is above 2^53 is not exact.
-  if (args[0] % PAGE_SIZE !== 0) return -EINVAL
+  if (!isAligned(args[0])) return -EINVAL
   const oldLength = pageUp(uint64(args[1]))
   const newLength = pageUp(uint64(args[2]))
   if (newLength === 0 || newLength >= 2 ** 64) return -EINVAL

@@ -4,7 +4,7 @@ import { O_ACCMODE, O_APPEND, O_CLOEXEC, O_DIRECT, O_NONBLOCK, O_RDONLY, O_WRONL
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import { closeDescriptor, getFile, installFile, releaseFile } from '../fs/descriptor.ts'
 import { operationsOf } from '../fs/file-operations.ts'
-import type { OpenFile } from '../fs/file.ts'
+import type { FileKind, OpenFile } from '../fs/file.ts'
 import {
   brokenPipe, bytesIn, isFull, makePipeFiles, type Pipe, pipeOf, putBytes, takeBytes,
 } from '../fs/pipe.ts'
@@ -12,6 +12,7 @@ import type { Kernel } from '../kernel.ts'
 import { BadAddress } from '../mm/user-memory.ts'
 import type { Task } from '../task/task.ts'
 import type { Args, SyscallEntry } from './entry.ts'
+import { readVector, type Segment } from './transfer.ts'
 
 const PAGE = 4096
 
@@ -85,11 +86,14 @@ const spliceFromPipe = (kernel: Kernel, task: Task, from: Pipe, out: OpenFile, o
   return written
 }
 
+/** Kinds with a splice_read of their own. */
+const SPLICED_FROM: ReadonlySet<FileKind> = new Set<FileKind>(['regular', 'device', 'proc', 'socket', 'terminal'])
+
 const spliceToPipe = (kernel: Kernel, task: Task, input: OpenFile, offset: number | undefined, to: Pipe, length: number, nonBlocking: boolean): number => {
   if (to.readers === 0) return brokenPipe(kernel, task)
   if (isFull(to)) return waitFor(kernel, task, to.writable, nonBlocking)
   const { read } = operationsOf(input)
-  if (read === undefined) return -EINVAL
+  if (read === undefined || !SPLICED_FROM.has(input.kind)) return -EINVAL
   const bytes = read(kernel, task, input, Math.min(length, roomIn(to)), offset)
   return typeof bytes === 'number' ? bytes : putBytes(kernel, to, bytes, false)
 }
@@ -153,9 +157,6 @@ const tee = (kernel: Kernel, task: Task, args: Args): number => {
   return state !== 0 ? state : putBytes(kernel, to, peek(from, Math.min(length, roomIn(to))), false)
 }
 
-const IOV_MAX = 1024
-const IOVEC_SIZE = 16
-
 const vmsplice = (kernel: Kernel, task: Task, args: Args): number => {
   const flags = uint32(args[3])
   const count = uint64(args[2])
@@ -163,12 +164,11 @@ const vmsplice = (kernel: Kernel, task: Task, args: Args): number => {
   const file = getFile(task, int32(args[0]))
   if (file === undefined) return -EBADF
   if (!canRead(file) && !canWrite(file)) return -EBADF
-  if (count > IOV_MAX) return -EINVAL
+  const vectors = readVector(kernel, task, args[1], count)
+  if (typeof vectors === 'number') return vectors
   const user = kernel.user(task)
   const isNonBlocking = (flags & SPLICE_F_NONBLOCK) !== 0 || (file.flags & O_NONBLOCK) !== 0
-  const vectors = Array.from({ length: count }, (_, i) =>
-    [user.i64(args[1] + i * IOVEC_SIZE), uint64(user.i64(args[1] + i * IOVEC_SIZE + 8))] as const)
-  if (vectors.every(([, size]) => size === 0)) return 0
+  if (vectors.every(({ length }) => length === 0)) return 0
   if (file.kind !== 'pipe') return -EBADF
   const pipe = pipeOf(file)
   if (canWrite(file)) {
@@ -185,10 +185,10 @@ const vmsplice = (kernel: Kernel, task: Task, args: Args): number => {
 }
 
 /** Moves until a vector is not done whole; a bad address behind what was moved only ends it. */
-const moveVectors = (vectors: readonly (readonly [number, number])[], move: (address: number, size: number) => number): number => {
+const moveVectors = (vectors: readonly Segment[], move: (address: number, size: number) => number): number => {
   let done = 0
   try {
-    for (const [address, size] of vectors) {
+    for (const { address, length: size } of vectors) {
       if (size === 0) continue
       const moved = move(address, size)
       done += moved

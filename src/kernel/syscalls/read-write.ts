@@ -153,7 +153,8 @@ const sendfile = (kernel: Kernel, task: Task, args: Args): number => {
   if (to === undefined || !isWritable(to)) return -EBADF
   const count = uint64(args[3])
   if (count > Number.MAX_SAFE_INTEGER) return -EINVAL
-  if (!isSendSource(from) || ((to.flags & O_APPEND) !== 0 && to.kind !== 'pipe') || operationsOf(to).write === undefined) return -EINVAL
+  // To a pipe it is a splice, which sockets allow.
+  if (!(isSendSource(from) || (from.kind === 'socket' && to.kind === 'pipe')) || ((to.flags & O_APPEND) !== 0 && to.kind !== 'pipe') || operationsOf(to).write === undefined) return -EINVAL
   const result = sendBytes(kernel, task, from, to, start, Math.min(count, MAX_TRANSFER))
   if (result === BLOCKED || result < 0) return result
   if (offset === undefined) from.position = start + result

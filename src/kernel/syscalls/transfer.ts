@@ -1,4 +1,5 @@
 /** Moving bytes between guest memory and open files: what read(2), write(2) and their many relatives share. */
+import { PAGE_SIZE } from '../../emu/cpu/layout.ts'
 import { ACCESS_READ, ACCESS_WRITE } from '../../emu/mmu/mmu.ts'
 import { EFAULT, EINVAL } from '../abi/errno.ts'
 import { operationsOf } from '../fs/file-operations.ts'
@@ -31,6 +32,7 @@ export const readInto = (kernel: Kernel, task: Task, file: OpenFile, address: nu
   if (operations.read === undefined) return -EINVAL
   if (!isUserRange(address, length)) return -EFAULT
   const count = Math.min(length, MAX_TRANSFER)
+  if (count === 0 && file.kind === 'socket') return 0
   if (operations.readTo !== undefined) return operations.readTo(kernel, task, file, address, count, offset)
   const user = kernel.user(task)
   const wanted = Math.min(count, roomOf(file))
@@ -42,6 +44,12 @@ export const readInto = (kernel: Kernel, task: Task, file: OpenFile, address: nu
   return result.length
 }
 
+/** How much of a buffer with a bad page in it is taken: pipes take whole pages (anon_pipe_write), a message goes whole or not at all. */
+const wholePieces = (file: OpenFile, room: number, wanted: number): number => {
+  if (room === wanted) return room
+  return file.kind === 'pipe' ? room - room % PAGE_SIZE : file.kind === 'socket' ? 0 : room
+}
+
 export const writeOut = (kernel: Kernel, task: Task, file: OpenFile, address: number, length: number, offset: number | undefined): number => {
   const operations = operationsOf(file)
   if (operations.write === undefined) return -EINVAL
@@ -50,7 +58,8 @@ export const writeOut = (kernel: Kernel, task: Task, file: OpenFile, address: nu
   if (operations.writeFrom !== undefined) return operations.writeFrom(kernel, task, file, address, count, offset)
   if (count > CHUNK && isByteStream(file)) return writeInChunks(kernel, task, file, [{ address, length: count }])
   const user = kernel.user(task)
-  const room = user.accessible(address, Math.min(count, DEVICE_ROOM), ACCESS_READ)
+  const wanted = Math.min(count, DEVICE_ROOM)
+  const room = wholePieces(file, user.accessible(address, wanted, ACCESS_READ), wanted)
   if (room === 0 && count > 0) return -EFAULT
   return operations.write(kernel, task, file, user.read(address, room), offset)
 }
@@ -78,7 +87,7 @@ const writeInChunks = (kernel: Kernel, task: Task, file: OpenFile, segments: rea
   let done = (task.syscall?.memory as ChunkProgress | undefined)?.chunked ?? 0
   while (done < total) {
     const wanted = Math.min(CHUNK, total - done)
-    const room = accessiblePart(kernel, task, segments, done, wanted)
+    const room = wholePieces(file, accessiblePart(kernel, task, segments, done, wanted), wanted)
     if (room === 0) {
       if (done === 0) return -EFAULT
       break
@@ -116,11 +125,12 @@ export const readVector = (kernel: Kernel, task: Task, address: number, count: n
     const base = view.getInt32(at + 4, true) * 0x1_0000_0000 + view.getUint32(at, true)
     const length = view.getInt32(at + 12, true) * 0x1_0000_0000 + view.getUint32(at + 8, true)
     if (length < 0) return -EINVAL
-    if (!isUserRange(base, length)) return -EFAULT
     const cut = Math.min(length, MAX_TRANSFER - total)
     segments.push({ address: base, length: cut })
     total += cut
   }
+  // All lengths first (copy_iovec_from_user), then where they are.
+  for (const { address: base, length } of segments) if (!isUserRange(base, length)) return -EFAULT
   return segments
 }
 
@@ -228,7 +238,7 @@ export const writeVectorOut = (kernel: Kernel, task: Task, file: OpenFile, segme
   if (total === 0) return 0
   if (total > CHUNK && isByteStream(file)) return writeInChunks(kernel, task, file, segments)
   if (writeFrom !== undefined) return eachSegment(segments, offset, (address, length, at) => writeFrom(kernel, task, file, address, length, at))
-  const room = cutToAccessible(kernel, task, segments, DEVICE_ROOM, ACCESS_READ)
+  const room = wholePieces(file, cutToAccessible(kernel, task, segments, DEVICE_ROOM, ACCESS_READ), Math.min(total, DEVICE_ROOM))
   if (room === 0 && total > 0) return -EFAULT
   return write(kernel, task, file, gather(kernel, task, segments, 0, room), offset)
 }

@@ -31,12 +31,14 @@ const SOCKET_TYPES = constant(1, 2, 5).map((it) => number((it as { value: number
 const SUN = fc.constantFrom('s', 't', 'd/u').map((name): FuzzArgument => ({ is: 'in', bytes: [1, 0, ...[...name].map((c) => c.charCodeAt(0)), 0] }))
 const SUN_LENGTH = constant(3, 4, 5, 6, 2, 1, 0, 110, 111, -1)
 const LENGTH_CELL = constant(0, 1, 2, 16, 110, 128).map((it): FuzzArgument => ({ is: 'in', bytes: [(it as { value: number }).value, 0, 0, 0] }))
-const OFFSET_CELL = orNone(structure([8, offset]))
+const OFFSET_CELL = orNone(structure([8, constant(0, 1, 100, 4096, 70_000, -1)]))
 const POLLED = fc.array(fc.tuple(descriptor, constant(1, 4, 5, 0x2019, 0)), { maxLength: 3 }).chain((entries) => entries.length === 0 ? outBytes(0) : structure(...entries.flatMap(([fd, events]) => [[4, fc.constant(fd)], [2, fc.constant(events)], [2, constant(0)]] as const)))
 const ZERO_TIME = structure([8, constant(0)], [8, constant(0)])
 const XATTR = fc.constantFrom('user.a', 'user.b', 'user.', 'a', 'trusted.x', 'security.none', `user.${'x'.repeat(250)}`, `user.${'x'.repeat(251)}`).map((name): FuzzArgument => ({ is: 'in', bytes: [...[...name].map((c) => c.charCodeAt(0)), 0] }))
-const OWN_SIGNALS = constant(0, 10, 12, 17, 18, 23, 28, 34, 40, 64, 65, -1)
+const OWN_SIGNALS = constant(0, 10, 12, 17, 18, 23, 28, 35, 40, 64, 65, -1)
 const SELF: ArgumentArbitrary = fc.nat(PROCESSES - 1).map((process): FuzzArgument => ({ is: 'process', number: process }))
+/** Not AT_FDCWD, which Linux 6.13 and later take for the current directory here. */
+const SLOT: ArgumentArbitrary = fc.nat(FD_SLOTS - 1).map((slot): FuzzArgument => ({ is: 'fd', slot }))
 const SOCKET_OPTION = constant(2, 3, 4, 6, 7, 8, 9, 10, 13, 15, 16, 18, 20, 21, 30, 38, 39, 1000)
 const PROTECTION = constant(0, 1, 2, 3, 5)
 const LENGTHS = constant(0, 1, 4096, 8192, 65536, 12289)
@@ -73,11 +75,11 @@ const SAFE: { readonly [name: string]: Row } = {
   mknod: { args: { 1: constant(0o10_644, 0o100_644, 0o140_644, 0o644), 2: constant(0) } }, fchdir: { args: { 0: fc.constant<FuzzArgument>({ is: 'number', value: -1 }) } },
   utimensat: { args: { 3: constant(0, 0x100, 1) } }, utimes: {}, utime: {},
   setxattr: { args: { 1: XATTR, 3: constant(0, 1, 10, 100), 4: constant(0, 1, 2, 3) } }, getxattr: { args: { 1: XATTR, 3: constant(0, 1, 10, 64) }, shows: [[2, 'returned']] },
-  fsetxattr: { args: { 1: XATTR, 3: constant(0, 5, 20), 4: constant(0, 1, 2) } }, fgetxattr: { args: { 1: XATTR, 3: constant(0, 64) }, shows: [[2, 'returned']] },
-  removexattr: { args: { 1: XATTR } }, fremovexattr: { args: { 1: XATTR } },
+  fsetxattr: { args: { 0: SLOT, 1: XATTR, 3: constant(0, 5, 20), 4: constant(0, 1, 2) } }, fgetxattr: { args: { 0: SLOT, 1: XATTR, 3: constant(0, 64) }, shows: [[2, 'returned']] },
+  removexattr: { args: { 1: XATTR } }, fremovexattr: { args: { 0: SLOT, 1: XATTR } },
   flock: { args: { 1: constant(4 | 1, 4 | 2, 4 | 8, 8, 4, 64) } },
   fcntl: {
-    weight: 4, args: { 1: constant(0, 1, 2, 3, 4, 5, 6, 8, 9, 1030, 1031, 1032, 1033, 1034, 100), 2: fc.oneof(constant(0, 1, O_NONBLOCK, O_NONBLOCK | 0o2000, 4096, 20, 47, 48), argumentOf('struct(flock)')) },
+    weight: 4, args: { 1: constant(0, 1, 2, 3, 4, 5, 6, 1030, 1031, 1032, 1033, 1034, 100), 2: fc.oneof(constant(0, 1, O_NONBLOCK, O_NONBLOCK | 0o2000, 4096, 20, 47, 48), argumentOf('struct(flock)')) },
   },
   sendfile: { args: { 2: OFFSET_CELL, 3: SMALL_SIZE }, shows: [[2, 'all']] }, copy_file_range: { args: { 1: OFFSET_CELL, 3: OFFSET_CELL, 4: SMALL_SIZE, 5: constant(0, 0, 1) } },
   splice: { args: { 1: OFFSET_CELL, 3: OFFSET_CELL, 4: SMALL_SIZE, 5: constant(2, 3, 6) } }, tee: { args: { 2: SMALL_SIZE, 3: constant(2, 3) } },
@@ -111,7 +113,7 @@ const SAFE: { readonly [name: string]: Row } = {
   sched_yield: {}, getpriority: { args: { 0: constant(0, 3), 1: constant(0) } },
   prctl: { args: { 0: constant(15, 16, 1, 3, 38, 39, 999), 1: fc.oneof(constant(0, 1, 2, 64, 65), inBytes(20)), 2: constant(0), 3: constant(0), 4: constant(0) } },
   sigaltstack: { args: { 0: orNone(structure([8, mapping], [4, constant(0, 1, 2, 4)], [4, constant(0)], [8, constant(0, 2047, 2048, 8192)])), 1: none } },
-  nanosleep: { args: { 0: structure([8, constant(0, -1)], [8, constant(0, 1000, 1_000_000_000, -1)]), 1: none } },
+  nanosleep: { args: { 0: structure([8, constant(0, -1)], [8, constant(0, 1_000_000_000, -1)]), 1: none } },
   clock_getres: { args: { 0: constant(0, 1, 2, 3, 4, 7, 11, 99, -1), 1: none } }, alarm: { args: { 0: constant(0) } },
   inotify_init1: fd(1, { 0: constant(O_NONBLOCK, O_NONBLOCK | 1) }), sync_file_range: { args: { 3: constant(0, 1, 2, 4, 7, 8) } }, fadvise64: { args: { 3: constant(0, 1, 4, 5, 6) } },
   readahead: { args: { 2: size } }, close_range: { args: { 0: constant(40, 47), 1: constant(47, 46, 30), 2: constant(0, 4, 1) } },
