@@ -15,6 +15,7 @@ import type { AddressSpace } from './mm/address-space.ts'
 import { ProcessMmu } from './mm/process-mmu.ts'
 import type { UserMemory } from './mm/user-memory.ts'
 import { forgetSpareCall } from './syscalls/call.ts'
+import { tellOwners } from './fs/async-io.ts'
 import { isSignalDue } from './signal/pending.ts'
 import { arm, disarm } from './time/timer-queue.ts'
 import { BLOCKED, type WaitQueue } from './wait-queue.ts'
@@ -144,6 +145,7 @@ export class Kernel {
   wake(queue: WaitQueue, count = Infinity): number {
     let woken = 0
     queue.wakes++
+    if (queue.async !== undefined) tellOwners(this, queue)
     while (woken < count && queue.tids.length > 0) {
       const task = this.state.tasks.get(queue.tids[0])
       if (task === undefined) throw new Error(`wait queue lists task ${queue.tids[0]}, which is gone`)

@@ -6,11 +6,15 @@
  * with the same arguments, and finds what it must remember between tries in `task.syscall.memory`.
  * Invariant: a task is in `queue.tids` exactly if `queue` is in `task.blockedOn`.
  */
+import type { AsyncFile } from './fs/async-io.ts'
+
 export interface WaitQueue {
   /** Tasks in the order in which they came. */
   readonly tids: number[]
   /** How often it was woken, whether or not somebody waited: edge-triggered epoll looks for changes of it. */
   wakes: number
+  /** Descriptions whose owners want a signal (fs/async-io.ts): there only while there are some. */
+  async?: AsyncFile[]
 }
 export const waitQueue = (): WaitQueue => ({ tids: [], wakes: 0 })
 

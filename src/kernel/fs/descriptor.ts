@@ -4,6 +4,7 @@
  * Invariant: each filled slot holds one reference to its file; all slots below `lowestFree` are filled.
  */
 import { EBADF, EMFILE } from '../abi/errno.ts'
+import { O_ASYNC } from '../abi/fcntl.ts'
 import { RLIMIT_NOFILE } from '../abi/resources.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
@@ -12,6 +13,8 @@ import { operationsOf } from './file-operations.ts'
 import type { FileKind, OpenFile } from './file.ts'
 import { type Inode, makeFile, releaseInode, retainInode } from './inode.ts'
 import { notifyClose } from './inotify.ts'
+import { dropAsync } from './async-io.ts'
+import { releaseLeases } from './leases.ts'
 import { releaseFlocks, releaseRecordLocks } from './locks.ts'
 
 export interface Descriptor {
@@ -52,7 +55,7 @@ export const unshareDescriptors = (kernel: Kernel, task: Task): void => {
 /** A description with one reference. */
 export const makeOpenFile = (kernel: Kernel, kind: FileKind, inode: Inode, path: string, flags: number, data: unknown): OpenFile => {
   retainInode(kernel, inode)
-  return { kind, inode, mount: kernel.state.fs.anonymousMount, path, flags, position: 0, references: 1, owner: 0, ownerSignal: 0, watchers: undefined, data }
+  return { kind, inode, mount: kernel.state.fs.anonymousMount, path, flags, position: 0, references: 1, owner: 0, ownerSignal: 0, ownerType: 1, watchers: undefined, data }
 }
 
 /** A description of something without a name: its inode is one of the anonymous file system. `path` is what /proc/PID/fd shows. */
@@ -74,6 +77,8 @@ export const releaseFile = (kernel: Kernel, file: OpenFile): void => {
   notifyClose(kernel, file)
   forgetFile(kernel, file)
   releaseFlocks(kernel, file)
+  if (kernel.state.fs.leases.length > 0) releaseLeases(kernel, file)
+  if ((file.flags & O_ASYNC) !== 0) dropAsync(kernel, file)
   operationsOf(file).release?.(kernel, file)
   releaseInode(kernel, file.inode)
 }

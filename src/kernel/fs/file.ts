@@ -31,6 +31,8 @@ export interface OpenFile {
   /** F_SETOWN (negative: process group) and F_SETSIG. */
   owner: number
   ownerSignal: number
+  /** F_OWNER_* of F_SETOWN_EX. */
+  ownerType: number
   /** epoll sets that it is in, one entry for each item. */
   watchers: Epoll[] | undefined
   /** What the kind needs beyond that: plain data, its own. */

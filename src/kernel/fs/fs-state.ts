@@ -5,6 +5,7 @@ import type { Ext2Volume } from './ext2/volume.ts'
 import type { DirectoryInode, Inode } from './inode.ts'
 import type { Mount, MountNamespace } from './mount-tree.ts'
 import type { InotifyWatch } from './inotify.ts'
+import type { Lease } from './leases.ts'
 import type { FileLock } from './locks.ts'
 import type { LoopDevice } from './loop.ts'
 import type { Terminal } from './tty.ts'
@@ -73,6 +74,7 @@ export interface FsState {
   /** Record locks (fcntl) and flock locks by inode. */
   readonly locks: FileLock[]
   readonly lockWaiters: WaitQueue
+  readonly leases: Lease[]
   /** All inotify watches, and the last number of a rename. */
   readonly watches: InotifyWatch[]
   lastCookie: number

@@ -19,6 +19,7 @@ import {
 } from './inode.ts'
 import { notifyFile, notifyName } from './inotify.ts'
 import { DELETED } from './open-paths.ts'
+import { breakLeases } from './leases.ts'
 import type { Mount } from './mount-tree.ts'
 import { isReadOnly } from './mounts.ts'
 import { openNamespace } from './namespace-files.ts'
@@ -106,6 +107,8 @@ const openInode = (kernel: Kernel, task: Task, inode: Inode, path: string, flags
     case 'file': {
       if (isNameless(inode)) return -ENXIO
       if ((flags & O_ACCMODE) !== O_RDONLY && isExecuting(kernel, inode)) return -ETXTBSY
+      const breaking = kernel.state.fs.leases.length === 0 ? 0 : breakLeases(kernel, task, inode, flags)
+      if (breaking !== 0) return breaking
       const missing = (flags & O_ACCMODE) === O_WRONLY ? 0 : ensureContent(kernel, inode)
       if (missing < 0) return missing
       return makeRegularFile(kernel, inode, path, flags)

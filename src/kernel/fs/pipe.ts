@@ -5,6 +5,7 @@
  * with O_DIRECT each write is a packet of its own, that one read takes.
  * Invariant: no buffer is empty, and there are at most `slots`.
  */
+import { tellOwners } from './async-io.ts'
 import { EAGAIN, EBUSY, EINVAL, ENOTTY, ENXIO, EPERM, EPIPE, ERESTARTSYS } from '../abi/errno.ts'
 import { O_ACCMODE, O_DIRECT, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } from '../abi/fcntl.ts'
 import { SIGPIPE } from '../abi/signals.ts'
@@ -86,6 +87,8 @@ export const takeBytes = (kernel: Kernel, pipe: Pipe, length: number): Uint8Arra
     if (buffer.packet) break
   }
   if (wasFull && !isFull(pipe)) kernel.wake(pipe.writable)
+  // Owners are told of each read.
+  else if (pipe.writable.async !== undefined) tellOwners(kernel, pipe.writable)
   return result.subarray(0, done)
 }
 
@@ -196,6 +199,8 @@ export const setPipeSize = (kernel: Kernel, task: Task, pipe: Pipe, size: number
   const wasFull = isFull(pipe)
   pipe.slots = slots
   if (wasFull && !isFull(pipe)) kernel.wake(pipe.writable)
+  // Owners are told of each read.
+  else if (pipe.writable.async !== undefined) tellOwners(kernel, pipe.writable)
   return slots * PAGE
 }
 

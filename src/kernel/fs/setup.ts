@@ -170,7 +170,7 @@ export const setUpFileSystems = (kernel: Kernel): FsState => {
   const fs: FsState = {
     superblocks: [], mountNamespaces: [], lastMountId: 0, lastPeers: 0, anonymousMount: undefined as unknown as Mount, anonymous: undefined as unknown as FsState['anonymous'],
     terminals: new Map(), lastPty: -1, hostInput: { pending: [], ended: false }, streams: [undefined, undefined, undefined], outputBytes: [0, 0, 0], hostContents: [],
-    locks: [], lockWaiters: waitQueue(), aio: [], loops: Array.from({ length: LOOP_COUNT }, () => undefined), watches: [], settings: new Map(), lastCookie: 0, bootId: makeBootId(kernel),
+    locks: [], lockWaiters: waitQueue(), leases: [], aio: [], loops: Array.from({ length: LOOP_COUNT }, () => undefined), watches: [], settings: new Map(), lastCookie: 0, bootId: makeBootId(kernel),
   }
   // What follows works on the state as everything does.
   Object.assign(kernel.state, { fs })

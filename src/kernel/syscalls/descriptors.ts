@@ -4,7 +4,7 @@ import {
   F_ADD_SEALS, F_DUPFD, F_DUPFD_CLOEXEC, F_DUPFD_QUERY, F_CREATED_QUERY, F_GET_FILE_RW_HINT, F_GET_RW_HINT, F_GET_SEALS, F_GETFD, F_GETFL, F_GETLEASE, F_GETLK, F_GETOWN,
   F_GETOWN_EX, F_GETOWNER_UIDS, F_GETPIPE_SZ, F_GETSIG, F_NOTIFY, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_OWNER_PGRP, F_OWNER_PID, F_OWNER_TID,
   F_SEAL_EXEC, F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE, F_SET_FILE_RW_HINT, F_SET_RW_HINT, F_SETFD,
-  F_SETFL, F_SETLEASE, F_SETLK, F_SETLKW, F_SETOWN, F_SETOWN_EX, F_SETPIPE_SZ, F_SETSIG, F_UNLCK, FD_CLOEXEC, O_ASYNC, LOCK_MAND, LOCK_EX, LOCK_NB,
+  F_SETFL, F_SETLEASE, F_SETLK, F_SETLKW, F_SETOWN, F_SETOWN_EX, F_SETPIPE_SZ, F_SETSIG, FD_CLOEXEC, O_ASYNC, LOCK_MAND, LOCK_EX, LOCK_NB,
   LOCK_SH, LOCK_UN, O_ACCMODE, O_APPEND, O_CLOEXEC, O_DIRECT, O_NOATIME, O_NONBLOCK,
 } from '../abi/fcntl.ts'
 import { int32, uint32 } from '../abi/numbers.ts'
@@ -13,6 +13,8 @@ import { SIGNAL_COUNT } from '../abi/signals.ts'
 import {
   closeDescriptor, getAnyFile, getFile, installFile, releaseFile, replaceDescriptor, retainFile, unshareDescriptors,
 } from '../fs/descriptor.ts'
+import { setAsync } from '../fs/async-io.ts'
+import { getLease, setLease } from '../fs/leases.ts'
 import type { OpenFile } from '../fs/file.ts'
 import { getRecordLock, setFlock, setRecordLock } from '../fs/locks.ts'
 import { ownsInode } from '../fs/permissions.ts'
@@ -83,11 +85,12 @@ const dup3 = (kernel: Kernel, task: Task, args: Args): number => {
 
 // ——— fcntl ———
 
-const SETTABLE_FLAGS = O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME | O_NONBLOCK
+const SETTABLE_FLAGS = O_APPEND | O_DIRECT | O_NOATIME | O_NONBLOCK
 
-const setFlags = (kernel: Kernel, task: Task, file: OpenFile, flags: number): number => {
+const setFlags = (kernel: Kernel, task: Task, file: OpenFile, fd: number, flags: number): number => {
   if ((flags & ~file.flags & O_NOATIME) !== 0 && !ownsInode(kernel, task.credentials, file.inode)) return -EPERM
   file.flags = (file.flags & ~SETTABLE_FLAGS) | (flags & SETTABLE_FLAGS)
+  setAsync(kernel, file, fd, (flags & O_ASYNC) !== 0)
   return 0
 }
 
@@ -104,6 +107,7 @@ const setOwner = (kernel: Kernel, task: Task, file: OpenFile, number: number): n
   const owner = fromNumber(task, number)
   if (owner !== 0 && !processExists(kernel, owner)) return -ESRCH
   file.owner = owner
+  file.ownerType = owner < 0 ? F_OWNER_PGRP : F_OWNER_PID
   return 0
 }
 
@@ -119,6 +123,7 @@ const setOwnerEx = (kernel: Kernel, task: Task, file: OpenFile, address: number)
   const owner = fromNumber(task, type === F_OWNER_PGRP ? -pid : pid)
   if (pid !== 0 && !processExists(kernel, owner)) return -ESRCH
   file.owner = owner
+  file.ownerType = type
   return 0
 }
 
@@ -168,13 +173,13 @@ const fcntl = (kernel: Kernel, task: Task, args: Args): number => {
   if (file.kind === 'path') return -EBADF
   const user = kernel.user(task)
   switch (command) {
-    case F_SETFL: return setFlags(kernel, task, file, int32(argument))
+    case F_SETFL: return setFlags(kernel, task, file, fd, int32(argument))
     case F_GETLK: case F_OFD_GETLK: return getRecordLock(kernel, task, file, argument, command === F_OFD_GETLK)
     case F_SETLK: case F_SETLKW: case F_OFD_SETLK: case F_OFD_SETLKW: return setRecordLock(kernel, task, file, command, argument)
     case F_GETOWN: return seenBy(task, file.owner)
     case F_SETOWN: return setOwner(kernel, task, file, int32(argument))
     case F_GETOWN_EX:
-      user.setU32(argument, file.owner < 0 ? F_OWNER_PGRP : F_OWNER_PID)
+      user.setU32(argument, file.ownerType)
       user.setU32(argument + 4, Math.abs(seenBy(task, file.owner)))
       return 0
     case F_SETOWN_EX: return setOwnerEx(kernel, task, file, argument)
@@ -187,8 +192,8 @@ const fcntl = (kernel: Kernel, task: Task, args: Args): number => {
       if (argument < 0 || argument > SIGNAL_COUNT) return -EINVAL
       file.ownerSignal = argument
       return 0
-    case F_GETLEASE: return F_UNLCK
-    case F_SETLEASE: return -EINVAL
+    case F_GETLEASE: return getLease(kernel, file)
+    case F_SETLEASE: return setLease(kernel, task, file, fd, int32(argument))
     case F_NOTIFY: return file.inode.kind === 'directory' ? -EINVAL : -ENOTDIR
     case F_SETPIPE_SZ: return file.kind === 'pipe' ? setPipeSize(kernel, task, pipeOf(file), uint32(argument)) : -EBADF
     case F_GETPIPE_SZ: return file.kind === 'pipe' ? pipeSize(pipeOf(file)) : -EBADF
@@ -222,7 +227,7 @@ export const DESCRIPTOR_CALLS: readonly SyscallEntry[] = [
   { number: 33, name: 'dup2', args: ['oldfd:fd', 'newfd:fd'], handler: dup2, status: 'full' },
   {
     number: 72, name: 'fcntl', args: ['fd:fd', 'cmd:cmd', 'arg:long'], handler: fcntl, status: 'partial',
-    note: 'no leases, no F_NOTIFY; O_ASYNC sends no SIGIO',
+    note: 'no F_NOTIFY: EINVAL, as without CONFIG_DNOTIFY',
   },
   { number: 73, name: 'flock', args: ['fd:fd', 'operation:flags(LOCK)'], handler: flock, status: 'full' },
   { number: 292, name: 'dup3', args: ['oldfd:fd', 'newfd:fd', 'flags:flags(O)'], handler: dup3, status: 'full' },

@@ -15,6 +15,7 @@ import { SIGXFSZ } from '../abi/signals.ts'
 import { getFile, installOrRelease } from '../fs/descriptor.ts'
 import type { OpenFile } from '../fs/file.ts'
 import { type FileInode, inodeSize, isNameless, makeFile, pageFrame, reservePages, touchModified, zeroRange } from '../fs/inode.ts'
+import { breakLeases } from '../fs/leases.ts'
 import { isReadOnly, syncVolumes } from '../fs/mounts.ts'
 import { checkHow, makeRegularFile, openDescriptor, plainHow } from '../fs/open.ts'
 import { LOOKUP_FOLLOW, readPath, resolve } from '../fs/path.ts'
@@ -85,6 +86,8 @@ const truncate = (kernel: Kernel, task: Task, args: Args): number => {
   const denied = checkAccess(kernel, task.credentials, inode, MAY_WRITE)
   if (denied !== 0) return denied
   if (isExecuting(kernel, inode)) return -ETXTBSY
+  const breaking = breakLeases(kernel, task, inode, O_WRONLY)
+  if (breaking !== 0) return breaking
   const tooBig = checkSize(kernel, task, inode, size)
   if (tooBig !== 0) return tooBig
   setSize(kernel, task, inode, size)

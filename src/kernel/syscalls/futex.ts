@@ -32,7 +32,7 @@ const wait = (kernel: Kernel, task: Task, address: number, isPrivate: boolean, v
   const deadline = memory === undefined ? firstDeadline() : memory.deadline
   if (deadline < 0) return deadline
   if (kernel.user(task).u32(address) !== value) return -EAGAIN
-  const waiter: FutexWaiter = { tid: task.tid, mask, key: futexKey(task.mm, address, isPrivate), queue: waitQueue(), woken: false, lock: false, requeueTo: '' }
+  const waiter: FutexWaiter = { tid: task.tid, mask, key: futexKey(task.mm, address, isPrivate), queue: waitQueue(), woken: false, lock: false, requeueTo: '', address, owner: 0 }
   addWaiter(kernel, waiter)
   return goOn(kernel, task, { kind: 'futex-wait', waiter, deadline }, true)
 }
@@ -152,9 +152,10 @@ const lockPi = (kernel: Kernel, task: Task, address: number, isPrivate: boolean,
   if (taken !== -EWOULDBLOCK) return taken
   const user = kernel.user(task)
   const value = user.u32(address)
-  if (!kernel.state.tasks.has(kernelPid(task.namespaces.pid, value & FUTEX_TID_MASK))) return -ESRCH
+  const holder = kernelPid(task.namespaces.pid, value & FUTEX_TID_MASK)
+  if (!kernel.state.tasks.has(holder)) return -ESRCH
   user.setU32(address, (value | FUTEX_WAITERS) >>> 0)
-  const waiter: FutexWaiter = { tid: task.tid, mask: MATCH_ANY, key: futexKey(task.mm, address, isPrivate), queue: waitQueue(), woken: false, lock: true, requeueTo: '' }
+  const waiter: FutexWaiter = { tid: task.tid, mask: MATCH_ANY, key: futexKey(task.mm, address, isPrivate), queue: waitQueue(), woken: false, lock: true, requeueTo: '', address, owner: holder }
   addWaiter(kernel, waiter)
   const result = goOn(kernel, task, { kind: 'futex-wait', waiter, deadline }, true)
   return result === -ERESTART_RESTARTBLOCK ? -ERESTARTSYS : result
@@ -187,6 +188,7 @@ const waitRequeue = (kernel: Kernel, task: Task, address: number, target: number
   if (user.u32(address) !== value) return -EWOULDBLOCK
   const waiter: FutexWaiter = {
     tid: task.tid, mask, key: futexKey(task.mm, address, isPrivate), queue: waitQueue(), woken: false, lock: false, requeueTo: futexKey(task.mm, target, isPrivate),
+    address: target, owner: 0,
   }
   addWaiter(kernel, waiter)
   const result = goOn(kernel, task, { kind: 'futex-wait', waiter, deadline }, true)
@@ -215,6 +217,7 @@ const requeueToLock = (kernel: Kernel, task: Task, from: number, to: number, isP
     removeWaiter(kernel, waiter)
     waiter.key = target
     waiter.lock = true
+    waiter.owner = kernelPid(task.namespaces.pid, user.u32(to) & FUTEX_TID_MASK)
     addWaiter(kernel, waiter)
     user.setU32(to, (user.u32(to) | FUTEX_WAITERS) >>> 0)
     done++
@@ -261,7 +264,7 @@ const futexWaitv = (kernel: Kernel, task: Task, args: Args): number => {
   if (wanted.some(({ at }) => !isAligned(at))) return wanted.some(({ at }) => at >= USER_END) ? -EFAULT : -EINVAL
   if (wanted.some(({ at, value, high }) => user.u32(at) !== value || high !== 0)) return -EAGAIN
   const waiters = wanted.map(({ at, flags: own }): FutexWaiter => ({
-    tid: task.tid, mask: MATCH_ANY, key: futexKey(task.mm, at, (own & PRIVATE_FLAG) !== 0), queue: waitQueue(), woken: false, lock: false, requeueTo: '',
+    tid: task.tid, mask: MATCH_ANY, key: futexKey(task.mm, at, (own & PRIVATE_FLAG) !== 0), queue: waitQueue(), woken: false, lock: false, requeueTo: '', address: at, owner: 0,
   }))
   for (const waiter of waiters) addWaiter(kernel, waiter)
   const waiting: FutexWaitAny = { kind: 'futex-wait-any', waiters, deadline }

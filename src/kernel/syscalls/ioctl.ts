@@ -1,8 +1,9 @@
 /** ioctl(2): the requests that every file takes; the rest is the file's own. */
 import { EBADF, ENOTTY } from '../abi/errno.ts'
-import { O_ASYNC, O_NONBLOCK } from '../abi/fcntl.ts'
+import { O_NONBLOCK } from '../abi/fcntl.ts'
 import { int32, uint32 } from '../abi/numbers.ts'
 import { FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD, FIOQSIZE } from '../abi/termios.ts'
+import { setAsync } from '../fs/async-io.ts'
 import { getFile } from '../fs/descriptor.ts'
 import { operationsOf } from '../fs/file-operations.ts'
 import { inodeSize } from '../fs/inode.ts'
@@ -24,8 +25,9 @@ const ioctl = (kernel: Kernel, task: Task, args: Args): number => {
       return 0
     }
     case FIONBIO: case FIOASYNC: {
-      const flag = command === FIONBIO ? O_NONBLOCK : O_ASYNC
-      file.flags = user.u32(argument) !== 0 ? file.flags | flag : file.flags & ~flag
+      const on = user.u32(argument) !== 0
+      if (command === FIOASYNC) setAsync(kernel, file, int32(args[0]), on)
+      else file.flags = on ? file.flags | O_NONBLOCK : file.flags & ~O_NONBLOCK
       return 0
     }
     case FIOQSIZE:

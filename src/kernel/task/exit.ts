@@ -19,7 +19,7 @@ import { childInfo } from '../signal/siginfo.ts'
 import { disarm } from '../time/timer-queue.ts'
 import { deletePosixTimers } from '../time/posix-timers.ts'
 import { addUsage, noUsage } from './create.ts'
-import { removeWaiter, wakeFutexWord } from './futex.ts'
+import { exitLocks, removeWaiter, wakeFutexWord } from './futex.ts'
 import { isPidNamespaceBelow, leavePidNamespaces, type PidNamespace } from './pid-namespace.ts'
 import { exitRobustList } from './robust-list.ts'
 import type { Task, ThreadGroup } from './task.ts'
@@ -37,6 +37,7 @@ export const signalStatus = (signal: number): number => signal & 0x7f
 /** The task leaves its address space, to end or to run another program: what others wait for there is settled first. */
 export const leaveSpace = (kernel: Kernel, task: Task): void => {
   exitRobustList(kernel, task)
+  exitLocks(kernel, task)
   const { mm } = task
   const { clearChildTid } = task
   task.clearChildTid = 0

@@ -14,6 +14,9 @@ export interface FutexWaiter {
   lock: boolean
   /** FUTEX_WAIT_REQUEUE_PI: the key of the lock that it is to be moved to; empty: it is not. */
   readonly requeueTo: string
+  /** Of those who wait for a lock: where it is for them, and the task that has it. */
+  address: number
+  owner: number
 }
 
 /** By key (`p:space:address` private, `s:…` shared): waiters, the longest waiting first. */

@@ -7,10 +7,11 @@
 import type { Kernel } from '../kernel.ts'
 import type { AddressSpace } from '../mm/address-space.ts'
 import { VMA_SHARED } from '../mm/address-space.ts'
-import type { UserMemory } from '../mm/user-memory.ts'
+import { BadAddress, type UserMemory } from '../mm/user-memory.ts'
 import { findVma } from '../mm/vma.ts'
 import type { FutexWaiter } from './futex-table.ts'
 import { seenBy } from './pid-namespace.ts'
+import type { Task } from './task.ts'
 
 export const FUTEX_WAITERS = 0x8000_0000, FUTEX_OWNER_DIED = 0x4000_0000, FUTEX_TID_MASK = 0x3fff_ffff
 export const MATCH_ANY = 0xffff_ffff
@@ -76,13 +77,37 @@ export const wakeFutexWord = (kernel: Kernel, space: AddressSpace, address: numb
   if (woken < count && own !== shared) wakeFutex(kernel, own, count - woken)
 }
 
+/** The lock is the waiter's: the others wait for that one now. @returns whether there are others */
+const passOn = (kernel: Kernel, { key, tid }: FutexWaiter): boolean => {
+  const others = kernel.state.futexes.waiters.get(key)?.filter((w) => w.lock) ?? []
+  for (const other of others) other.owner = tid
+  return others.length > 0
+}
+
+/** A task ends: locks that it has and others wait for go to the first of these (exit_pi_state_list). */
+export const exitLocks = (kernel: Kernel, { tid }: Task): void => {
+  if (kernel.state.futexes.waiters.size === 0) return
+  for (const list of [...kernel.state.futexes.waiters.values()]) {
+    const waiter = list.find((one) => one.lock && one.owner === tid)
+    const next = waiter === undefined ? undefined : kernel.state.tasks.get(waiter.tid)
+    if (waiter === undefined || next === undefined) continue
+    wakeWaiter(kernel, waiter)
+    const others = passOn(kernel, waiter)
+    try {
+      kernel.user(next).setU32(waiter.address, (seenBy(next, next.tid) | FUTEX_OWNER_DIED | (others ? FUTEX_WAITERS : 0)) >>> 0)
+    } catch (error) {
+      if (!(error instanceof BadAddress)) throw error
+    }
+  }
+}
+
 /** A priority-inheriting lock goes to the task that has waited longest. @returns false if none waits */
 export const handOverLock = (kernel: Kernel, user: UserMemory, space: AddressSpace, address: number, flags: number): boolean => {
   for (const isPrivate of [true, false]) {
     const waiter = kernel.state.futexes.waiters.get(futexKey(space, address, isPrivate))?.find((w) => w.lock)
     if (waiter === undefined) continue
     wakeWaiter(kernel, waiter)
-    const others = kernel.state.futexes.waiters.get(waiter.key)?.some((w) => w.lock) === true
+    const others = passOn(kernel, waiter)
     const owner = kernel.state.tasks.get(waiter.tid)
     user.setU32(address, ((owner === undefined ? waiter.tid : seenBy(owner, waiter.tid)) | flags | (others ? FUTEX_WAITERS : 0)) >>> 0)
     return true

@@ -1,7 +1,7 @@
 import test from 'ava'
 import { compare, expectedOutput, isLinux, runNative } from './native.ts'
 
-const GUESTS = ['abi-memory', 'abi-time', 'abi-credentials', 'abi-resources', 'abi-ipc', 'abi-seccomp', 'abi-futex']
+const GUESTS = ['abi-memory', 'abi-time', 'abi-credentials', 'abi-resources', 'abi-ipc', 'abi-seccomp', 'abi-futex', 'abi-async']
 const WORLDS = [
   { cpus: 1, seed: 'a', strategy: 'round-robin' }, { cpus: 2, seed: 'b', strategy: 'random' }, { cpus: 4, seed: 'c', strategy: 'random' },
 ] as const
