@@ -84,6 +84,8 @@ class Shrinker {
   #world: WorldConfig
   #input: Uint8Array
   #segments: readonly ScheduleSegment[] = []
+  /** The list of which `#segments` is what the scheduler made: it was run, and failed alike. */
+  #proven: readonly ScheduleSegment[] = []
   #failure: Failure
   #step = 'one task at a time'
   #oneAtATime = true
@@ -129,6 +131,7 @@ class Shrinker {
       const found = this.#oneAtATime ? plainSegments(slices) : segments
       if (!accepts(found)) continue
       this.#segments = found
+      this.#proven = segments
       if (failure !== undefined) this.#failure = failure
       return true
     }
@@ -155,6 +158,8 @@ class Shrinker {
     } else {
       yield* this.#shorten()
     }
+    // A list of what the scheduler did makes it do that again, but for tasks that fell behind because they spin.
+    if (!failsAlike(this.#attempt(this.#segments).failure, this.#options.failure)) this.#segments = this.#proven
     yield* this.#simplifyWorld()
     const passing = yield* this.#neighbour()
     return {
@@ -283,6 +288,7 @@ class Shrinker {
       yield this.progress
       if (!failsAlike(attempt.failure, this.#options.failure) || preemptionsIn(plainSegments(attempt.slices)) > preemptionsIn(most)) continue
       this.#segments = most.slice(0, end)
+      this.#proven = this.#segments
       if (attempt.failure !== undefined) this.#failure = attempt.failure
       break
     }

@@ -4,7 +4,7 @@
  *
  * Where the list ends or does not fit (its task waits or is gone), what runs goes on until it waits, ends or yields, and then the
  * task that has waited longest has its turn. As a task that spins would keep all others from running, it falls behind after
- * `FAIR_CYCLES`.
+ * `FAIR_INSTRUCTIONS`.
  *
  * A segment ends at a count of its task's own cycles, not at a length: one that is skipped shifts no other.
  */
@@ -16,9 +16,9 @@ import type { SchedulingStrategy } from './strategy.ts'
 export interface ScriptState {
   /** By virtual CPU: the segment that it is at. */
   readonly at: number[]
-  /** By virtual CPU: `Task.index` of what it took last, −1 at first, and its own cycles then. */
+  /** By virtual CPU: `Task.index` of what it took last, −1 at first, and how many instructions that has executed since while others could run. */
   readonly last: number[]
-  readonly since: number[]
+  readonly streak: number[]
   /** So many segments have mattered so far; one more than there are if their end has. */
   seen: number
 }
@@ -28,11 +28,11 @@ export const simulatedCpus = ({ strategy, script, cpus }: WorldConfig): number =
 
 export const makeScript = (config: WorldConfig): ScriptState => {
   const each = (value: number): number[] => Array.from({ length: simulatedCpus(config) }, () => value)
-  return { at: each(0), last: each(-1), since: each(0), seen: 0 }
+  return { at: each(0), last: each(-1), streak: each(0), seen: 0 }
 }
 
 /** Longer than what a program of a test computes at a stretch. */
-const FAIR_CYCLES = 5_000_000
+const FAIR_INSTRUCTIONS = 5_000_000
 /** Segments looked at for one that fits. */
 const LOOK_AHEAD = 64
 const LONGEST_SLICE = 2 ** 30
@@ -69,7 +69,7 @@ export const SCRIPT: SchedulingStrategy = {
     // What the CPU had can go on if it was put back just now, which makes it the last.
     const latest = taskOf(kernel, tids[count - 1])
     const couldGoOn = latest.index === script.last[cpu] && latest.cpu === cpu && latest.readyAt === clock
-    const goesOn = couldGoOn && !kernel.yielded && ownCycles(latest) - script.since[cpu] < FAIR_CYCLES
+    const goesOn = couldGoOn && !kernel.yielded && script.streak[cpu] < FAIR_INSTRUCTIONS
     const { length } = segments
     let at = script.at[cpu]
     if (at < length && segments[at].task === script.last[cpu] && segments[at].until === Infinity) {
@@ -93,9 +93,8 @@ export const SCRIPT: SchedulingStrategy = {
       if (goesOn) return count - 1
       place = 0
     }
-    const { index } = taskOf(kernel, tids[place])
-    script.last[cpu] = index
-    script.since[cpu] = ownCycles(taskOf(kernel, tids[place]))
+    script.last[cpu] = taskOf(kernel, tids[place]).index
+    script.streak[cpu] = 0
     return place
   },
 
@@ -110,6 +109,8 @@ export const SCRIPT: SchedulingStrategy = {
     script.at[cpu] = at
     script.seen = Math.max(script.seen, at + 1)
     const isIts = at < length && segments[at].task === task.index && segments[at].until !== Infinity
-    return Math.max(1, Math.min(isIts ? segments[at].until - own : script.since[cpu] + FAIR_CYCLES - own, LONGEST_SLICE))
+    return Math.max(1, Math.min(isIts ? segments[at].until - own : FAIR_INSTRUCTIONS - script.streak[cpu], LONGEST_SLICE))
   },
+
+  ended(kernel, { cpu }, executed) { scriptOf(kernel).script.streak[cpu] += executed },
 }
