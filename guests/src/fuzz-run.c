@@ -20,7 +20,7 @@
 #include <sched.h>
 #include <unistd.h>
 
-enum { FD_SLOTS = 16, ADDRESS_SLOTS = 4, MOST_PROCESSES = 8, ARENA = 1 << 20, MOST_ARGS = 6, EDGE = 1 << 17, SHOWN = 8 };
+enum { FD_SLOTS = 16, ADDRESS_SLOTS = 4, MOST_PROCESSES = 8, ARENA = 1 << 20, MOST_ARGS = 6, EDGE = 1 << 17, SHOWN = 8, NO_PROCESS = 4194303 };
 enum { NUMBER, FD, MAPPING, PROCESS, IN, OUT, EDGE_OF };
 enum { PLAIN, RESULT_FD, RESULT_MAPPING, PAIR, HIDDEN };
 enum { RETURNED, ALL, STAT };
@@ -175,7 +175,11 @@ static void settle(void) {
   umask(022);
   if (mkdir("x", 0755) != 0 || chdir("x") != 0 || mkdir("w", 0755) != 0 || chdir("w") != 0) _exit(2);
   pid_t pid = fork();
-  if (pid == 0) return;
+  if (pid == 0) {
+    /* Signals to the group stay among these processes. */
+    setpgid(0, 0);
+    return;
+  }
   int status;
   while (waitpid(pid, &status, 0) < 0) {}
   _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
@@ -219,6 +223,7 @@ int main(int argc, char **argv) {
   here = program;
   int processes = take(1), is_ordered = take(1), calls = take(2), me = 0;
   unsigned char *first = here;
+  for (int i = 0; i < MOST_PROCESSES - 1; i++) shared->pids[i] = NO_PROCESS;
   shared->pids[0] = getpid();
   for (int i = 1; i < processes; i++) {
     pid_t pid = fork();

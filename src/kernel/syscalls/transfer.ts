@@ -3,7 +3,7 @@ import { PAGE_SIZE } from '../../emu/cpu/layout.ts'
 import { ACCESS_READ, ACCESS_WRITE } from '../../emu/mmu/mmu.ts'
 import { EFAULT, EINVAL } from '../abi/errno.ts'
 import { operationsOf } from '../fs/file-operations.ts'
-import type { OpenFile } from '../fs/file.ts'
+import { type FileOperations, type OpenFile, POLLERR, POLLHUP, POLLIN } from '../fs/file.ts'
 import { O_ACCMODE, O_RDONLY, O_WRONLY } from '../abi/fcntl.ts'
 import type { Kernel } from '../kernel.ts'
 import { USER_END } from '../mm/user-memory.ts'
@@ -26,6 +26,16 @@ const isUserRange = (address: number, length: number): boolean => address >= 0 &
 
 const roomOf = (file: OpenFile): number => file.kind === 'device' || file.kind === 'proc' ? DEVICE_ROOM : STREAM_ROOM
 
+/** Whether there is something to read: where it goes is looked at only then. */
+const isReady = (kernel: Kernel, file: OpenFile, operations: FileOperations): boolean =>
+  operations.poll === undefined || (operations.poll(kernel, file) & (POLLIN | POLLHUP | POLLERR)) !== 0
+
+/** Nothing is there to be read: BLOCKED or −EAGAIN; nothing is taken. */
+const waitToRead = (kernel: Kernel, task: Task, file: OpenFile, operations: FileOperations): number => {
+  const result = operations.read?.(kernel, task, file, 1, undefined)
+  return typeof result === 'number' ? result : -EFAULT
+}
+
 /** read(2): a count, a negative errno or BLOCKED. The access mode is checked. */
 export const readInto = (kernel: Kernel, task: Task, file: OpenFile, address: number, length: number, offset: number | undefined): number => {
   const operations = operationsOf(file)
@@ -37,17 +47,20 @@ export const readInto = (kernel: Kernel, task: Task, file: OpenFile, address: nu
   const user = kernel.user(task)
   const wanted = Math.min(count, roomOf(file))
   const room = user.accessible(address, wanted, ACCESS_WRITE)
-  if (room === 0 && wanted > 0) return -EFAULT
+  if (room === 0 && wanted > 0) return isReady(kernel, file, operations) ? -EFAULT : waitToRead(kernel, task, file, operations)
   const result = operations.read(kernel, task, file, room, offset)
   if (typeof result === 'number') return result
   user.write(address, result)
   return result.length
 }
 
+/** About as much goes into one buffer of a stream socket (unix_stream_sendmsg, tcp_sendmsg). */
+const MESSAGE = 32_768
+
 /** How much of a buffer with a bad page in it is taken: pipes take whole pages (anon_pipe_write), a message goes whole or not at all. */
 const wholePieces = (file: OpenFile, room: number, wanted: number): number => {
   if (room === wanted) return room
-  return file.kind === 'pipe' ? room - room % PAGE_SIZE : file.kind === 'socket' ? 0 : room
+  return file.kind === 'pipe' ? room - room % PAGE_SIZE : file.kind === 'socket' ? room - room % MESSAGE : room
 }
 
 export const writeOut = (kernel: Kernel, task: Task, file: OpenFile, address: number, length: number, offset: number | undefined): number => {
@@ -216,7 +229,7 @@ export const readVectorInto = (kernel: Kernel, task: Task, file: OpenFile, segme
   if (total === 0) return 0
   if (readTo !== undefined) return eachSegment(segments, offset, (address, length, at) => readTo(kernel, task, file, address, length, at))
   const room = cutToAccessible(kernel, task, segments, roomOf(file), ACCESS_WRITE)
-  if (room === 0 && total > 0) return -EFAULT
+  if (room === 0 && total > 0) return isReady(kernel, file, operations) ? -EFAULT : waitToRead(kernel, task, file, operations)
   const result = read(kernel, task, file, room, offset)
   if (typeof result === 'number') return result
   const user = kernel.user(task)

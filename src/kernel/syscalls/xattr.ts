@@ -43,7 +43,7 @@ const checkName = (kernel: Kernel, task: Task, mount: Mount, inode: Inode, name:
 const checkSpace = (kernel: Kernel, task: Task, inode: Inode, name: string, space: string, isWrite: boolean): number => {
   if (space === 'trusted') return capable(task.credentials, CAP_SYS_ADMIN) ? 0 : isWrite ? -EPERM : -ENODATA
   if (space === 'user') {
-    const type = typeBits(inode)
+    const type = inode.superblock.kind === 'anonymous' && !hasAttributes(inode) ? 0 : typeBits(inode)
     if (type !== S_IFREG && type !== S_IFDIR) return isWrite ? -EPERM : -ENODATA
     if (inode.kind === 'directory' && isWrite && (inode.mode & S_ISVTX) !== 0 && !ownsInode(kernel, task.credentials, inode)) return -EPERM
     return checkAccess(kernel, task.credentials, inode, isWrite ? MAY_WRITE : MAY_READ)
