@@ -34,6 +34,7 @@ export const textReport = (report: Report): string => {
   const lines = exploration.failures.map((found) => `${chalk.red('found')} ${failureText(found.failure)}\n`
     + `  ${found.count} of ${exploration.schedules} schedules, first with seed ${found.schedule.seed}, the ${found.after}${ordinal(found.after)} after ${(found.afterMs / 1000).toFixed(2)} s`
     + (traces.has(found) ? `\n  trace: ${traces.get(found)}` : '') + shrunkText(report.shrunk.get(found)) + found.details.map((line) => `\n  ${line}`).join(''))
+  for (const { details } of exploration.warnings.values()) lines.push(`${chalk.yellow('warning')} ${details.join('\n  ')}`)
   const end = exploration.failures.length === 0 ? chalk.green('no failure') : `${exploration.failed} failed, ${exploration.failures.length} distinct`
   if (exploration.searchProgress !== undefined) lines.push(`${exploration.searchProgress}${exploration.restarts === 0 ? '' : ` (begun anew ${exploration.restarts} times, as more memory was found that tasks compete for)`}`)
   const pct = strategy === 'pct' ? `, ${exploration.steps} steps` : ''
@@ -52,6 +53,7 @@ export const jsonReport = (report: Report): string => {
       ...found.failure, text: failureText(found.failure), count: found.count, seed: found.schedule.seed, schedule: found.schedule.number, pct: found.schedule.pct, strategy: found.schedule.strategy ?? strategy, choices: found.schedule.choices,
       after: found.after, afterSeconds: found.afterMs / 1000, trace: traces.get(found), shrunk: report.shrunk.get(found), details: found.details,
     })),
+    warnings: [...exploration.warnings.values()],
     broken: exploration.broken,
   })
 }

@@ -1,6 +1,5 @@
 /** --races: what raced in a trace. */
 import { traceRaces } from '../replay/detect/trace-races.ts'
-import { raceLines } from '../replay/detect/race-report.ts'
 import { TraceReader } from '../trace/reader.ts'
 import { buildVersion, codecs, type EngineFlags, loadEngine, openTraceFile, platform } from './host.ts'
 
@@ -10,8 +9,11 @@ export const reportRaces = async (file: string, flags: EngineFlags, ignore: read
   for (;;) {
     const { done, value } = search.next()
     if (done === true) {
-      process.stderr.write(value.length === 0 ? 'retrograde: no data races\n' : `${value.flatMap(raceLines).join('\n')}\n`)
-      return value.length > 0
+      const { failures, warnings } = value
+      for (const { details } of failures) process.stderr.write(`${details.join('\n')}\n`)
+      for (const { details } of warnings) process.stderr.write(`warning: ${details.join('\n')}\n`)
+      if (failures.length === 0) process.stderr.write('retrograde: no data races\n')
+      return failures.length > 0
     }
     // Signals are only seen between turns of the event loop.
     await new Promise((resolve) => { setImmediate(resolve) })

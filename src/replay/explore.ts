@@ -3,6 +3,7 @@
  * schedules and takes their results, so that one thread or many may do the work.
  */
 import type { WorldConfig } from '../kernel/config.ts'
+import type { Finding } from './detect/finding.ts'
 import { type Failure, failureKey } from './explore-failure.ts'
 import type { Schedule, ScheduleResult } from './explore-schedule.ts'
 import { makeSearch } from './search/guides.ts'
@@ -72,6 +73,8 @@ export class Exploration {
   failed = 0
   executed = 0
   broken: string | undefined
+  /** By their line: what detectors warn of. */
+  readonly warnings = new Map<string, Finding>()
 
   constructor(options: ExploreOptions) {
     this.#options = options
@@ -141,6 +144,7 @@ export class Exploration {
       this.stop()
       return
     }
+    for (const warning of result.warnings) if (!this.warnings.has(warning.line)) this.warnings.set(warning.line, warning)
     const { failure } = result
     if (failure === undefined) return
     this.failed++

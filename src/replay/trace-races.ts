@@ -26,6 +26,6 @@ export const racesIn = function* ({ trace, engine, clock, codecs }: RaceTrace, i
     }
     if (result.divergence !== undefined) return []
     const verdict = run.verdict()
-    if (verdict !== 'again') return verdict
+    if (verdict !== 'again') return verdict.races
   }
 }

@@ -111,7 +111,7 @@ test('shards are parts of the whole, and nothing else', (t) => {
     const seeds: string[] = []
     for (let schedule = exploration.next(); schedule !== undefined; schedule = exploration.next()) {
       seeds.push(schedule.seed)
-      exploration.take({ ...schedule, failure: undefined, broken: undefined, interrupted: false, cycle: 1, executed: 1, steps: 1, order: 0, details: [] }, 0)
+      exploration.take({ ...schedule, failure: undefined, broken: undefined, interrupted: false, cycle: 1, executed: 1, steps: 1, order: 0, details: [], warnings: [] }, 0)
     }
     return seeds
   }

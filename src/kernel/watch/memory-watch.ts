@@ -84,9 +84,11 @@ export class MemoryWatch implements AccessWatcher {
   /** Each page that several tasks can reach is seen from its first access on. Where tasks are stopped does not change if `stopsAt` is set. */
   everything: boolean
   readonly #listeners: AccessListener[] = []
-  #ordering: Ordering | undefined
+  #ordering: (AccessListener & Ordering) | undefined
   /** Pages that are seen from their first access on, for the detector. */
   #detected: ReadonlySet<number> = new Set()
+  /** Ranges that the detector wants to see. */
+  readonly #ranges: { readonly spaceId: number, readonly start: number, readonly end: number }[] = []
   /** Pages of which the detector did not see all that it needs. */
   readonly missed = new Set<number>()
   readonly buffers: TaskStores | undefined
@@ -94,10 +96,10 @@ export class MemoryWatch implements AccessWatcher {
   stops = false
   /** Only at accesses to these addresses, in eights; undefined: at all. */
   stopsAt: ReadonlySet<number> | undefined
-  /** Pages whose first owner's accesses were not seen. */
-  contested = new Set<number>()
   /** Asks the strategy. */
   goesOn: (task: Task) => boolean = () => false
+  /** Pages whose first owner's accesses were not seen. */
+  contested = new Set<number>()
   /** Ids of address spaces that have or had more than one task. */
   #many = new Set<number>()
   /** By address space ('s', id), shared memory ('m', id) or file ('f', device, inode), by page within it. */
@@ -123,14 +125,18 @@ export class MemoryWatch implements AccessWatcher {
   watchAlways(pages: ReadonlySet<number>): void { for (const page of pages) this.#always.add(page) }
 
   listen(listener: AccessListener): void { this.#listeners.push(listener) }
+  unlisten(listener: AccessListener): void {
+    const at = this.#listeners.indexOf(listener)
+    if (at >= 0) this.#listeners.splice(at, 1)
+  }
 
   /** A detector begins with the world as it is; undefined: it has ended. @param pages to be seen from their first access on */
   detect(detector: (AccessListener & Ordering) | undefined, pages: ReadonlySet<number>): void {
-    const old = this.#listeners.findIndex((listener) => listener === (this.#ordering as unknown))
-    if (old >= 0) this.#listeners.splice(old, 1)
+    if (this.#ordering !== undefined) this.unlisten(this.#ordering)
     this.#ordering = detector
     this.#detected = pages
     this.missed.clear()
+    this.#ranges.length = 0
     this.#links.clear()
     for (const known of this.#pages.values()) {
       for (const page of known.values()) {
@@ -140,6 +146,12 @@ export class MemoryWatch implements AccessWatcher {
       }
     }
     if (detector !== undefined) this.#listeners.push(detector)
+    this.#kernel.processor.forgetData()
+  }
+
+  /** For the detector: accesses to a range are seen from now on. */
+  see(spaceId: number, start: number, end: number): void {
+    this.#ranges.push({ spaceId, start, end })
     this.#kernel.processor.forgetData()
   }
 
@@ -220,7 +232,8 @@ export class MemoryWatch implements AccessWatcher {
     }
     const ordering = this.#ordering
     if (ordering !== undefined && !known.seen) {
-      if (this.everything || this.#detected.has(page)) {
+      if (this.everything || this.#detected.has(page) ||
+          this.#ranges.some(({ spaceId, start, end }) => spaceId === space.id && page * PAGE_SIZE < end && (page + 1) * PAGE_SIZE > start)) {
         known.seen = true
       } else if (known.owner !== me && known.owner !== 0 && !ordering.isBefore(known.owner - 1, known.since, task)) {
         known.seen = true

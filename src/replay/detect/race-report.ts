@@ -6,11 +6,13 @@
  * cycle of an access says which it is. What was found out about pages and about pairs of places is kept for other schedules of the same
  * program, so that most of them run once.
  */
-import { CPU_STATE, CPU_STATE_SIZE } from '../../emu/cpu/layout.ts'
 import { KIND_MODIFY, KIND_READ, KIND_UPDATE, KIND_WRITE } from '../../emu/watch.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
-import type { Task } from '../../kernel/task/task.ts'
-import { type CodeLocation, frameRegisters, locationText, symbolize, unwind } from '../symbols.ts'
+import { type CodeLocation, dataText, locationText, symbolize, symbolizeData } from '../symbols.ts'
+import { DeadStacks } from './dead-stacks.ts'
+import type { Finding } from './finding.ts'
+import { frameLines, framesAt } from './frames.ts'
+import { LockOrder } from './lock-order.ts'
 import type { Release } from './order.ts'
 import { accessKey, pairKey, type RaceAccess, RaceDetector } from './races.ts'
 
@@ -24,21 +26,21 @@ export interface RaceReport {
   readonly first: RaceSide
   readonly second: RaceSide
   readonly known: Release | undefined
+  /** The object that the address belongs to, or the address. */
+  readonly object: string
+}
+
+export interface Verdict {
+  readonly races: readonly RaceReport[]
+  /** Failures: races, and others. */
+  readonly failures: readonly Finding[]
+  readonly warnings: readonly Finding[]
 }
 
 export const raceKey = ({ first, second }: RaceReport): string => pairKey(first.rip, second.rip)
 
-const FRAME_RIP = 16
-const MOST_FRAMES = 16
 /** More runs of one world than this mean that it does not repeat. */
 const MOST_RUNS = 40
-
-const framesAt = (kernel: Kernel, task: Task, rip: number): CodeLocation[] => {
-  // The engine keeps registers in memory, but for rip, while it executes an instruction that was watched.
-  const registers = [...frameRegisters(kernel.memory.u8.slice(CPU_STATE, CPU_STATE + CPU_STATE_SIZE))]
-  registers[FRAME_RIP] = rip
-  return unwind(kernel, task, registers, MOST_FRAMES)
-}
 
 const LIBRARY = /\/(libc|libpthread|ld-linux[^/]*|ld-musl[^/]*|libc\.musl[^/]*)[.-][^/]*$/
 /** The dynamic linker fills in addresses of functions, which others read as they call. */
@@ -82,25 +84,43 @@ export class RaceSearch {
     const detector = new RaceDetector(kernel, new Set(this.#always))
     const stacks = new Map<string, CodeLocation[]>()
     const lines = new Map<string, string>()
+    const objects = new Map<string, string>()
+    const stackUses = new DeadStacks(kernel)
+    const locks = new LockOrder(kernel, (space, address) => stackUses.isStack(space, address))
+    for (const other of [stackUses, locks]) {
+      kernel.watch?.listen(other)
+      kernel.tracers.push(other)
+    }
     detector.wanted = this.#wanted
     detector.onWanted = (key, task, rip) => { this.#frames.set(key, framesAt(kernel, task, rip)) }
     detector.onRace = ({ first, second }, task) => {
       stacks.set(accessKey(second.task, second.rip, second.cycle), framesAt(kernel, task, second.rip))
       const [low, high] = first.rip < second.rip ? [first.rip, second.rip] : [second.rip, first.rip]
+      objects.set(pairKey(low, high), dataText(symbolizeData(kernel, task, Math.max(first.address, second.address))))
       lines.set(pairKey(low, high), lineOf(symbolize(kernel, task, low), symbolize(kernel, task, high)))
     }
+    const detach = (): void => {
+      detector.detach()
+      for (const other of [stackUses, locks]) {
+        kernel.watch?.unlisten(other)
+        const at = kernel.tracers.indexOf(other)
+        if (at >= 0) kernel.tracers.splice(at, 1)
+      }
+    }
     return {
-      lines: () => detector.races.map(({ first, second }) => pairKey(first.rip, second.rip)).filter((key) => !this.#ignored.has(key)).map((key) => lines.get(key) ?? key),
+      lines: () => [...stackUses.findings.map(({ line }) => line), ...detector.races.map(({ first, second }) => pairKey(first.rip, second.rip)).filter((key) => !this.#ignored.has(key)).map((key) => lines.get(key) ?? key)],
       verdict: () => {
-        const verdict = this.#verdict(kernel, detector, stacks)
-        detector.detach()
-        return verdict
+        const races = this.#verdict(kernel, detector, stacks, objects)
+        detach()
+        if (races === 'again') return races
+        const failures = [...stackUses.findings, ...races.map((race): Finding => ({ line: raceLine(race), details: raceLines(race) }))]
+        return { races, failures, warnings: locks.findings.filter(({ details }) => !this.#isIgnoredText(details)) }
       },
-      detach: () => { detector.detach() },
+      detach,
     }
   }
 
-  #verdict(kernel: Kernel, detector: RaceDetector, stacks: ReadonlyMap<string, CodeLocation[]>): readonly RaceReport[] | 'again' {
+  #verdict(kernel: Kernel, detector: RaceDetector, stacks: ReadonlyMap<string, CodeLocation[]>, objects: ReadonlyMap<string, string>): readonly RaceReport[] | 'again' {
     if (++this.#runs > MOST_RUNS) throw new Error(`the same world was run ${MOST_RUNS} times, and there are still memory accesses that were not seen`)
     const missed = kernel.watch?.missed ?? new Set<number>()
     if (missed.size > 0) {
@@ -118,7 +138,8 @@ export class RaceSearch {
       return stacks.get(key) ?? this.#frames.get(key) ?? []
     }
     const reports = races.map(({ first, second, known }): RaceReport =>
-      ({ first: { ...first, frames: this.#frames.get(accessKey(first.task, first.rip, first.cycle)) ?? [] }, second: { ...second, frames: framesOf(second) }, known }))
+      ({ first: { ...first, frames: this.#frames.get(accessKey(first.task, first.rip, first.cycle)) ?? [] }, second: { ...second, frames: framesOf(second) }, known,
+        object: objects.get(pairKey(first.rip, second.rip)) ?? `0x${second.address.toString(16)}` }))
     this.#wanted = new Set()
     this.#frames = new Map()
     this.#runs = 0
@@ -134,15 +155,17 @@ export class RaceSearch {
       if (isLibraryOwn(first.frames) && isLibraryOwn(second.frames)) return true
       if ([first, second].some(({ frames: [leaf] }) => (leaf as CodeLocation | undefined)?.module !== undefined && LINKER.test(leaf.module ?? ''))) return true
     }
-    return (this.#options.ignore ?? []).some((pattern) => [...first.frames, ...second.frames].some((frame) => pattern.test(locationText(frame))))
+    return this.#isIgnoredText([...first.frames, ...second.frames].map(locationText))
   }
+
+  #isIgnoredText(texts: readonly string[]): boolean { return (this.#options.ignore ?? []).some((pattern) => texts.some((text) => pattern.test(text))) }
 }
 
 export interface RaceRun {
-  /** A line for each race that was found until now, the same whoever comes first; some may turn out to be none (`verdict`). */
+  /** A line for each failure that was found until now, the same whoever comes first; some may turn out to be none (`verdict`). */
   lines(): string[]
   /** Once the world has ended: its races, or that it must be run again, from its start. Nothing is looked for any more then. */
-  verdict(): readonly RaceReport[] | 'again'
+  verdict(): Verdict | 'again'
   detach(): void
 }
 
@@ -150,7 +173,7 @@ const KIND_TEXTS = { [KIND_READ]: 'read', [KIND_WRITE]: 'write', [KIND_MODIFY]: 
 
 const sideLines = (which: string, { tid, kind, size, address, cycle, frames, rip }: RaceSide): string[] => [
   `  ${which}: ${KIND_TEXTS[kind]} of ${size} byte${size === 1 ? '' : 's'} at 0x${address.toString(16)} by task ${tid}, cycle ${cycle}`,
-  ...(frames.length === 0 ? [`      0x${rip.toString(16)}`] : frames.map((frame) => `      ${locationText(frame)}`)),
+  ...(frames.length === 0 ? [`      0x${rip.toString(16)}`] : frameLines(frames)),
 ]
 
 /** 'data race: deposit+0x10 (bank.c:14) and audit (bank.c:30)' */
@@ -165,5 +188,5 @@ export const raceLines = (report: RaceReport): string[] => {
   const { first, second, known } = report
   const order = known === undefined ? `task ${second.tid} knows of nothing that task ${first.tid} did since its start`
     : `the last that task ${second.tid} knows of task ${first.tid} is its ${known.what}${known.address === 0 ? '' : ` at 0x${known.address.toString(16)}`} (cycle ${known.cycle}), before the first access`
-  return [raceLine(report), ...sideLines('first', first), ...sideLines('second', second), `  not ordered: ${order}`]
+  return [raceLine(report), `  on ${report.object}`, ...sideLines('first', first), ...sideLines('second', second), `  not ordered: ${order}`]
 }

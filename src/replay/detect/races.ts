@@ -84,7 +84,7 @@ export class RaceDetector extends Order implements AccessListener {
   /** By address space, by rip of a store. */
   readonly #fenced = new Map<number, Map<number, boolean>>()
   /** Accesses to be told of when they come, by `accessKey`: those of an earlier run of the same world. */
-  wanted: ReadonlySet<string> | undefined
+  wanted: ReadonlySet<string> = new Set()
   onWanted: ((key: string, task: Task, rip: number) => void) | undefined
   /** Told of a race when its second access is about to be made, once for each pair of places. */
   onRace: ((race: Race, task: Task) => void) | undefined
@@ -121,8 +121,18 @@ export class RaceDetector extends Order implements AccessListener {
   }
 
   access(task: Task, page: WatchedPage, address: number, size: number, kind: AccessKind, rip: number, cycle: number): void {
-    if (this.wanted?.has(accessKey(task.index, rip, cycle)) === true) this.onWanted?.(accessKey(task.index, rip, cycle), task, rip)
+    if (this.wanted.size > 0 && this.wanted.has(accessKey(task.index, rip, cycle))) this.onWanted?.(accessKey(task.index, rip, cycle), task, rip)
     const thread = this.thread(task)
+    const within = address % 8
+    // As most are: plain, within eight bytes, of no synchronisation variable.
+    if (within + size <= 8 && kind !== KIND_UPDATE && (kind !== KIND_WRITE || !this.#isFenced(task, rip))) {
+      const word = this.#word(page, address)
+      const mask = ((1 << size) - 1) << within
+      if ((word.syncMask & mask) === 0) {
+        this.#plain(task, thread, word, mask, kind, address, size, rip, cycle)
+        return
+      }
+    }
     let released = false
     for (let done = 0; done < size;) {
       const at = address + done
@@ -188,6 +198,23 @@ export class RaceDetector extends Order implements AccessListener {
     const { marks } = word
     const isWrite = writesMemory(kind)
     const clock = thread.clock[thread.index]
+    // Again what was done last.
+    if (marks.length === 1) {
+      const [mark] = marks
+      if (mark.thread === thread && mark.mask === mask && (mark.kind === kind || mark.kind !== KIND_READ)) {
+        if (isWrite || mark.kind === KIND_READ) {
+          mark.clock = clock
+          mark.kind = kind
+          mark.address = address
+          mark.size = size
+          mark.rip = rip
+          mark.cycle = cycle
+          return
+        }
+        // A read after a write of its own: others race with that as well.
+        if (mark.clock === clock) return
+      }
+    }
     let kept = 0
     let own: Mark | undefined
     for (const mark of marks) {

@@ -1,10 +1,10 @@
 /** Races of a run that was recorded: it is replayed, as often as it takes (race-report.ts). */
 import { startReplay } from '../replay.ts'
 import type { ReplayOptions } from '../session.ts'
-import { type RaceOptions, type RaceReport, RaceSearch } from './race-report.ts'
+import { type RaceOptions, RaceSearch, type Verdict } from './race-report.ts'
 
 /** Goes on in steps of some milliseconds. @throws Error if the trace can't be replayed */
-export function* traceRaces(options: ReplayOptions, raceOptions?: RaceOptions): Generator<undefined, readonly RaceReport[]> {
+export function* traceRaces(options: ReplayOptions, raceOptions?: RaceOptions): Generator<undefined, Verdict> {
   const search = new RaceSearch(raceOptions)
   for (;;) {
     const session = startReplay(options)

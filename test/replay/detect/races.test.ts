@@ -18,7 +18,7 @@ const racesOf = (search: RaceSearch, world: WorldConfig, tree: Tree): readonly R
     const result = runToEnd(session)
     if (result.error !== undefined) throw result.error
     const verdict = races.verdict()
-    if (verdict !== 'again') return verdict
+    if (verdict !== 'again') return verdict.races
   }
 }
 
@@ -41,7 +41,8 @@ test('what a report says', (t) => {
   const [race] = racesOf(new RaceSearch(), worldOf('sched-race', { seed: '3' }), treeFor('sched-race'))
   const lines = raceLines(race)
   t.regex(lines[0], /^data race: 0x[0-9a-f]+ in \/bin\/sched-race and 0x[0-9a-f]+ in \/bin\/sched-race$/)
-  t.regex(lines[1], /^ {2}first: (read|write) of 4 bytes at 0x[0-9a-f]+ by task 10\d, cycle \d+$/)
+  t.regex(lines[1], /^ {2}on 0x[0-9a-f]+ in \/bin\/sched-race$/)
+  t.regex(lines[2], /^ {2}first: (read|write) of 4 bytes at 0x[0-9a-f]+ by task 10\d, cycle \d+$/)
   t.true(lines.some((line) => line.startsWith('  second: ')))
   t.regex(lines.at(-1) ?? '', /^ {2}not ordered: /)
   // The same address, different tasks, at least one write.
@@ -77,9 +78,41 @@ test('races of a trace; some may be ignored', (t) => {
     const found = traceRaces(options, { ignore })
     for (;;) {
       const { done, value } = found.next()
-      if (done === true) return value
+      if (done === true) return value.races
     }
   }
   t.is(racesIn([]).length, 1)
   t.is(racesIn([/^withdraw/]).length, 0)
+})
+
+test('the stack of a thread that has ended is used', (t) => {
+  const tree = treeFor('race-stack')
+  const search = new RaceSearch()
+  for (;;) {
+    const session = startRun({ world: worldOf('race-stack', { cpus: 1 }), host: hostOf(tree, new MemoryConsole()) })
+    if (session.kernel === undefined) throw new Error('no world')
+    const detectors = search.attach(session.kernel)
+    t.is(runToEnd(session).exitCode, 0)
+    const verdict = detectors.verdict()
+    if (verdict === 'again') continue
+    t.regex(verdict.failures[0].line, /^use of the stack of a thread that has ended: 0x[0-9a-f]+ in \/bin\/race-stack$/)
+    return
+  }
+})
+
+test('orders of locks: a warning where tasks take them in a circle, though none waited for ever', (t) => {
+  const warnings = (name: string, tree: Tree): string[] => {
+    const search = new RaceSearch()
+    for (let seed = 1; ; seed++) {
+      const session = startRun({ world: worldOf(name, { seed: `${seed}`, cpus: 2 }), host: hostOf(tree, new MemoryConsole()) })
+      if (session.kernel === undefined) throw new Error('no world')
+      const detectors = search.attach(session.kernel)
+      const { outcome } = runToEnd(session)
+      const verdict = detectors.verdict()
+      if (verdict !== 'again' && outcome === 'exited') return verdict.warnings.map(({ line }) => line)
+    }
+  }
+  t.deepEqual(warnings('deadlock', bug('deadlock')), ['lock order: b+0x4 → a+0x4 → b+0x4'])
+  t.deepEqual(warnings('pthread-condition', treeFor('pthread-condition')), [])
+  t.deepEqual(warnings('pthread-mutex', treeFor('pthread-mutex')), [])
 })

@@ -1,0 +1,6 @@
+/** What a detector has to say: plain data, for people. */
+export interface Finding {
+  /** The same for what is the same, whoever comes first. */
+  readonly line: string
+  readonly details: readonly string[]
+}
