@@ -9,6 +9,7 @@
 import type { GuidedConfig } from '../config.ts'
 import type { Kernel } from '../kernel.ts'
 import { candidateTask, findRunnable, LONGEST_SLICE, placeOfUnknown, runnableTids } from './pos.ts'
+import { noSpins, noteAction, repeatsRead, type Spins } from './spins.ts'
 import type { SchedulingStrategy } from './strategy.ts'
 
 export interface GuidedState {
@@ -16,9 +17,10 @@ export interface GuidedState {
   at: number
   /** `Task.index` of the one that went on last. */
   last: number
+  readonly spins: Spins
 }
 
-export const makeGuided = (): GuidedState => ({ at: 0, last: -1 })
+export const makeGuided = (): GuidedState => ({ at: 0, last: -1, spins: noSpins() })
 
 /** The place of the task of this index; −1: it can't run. */
 export const placeOfIndex = (kernel: Kernel, tids: readonly number[], count: number, index: number): number => {
@@ -34,7 +36,9 @@ const listed = (kernel: Kernel, { at, last }: GuidedState, { choices }: GuidedCo
 /** The one at `place` goes on. */
 const note = (kernel: Kernel, guided: GuidedState, tids: readonly number[], count: number, place: number): void => {
   if (count > 1) guided.at++
-  guided.last = candidateTask(kernel, tids[place]).index
+  const task = candidateTask(kernel, tids[place])
+  guided.last = task.index
+  noteAction(guided.spins, task)
 }
 
 const stateOf = (kernel: Kernel): { guided: GuidedState, config: GuidedConfig } => {
@@ -61,6 +65,7 @@ export const GUIDED: SchedulingStrategy = {
   goesOn(kernel, task) {
     if (kernel.watch?.buffers !== undefined) return false
     const { guided, config } = stateOf(kernel)
+    if (repeatsRead(guided.spins, task)) return true
     const count = findRunnable(kernel, task)
     const tids = runnableTids()
     if (placeOfUnknown(kernel, tids, count) >= 0) return false

@@ -9,14 +9,16 @@
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
 import { areDependent, isActionKnown, nextEffects } from './effects.ts'
+import { noSpins, noteAction, repeatsRead, type Spins } from './spins.ts'
 import type { SchedulingStrategy } from './strategy.ts'
 
 export interface PosState {
   /** By tid: the priority of what the task is about to do. */
   readonly priorities: Map<number, number>
+  readonly spins: Spins
 }
 
-export const makePos = (): PosState => ({ priorities: new Map() })
+export const makePos = (): PosState => ({ priorities: new Map(), spins: noSpins() })
 
 const PRIORITIES = 1 << 20
 export const LONGEST_SLICE = 2 ** 30
@@ -65,7 +67,8 @@ const highest = (kernel: Kernel, { priorities }: PosState, tids: readonly number
   return best
 }
 
-const take = (kernel: Kernel, { priorities }: PosState, tids: readonly number[], count: number, best: number): void => {
+const take = (kernel: Kernel, { priorities, spins }: PosState, tids: readonly number[], count: number, best: number): void => {
+  noteAction(spins, candidateTask(kernel, tids[best]))
   // What comes after it is another action, which draws its own.
   priorities.delete(tids[best])
   const done = nextEffects(kernel, candidateTask(kernel, tids[best]))
@@ -98,9 +101,10 @@ export const POS: SchedulingStrategy = {
   goesOn(kernel, task) {
     // Where slices begin is where stores come to memory.
     if (kernel.watch?.buffers !== undefined) return false
+    const pos = posOf(kernel)
+    if (repeatsRead(pos.spins, task)) return true
     const count = findRunnable(kernel, task)
     if (placeOfUnknown(kernel, tidsNow, count) >= 0) return false
-    const pos = posOf(kernel)
     if (highest(kernel, pos, tidsNow, count) !== count - 1) return false
     take(kernel, pos, tidsNow, count, count - 1)
     return true

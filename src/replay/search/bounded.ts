@@ -9,10 +9,14 @@
  */
 import type { Kernel } from '../../kernel/kernel.ts'
 import { candidateTask } from '../../kernel/sched/pos.ts'
+import { hasSpun } from '../../kernel/sched/spins.ts'
 import type { Guide, GuideState, Moment, Path, Plan, Search } from './plan.ts'
 
 /** A task that was chosen so often in a row, while others waited, spins: it is taken for one that yields. */
 const SPINS = 500
+
+/** The task that ran last waits for another in a loop. */
+export const hasSpunLast = ({ state: { guided } }: Kernel): boolean => guided !== undefined && hasSpun(guided.spins, guided.last)
 
 export class BoundedGuide implements Guide {
   readonly #choices: readonly number[]
@@ -38,7 +42,7 @@ export class BoundedGuide implements Guide {
     }
     const places = Array.from({ length: count }, (_, place) => place)
     const indexOf = (place: number): number => candidateTask(kernel, tids[place]).index
-    const canGoOn = !kernel.yielded && this.#streak < SPINS && places.some((place) => indexOf(place) === last)
+    const canGoOn = !kernel.yielded && !hasSpunLast(kernel) && this.#streak < SPINS && places.some((place) => indexOf(place) === last)
     // The one that ran, then those after it, around.
     const rank = (index: number): number => (index > last || (canGoOn && index === last) ? index : index + (1 << 20)) + (canGoOn && index === last ? -(1 << 21) : 0)
     places.sort((a, b) => rank(indexOf(a)) - rank(indexOf(b)))

@@ -10,6 +10,7 @@ import type { Kernel } from '../../kernel/kernel.ts'
 import { areDependent, type Effects, isAboutAll, nextEffects } from '../../kernel/sched/effects.ts'
 import { candidateTask } from '../../kernel/sched/pos.ts'
 import type { Task } from '../../kernel/task/task.ts'
+import { hasSpunLast } from './bounded.ts'
 import { type Guide, type GuideState, type Moment, type Path, type Plan, Pruned, type Search, type Sleeper } from './plan.ts'
 
 /** A task that did so many things in a row, while others waited, spins. */
@@ -69,11 +70,11 @@ export class DporGuide implements Guide {
   }
 
   /** The place of the one that goes on where the plan has ended; −1: all sleep. */
-  #awake(candidates: readonly number[], last: number): number {
+  #awake(candidates: readonly number[], last: number, spins: boolean): number {
     const isAwake = (at: number): boolean => !this.#sleep.some(({ task }) => task === candidates[at])
     const others = candidates.findIndex((_, at) => at !== last && isAwake(at))
     // What spins would keep the others from running for ever.
-    return last >= 0 && isAwake(last) && (others < 0 || this.#streak < SPINS) ? last : others
+    return last >= 0 && isAwake(last) && (others < 0 || (this.#streak < SPINS && !spins)) ? last : others
   }
 
   pick(kernel: Kernel, tids: readonly number[], count: number, lastOnly: boolean): number {
@@ -87,7 +88,7 @@ export class DporGuide implements Guide {
     const isPlanned = count > 1 && this.#chosen < this.#choices.length
     const isFree = !isPlanned && this.#chosen === this.#choices.length
     const last = candidates.indexOf(kernel.state.guided?.last ?? -1)
-    const place = isPlanned ? candidates.indexOf(this.#choices[this.#chosen]) : isFree ? this.#awake(candidates, last) : 0
+    const place = isPlanned ? candidates.indexOf(this.#choices[this.#chosen]) : isFree ? this.#awake(candidates, last, hasSpunLast(kernel)) : 0
     if (lastOnly && place !== count - 1) return -1
     if (isPlanned) {
       if (place < 0) throw new Error('a schedule did not repeat')
