@@ -5,7 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { WorldConfig } from '../src/kernel/config.ts'
-import { Exploration } from '../src/replay/explore.ts'
+import { Exploration, type ExploreStrategy } from '../src/replay/explore.ts'
 import { DEFAULT_FAIL_ON } from '../src/replay/explore-failure.ts'
 import { ScheduleRunner } from '../src/replay/explore-schedule.ts'
 import { loadEngine, memoryFiles, root, treeFor, worldOf } from '../test/replay/support.ts'
@@ -20,22 +20,25 @@ const GUESTS: readonly (readonly [guest: string, bug: string])[] = [
   ['race-philosophers', 'three philosophers, two meals: deadlock'],
   ['race-aba', 'lock-free stack without counters'],
 ]
-interface Column { readonly title: string, readonly world: Partial<WorldConfig>, readonly depth: number }
+interface Column { readonly title: string, readonly strategy?: ExploreStrategy, readonly world: Partial<WorldConfig>, readonly depth: number }
 const COLUMNS: readonly Column[] = [
   { title: 'random, 1 CPU', world: { strategy: 'random', cpus: 1 }, depth: 0 },
   { title: 'random, 2 CPUs', world: { strategy: 'random', cpus: 2 }, depth: 0 },
   { title: 'pct, d = 2', world: { strategy: 'pct', cpus: 1 }, depth: 2 },
   { title: 'pct, d = 3', world: { strategy: 'pct', cpus: 1 }, depth: 3 },
   { title: 'pct, d = 5', world: { strategy: 'pct', cpus: 1 }, depth: 5 },
+  { title: 'pos', world: { strategy: 'pos', cpus: 1 }, depth: 0 },
+  { title: 'preempt', strategy: 'preempt', world: { cpus: 1 }, depth: 0 },
+  { title: 'delay', strategy: 'delay', world: { cpus: 1 }, depth: 0 },
 ]
 
 let schedules = 0
 const started = performance.now()
 
 /** How many schedules it took, Infinity if it was not found. */
-const search = (runner: ScheduleRunner, { world, depth }: Column, seed: string): number => {
+const search = (runner: ScheduleRunner, { strategy, world, depth }: Column, seed: string): number => {
   const exploration = new Exploration({
-    most, seed, strategy: world.strategy ?? 'random', pct: { depth, steps: undefined }, cycleLimit: Infinity, keepGoing: false, shard: { part: 1, of: 1 },
+    most, seed, strategy: strategy ?? world.strategy ?? 'random', pct: { depth, steps: undefined }, cycleLimit: Infinity, keepGoing: false, shard: { part: 1, of: 1 },
   })
   for (let schedule = exploration.next(); schedule !== undefined; schedule = exploration.next()) {
     const run = runner.start(schedule)
