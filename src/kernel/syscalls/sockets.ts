@@ -1,9 +1,10 @@
 /** socket(2) and all that is done with sockets by descriptor; the families' part is in ../net. */
+import { ACCESS_WRITE } from '../../emu/mmu/mmu.ts'
 import { kernelPid, seenBy } from '../task/pid-namespace.ts'
 import { hasCapabilityIn, kernelGid, kernelUid, shownGid, shownUid } from '../task/user-namespace.ts'
 import { CAP_NET_RAW, CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN } from '../abi/capabilities.ts'
 import {
-  EACCES, EAFNOSUPPORT, EBADF, EFAULT, EINVAL, EMSGSIZE, ENOBUFS, ENOTSOCK, EOPNOTSUPP, EPERM, EPROTONOSUPPORT, ESOCKTNOSUPPORT,
+  EACCES, EAFNOSUPPORT, EBADF, EFAULT, EINVAL, EMFILE, EMSGSIZE, ENOBUFS, ENOTSOCK, EOPNOTSUPP, EPERM, EPROTONOSUPPORT, ESOCKTNOSUPPORT,
 } from '../abi/errno.ts'
 import { O_PATH, O_RDWR } from '../abi/fcntl.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
@@ -27,7 +28,7 @@ import type { Task } from '../task/task.ts'
 import { deadlineAfter, readTimespec } from '../time/clock.ts'
 import { BLOCKED } from '../wait-queue.ts'
 import type { Args, SyscallEntry } from './entry.ts'
-import { readVector, type Segment } from './transfer.ts'
+import { isUserRange, MAX_TRANSFER, readVector, type Segment } from './transfer.ts'
 
 // ——— Making sockets ———
 
@@ -123,6 +124,9 @@ const socket = (kernel: Kernel, task: Task, args: Args): number => {
 
 const socketpair = (kernel: Kernel, task: Task, args: Args): number => {
   const flags = int32(args[1])
+  if ((flags & ~(SOCK_TYPE_MASK | TYPE_FLAGS)) !== 0) return -EINVAL
+  // Linux writes the numbers before it makes the sockets.
+  if (kernel.user(task).accessible(args[3], 8, ACCESS_WRITE) < 8) return -EFAULT
   // IPv4 has no pairs.
   if (int32(args[0]) === AF_INET) {
     const inet = checkInetType(task, flags, int32(args[2]))
@@ -195,9 +199,10 @@ const bind = (kernel: Kernel, task: Task, args: Args): number => {
 
 const connect = (kernel: Kernel, task: Task, args: Args): number => {
   const file = socketFile(task, args[0])
-  if (typeof file === 'number') return file
+  if (file === -EBADF) return file
   const address = readAddress(kernel, task, args[1], int32(args[2]))
-  return typeof address === 'number' ? address : familyOf(socketOf(file)).connect(kernel, task, file, socketOf(file), address)
+  if (typeof address === 'number') return address
+  return typeof file === 'number' ? file : familyOf(socketOf(file)).connect(kernel, task, file, socketOf(file), address)
 }
 
 const listen = (kernel: Kernel, task: Task, args: Args): number => {
@@ -206,10 +211,11 @@ const listen = (kernel: Kernel, task: Task, args: Args): number => {
 }
 
 const accept = (kernel: Kernel, task: Task, args: Args, flags: number): number => {
-  if ((flags & ~TYPE_FLAGS) !== 0) return -EINVAL
   const file = socketFile(task, args[0])
+  if (file === -EBADF) return file
+  if ((flags & ~TYPE_FLAGS) !== 0) return -EINVAL
+  if (!hasFreeDescriptor(task)) return -EMFILE
   if (typeof file === 'number') return file
-  if (!hasFreeDescriptor(task)) return installFile(kernel, task, file, false)
   const listener = socketOf(file)
   const accepted = familyOf(listener).accept(kernel, task, file, listener)
   if (typeof accepted === 'number') return accepted
@@ -283,13 +289,21 @@ const send = (kernel: Kernel, task: Task, file: OpenFile, message: Outgoing): nu
   familyOf(socketOf(file)).send(kernel, task, file, socketOf(file), message)
 
 const sendto = (kernel: Kernel, task: Task, args: Args): number => {
+  const length = Math.min(uint64(args[2]), MAX_TRANSFER)
+  if (!isUserRange(args[1], length)) return -EFAULT
   const file = socketFile(task, args[0])
   if (typeof file === 'number') return file
-  const length = Math.min(uint64(args[2]), 0x7fff_f000)
-  const bytes = kernel.user(task).read(args[1], length)
   const address = args[4] === 0 ? undefined : readAddress(kernel, task, args[4], int32(args[5]))
   if (typeof address === 'number') return address
-  return send(kernel, task, file, { bytes, address, files: [], credentials: undefined, flags: uint32(args[3]) })
+  const message = { address, files: [], credentials: undefined, flags: uint32(args[3]) }
+  try {
+    return send(kernel, task, file, { ...message, bytes: kernel.user(task).read(args[1], length) })
+  } catch (error) {
+    if (!(error instanceof BadAddress) || socketOf(file).type !== SOCK_STREAM) throw error
+    // Whether the socket can send at all is looked at before the bytes are.
+    const result = send(kernel, task, file, { ...message, bytes: new Uint8Array(0) })
+    return result < 0 ? result : -EFAULT
+  }
 }
 
 const CMSG_HEAD = 16
@@ -482,9 +496,10 @@ const receive = (kernel: Kernel, task: Task, file: OpenFile, segments: readonly 
 }
 
 const recvfrom = (kernel: Kernel, task: Task, args: Args): number => {
+  const length = Math.min(uint64(args[2]), MAX_TRANSFER)
+  if (!isUserRange(args[1], length)) return -EFAULT
   const file = socketFile(task, args[0])
   if (typeof file === 'number') return file
-  const length = Math.min(uint64(args[2]), 0x7fff_f000)
   const { result, address, files } = receive(kernel, task, file, [{ address: args[1], length }], uint32(args[3]))
   for (const other of files) releaseFile(kernel, other)
   if (result < 0) return result

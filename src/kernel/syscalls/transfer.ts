@@ -22,7 +22,7 @@ export const isReadable = (file: OpenFile): boolean => (file.flags & O_ACCMODE) 
 export const isWritable = (file: OpenFile): boolean => (file.flags & O_ACCMODE) !== O_RDONLY && (file.flags & O_ACCMODE) !== O_ACCMODE
 
 /** A buffer that lies in user space, whether or not it is mapped (access_ok). `length` is unsigned. */
-const isUserRange = (address: number, length: number): boolean => address >= 0 && address + length <= USER_END
+export const isUserRange = (address: number, length: number): boolean => address >= 0 && address + length <= USER_END
 
 const roomOf = (file: OpenFile): number => file.kind === 'device' || file.kind === 'proc' ? DEVICE_ROOM : STREAM_ROOM
 
