@@ -83,14 +83,16 @@ export const SCRATCH = 0x1a00
 export const STEP_RECORDS = 0x1c00
 /** A record that leaves at an address that is not looked up any more because the budget is used up. */
 export const LEAVE_RECORD = 0x1e00
+/** All of the above. */
+export const ENGINE_STATE_END = 0x4000
 
 /** Soft TLBs: entries of 16 bytes: i64 virtual page number (−1: empty), i32 addend: host address = low 32 bits of guest address + addend. */
-export const TLB_ENTRIES = 1024
-export const TLB_READ = 0x4000
-export const TLB_WRITE = 0x8000
-/** Jump cache: 4096 entries of 16 bytes: i64 rip (not canonical: empty), i32 record. */
-export const JUMP_CACHE = 0x10000
-export const JUMP_CACHE_ENTRIES = 4096
+export const TLB_ENTRIES = 4096
+export const TLB_READ = 0x100000
+export const TLB_WRITE = 0x110000
+/** Jump cache: entries of 16 bytes: i64 rip (not canonical: empty), i32 record. */
+export const JUMP_CACHE = 0x120000
+export const JUMP_CACHE_ENTRIES = 16384
 /** Constant tables for semantics: data segments of the tier-0 module. */
 export const CONSTANTS = 0x20000
 /** Of tier 1: by region, the epoch in which it was last found valid. */
@@ -102,11 +104,15 @@ export const LAST_CHAIN = 0x1880
 /** Of tier 1: instructions executed in regions, and how often tier 0 entered one, 64 bits each. */
 export const TIER1_CYCLES = 0x1888
 export const TIER1_ENTRIES = 0x1890
-/** Where indirect branches and returns went last, 64 bits each. */
-export const BRANCH_TARGETS = 0xd0000
-export const BRANCH_TARGETS_END = REGION_CHAINS
+/** Of tier 1, never while tier 0 or the host runs: not zero if the flags are those of an operation (`packedFlags`) on the two operands that follow. */
+export const FLAGS_PACKED = 0x1898
+export const FLAGS_A = 0x18a0
+export const FLAGS_B = 0x18a8
+/** Where indirect branches and returns went: jit/compiler.ts. */
+export const BRANCH_TARGETS = 0x160000
+export const BRANCH_TARGETS_END = 0x200000
 /** Decoded records grow from here to FRAMES. */
-export const RECORD_ARENA = 0x100000
+export const RECORD_ARENA = 0x200000
 export const RECORD_ARENA_END = 0x3000000
 /** Guest page frames from here on. */
 export const FRAMES = RECORD_ARENA_END

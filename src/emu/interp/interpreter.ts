@@ -27,6 +27,9 @@ const GUEST_FAULT = Object.freeze(new GuestFault())
 class AccessStopped {}
 const ACCESS_STOPPED = Object.freeze(new AccessStopped())
 
+const MOST_ENTRIES = 1000
+/** Twice this is not canonical. */
+const NO_RIP = 0x80808080 | 0
 const TWO_32 = 0x1_0000_0000
 /** First page number beyond the lower canonical half. */
 const USER_PAGES = 2 ** 35
@@ -66,6 +69,10 @@ export class Interpreter implements Processor {
   /** What is in the bounce buffer goes to the store buffer: address and size. 0: to memory. */
   #bufferedAddress = 0
   #bufferedSize = 0
+  /** Words of the entries in use of the soft TLBs and the jump cache, as far as they are few: emptying them then takes less time. */
+  readonly #readEntries: number[] = []
+  readonly #writeEntries: number[] = []
+  readonly #jumpEntries: number[] = []
   readonly #now: Stopwatch | undefined
   readonly #tlbMisses = new Service()
   readonly #lookups = new Service()
@@ -98,7 +105,6 @@ export class Interpreter implements Processor {
         host_link: this.#timed(this.#lookups, (at: number) => this.#link(at)),
         host_cpuid: () => { cpuid(this.#model, memory) },
         host_random: () => this.randomWord() | 0,
-        host_fill: this.#timed(this.#tlbMisses, (low: number, high: number, size: number, access: Access) => this.#fill(low, high, size, access) ? 1 : 0),
         host_revalidate: (region: number) => this.#jit?.revalidate(region) === true ? 1 : 0,
       },
     }
@@ -114,8 +120,8 @@ export class Interpreter implements Processor {
       this.#untilSample = tier.chunk
       this.#jit = new Jit(memory, instance.exports, manifest, tier, { codePage, blockHandler: this.#translator.blockHandler }, now)
     }
-    this.#emptyTlb()
-    this.#emptyJumpCache()
+    memory.u8.fill(0xff, layout.TLB_READ, layout.JUMP_CACHE)
+    memory.u8.fill(NO_RIP & 0xff, layout.JUMP_CACHE, layout.JUMP_CACHE + layout.JUMP_CACHE_ENTRIES * 16)
   }
 
   /**
@@ -126,7 +132,7 @@ export class Interpreter implements Processor {
     this.#jit?.removeAll()
     this.#translator.keep()
     this.memory.recycle()
-    this.memory.u8.fill(0, layout.CPU_STATE, layout.TLB_READ)
+    this.memory.u8.fill(0, layout.CPU_STATE, layout.ENGINE_STATE_END)
     this.#mmu = undefined
     this.#watcher = undefined
     this.#reserve = 0
@@ -446,6 +452,7 @@ export class Interpreter implements Processor {
     const hash = ((low ^ ((low >>> 12) | (high << 20))) & (layout.JUMP_CACHE_ENTRIES - 1)) << 4
     const entry = (layout.JUMP_CACHE + hash) >> 2
     const { i32 } = this.memory
+    if (this.#jumpEntries.length < MOST_ENTRIES) this.#jumpEntries.push(entry)
     i32[entry] = low
     i32[entry + 1] = high
     i32[entry + 2] = at
@@ -484,7 +491,10 @@ export class Interpreter implements Processor {
   /** With a rip that can't be one: −1 can. */
   #emptyJumpCache(): void {
     this.memory.i32[layout.CODE_EPOCH >> 2]++
-    this.memory.u8.fill(0x80, layout.JUMP_CACHE, layout.JUMP_CACHE + layout.JUMP_CACHE_ENTRIES * 16)
+    const { u8, i32 } = this.memory
+    if (this.#jumpEntries.length < MOST_ENTRIES) for (const entry of this.#jumpEntries) i32.fill(NO_RIP, entry, entry + 2)
+    else u8.fill(NO_RIP & 0xff, layout.JUMP_CACHE, layout.JUMP_CACHE + layout.JUMP_CACHE_ENTRIES * 16)
+    this.#jumpEntries.length = 0
   }
 
   // ——— Memory ———
@@ -495,12 +505,18 @@ export class Interpreter implements Processor {
   }
 
   #emptyTlbOf(tlb: number): void {
-    this.memory.u8.fill(0xff, tlb, tlb + layout.TLB_ENTRIES * 16)
+    const entries = tlb === layout.TLB_READ ? this.#readEntries : this.#writeEntries
+    const { u8, i32 } = this.memory
+    if (entries.length < MOST_ENTRIES) for (const entry of entries) i32.fill(-1, entry, entry + 2)
+    else u8.fill(0xff, tlb, tlb + layout.TLB_ENTRIES * 16)
+    entries.length = 0
   }
 
   #fillTlb(tlb: number, page: number, frame: number): void {
     const entry = (tlb + ((page % layout.TLB_ENTRIES) << 4)) >> 2
     const { i32 } = this.memory
+    const entries = tlb === layout.TLB_READ ? this.#readEntries : this.#writeEntries
+    if (entries.length < MOST_ENTRIES) entries.push(entry)
     i32[entry] = page
     i32[entry + 1] = Math.floor(page / TWO_32)
     // addend: frame address − low 32 bits of the page's address, modulo 2^32
@@ -605,33 +621,6 @@ export class Interpreter implements Processor {
     this.#bufferedAddress = address
     this.#bufferedSize = size
     return layout.BOUNCE
-  }
-
-  /**
-   * What tier 0 does about a page that the soft TLB does not have, for tier 1: false, so that tier 0 executes the
-   * instruction, if there is more to it than that: a fault, a second page, a write to code, the region itself dropped.
-   */
-  #fill(low: number, high: number, size: number, access: Access): boolean {
-    const page = (high >>> 0) * (TWO_32 / layout.PAGE_SIZE) + (low >>> layout.PAGE_SHIFT)
-    if (page >= USER_PAGES || (low & layout.PAGE_MASK) + size > layout.PAGE_SIZE) return false
-    const epoch = this.memory.i32[layout.CODE_EPOCH >> 2]
-    let frame: number
-    try {
-      frame = this.#mmuOrThrow().resolve(page, access)
-    } catch {
-      // Out of memory, perhaps: tier 0 asks again and lets it out.
-      return false
-    }
-    if (frame === NO_FRAME || this.memory.i32[layout.CODE_EPOCH >> 2] !== epoch) return false
-    if (this.#watcher?.watches(page, access === ACCESS_WRITE) === true) return false
-    if (access === ACCESS_WRITE) {
-      if ((this.memory.flags(frame) & FRAME_CODE) !== 0) return false
-      this.memory.beforeWrite(frame)
-      this.#fillTlb(layout.TLB_WRITE, page, frame)
-    } else {
-      this.#fillTlb(layout.TLB_READ, page, frame)
-    }
-    return true
   }
 
   /** An address beyond the lower canonical half. */

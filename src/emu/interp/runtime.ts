@@ -27,8 +27,6 @@ export const HOST_FUNCTIONS = {
   host_link: signature(['i32'], ['i32']),
   /** CPUID on the register block. */
   host_cpuid: signature([]),
-  /** (address low, high, size, access) → 1 if the soft TLB has the page of that access now; 0, and nothing has happened, if a handler of tier 0 must see to it. */
-  host_fill: signature(['i32', 'i32', 'i32', 'i32'], ['i32']),
   /** (region) → 1 if its code is what this address space has at those pages. */
   host_revalidate: signature(['i32'], ['i32']),
   /** (record) Store buffers are emptied, unless the watcher stops the instruction. */
@@ -99,12 +97,6 @@ export const defineRuntime = (module: ModuleBuilder): void => {
 
 /** What regions of tier 1 call (src/emu/jit). */
 const defineTier1Runtime = (module: ModuleBuilder): void => {
-  for (const [name, access] of [['fill_read', 0], ['fill_write', 1]] as const) {
-    module.function(name, signature(['i64', 'i32'], ['i32']), (f) => {
-      const [address, size] = f.params
-      f.return(f.call('host_fill', i32.wrap(address), i32.wrap(i64.shrU(address, i64.const(32))), size, i32.const(access)))
-    })
-  }
   module.function('revalidate', signature(['i32'], ['i32']), (f) => { f.return(f.call('host_revalidate', f.params[0])) })
   /** The record with which tier 0 goes on at an address, even if that is the entry of a region. 0: the budget does not reach. */
   module.function('leave_plain', signature(['i64'], ['i32']), (f) => {
@@ -124,14 +116,13 @@ const defineTier1Runtime = (module: ModuleBuilder): void => {
     f.i32Store(ZERO_ADDRESS, layout.BUDGET, i32.sub(budget, cost))
     f.return(i32.add(at, i32.const(RECORD_SIZE)))
   })
-  /** Flags from the form in which a region has them: see jit/flags.ts. */
-  module.function('settle_flags', signature(['i32', 'i64', 'i64', 'i64', 'i32']), (f) => {
-    const [operation, a, b, result, aux] = f.params
-    f.if(i32.eqz(operation), () => {
-      f.i64Store(ZERO_ADDRESS, layout.FLAG_RESULT, result)
-      f.i32Store(ZERO_ADDRESS, layout.FLAG_AUX, aux)
-      f.return()
-    })
+  /** The flags' two words from the form in which a region leaves them: see jit/flags.ts. */
+  module.function('settle_flags', signature([]), (f) => {
+    const operation = f.let(i32.load(ZERO_ADDRESS, layout.FLAGS_PACKED))
+    f.if(i32.eqz(operation), () => { f.return() })
+    f.i32Store(ZERO_ADDRESS, layout.FLAGS_PACKED, i32.const(0))
+    const a = f.let(i64.load(ZERO_ADDRESS, layout.FLAGS_A))
+    const b = f.let(i64.load(ZERO_ADDRESS, layout.FLAGS_B))
     const e = new Tier0Emitter(f, [])
     PACKED_FLAGS.forEach((kind, k) => {
       [1, 2, 4, 8].forEach((size, s) => {

@@ -36,11 +36,13 @@ export const storeHost = (f: FunctionBuilder, address: Expr, size: number, value
  * The entry of a linear address in a soft TLB: whether it has the page, and the host address if so.
  * An access that crosses a page never hits: the page number of its last byte differs from the entry's.
  */
-export const tlbEntry = (f: FunctionBuilder, tlb: number, address: Expr, size: number): { hit: Expr, host: Expr, entry: Expr } => {
+export const tlbEntry = (f: FunctionBuilder, tlb: number, address: Expr, size: number): { hit: Expr, miss: Expr, host: Expr, entry: Expr } => {
   const entry = f.let(i32.and(i32.wrap(i64.shrU(address, i64.const(layout.PAGE_SHIFT - 4))), i32.const((layout.TLB_ENTRIES - 1) << 4)))
   const last = size === 1 ? address : i64.add(address, i64.const(size - 1))
+  const known = i64.load(entry, tlb)
+  const wanted = i64.shrU(last, i64.const(layout.PAGE_SHIFT))
   return {
-    hit: i64.eq(i64.load(entry, tlb), i64.shrU(last, i64.const(layout.PAGE_SHIFT))),
+    hit: i64.eq(known, wanted), miss: i64.ne(known, wanted),
     host: i32.add(i32.wrap(address), i32.load(entry, tlb + 8)),
     entry,
   }

@@ -5,8 +5,8 @@
  */
 import { REGIONS } from '../cpu/layout.ts'
 import type { Tier0Manifest } from '../interp/manifest.ts'
-import { REGION, ZERO_ADDRESS } from '../interp/tier0-emitter.ts'
-import { type Expr, i64 } from '../wasm/expression.ts'
+import { REGION } from '../interp/tier0-emitter.ts'
+import { type Expr, i32, i64 } from '../wasm/expression.ts'
 import type { FunctionBuilder, Label } from '../wasm/function.ts'
 import { ModuleBuilder } from '../wasm/module.ts'
 import type { FactsTable } from './facts.ts'
@@ -15,9 +15,13 @@ import { RegionCode } from './region-code.ts'
 import { Tier1Emitter } from './tier1-emitter.ts'
 import { chooseWindows } from './windows.ts'
 
-const ALWAYS_CALLED = ['jump_slow', 'leave_plain', 'settle_flags', 'fill_read', 'fill_write', 'revalidate']
+const ALWAYS_CALLED = ['jump_slow', 'leave_plain', 'settle_flags', 'revalidate']
 
-/** Address of the word that remembers where the branch at an address went; undefined if there are too many. */
+/** Of each indirect branch some targets are remembered, by what their addresses come to. */
+export const TARGET_BYTES = 64
+const TARGET_SHIFT = 5
+
+/** Address of the words that remember where the branch at an address went; undefined if there are too many. */
 export type TargetWord = (rip: number) => number | undefined
 
 /** Bytes of a module with a function for each region, named r and its index. */
@@ -56,7 +60,9 @@ class RegionCompiler {
   compile({ entry, blocks, pages }: Region, index: number): void {
     findFlagReaders(blocks, this.#facts)
     this.#code.function(index, entry.rip, pages.size > 1, () => {
+      this.#code.flags = { kind: 'packed' }
       this.#code.pay(entry.rip, entry.instructions.length)
+      if (entry.readsFlags) this.#code.settleFlags()
       this.#inPlace(entry)
     })
   }
@@ -150,7 +156,10 @@ class RegionCompiler {
       })
     })
     const word = this.#targetWord(block.instructions[block.instructions.length - 1].rip)
-    if (word !== undefined) f.i64Store(ZERO_ADDRESS, word, at)
+    if (word !== undefined) {
+      const low = f.let(i32.wrap(at))
+      f.i64Store(i32.and(i32.xor(low, i32.shrU(low, i32.const(TARGET_SHIFT))), i32.const(TARGET_BYTES - 8)), word, at)
+    }
     code.chainTo(at)
     if (inside.length === 0) this.#closeScope()
   }

@@ -58,7 +58,7 @@ export class FactsTable {
     try {
       insn.semantics(emitter)
       // What has been put off may call, too.
-      code.flagsToMemory()
+      code.settleFlags()
     } catch (error) {
       if (error instanceof Unsupported) return UNSUPPORTED
       throw error

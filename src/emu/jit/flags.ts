@@ -8,9 +8,9 @@ import { PACKED_FLAGS, packedFlags } from '../interp/runtime.ts'
 import { type Expr, i32, i64 } from '../wasm/expression.ts'
 
 export type FlagState =
-  /** In the locals for FLAG_RESULT and FLAG_AUX. */
+  /** In FLAG_RESULT and FLAG_AUX. */
   | { readonly kind: 'stored' }
-  /** In the locals for a packed form, which says at run time what it is. */
+  /** In memory, either there or as operands: FLAGS_PACKED says at run time which. */
   | { readonly kind: 'packed' }
   | Operation
   | Words

@@ -68,10 +68,12 @@ export interface Limits {
   readonly leavesAt: (rip: number, isCall: boolean) => boolean
 }
 
-/** Where the indirect branch at an address has been seen to go. */
-export type Prediction = (rip: number) => Iterable<number>
+/** Where the indirect branch at an address has been seen to go: so many targets at most. */
+export type Prediction = (rip: number, most: number) => Iterable<number>
 
 const MAX_BLOCK = 64
+/** Targets of an indirect branch that are tried before it leaves: of calls, whose callees become part of the region, and of jumps. */
+const MAX_CALLEES = 3, MAX_TARGETS = 12
 const PREFIX_ROOM = 16
 
 export class RegionFinder {
@@ -172,7 +174,8 @@ export class RegionFinder {
       } else if (insn.name.startsWith('ret')) {
         if (context !== undefined) block.targets.push({ rip: context.returnRip, block: undefined })
       } else {
-        for (const target of this.#predict(insn.rip)) block.targets.push({ rip: target, block: undefined })
+        const most = insn.name.startsWith('call') ? MAX_CALLEES : MAX_TARGETS
+        for (const target of this.#predict(insn.rip, most)) block.targets.push({ rip: target, block: undefined })
       }
       return block
     }

@@ -4,7 +4,7 @@ import { REGION_HANDLER, type Tier0Manifest } from '../interp/manifest.ts'
 import * as record from '../interp/records.ts'
 import type { CodePage } from '../interp/translator.ts'
 import type { PhysicalMemory } from '../memory.ts'
-import { compileRegions } from './compiler.ts'
+import { TARGET_BYTES, compileRegions } from './compiler.ts'
 import { FactsTable } from './facts.ts'
 import { type Limits, type Region, RegionFinder } from './graph.ts'
 import type { JitStatistics, Stopwatch } from '../statistics.ts'
@@ -49,8 +49,6 @@ const SMALL_FUNCTION = 40
 const MOST_CREDIT = 1000, FIRST_CREDIT = 200
 /** How often a region is made anew, each time after eight times as many chains. */
 const MAX_IMPROVEMENTS = 3
-/** Targets of an indirect branch that are tried before it leaves. */
-const MAX_TARGETS = 3
 /** Blocks with samples that are remembered. */
 const MAX_SAMPLED = 20_000
 
@@ -64,6 +62,8 @@ export interface CodeSource {
 /** As good as a hash: what is added to a region makes it longer. */
 const sizeOf = ({ blocks }: Region): number => blocks.reduce((sum, block) => sum + block.instructions.length, 0)
 
+const isUnsure = ({ blocks }: Region): boolean => blocks.some(({ instructions, targets }) => targets.length === 0 && instructions[instructions.length - 1].name === 'jmp_indirect')
+
 interface Installed {
   readonly index: number
   readonly rip: number
@@ -71,6 +71,8 @@ interface Installed {
   readonly pages: ReadonlyMap<number, number>
   /** Instructions. */
   readonly size: number
+  /** It ends with an indirect jump of which nothing was known. */
+  readonly isUnsure: boolean
 }
 
 export class Jit {
@@ -115,7 +117,7 @@ export class Jit {
     this.#options = options
     this.#source = source
     this.#facts = new FactsTable(manifest)
-    this.#finder = new RegionFinder(memory, this.#facts, source.codePage, (rip) => this.#predict(rip))
+    this.#finder = new RegionFinder(memory, this.#facts, source.codePage, (rip, most) => this.#predict(rip, most))
   }
 
   get chunk(): number { return this.#options.chunk }
@@ -168,7 +170,8 @@ export class Jit {
     const region = this.#installed[u32[layout.LAST_CHAIN >> 2]]
     if (region === undefined || this.#credit <= 0) return
     const count = this.#improved.get(region.rip) ?? 0
-    if (count >= MAX_IMPROVEMENTS || u32[(layout.REGION_CHAINS >> 2) + region.index] < this.#options.chainsToImprove * 8 ** count) return
+    const enough = region.isUnsure ? this.#options.chainsToImprove / 8 : this.#options.chainsToImprove * 8 ** count
+    if (count >= MAX_IMPROVEMENTS || u32[(layout.REGION_CHAINS >> 2) + region.index] < enough) return
     if (this.#regionAt(region.rip) !== region) return
     this.#improved.set(region.rip, count + 1)
     this.#compile([region.rip], { ...LIMITS, instructions: 400, leavesAt: (rip, isCall) => isCall && (this.#regionAt(rip)?.size ?? 0) > SMALL_FUNCTION * (count + 1) })
@@ -177,15 +180,15 @@ export class Jit {
   #targetWord(rip: number): number | undefined {
     let word = this.#targetWords.get(rip)
     if (word === undefined) {
-      word = layout.BRANCH_TARGETS + this.#targetWords.size * 8
+      word = layout.BRANCH_TARGETS + this.#targetWords.size * TARGET_BYTES
       if (word >= layout.BRANCH_TARGETS_END) return undefined
       this.#targetWords.set(rip, word)
-      this.#memory.u32.fill(0, word >> 2, (word >> 2) + 2)
+      this.#memory.u8.fill(0, word, word + TARGET_BYTES)
     }
     return word
   }
 
-  #predict(rip: number): Iterable<number> {
+  #predict(rip: number, most: number): Iterable<number> {
     const word = this.#targetWords.get(rip)
     if (word === undefined) return []
     let targets = this.#targets.get(rip)
@@ -193,8 +196,10 @@ export class Jit {
       targets = new Set()
       this.#targets.set(rip, targets)
     }
-    const target = this.#memory.u32[(word >> 2) + 1] * 0x1_0000_0000 + this.#memory.u32[word >> 2]
-    if (targets.size < MAX_TARGETS && target > 0 && target < layout.PAGE_SIZE * 2 ** 35) targets.add(target)
+    for (let at = word >> 2; at < (word + TARGET_BYTES) >> 2 && targets.size < most; at += 2) {
+      const target = this.#memory.u32[at + 1] * 0x1_0000_0000 + this.#memory.u32[at]
+      if (target > 0 && target < layout.PAGE_SIZE * 2 ** 35) targets.add(target)
+    }
     return targets
   }
 
@@ -254,7 +259,7 @@ export class Jit {
     if (at === undefined) return
     this.#table.set(index, code)
     const size = sizeOf(region)
-    const installed: Installed = { index, rip: entry.rip, at, pages, size }
+    const installed: Installed = { index, rip: entry.rip, at, pages, size, isUnsure: isUnsure(region) }
     this.#installed[index] = installed
     for (const frame of pages.values()) {
       let regions = this.#byFrame.get(frame)

@@ -10,6 +10,11 @@ import { type FlagState, auxWord, packedNumber, resultWord } from './flags.ts'
 import { EXIT_REASONS, type ExitName } from './reasons.ts'
 import { windowName } from './windows.ts'
 
+/** Addresses of the lower half have 47 bits; a block pays for fewer than 256 instructions. */
+const REFUND_SHIFT = 48, REASON_SHIFT = 56
+const exitNumber = (rip: number, refund: number, reason: ExitName): bigint =>
+  BigInt(rip) | BigInt(refund) << BigInt(REFUND_SHIFT) | BigInt(EXIT_REASONS.indexOf(reason)) << BigInt(REASON_SHIFT)
+
 const MASKS: Readonly<Record<number, number>> = { 1: 0xff, 2: 0xffff, 4: 0xffffffff }
 
 /** Least width that holds a constant. */
@@ -36,14 +41,9 @@ export class RegionCode {
   leave: Label = { depth: 0 }
   chain: Label = { depth: 0 }
 
-  readonly storedResult: Local
-  readonly storedAux: Local
-  readonly #packed: Local
-  readonly #packedA: Local
-  readonly #packedB: Local
   readonly budget: Local
-  readonly #exitRip: Local
-  readonly #exitReason: Local
+  /** Where to go on outside; or where and why to leave, in one number: `exitNumber`. */
+  readonly #exit: Local
   readonly #registers: (Local | undefined)[] = []
   readonly #writtenRegisters = new Set<number>()
   readonly #vectors: (Local | undefined)[] = []
@@ -65,14 +65,8 @@ export class RegionCode {
       this.#windows.set(name, window)
       this.#empty.add(window)
     }
-    this.storedResult = f.local('i64')
-    this.storedAux = f.local('i32')
-    this.#packed = f.local('i32')
-    this.#packedA = f.local('i64')
-    this.#packedB = f.local('i64')
     this.budget = f.local('i32')
-    this.#exitRip = f.local('i64')
-    this.#exitReason = f.local('i32')
+    this.#exit = f.local('i64')
     this.#mxcsr = f.local('i32')
   }
 
@@ -174,14 +168,18 @@ export class RegionCode {
 
   // ——— Flags ———
 
-  /** Into the locals for the two words. */
+  /** Into the two words. */
   storeFlags(state: FlagState): void {
     const { f } = this
     if (state.kind === 'stored') return
-    if (state.kind === 'packed') throw new Error('packed flags are not read')
+    if (state.kind === 'packed') {
+      f.callVoid('settle_flags')
+      return
+    }
     const aux = f.let(state.kind === 'words' ? state.aux : auxWord(state))
-    f.set(this.storedResult, state.kind === 'words' ? state.result : resultWord(state))
-    f.set(this.storedAux, aux)
+    f.i64Store(ZERO_ADDRESS, layout.FLAG_RESULT, state.kind === 'words' ? state.result : resultWord(state))
+    f.i32Store(ZERO_ADDRESS, layout.FLAG_AUX, aux)
+    f.i32Store(ZERO_ADDRESS, layout.FLAGS_PACKED, i32.const(0))
   }
   /** From now on they are there. */
   settleFlags(): void {
@@ -189,51 +187,31 @@ export class RegionCode {
     this.flags = { kind: 'stored' }
   }
 
-  /** Where they can be found whatever comes next: operands for `settle_flags`, or the two words. */
+  /** Where they can be found whatever comes next: in memory, as operands where that is less work. */
   packFlags(): void {
     const { f, flags } = this
-    if (flags.kind === 'packed') return
     if (flags.kind === 'sub' || flags.kind === 'add' || flags.kind === 'logic') {
-      f.set(this.#packed, i32.const(packedNumber(flags)))
-      f.set(this.#packedA, flags.a)
-      if (flags.kind !== 'logic') f.set(this.#packedB, flags.b)
-      return
+      f.i32Store(ZERO_ADDRESS, layout.FLAGS_PACKED, i32.const(packedNumber(flags)))
+      f.i64Store(ZERO_ADDRESS, layout.FLAGS_A, flags.a)
+      if (flags.kind !== 'logic') f.i64Store(ZERO_ADDRESS, layout.FLAGS_B, flags.b)
+    } else if (flags.kind === 'words') {
+      this.storeFlags(flags)
     }
-    this.storeFlags(flags)
-    f.set(this.#packed, i32.const(0))
-  }
-
-  flagsToMemory(): void {
-    const { f, flags } = this
-    if (flags.kind === 'packed') {
-      this.#settle()
-      return
-    }
-    const [result, aux] = flags.kind === 'stored' ? [this.storedResult, this.storedAux]
-      : flags.kind === 'words' ? [flags.result, flags.aux] : [resultWord(flags), auxWord(flags)]
-    f.i64Store(ZERO_ADDRESS, layout.FLAG_RESULT, result)
-    f.i32Store(ZERO_ADDRESS, layout.FLAG_AUX, aux)
-  }
-  #settle(): void {
-    this.f.callVoid('settle_flags', this.#packed, this.#packedA, this.#packedB, this.storedResult, this.storedAux)
   }
 
   // ——— Ways out ———
 
   /** Leaves before the instruction at `rip`, for which and for what follows it `refund` cycles were paid. */
   leaveAt(rip: number, refund: number, reason: ExitName): void {
-    const { f } = this
     this.packFlags()
-    if (refund !== 0) f.set(this.budget, i32.add(this.budget, i32.const(refund)))
-    f.set(this.#exitRip, i64.const(rip))
-    f.set(this.#exitReason, i32.const(EXIT_REASONS.indexOf(reason)))
-    f.br(this.leave)
+    this.f.set(this.#exit, i64.const(exitNumber(rip, refund, reason)))
+    this.f.br(this.leave)
   }
 
   /** On to code outside of the region. */
   chainTo(target: Expr): void {
-    this.flagsToMemory()
-    this.f.set(this.#exitRip, target)
+    this.packFlags()
+    this.f.set(this.#exit, target)
     this.f.br(this.chain)
   }
 
@@ -246,8 +224,8 @@ export class RegionCode {
   /** Host address of an access, by the soft TLB. Unbound. */
   lookUp(write: boolean, address: Expr, size: number, otherwise: () => void): Expr {
     const { f } = this
-    const { hit, host } = tlbEntry(f, write ? layout.TLB_WRITE : layout.TLB_READ, address, size)
-    f.unlikely(i32.eqz(hit), () => { this.fill(write, address, size, otherwise) })
+    const { miss, host } = tlbEntry(f, write ? layout.TLB_WRITE : layout.TLB_READ, address, size)
+    f.unlikely(miss, otherwise)
     return host
   }
 
@@ -256,8 +234,8 @@ export class RegionCode {
     const { f } = this
     const move = (): void => {
       const tlb = write ? layout.TLB_WRITE : layout.TLB_READ
-      const { hit, entry } = tlbEntry(f, tlb, address, size)
-      f.unlikely(i32.eqz(hit), () => { this.fill(write, address, size, otherwise) })
+      const { miss, entry } = tlbEntry(f, tlb, address, size)
+      f.unlikely(miss, otherwise)
       f.set(window.page, i64.and(address, i64.const(-4096)))
       f.set(window.addend, i32.load(entry, tlb + 8))
     }
@@ -265,17 +243,6 @@ export class RegionCode {
     else f.unlikely(i64.ne(i64.and(address, i64.const(-4096 + size - 1)), window.page), move)
     this.#empty.delete(window)
     return i32.add(i32.wrap(address), window.addend)
-  }
-
-  /** Asks the host for a page that the soft TLB does not have. */
-  fill(write: boolean, address: Expr, size: number, otherwise: () => void): void {
-    const { f } = this
-    f.i32Store(ZERO_ADDRESS, layout.BUDGET, this.budget)
-    const done = f.let(f.call(write ? 'fill_write' : 'fill_read', address, i32.const(size)))
-    f.set(this.budget, i32.load(ZERO_ADDRESS, layout.BUDGET))
-    f.unlikely(i32.eqz(done), otherwise)
-    // Whatever happened may have moved other pages.
-    for (const window of this.#windows.values()) f.set(window.page, i64.const(-1))
   }
 
   /** A cycle beyond those that are paid for: 1, or 0 if there is none. */
@@ -315,13 +282,14 @@ export class RegionCode {
       if (check) {
         const known = i32.load(ZERO_ADDRESS, layout.REGION_EPOCHS + region * 4)
         f.unlikely(i32.ne(known, i32.load(ZERO_ADDRESS, layout.CODE_EPOCH)), () => {
-          f.if(i32.eqz(f.call('revalidate', i32.const(region))), () => { f.return(f.call('leave_plain', i64.const(entry))) })
+          f.if(i32.eqz(f.call('revalidate', i32.const(region))), () => {
+            f.callVoid('settle_flags')
+            f.return(f.call('leave_plain', i64.const(entry)))
+          })
         })
       }
       for (const window of this.#windows.values()) f.set(window.page, i64.const(-1))
       f.set(this.budget, i32.load(ZERO_ADDRESS, layout.BUDGET))
-      f.set(this.storedResult, i64.load(ZERO_ADDRESS, layout.FLAG_RESULT))
-      f.set(this.storedAux, i32.load(ZERO_ADDRESS, layout.FLAG_AUX))
       if (this.#usesMxcsr) f.set(this.#mxcsr, i32.load(ZERO_ADDRESS, layout.MXCSR))
       for (const i of this.#usedRegisters) f.set(this.#registers[i] as Local, i64.load(ZERO_ADDRESS, layout.GPR + i * 8))
       for (const i of this.#usedVectors) f.set(this.#vectors[i] as Local, v.load(ZERO_ADDRESS, layout.VECTOR + i * layout.VECTOR_STRIDE))
@@ -340,31 +308,40 @@ export class RegionCode {
   /** To the region at the address, or back to tier 0 with the record there. */
   #chainTail(region: number): void {
     const { f } = this
-    const target = this.#exitRip
+    const target = this.#exit
     const counter = layout.REGION_CHAINS + region * 4
     f.i32Store(ZERO_ADDRESS, counter, i32.add(i32.load(ZERO_ADDRESS, counter), i32.const(1)))
     f.i32Store(ZERO_ADDRESS, layout.LAST_CHAIN, i32.const(region))
     this.#spill()
     const hash = i32.xor(i32.wrap(target), i32.wrap(i64.shrU(target, i64.const(12))))
     const entry = f.let(i32.shl(i32.and(hash, i32.const(layout.JUMP_CACHE_ENTRIES - 1)), i32.const(4)))
-    f.unlikely(i64.ne(i64.load(entry, layout.JUMP_CACHE), target), () => { f.return(f.call('jump_slow', target)) })
+    f.unlikely(i64.ne(i64.load(entry, layout.JUMP_CACHE), target), () => {
+      f.callVoid('settle_flags')
+      f.return(f.call('jump_slow', target))
+    })
     const record = f.let(i32.load(entry, layout.JUMP_CACHE + 8))
-    f.if(i32.ne(i32.load(record), i32.const(REGION_HANDLER)), () => { f.return(record) })
+    f.if(i32.ne(i32.load(record), i32.const(REGION_HANDLER)), () => {
+      f.callVoid('settle_flags')
+      f.return(record)
+    })
     f.returnCallRegion(REGION, i32.load(record, RECORD_REGION))
   }
 
   #leaveTail(): void {
-    const { f } = this
-    const counter = f.let(i32.shl(this.#exitReason, i32.const(2)))
+    const { f, budget } = this
+    const reason = f.let(i32.wrap(i64.shrU(this.#exit, i64.const(REASON_SHIFT))))
+    const counter = f.let(i32.shl(reason, i32.const(2)))
     f.i32Store(counter, layout.REGION_EXITS, i32.add(i32.load(counter, layout.REGION_EXITS), i32.const(1)))
-    this.#settle()
+    f.callVoid('settle_flags')
+    f.set(budget, i32.add(budget, i32.and(i32.wrap(i64.shrU(this.#exit, i64.const(REFUND_SHIFT))), i32.const(0xff))))
     this.#spill()
-    f.if(i32.eqz(this.#exitReason), () => {
-      f.i64Store(ZERO_ADDRESS, layout.RIP, this.#exitRip)
+    const rip = f.let(i64.and(this.#exit, i64.const(2 ** REFUND_SHIFT - 1)))
+    f.if(i32.eqz(reason), () => {
+      f.i64Store(ZERO_ADDRESS, layout.RIP, rip)
       f.i32Store(ZERO_ADDRESS, layout.EXIT_REASON, i32.const(EXIT_BUDGET))
       f.i32Store(ZERO_ADDRESS, layout.REGION_LEFT, i32.const(1))
       f.return(i32.const(0))
     })
-    f.return(f.call('leave_plain', this.#exitRip))
+    f.return(f.call('leave_plain', rip))
   }
 }

@@ -279,7 +279,7 @@ export class Tier1Emitter extends Emitter {
     // It looks at the words in memory, where they may be too.
     if (name === 'read_rflags') {
       this.flagFacts.reads = true
-      this.#code.flagsToMemory()
+      this.#code.settleFlags()
     }
   }
 
@@ -295,7 +295,7 @@ export class Tier1Emitter extends Emitter {
 
   get #state(): FlagState { return this.#code.flags }
 
-  /** Replaces the flags: under a condition, in the locals, where `RegionCode` has put what was before. */
+  /** Replaces the flags: under a condition, in memory, where `RegionCode` has put what was before. */
   #become(state: FlagState): void {
     this.#change()
     if (this.f.depth === this.#depth) {
@@ -308,11 +308,11 @@ export class Tier1Emitter extends Emitter {
 
   #result(): Expr {
     const state = this.#state
-    return state.kind === 'words' ? state.result : state.kind === 'stored' || state.kind === 'packed' ? this.f.let(this.#code.storedResult) : resultWord(state)
+    return state.kind === 'words' ? state.result : state.kind === 'stored' || state.kind === 'packed' ? this.f.let(i64.load(ZERO_ADDRESS, layout.FLAG_RESULT)) : resultWord(state)
   }
   #aux(): Expr {
     const state = this.#state
-    return state.kind === 'words' ? state.aux : state.kind === 'stored' || state.kind === 'packed' ? this.f.let(this.#code.storedAux) : auxWord(state)
+    return state.kind === 'words' ? state.aux : state.kind === 'stored' || state.kind === 'packed' ? this.f.let(i32.load(ZERO_ADDRESS, layout.FLAG_AUX)) : auxWord(state)
   }
   get #isPlain(): boolean {
     const state = this.#state
