@@ -113,8 +113,8 @@ export class Tier0Emitter extends Emitter {
   protected setVectorOperand(at: number, value: Expr): void { this.f.v128Store(this.#storage(at), 0, value) }
   protected upperOperand(at: number): Expr { return v.load(this.#storage(at), 16) }
   protected setUpperOperand(at: number, value: Expr): void { this.f.v128Store(this.#storage(at), 16, value) }
-  setVectorHalf(register: number, half: 0 | 1, value: Expr): void {
-    this.f.v128Store(ZERO_ADDRESS, layout.VECTOR + register * layout.VECTOR_STRIDE + half * 16, value)
+  clearVectorHalf(register: number, half: 0 | 1): void {
+    this.f.v128Store(ZERO_ADDRESS, layout.VECTOR + register * layout.VECTOR_STRIDE + half * 16, v.const(0n, 0n))
   }
   vsibIndex(): { lanes: readonly Expr[], shift: Expr } {
     const storage = this.f.let(i32.load16U(this.record, record.RECORD_IMMEDIATE))

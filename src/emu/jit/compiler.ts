@@ -36,9 +36,23 @@ export const compileRegions = (regions: readonly { readonly region: Region, read
   module.know(manifest.runtime)
   for (const { region, index } of regions) {
     const windows = chooseWindows(region.blocks, facts)
-    module.function(`r${index}`, REGION, (f) => { new RegionCompiler(f, facts, targetWord, windows).compile(region, index) }, true)
+    module.function(`r${index}`, REGION, (f) => { new RegionCompiler(f, facts, targetWord, windows, upperHalves(region.blocks)).compile(region, index) }, true)
   }
   return module.encode()
+}
+
+/** Vector registers that instructions with a VEX prefix name. */
+const upperHalves = (blocks: readonly Block[]): Set<number> => {
+  const storages = new Set<number>()
+  for (const { instructions } of blocks) {
+    for (const { name, operands, values, immediate } of instructions) {
+      if (!name.startsWith('v')) continue
+      operands.forEach(({ kind }, i) => { if (kind === 'x') storages.add(values[i]) })
+      // The indices of a gather.
+      if (name.startsWith('vgather')) storages.add(Number(immediate) & 0xffff)
+    }
+  }
+  return storages
 }
 
 class RegionCompiler {
@@ -50,11 +64,11 @@ class RegionCompiler {
   readonly #heads = new Map<Block, Label>()
   readonly #labels = new Map<Block, Label>()
 
-  constructor(f: FunctionBuilder, facts: FactsTable, targetWord: TargetWord, windows: readonly string[]) {
+  constructor(f: FunctionBuilder, facts: FactsTable, targetWord: TargetWord, windows: readonly string[], uppers: ReadonlySet<number>) {
     this.#f = f
     this.#facts = facts
     this.#targetWord = targetWord
-    this.#code = new RegionCode(f, windows)
+    this.#code = new RegionCode(f, windows, uppers)
   }
 
   compile({ entry, blocks, pages }: Region, index: number): void {

@@ -57,9 +57,15 @@ export class RegionCode {
   /** Windows that certainly show nothing here. */
   #empty = new Set<Window>()
 
-  /** @param windows names of those to have: see windows.ts */
-  constructor(f: FunctionBuilder, windows: readonly string[]) {
+  readonly #namedUppers: ReadonlySet<number>
+
+  /**
+   * @param windows names of those to have: see windows.ts
+   * @param namedUppers storage of the vector registers whose upper halves are locals: those that an operand names
+   */
+  constructor(f: FunctionBuilder, windows: readonly string[], namedUppers: ReadonlySet<number> = new Set()) {
     this.f = f
+    this.#namedUppers = namedUppers
     for (const name of windows) {
       const window: Window = { page: f.local('i64'), addend: f.local('i32') }
       this.#windows.set(name, window)
@@ -145,6 +151,13 @@ export class RegionCode {
     const index = (storage - layout.VECTOR) / layout.VECTOR_STRIDE
     this.f.set(this.#upper(index), value)
     this.#writtenUppers.add(index)
+  }
+
+  /** VZEROUPPER, of one register: memory has the upper halves that nothing else in the region touches. */
+  clearUpper(storage: number): void {
+    const zero = v.const(0n, 0n)
+    if (this.#namedUppers.has(storage)) this.setUpper(storage, zero)
+    else this.f.v128Store(ZERO_ADDRESS, storage + 16, zero)
   }
 
   // ——— What is known ———

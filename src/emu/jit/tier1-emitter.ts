@@ -132,11 +132,11 @@ export class Tier1Emitter extends Emitter {
     this.#change()
     this.#code.setUpper(this.#insn.values[at], value)
   }
-  override setVectorHalf(register: number, half: 0 | 1, value: Expr): void {
+  override clearVectorHalf(register: number, half: 0 | 1): void {
     this.#change()
     const storage = layout.VECTOR + register * layout.VECTOR_STRIDE
-    if (half === 0) this.#code.setVector(storage, value)
-    else this.#code.setUpper(storage, value)
+    if (half === 0) this.#code.setVector(storage, v.const(0n, 0n))
+    else this.#code.clearUpper(storage)
   }
   override vsibIndex(): { lanes: readonly Expr[], shift: Expr } {
     const immediate = Number(this.#insn.immediate)

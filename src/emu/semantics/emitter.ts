@@ -164,8 +164,8 @@ export abstract class Emitter {
   /** Upper half of a YMM register operand. */
   protected abstract upperOperand(at: number): Expr
   protected abstract setUpperOperand(at: number, value: Expr): void
-  /** By number: a half of a YMM register, 0 the lower one. */
-  abstract setVectorHalf(register: number, half: 0 | 1, value: Expr): void
+  /** A half of a YMM register by its number becomes zero; 0 is the lower one. */
+  abstract clearVectorHalf(register: number, half: 0 | 1): void
   /** 32 bytes, as one access: bound. */
   abstract load256(address: Expr): Expr[]
   abstract store256(address: Expr, lanes: readonly Expr[]): void

@@ -5,8 +5,6 @@ import { fromLow, highHalf, lowHalf } from './packed.ts'
 import type { Family } from './registry.ts'
 import { withLow } from './vex-float.ts'
 
-const ZERO = v.const(0n, 0n)
-
 const move = (aligned: boolean): Semantics => (e) => {
   const lanes = e.readLanes(1, aligned)
   if (aligned && isMemory(e.operands[0])) e.checkAligned(e.address(0), e.operands[0].size)
@@ -28,7 +26,7 @@ const broadcast = (bytes: 1 | 2 | 4 | 8): Semantics => (e) => {
   e.writeLanes(0, e.size === 32 ? [everywhere, everywhere] : [everywhere])
 }
 const clear = (halves: readonly (0 | 1)[]): Semantics => (e) => {
-  for (let register = 0; register < 16; register++) for (const half of halves) e.setVectorHalf(register, half, ZERO)
+  for (let register = 0; register < 16; register++) for (const half of halves) e.clearVectorHalf(register, half)
 }
 
 export const VEX_MOVE: Family = {
