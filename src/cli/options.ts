@@ -76,9 +76,9 @@ const memory = (text: string): 'sc' | 'tso' | number => {
 const collect = (value: string, previous: readonly string[]): string[] => [...previous, value]
 
 const epoch = (text: string): number => {
-  if (text === 'now') return Math.floor(Date.now() / 1000)
+  if (text === 'now') return Date.now() / 1000
   const value = /^\d+$/.test(text) ? Number(text) : Date.parse(text) / 1000
-  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError(`It must be 'now', seconds since 1970, or a date such as 2026-01-31T12:00:00Z.`)
+  if (!Number.isSafeInteger(Math.floor(value))) throw new InvalidArgumentError(`It must be 'now', seconds since 1970, or a date such as 2026-01-31T12:00:00Z.`)
   return value
 }
 
@@ -220,7 +220,7 @@ export const prepareWorld = async (platform: Platform & HostSurroundings, comman
     cwd: flags.cwd === undefined ? image?.workingDirectory : toByteString(flags.cwd), attributes: image?.attributes,
     rootfs: rootfs?.host, mounts: flags.mount.map(parseMount), seed, cpus: flags.cpus, cpu: flags.cpu, strategy: flags.strategy,
     ...(flags.strategy === 'pct' ? { pct: { depth: flags.pctDepth ?? PCT_DEPTH, steps: flags.pctSteps ?? PCT_STEPS } } : {}), cpuHz: flags.cpuHz,
-    epochSeconds: flags.epoch ?? (flags.seed === undefined ? Math.floor(Date.now() / 1000) : SEEDED_EPOCH),
+    epochSeconds: flags.epoch ?? (flags.seed === undefined ? Date.now() / 1000 : SEEDED_EPOCH),
     memoryLimit: typeof flags.memory === 'number' ? flags.memory : flags.memoryLimit, ...(flags.memory === 'tso' ? { memoryModel: 'tso' as const } : {}), cycleLimit: flags.timeout, uid, gid,
     stdio: [flags.stdin === undefined ? kind.call(platform, 0) : 'file', kind.call(platform, 1), kind.call(platform, 2)],
     terminal: platform.terminalSize(), packets: flags.packets,

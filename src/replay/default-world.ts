@@ -44,7 +44,7 @@ export class WorldOptionError extends Error {}
 export const SEEDED_EPOCH = 1_767_225_600
 export const HOSTNAME = 'retrograde'
 const SYSTEM_DIRECTORIES = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32']
-const ETC_DIRECTORIES = ['/etc/alternatives', '/etc/ld.so.conf.d', '/etc/terminfo']
+const ETC_DIRECTORIES = ['/etc/alternatives', '/etc/ld.so.conf.d', '/etc/terminfo', '/etc/ssl/certs']
 const ETC_FILES = ['/etc/ld.so.cache', '/etc/ld.so.conf', '/etc/ld.so.preload', '/etc/debian_version', '/etc/os-release', '/etc/services', '/etc/protocols',
   '/etc/mime.types', '/etc/inputrc', '/etc/ssl/openssl.cnf']
 

@@ -1,5 +1,5 @@
 /** Loop devices (include/uapi/linux/loop.h) and what is asked of any block device (include/uapi/linux/fs.h). */
-export const LOOP_SET_FD = 0x4c00, LOOP_CLR_FD = 0x4c01, LOOP_SET_STATUS64 = 0x4c04, LOOP_GET_STATUS64 = 0x4c05, LOOP_SET_CAPACITY = 0x4c07,
+export const LOOP_SET_FD = 0x4c00, LOOP_CLR_FD = 0x4c01, LOOP_SET_STATUS = 0x4c02, LOOP_GET_STATUS = 0x4c03, LOOP_SET_STATUS64 = 0x4c04, LOOP_GET_STATUS64 = 0x4c05, LOOP_SET_CAPACITY = 0x4c07,
   LOOP_SET_DIRECT_IO = 0x4c08, LOOP_SET_BLOCK_SIZE = 0x4c09, LOOP_CONFIGURE = 0x4c0a, LOOP_CTL_ADD = 0x4c80, LOOP_CTL_REMOVE = 0x4c81,
   LOOP_CTL_GET_FREE = 0x4c82
 export const LO_FLAGS_READ_ONLY = 1, LO_FLAGS_AUTOCLEAR = 4

@@ -3,7 +3,7 @@ import { EBADF, EBUSY, EINVAL, ENOSPC, ENOTTY, ENXIO } from '../abi/errno.ts'
 import { SEEK_CUR, SEEK_END, SEEK_SET } from '../abi/fcntl.ts'
 import {
   BLKFLSBUF, BLKGETSIZE, BLKGETSIZE64, BLKROGET, BLKSSZGET, LO_FLAGS_AUTOCLEAR, LO_FLAGS_READ_ONLY, LOOP_CLR_FD, LOOP_CONFIGURE, LOOP_CONTROL_MAJOR,
-  LOOP_CTL_GET_FREE, LOOP_GET_STATUS64, LOOP_MAJOR, LOOP_SET_BLOCK_SIZE, LOOP_SET_CAPACITY, LOOP_SET_DIRECT_IO, LOOP_SET_FD, LOOP_SET_STATUS64,
+  LOOP_CTL_GET_FREE, LOOP_GET_STATUS64, LOOP_MAJOR, LOOP_SET_BLOCK_SIZE, LOOP_SET_CAPACITY, LOOP_SET_DIRECT_IO, LOOP_SET_FD, LOOP_GET_STATUS, LOOP_SET_STATUS, LOOP_SET_STATUS64,
 } from '../abi/loop.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
@@ -103,6 +103,9 @@ const getFree = (kernel: Kernel): number => {
 
 const control = (kernel: Kernel, command: number): number => command === LOOP_CTL_GET_FREE ? getFree(kernel) : -ENOTTY
 
+/** struct loop_info, as before there was loop_info64: where it has what. */
+const OLD_INFO_SIZE = 168, OLD_OFFSET = 32, OLD_FLAGS = 44, OLD_NAME = 48, NEW_NAME = 56, NAME_SIZE = 64
+
 const ioctl = (kernel: Kernel, task: Task, file: OpenFile, command: number, argument: number): number => {
   if (isControl(file)) return control(kernel, command)
   const user = kernel.user(task)
@@ -142,6 +145,28 @@ const ioctl = (kernel: Kernel, task: Task, file: OpenFile, command: number, argu
       user.write(argument, loop.info)
       user.setI64(argument + 8, loop.file.inode.ino)
       return 0
+    case LOOP_SET_STATUS: {
+      const old = user.read(argument, OLD_INFO_SIZE)
+      const info = new Uint8Array(INFO_SIZE)
+      const to = viewOf(info), from = viewOf(old)
+      to.setUint32(24, from.getUint32(OLD_OFFSET, true), true)
+      to.setUint32(INFO.flags, from.getUint32(OLD_FLAGS, true), true)
+      info.set(old.subarray(OLD_NAME, OLD_NAME + NAME_SIZE), NEW_NAME)
+      to.setUint32(INFO.number, numberOf(file), true)
+      loop.info = info
+      return 0
+    }
+    case LOOP_GET_STATUS: {
+      const old = new Uint8Array(OLD_INFO_SIZE)
+      const to = viewOf(old), from = viewOf(loop.info)
+      to.setUint32(0, numberOf(file), true)
+      to.setUint32(16, loop.file.inode.ino, true)
+      to.setUint32(OLD_OFFSET, from.getUint32(24, true), true)
+      to.setUint32(OLD_FLAGS, flagsOf(loop), true)
+      old.set(loop.info.subarray(NEW_NAME, NEW_NAME + NAME_SIZE), OLD_NAME)
+      user.write(argument, old)
+      return 0
+    }
     case LOOP_SET_CAPACITY: case LOOP_SET_DIRECT_IO: case LOOP_SET_BLOCK_SIZE: return 0
     default: return -ENOTTY
   }

@@ -234,7 +234,7 @@ const fallocate = (kernel: Kernel, task: Task, args: Args): number => {
 
 // ——— Synchronizing: all is in memory, but for images of ext2 that are written back ———
 
-const isSynchronizable = (file: OpenFile): boolean => file.kind === 'regular' || file.kind === 'directory'
+const isSynchronizable = (file: OpenFile): boolean => file.kind === 'regular' || file.kind === 'directory' || file.kind === 'loop'
 
 const fsync = (_kernel: Kernel, task: Task, args: Args): number => {
   const file = getFile(task, int32(args[0]))

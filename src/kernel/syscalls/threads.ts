@@ -1,5 +1,5 @@
 /** What C libraries tell the kernel of their threads (set_tid_address(2), set_robust_list(2), arch_prctl(2), rseq(2), membarrier(2)). */
-import { EBUSY, EINVAL, EPERM, ESRCH } from '../abi/errno.ts'
+import { EBUSY, EINVAL, ENODEV, EPERM, ESRCH } from '../abi/errno.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import { CAP_SYS_PTRACE } from '../abi/capabilities.ts'
 import type { Kernel } from '../kernel.ts'
@@ -41,7 +41,7 @@ const schedYield = (kernel: Kernel): number => {
   return 0
 }
 
-const ARCH_SET_GS = 0x1001, ARCH_SET_FS = 0x1002, ARCH_GET_FS = 0x1003, ARCH_GET_GS = 0x1004
+const ARCH_SET_GS = 0x1001, ARCH_SET_FS = 0x1002, ARCH_GET_FS = 0x1003, ARCH_GET_GS = 0x1004, ARCH_GET_CPUID = 0x1011, ARCH_SET_CPUID = 0x1012
 
 const archPrctl = (kernel: Kernel, task: Task, args: Args): number => {
   const { cpu } = kernel.processor
@@ -54,7 +54,9 @@ const archPrctl = (kernel: Kernel, task: Task, args: Args): number => {
       return 0
     case ARCH_GET_FS: kernel.user(task).setI64(address, cpu.fsBase); return 0
     case ARCH_GET_GS: kernel.user(task).setI64(address, cpu.gsBase); return 0
-    // CPUID faulting, shadow stacks, AMX: a processor without them says so.
+    case ARCH_GET_CPUID: return 1
+    case ARCH_SET_CPUID: return -ENODEV
+    // Shadow stacks, AMX: a processor without them says so.
     default: return -EINVAL
   }
 }

@@ -155,6 +155,7 @@ export const makeGroup = (kernel: Kernel, parts: GroupParts): ThreadGroup => ({
   limits: DEFAULT_LIMITS.map(([soft, hard]): [number, number] => [soft, hard]),
   realTimer: makeTimer('real', parts.tgid),
   realInterval: 0,
+  realFar: undefined,
   realExpired: 0,
   cpuTimers: { virtual: Infinity, virtualInterval: 0, profile: Infinity, profileInterval: 0 },
   posixTimers: new Map(),

@@ -203,6 +203,8 @@ export interface ThreadGroup {
   /** ITIMER_REAL and its interval in cycles, 0 for once. */
   readonly realTimer: Timer
   realInterval: number
+  /** ITIMER_REAL is set to a time beyond what cycles can count: it never comes, but shows what is left. */
+  realFar: { readonly value: readonly [seconds: number, nanoseconds: number], readonly since: number } | undefined
   /** The cycle at which a periodic ITIMER_REAL expired whose signal waits: it goes on when that is taken. 0: none. */
   realExpired: number
   /** ITIMER_VIRTUAL, ITIMER_PROF: the group's CPU cycles at which they expire (Infinity: off), and intervals. */

@@ -41,7 +41,7 @@ export const makeClocks = (epochSeconds: number): ClockState => {
 }
 
 /** A cycle beyond this never comes: numbers would not be exact any more (104 days at 1 GHz). */
-const LAST_CYCLE = Number.MAX_SAFE_INTEGER
+export const LAST_CYCLE = Number.MAX_SAFE_INTEGER
 
 /** rest · 10^9 / hz, rounded down, for rest < hz: long division in base 1000, as the product may pass 2^53. */
 const scaleToNanoseconds = (rest: number, hz: number): number => {

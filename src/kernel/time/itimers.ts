@@ -6,7 +6,7 @@ import type { Kernel } from '../kernel.ts'
 import { sendSignal } from '../signal/send.ts'
 import { setHas } from '../signal/signal.ts'
 import type { Task, ThreadGroup } from '../task/task.ts'
-import { cyclesToTimespec, groupCycles, groupUserCycles, type Time, timespecToCycles } from './clock.ts'
+import { cyclesToTimespec, groupCycles, groupUserCycles, LAST_CYCLE, subtractTime, type Time, timespecToCycles } from './clock.ts'
 import { checkPosixCpuTimers, hasPosixCpuTimers, posixCpuTimerSlack } from './posix-timers.ts'
 import { arm } from './timer-queue.ts'
 
@@ -23,6 +23,9 @@ export const getIntervalTimer = (kernel: Kernel, group: ThreadGroup, which: numb
     interval: cyclesToTimespec(kernel, interval),
   })
   const { cpuTimers } = group
+  if (which === ITIMER_REAL && group.realFar !== undefined) {
+    return { value: subtractTime(group.realFar.value, cyclesToTimespec(kernel, kernel.now - group.realFar.since)), interval: cyclesToTimespec(kernel, group.realInterval) }
+  }
   if (which === ITIMER_REAL) return show(group.realTimer.place < 0 ? Infinity : group.realTimer.deadline - kernel.now, group.realInterval)
   return which === ITIMER_PROF ? show(cpuTimers.profile - groupCycles(kernel, group), cpuTimers.profileInterval)
     : show(cpuTimers.virtual - groupUserCycles(kernel, group), cpuTimers.virtualInterval)
@@ -37,6 +40,7 @@ export const setIntervalTimer = (kernel: Kernel, group: ThreadGroup, which: numb
   if (which === ITIMER_REAL) {
     arm(kernel.state.timers, group.realTimer, kernel.now + first)
     group.realInterval = span === 0 ? 0 : next
+    group.realFar = span !== 0 && kernel.now + first > LAST_CYCLE ? { value, since: kernel.now } : undefined
   } else if (which === ITIMER_PROF) {
     group.cpuTimers.profile = groupCycles(kernel, group) + first
     group.cpuTimers.profileInterval = span === 0 ? 0 : next

@@ -3,6 +3,7 @@ import { EINVAL, ENOENT } from '../../abi/errno.ts'
 import type { Kernel } from '../../kernel.ts'
 import type { Task } from '../../task/task.ts'
 import { shownPid } from '../../task/pid-namespace.ts'
+import { config } from './config.ts'
 import { NAMESPACE_NAMES } from '../namespace-files.ts'
 import type { ProcNode } from './nodes.ts'
 import * as maps from './maps.ts'
@@ -242,6 +243,7 @@ const makeTables = (): Tables => {
     'thread-self': link((_kernel, { pids }, reader) => shownPid(pids, reader.tid) === 0 ? -ENOENT
       : `${shownPid(pids, reader.group.tgid)}/task/${shownPid(pids, reader.tid)}`),
     cmdline: fixed('quiet\n'),
+    'config.gz': file(0o444, config),
     consoles: fixed('ttyS0                -W- (EC p a)    4:64\n'),
     cpuinfo: file(0o444, system.cpuinfo),
     devices: fixed(system.DEVICES),
