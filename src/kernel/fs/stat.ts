@@ -7,6 +7,9 @@ import { MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID } from '../ab
 import type { Mount } from './mount-tree.ts'
 import { isReadOnly } from './mounts.ts'
 
+/** The inode that eventfds and their like share on Linux has one link; memfds have none. */
+const linksOf = (inode: Inode): number => inode.superblock.kind === 'anonymous' && inode.kind === 'file' && inode.seals === undefined ? 1 : inode.nlink
+
 const STAT_SIZE = 144, STATX_SIZE = 256, STATFS_SIZE = 120
 const BLOCK_SIZE = 4096
 
@@ -35,7 +38,7 @@ export const writeStat = (kernel: Kernel, task: Task, inode: Inode, address: num
   scratch.fill(0, 0, STAT_SIZE)
   put64(0, inode.superblock.dev)
   put64(8, inode.ino)
-  put64(16, inode.nlink)
+  put64(16, linksOf(inode))
   view.setUint32(24, modeOf(inode), true)
   view.setUint32(28, shownUid(task.credentials.user, inode.uid), true)
   view.setUint32(32, shownGid(task.credentials.user, inode.gid), true)
@@ -69,7 +72,7 @@ export const writeStatx = (kernel: Kernel, task: Task, mount: Mount, inode: Inod
   view.setUint32(0, STATX_BASIC_STATS | (mask & STATX_MNT_ID), true)
   view.setUint32(4, BLOCK_SIZE, true)
   put64(8, mount.root === inode ? STATX_ATTR_MOUNT_ROOT : 0)
-  view.setUint32(16, inode.nlink, true)
+  view.setUint32(16, linksOf(inode), true)
   view.setUint32(20, shownUid(task.credentials.user, inode.uid), true)
   view.setUint32(24, shownGid(task.credentials.user, inode.gid), true)
   view.setUint16(28, modeOf(inode), true)

@@ -98,6 +98,8 @@ export const setCommonOption = (kernel: Kernel, task: Task, socket: Socket, leve
   const view = new DataView(value.buffer, value.byteOffset, value.byteLength)
   const number = view.getInt32(0, true)
   if (FLAGS.includes(option)) {
+    // Only where there are ports (sk_is_inet).
+    if (option === SO_REUSEPORT && number !== 0 && socket.kind !== 'inet') return -EOPNOTSUPP
     socket.options.set(option, number !== 0 ? 1 : 0)
     return 0
   }

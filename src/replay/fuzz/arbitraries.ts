@@ -28,10 +28,14 @@ export const arbitrarySyscalls = (constraints: SyscallConstraints = {}): fc.Arbi
   return fc.array(one, { minLength: constraints.minLength ?? 1, maxLength: constraints.maxLength ?? 30 })
 }
 
-/** A program of up to three processes that share files, pipes and sockets. `ordered`: one call after the other, else as the schedule has it. */
-export const arbitraryProgram = ({ ordered = true, ...constraints }: SyscallConstraints & { readonly ordered?: boolean } = {}): fc.Arbitrary<FuzzProgram> =>
-  fc.integer({ min: 1, max: constraints.processes ?? PROCESSES }).chain((processes) =>
-    arbitrarySyscalls({ ...constraints, processes }).map((calls) => ({ processes, ordered, calls })))
+/**
+ * A program of up to three processes that share files, pipes and sockets. `ordered`: one call after the other, else as the schedule has it.
+ * @throws RangeError for a name that is no system call's
+ */
+export const arbitraryProgram = ({ ordered = true, ...constraints }: SyscallConstraints & { readonly ordered?: boolean } = {}): fc.Arbitrary<FuzzProgram> => {
+  const sequences = Array.from({ length: constraints.processes ?? PROCESSES }, (_, i) => arbitrarySyscalls({ ...constraints, processes: i + 1 }))
+  return fc.integer({ min: 1, max: sequences.length }).chain((processes) => sequences[processes - 1].map((calls) => ({ processes, ordered, calls })))
+}
 
 /** In what worlds of one program differ. */
 export const arbitrarySchedule = (): fc.Arbitrary<Pick<WorldConfig, 'seed' | 'cpus' | 'strategy'>> =>
