@@ -104,8 +104,9 @@ class ScriptLoop extends LiveLoop<SessionResult> {
 
 /** What a world of a script is: of a world that was recorded under any strategy. */
 export const scripted = (world: WorldConfig, script: ScriptConfig): WorldConfig => {
-  const { pct: _pct, guided: _guided, choicePoints: _points, script: _script, ...rest } = world
-  return { ...rest, strategy: 'script', script }
+  const { pct: _pct, guided: _guided, choicePoints: _points, script: _script, scheduleSeed, ...rest } = world
+  // Nothing is drawn but when store buffers are emptied.
+  return { ...rest, strategy: 'script', script, ...(scheduleSeed === undefined || world.memoryModel !== 'tso' ? {} : { scheduleSeed }) }
 }
 
 export class ScriptRunner {

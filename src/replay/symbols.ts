@@ -16,6 +16,8 @@ export interface CodeLocation {
   readonly functionOffset?: number
   readonly file?: string
   readonly line?: number
+  /** The function was inlined into that of the next frame, whose address this is. */
+  readonly isInlined?: boolean
 }
 
 /** PROT_EXEC */
@@ -42,7 +44,22 @@ const look = (kernel: Kernel, task: Task, address: number, shown: number): CodeL
   }
 }
 
-/** What the instruction at an address belongs to. */
+/** A frame, and before it one for each function that was inlined there, innermost first: lines move out with the calls. */
+const withInlined = (kernel: Kernel, task: Task, address: number, frame: CodeLocation): CodeLocation[] => {
+  const found = frame.file === undefined ? undefined : moduleAt(kernel, task.mm, address)
+  const calls = found?.module.inlines.at(found.address) ?? []
+  if (found === undefined || calls.length === 0) return [frame]
+  const frames: CodeLocation[] = []
+  let [file, line] = [frame.file, frame.line]
+  for (const call of calls) {
+    frames.push({ address: frame.address, module: found.path, function: call.function, isInlined: true, ...(file === undefined ? {} : { file, line }) })
+    ;[file, line] = [call.callFile, call.callLine]
+  }
+  const { file: _file, line: _line, ...outer } = frame
+  return [...frames, { ...outer, ...(file === undefined ? {} : { file, line }) }]
+}
+
+/** What the instruction at an address belongs to. Of what was inlined there the line is the innermost, the function the outermost. */
 export const symbolize = (kernel: Kernel, task: Task, address: number): CodeLocation => look(kernel, task, address, address)
 
 /** Registers as `unwind` takes them, from the CPU block of a task (`Task.context`). */
@@ -76,7 +93,7 @@ const OUTERMOST: ReadonlySet<string | undefined> = new Set(['_start', 'clone', '
 
 /** The chain of callers from these registers on, innermost first. Addresses are those to return to; names and lines are those of the calls. */
 export const unwind = (kernel: Kernel, task: Task, registers: FrameRegisters, most = MOST_FRAMES): CodeLocation[] => {
-  const frames = unwindFrames(sourceOf(kernel, task), registers, most).map(({ pc, isReturn }) => look(kernel, task, isReturn ? pc - 1 : pc, pc))
+  const frames = unwindFrames(sourceOf(kernel, task), registers, most).flatMap(({ pc, isReturn }) => withInlined(kernel, task, isReturn ? pc - 1 : pc, look(kernel, task, isReturn ? pc - 1 : pc, pc)))
   const last = frames.findIndex((frame) => OUTERMOST.has(frame.function))
   return last < 0 ? frames : frames.slice(0, last + 1)
 }
@@ -113,8 +130,14 @@ export const dataText = ({ address, object, objectOffset = 0, area }: DataLocati
 const baseName = (path: string): string => path.slice(path.lastIndexOf('/') + 1)
 
 /** 'pay+0x12 (lost-update.c:14)', 'memcpy+0x20 in /lib/libc.so.6', '0x401000 in /bin/true', '0x1234'. */
-export const locationText = ({ address, module, function: name, functionOffset = 0, file, line }: CodeLocation): string => {
+export const locationText = ({ address, module, function: name, functionOffset = 0, file, line, isInlined = false }: CodeLocation): string => {
   const what = name === undefined ? `0x${address.toString(16)}` : functionOffset === 0 ? name : `${name}+0x${functionOffset.toString(16)}`
-  if (file !== undefined) return `${what} (${baseName(file)}:${line})`
+  if (file !== undefined) return `${what} (${isInlined ? 'inlined, ' : ''}${baseName(file)}:${line})`
   return module === undefined ? what : `${what} in ${module}`
+}
+
+/** The innermost frame with what it was inlined into: 'lock (inlined, bug.h:39) in eat+0x34 (philosophers.c:12)'. */
+export const placeText = (frames: readonly CodeLocation[]): string => {
+  const outermost = frames.findIndex(({ isInlined }) => isInlined !== true)
+  return frames.slice(0, outermost < 0 ? frames.length : outermost + 1).map(locationText).join(' in ')
 }

@@ -11,6 +11,7 @@ import { startRun } from '../../src/replay/run.ts'
 import { runToEnd } from '../../src/replay/session.ts'
 import { backtrace, type CodeLocation, locationText } from '../../src/replay/symbols.ts'
 import { ElfFile } from '../../src/replay/symbols/elf-file.ts'
+import { InlineTable } from '../../src/replay/symbols/inlines.ts'
 import { LineTable } from '../../src/replay/symbols/line-table.ts'
 import { hostOf, MemoryConsole, root, type Tree, worldOf } from './support.ts'
 
@@ -97,6 +98,40 @@ isWhole('every address of a program has the line that addr2line gives it', (t) =
   }
 })
 
+isWhole('functions that were inlined, and where they were called, as addr2line has them', (t) => {
+  for (const version of ['-gdwarf-5', '-gdwarf-4']) {
+    const program = join(scratch, `inlines${version}`)
+    execFileSync('gcc', ['-O2', version, '-pthread', '-o', program, join(root, 'guests/src/bugs/bounded-buffer.c')], { stdio: 'pipe' })
+    const elf = new ElfFile(readFileSync(program), undefined)
+    const lines = new LineTable(elf)
+    const inlines = new InlineTable(elf, lines)
+    const addresses = elf.functions.filter(({ address }) => lines.lineAt(address) !== undefined)
+      .flatMap(({ address, size }) => Array.from({ length: Math.floor(size / 2) }, (_, i) => address + 2 * i))
+    const short = (file: string | undefined, line: number | undefined): string => `${file?.split('/').at(-1)}:${line}`
+    const actual = addresses.map((address) => {
+      const at = lines.lineAt(address)
+      const frames: string[] = []
+      let [file, line] = [at?.file, at?.line]
+      for (const call of inlines.at(address)) {
+        frames.push(`${call.function} ${short(file, line)}`)
+        ;[file, line] = [call.callFile, call.callLine]
+      }
+      return [...frames, short(file, line)].join(' < ')
+    })
+    const answers = execFileSync('addr2line', ['-a', '-i', '-f', '-e', program, ...addresses.map((address) => address.toString(16))], { encoding: 'utf8' }).trim().split(/^0x.*\n/m).slice(1)
+    const expected = answers.map((answer) => {
+      const parts = answer.trim().replace(/ \(discriminator \d+\)/g, '').split('\n')
+      const pairs = Array.from({ length: parts.length / 2 }, (_, i) => [parts[2 * i], parts[2 * i + 1].split('/').at(-1)])
+      // The outermost function's name is that of the symbol.
+      return pairs.map(([name, place], i) => i === pairs.length - 1 ? place : `${name} ${place}`).join(' < ')
+    })
+    t.true(actual.filter((text) => text.includes(' < ')).length > 20, version)
+    // binutils 2.40 takes some files of DWARF 5 for their neighbours with -i, and is right without.
+    const plain = (texts: readonly string[]): string[] => version === '-gdwarf-4' ? [...texts] : texts.map((text) => text.replace(/[\w.-]+:(\d+)/g, '$1'))
+    t.deepEqual(plain(actual), plain(expected), version)
+  }
+})
+
 test('files that are no ELF files, or cut off, or damaged, harm nothing', (t) => {
   const bytes = readFileSync(join(root, 'guests/bin/bugs/account'))
   for (let i = 0; i < 300; i++) {
@@ -105,7 +140,9 @@ test('files that are no ELF files, or cut off, or damaged, harm nothing', (t) =>
     for (let j = 0; j < 64; j++) damaged[(at + j) % 0x8000] ^= i + j
     try {
       const elf = new ElfFile(damaged.subarray(0, length), undefined)
-      new LineTable(elf).lineAt(0x401200)
+      const lines = new LineTable(elf)
+      lines.lineAt(0x401200)
+      new InlineTable(elf, lines).at(0x401200)
       elf.functionAt(0x401200)
     } catch (error) {
       t.is((error as Error).constructor.name, 'MalformedFile')

@@ -5,7 +5,7 @@ import type { Kernel } from '../../kernel/kernel.ts'
 import type { Task } from '../../kernel/task/task.ts'
 import type { AccessListener, WatchedPage } from '../../kernel/watch/memory-watch.ts'
 import { peekBytes } from '../peek.ts'
-import { type CodeLocation, dataText, frameRegisters, symbolize, symbolizeData, unwind } from '../symbols.ts'
+import { type CodeLocation, dataText, frameRegisters, placeText, symbolize, symbolizeData, unwind } from '../symbols.ts'
 import { FRAME_RIP } from '../symbols/call-frames.ts'
 import { MUSL_LOCK, MUSL_LOCKED } from '../wait-graph.ts'
 
@@ -51,10 +51,10 @@ export class AccessLog implements AccessListener {
   readonly #last: SeenAccess[][] = []
   readonly counts: number[] = []
   /** By word: who changed it last from 0, as one takes a lock, if it is not 0 again. */
-  readonly #takers = new Map<number, { readonly task: Task, readonly place: CodeLocation | undefined }>()
+  readonly #takers = new Map<number, { readonly task: Task, readonly place: string | undefined }>()
   /** Callers were looked for so many times. */
   #unwound = 0
-  #pending: { readonly access: SeenAccess, readonly task: Task, readonly place: CodeLocation | undefined } | undefined
+  #pending: { readonly access: SeenAccess, readonly task: Task, readonly place: string | undefined } | undefined
   stretch = 0
 
   constructor(kernel: Kernel, nextOrder: () => number) {
@@ -72,13 +72,13 @@ export class AccessLog implements AccessListener {
   }
 
   /** Whose line an access is on behalf of: of the C library, that of who called. */
-  #callerAt(task: Task, rip: number): CodeLocation | undefined {
+  #callerAt(task: Task, rip: number): string | undefined {
     if (this.#unwound++ >= MOST_UNWOUND) return undefined
     // The engine keeps registers in memory, but for rip, while it executes an instruction that is watched.
     const registers = [...frameRegisters(this.#kernel.memory.u8.slice(CPU_STATE, CPU_STATE + CPU_STATE_SIZE))]
     registers[FRAME_RIP] = rip
     const frames = unwind(this.#kernel, task, registers, FRAMES)
-    return frames.find(({ file }) => file !== undefined) ?? frames.at(0)
+    return placeText(frames.slice(Math.max(0, frames.findIndex(({ file }) => file !== undefined))))
   }
 
   /** What was written last is in memory now. */
@@ -130,7 +130,7 @@ export class AccessLog implements AccessListener {
 
   place(rip: number): CodeLocation | undefined { return this.#places.get(rip) }
   /** Who has a lock, and where that was taken. */
-  takerOf(word: number): { readonly task: Task, readonly place: CodeLocation | undefined } | undefined { return this.#takers.get(word) }
+  takerOf(word: number): { readonly task: Task, readonly place: string | undefined } | undefined { return this.#takers.get(word) }
   nameOf(word: number): string { return this.#words.get(word)?.name ?? `0x${word.toString(16)}` }
   isLock(word: number): boolean { return this.#words.get(word)?.isLock === true }
 

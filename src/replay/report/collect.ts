@@ -15,7 +15,7 @@ import { startReplay, worldOf } from '../replay.ts'
 import type { Engine, ReplayResult, Session, SessionClock } from '../session.ts'
 import { cycleIn, type Wait, waitOf } from '../wait-graph.ts'
 import { racesIn } from '../trace-races.ts'
-import { backtrace, type CodeLocation, locationText } from '../symbols.ts'
+import { backtrace, type CodeLocation, locationText, placeText } from '../symbols.ts'
 import { AccessLog, MOST_VARIABLES, type SeenAccess } from './accesses.ts'
 import type { Entry, Place, Report, SourceExcerpt, Stretch, StretchEnd, Thread } from './model.ts'
 
@@ -138,8 +138,11 @@ class Collector {
     const start = all.findLast(({ file, function: name }) => file !== undefined && name !== undefined)?.function
     if (this.threads[thread].start === undefined && start !== undefined) this.threads[thread] = { ...this.threads[thread], start }
     if (first === undefined) return undefined
-    const isAfter = last?.file !== undefined && last.module === first.module
-    return { text: `${isAfter ? 'after ' : ''}${locationText(isAfter ? last : first)}`, frames: frames.map(locationText), source: this.#excerpt(isAfter ? last : first) }
+    if (last?.file !== undefined && last.module === first.module) return { text: `after ${locationText(last)}`, frames: frames.map(locationText), source: this.#excerpt(last) }
+    // Of what comes from a header, the line that uses it says more.
+    const outer = frames.find(({ isInlined }) => isInlined !== true)
+    const shown = outer?.file !== undefined && outer.file !== first.file ? outer : first
+    return { text: placeText(frames), frames: frames.map(locationText), source: this.#excerpt(shown) }
   }
 
   // ——— Events ———
@@ -264,7 +267,7 @@ const lockLines = (kernel: Kernel, log: AccessLog | undefined): string[] => {
     const taker = wait.holder === undefined && wait.what.startsWith('mutex') ? log.takerOf(wait.address) : undefined
     if (taker === undefined) return wait
     const { place } = taker
-    lines.push(`  ${wait.what} is held by task ${taker.task.tid}${place === undefined ? '' : `, which took it at ${locationText(place)}`}`)
+    lines.push(`  ${wait.what} is held by task ${taker.task.tid}${place === undefined ? '' : `, which took it at ${place}`}`)
     return { ...wait, holder: taker.task }
   })
   const cycle = cycleIn(known)

@@ -29,6 +29,8 @@ export class LineTable {
   readonly #rowFiles: number[] = []
   readonly #rowLines: number[] = []
   readonly #sequences: Sequence[] = []
+  /** By offset of a unit in the section: its files by their numbers there. */
+  readonly #unitFiles = new Map<number, readonly number[]>()
   readonly #lineStrings: Uint8Array | undefined
   readonly #strings: Uint8Array | undefined
 
@@ -39,13 +41,14 @@ export class LineTable {
     if (bytes === undefined) return
     const at = new Bytes(bytes)
     while (at.at + 4 <= bytes.length) {
+      const start = at.at
       const length = at.u32()
       // Units of the 64-bit format are larger than what is looked at here.
       if (length >= 0xffff_fff0) break
       const end = at.at + length
       if (end > bytes.length) break
       try {
-        this.#unit(new Bytes(bytes, at.at, end))
+        this.#unit(new Bytes(bytes, at.at, end), start)
       } catch (error) {
         // Other units may be whole.
         if (!(error instanceof MalformedFile)) throw error
@@ -64,7 +67,7 @@ export class LineTable {
     return number
   }
 
-  #unit(at: Bytes): void {
+  #unit(at: Bytes, start: number): void {
     const version = at.u16()
     if (version < 2 || version > 5) return
     if (version === 5) at.skip(2)
@@ -78,6 +81,7 @@ export class LineTable {
     if (lineRange === 0 || opcodeBase === 0) throw new MalformedFile('a line table without a range')
     const lengths = Array.from({ length: opcodeBase - 1 }, () => at.u8())
     const files = version === 5 ? this.#files5(at) : this.#files4(at)
+    this.#unitFiles.set(start, files)
     at.at = program
     let [address, file, line, first] = [0, 1, 1, this.#addresses.length]
     const row = (): void => {
@@ -173,6 +177,12 @@ export class LineTable {
       case DW_FORM_block4: at.skip(at.u32()); return 0
       default: throw new MalformedFile(`a form ${form} in a line table`)
     }
+  }
+
+  /** A file by its number in the unit at that offset. */
+  fileOf(unit: number, number: number): string | undefined {
+    const file = this.#unitFiles.get(unit)?.at(number)
+    return number < 0 || file === undefined || file < 0 ? undefined : this.#files[file]
   }
 
   /** The line of the instruction at, or around, the address. */

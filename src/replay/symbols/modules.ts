@@ -6,15 +6,18 @@ import type { AddressSpace, Vma } from '../../kernel/mm/address-space.ts'
 import { MalformedFile } from './bytes.ts'
 import { CallFrames } from './call-frames.ts'
 import { ElfFile, type Unpack } from './elf-file.ts'
+import { InlineTable } from './inlines.ts'
 import { LineTable } from './line-table.ts'
 
 export class Module {
   readonly elf: ElfFile
   #lines: LineTable | undefined
   #frames: CallFrames | undefined
+  #inlines: InlineTable | undefined
   constructor(elf: ElfFile) { this.elf = elf }
   /** Made when first asked for. */
   get lines(): LineTable { return this.#lines ??= new LineTable(this.elf) }
+  get inlines(): InlineTable { return this.#inlines ??= new InlineTable(this.elf, this.lines) }
   get frames(): CallFrames { return this.#frames ??= new CallFrames(this.elf) }
 }
 
