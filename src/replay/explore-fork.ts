@@ -21,6 +21,7 @@ import { exitCodeOf, type SessionClock, type SessionResult } from './session.ts'
 import type { ConflictFinder } from './search/conflicts.ts'
 import { choicesOf, type Guide, type GuideState } from './search/plan.ts'
 import { type Snapshot, takeSnapshot } from './snapshot.ts'
+import type { StateImage } from './snapshot-state.ts'
 import { type EventSink, type Sources, Tap, type TapPosition } from './tap.ts'
 
 /** The clock is looked at after so many slices. */
@@ -78,6 +79,7 @@ interface Mark extends Place {
   readonly choices: readonly number[]
   readonly guide: GuideState
   readonly order: number
+  readonly finder: StateImage | undefined
 }
 
 /** Where schedules can start. */
@@ -178,7 +180,11 @@ export class ForkedWorld {
         finder?.started(parent, child)
         this.#guide?.started?.(parent, child)
       },
-      woke: (waker, woken) => { this.#guide?.woke?.(waker, woken) },
+      woke: (waker, woken) => {
+        finder?.woke(waker, woken)
+        this.#guide?.woke?.(waker, woken)
+      },
+      taskEnds: (task) => { finder?.ends(kernel, task) },
     })
     return { kernel, tap, common }
   }
@@ -224,6 +230,7 @@ export class ForkedWorld {
       lastOnly && this.#options.keepsMarks === true && this.#isMarkDue(guide) ? -1 : guide.pick(kernel, tids, count, lastOnly)
     if (mark === undefined) this.#options.finder?.begin()
     else guide?.resume(mark.guide)
+    mark?.finder?.restore()
     this.#sink.order = mark?.order ?? 0
     return this.#sink.watch = watch.copy()
   }
@@ -258,7 +265,7 @@ export class ForkedWorld {
     const { kernel, tap } = this.#world
     this.#marks.push({
       snapshot: takeSnapshot(kernel, this.#options.machine), bytes: this.#seeded.bytesPosition, tap: tap.position(), watch: this.#sink.watch.copy(), order: this.#sink.order,
-      choices: choicesOf(guide.path), guide: guide.save(),
+      choices: choicesOf(guide.path), guide: guide.save(), finder: this.#options.finder?.image(),
     })
   }
 
