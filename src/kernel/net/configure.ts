@@ -25,7 +25,7 @@ export const makeEthernet = (kernel: Kernel, net: NetNamespace, name: string, ma
 // ——— Addresses ———
 
 const connectedRoute = (device: NetInterface, own: InterfaceAddress): Route | undefined => {
-  if (isLoopbackDevice(device) || own.prefix === 32 || own.peer === 0) return undefined
+  if (isLoopbackDevice(device) || (own.prefix === 32 && own.peer === own.address) || own.peer === 0) return undefined
   return {
     destination: (own.peer & maskOf(own.prefix)) >>> 0, prefix: own.prefix, gateway: 0, device, source: own.address, metric: 0, type: 'unicast', protocol: RTPROT_KERNEL, scope: RT_SCOPE_LINK,
   }

@@ -100,4 +100,4 @@ export const localDevice = (net: NetNamespace, address: number): NetInterface | 
 
 /** Whether it is the broadcast address of one of the interface's networks (or of all). */
 export const isBroadcastOf = (device: NetInterface, address: number): boolean => address === 0xffff_ffff ||
-  (device.flags & IFF_BROADCAST) !== 0 && device.addresses.some((own) => own.broadcast === address || (own.prefix < 31 && broadcastOf(own.address, own.prefix) === address))
+  ((device.flags & (IFF_BROADCAST | IFF_LOOPBACK)) !== 0 && address !== 0 && device.addresses.some((own) => own.broadcast === address || broadcastOf(own.address, own.prefix) === address))

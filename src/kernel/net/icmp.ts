@@ -4,7 +4,7 @@ import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from '../abi/sockets.ts'
 import type { Kernel } from '../kernel.ts'
 import { checksum } from './checksum.ts'
 import { isBroadcastOf, isLoopbackDevice, localDevice, type NetInterface } from './device.ts'
-import { sendIp } from './ip-output.ts'
+import { learnMtu, sendIp } from './ip-output.ts'
 import { decodeIp, encodeIp, get16, IP_HEADER, type IpPacket, isMulticast, NO_OPTIONS, put16 } from './ipv4.ts'
 import type { NetNamespace } from './namespace.ts'
 import { deliverPing, rawError } from './raw.ts'
@@ -105,6 +105,7 @@ const inputError = (kernel: Kernel, net: NetNamespace, packet: IpPacket): void =
   const about: IpPacket | undefined = decodeIp(quoted) ?? decodeCut(quoted, header)
   if (about === undefined) return
   const [type, code] = payload
+  if (type === ICMP_UNREACHABLE && code === ICMP_FRAGMENTATION_NEEDED && localDevice(net, about.source) !== undefined) learnMtu(kernel, net, about.destination, get16(payload, 6))
   const [errno, fatal] = type === ICMP_UNREACHABLE ? UNREACHABLE[code & 15] : type === ICMP_PARAMETER_PROBLEM ? [EPROTO, true] as const : [EHOSTUNREACH, false] as const
   tellProtocol(kernel, net, { errno, fatal, type, code, info: type === ICMP_UNREACHABLE && code === ICMP_FRAGMENTATION_NEEDED ? get16(payload, 6) : 0, offender: packet.source, about })
 }

@@ -2,14 +2,15 @@
 import { EINVAL, ENOENT, ENOPROTOOPT, ENOTCONN, EPERM } from '../abi/errno.ts'
 import { CAP_NET_ADMIN } from '../abi/capabilities.ts'
 import {
-  IPPROTO_ICMP, IPPROTO_IP, IPPROTO_RAW, IPPROTO_TCP, IPPROTO_UDP, SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD, SO_KEEPALIVE, SO_RCVBUF, SO_RCVBUFFORCE, SO_SNDBUF, SO_SNDBUFFORCE, SOCK_RAW,
+  IPPROTO_ICMP, IPPROTO_IP, IPPROTO_RAW, IPPROTO_TCP, IPPROTO_UDP, SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD, SO_KEEPALIVE, SO_OOBINLINE, SO_RCVBUF, SO_RCVBUFFORCE, SO_SNDBUF, SO_SNDBUFFORCE, SOCK_RAW,
   SOCK_STREAM, SOL_SOCKET,
 } from '../abi/sockets.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
-import { boundDevice, CLOSE, type InetSocket, LISTEN, optionKey, SYN_RECEIVED, SYN_SENT } from './inet.ts'
+import { boundDevice, CLOSE, has, type InetSocket, LISTEN, optionKey, SYN_RECEIVED, SYN_SENT } from './inet.ts'
 import { interfaceIoctl } from './interfaces.ts'
-import { put32 } from './ipv4.ts'
+import { get32, put32 } from './ipv4.ts'
+import { mtuTo } from './ip-output.ts'
 import { join, leave, membershipOf } from './multicast.ts'
 import { hasNetCapability } from './namespace.ts'
 import { getCommonOption, setCommonOption } from './options.ts'
@@ -21,13 +22,15 @@ import {
   TCP_CONGESTION, TCP_CORK, TCP_DEFER_ACCEPT, TCP_FASTOPEN, TCP_FASTOPEN_CONNECT, TCP_INFO, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_LINGER2, TCP_MAXSEG, TCP_NODELAY, TCP_NOTSENT_LOWAT,
   TCP_QUICKACK, TCP_SYNCNT, TCP_USER_TIMEOUT, TCP_WINDOW_CLAMP,
 } from './tcp/option-numbers.ts'
-import { sendAck } from './tcp/output.ts'
+import { currentSize, sendAck } from './tcp/output.ts'
 import { releaseHeld, startKeepAlive } from './tcp/timers.ts'
 
 const IP_TOS = 1, IP_TTL = 2, IP_HDRINCL = 3, IP_OPTIONS = 4, IP_RECVOPTS = 6, IP_RETOPTS = 7, IP_PKTINFO = 8, IP_MTU_DISCOVER = 10,
   IP_RECVERR = 11, IP_RECVTTL = 12, IP_RECVTOS = 13, IP_MTU = 14, IP_FREEBIND = 15, IP_TRANSPARENT = 19, IP_RECVORIGDSTADDR = 20, IP_BIND_ADDRESS_NO_PORT = 24,
   IP_MULTICAST_IF = 32, IP_MULTICAST_TTL = 33, IP_MULTICAST_LOOP = 34, IP_ADD_MEMBERSHIP = 35, IP_DROP_MEMBERSHIP = 36, IP_MULTICAST_ALL = 49
 const ICMP_FILTER = 1
+/** The address by which IP_MULTICAST_IF named the interface, kept beside it. */
+const MULTICAST_ADDRESS = 1000
 
 /** Options that are numbers, and what they are at first. */
 const TCP_DEFAULTS: ReadonlyMap<number, number> = new Map([
@@ -57,25 +60,23 @@ const getTcpOption = (kernel: Kernel, socket: InetSocket, option: number): Uint8
   }
   const initial = TCP_DEFAULTS.get(option)
   if (initial === undefined) return -ENOPROTOOPT
-  if (option === TCP_MAXSEG && socket.tcb !== undefined && socket.state !== CLOSE) return int(socket.tcb.mss)
+  if (option === TCP_MAXSEG && socket.tcb !== undefined && socket.state !== CLOSE) return int(currentSize(socket.tcb))
   if (option === TCP_QUICKACK && socket.tcb !== undefined) return int(socket.tcb.interactive ? 0 : 1)
   return int(socket.options.get(optionKey(IPPROTO_TCP, option)) ?? initial)
 }
 
-const getIpOption = (socket: InetSocket, option: number): Uint8Array | number => {
+const getIpOption = (kernel: Kernel, socket: InetSocket, option: number): Uint8Array | number => {
   if (option === IP_OPTIONS) return new Uint8Array(0)
   if (option === IP_MTU) {
     if (socket.remote === undefined || socket.state === CLOSE || socket.state === LISTEN) return -ENOTCONN
     const path = findPath(socket.net, socket.remote.address, boundDevice(socket), socket.local.address)
-    return typeof path === 'number' ? -ENOTCONN : int(path.device.mtu)
+    return typeof path === 'number' ? -ENOTCONN : int(Math.min(mtuTo(kernel, socket.net, path.device, socket.remote.address), 65_535))
   }
   if (option === IP_MULTICAST_IF) {
-    const index = socket.options.get(optionKey(IPPROTO_IP, option)) ?? 0
     const bytes = new Uint8Array(4)
-    put32(bytes, 0, socket.net.interfaces.find((device) => device.index === index)?.addresses.at(0)?.address ?? 0)
+    put32(bytes, 0, socket.options.get(optionKey(IPPROTO_IP, MULTICAST_ADDRESS)) ?? 0)
     return bytes
   }
-  if (option === IP_HDRINCL && socket.type !== SOCK_RAW) return -ENOPROTOOPT
   const initial = IP_DEFAULTS.get(option)
   if (initial === undefined) return -ENOPROTOOPT
   const value = socket.options.get(optionKey(IPPROTO_IP, option)) ?? (option === IP_HDRINCL && socket.protocol === IPPROTO_RAW ? 1 : initial)
@@ -85,7 +86,7 @@ const getIpOption = (socket: InetSocket, option: number): Uint8Array | number =>
 export const getInetOption = (kernel: Kernel, task: Task, socket: InetSocket, level: number, option: number): Uint8Array | number => {
   if (level === SOL_SOCKET) return getCommonOption(kernel, task, socket, level, option)
   if (level === IPPROTO_TCP && socket.type === SOCK_STREAM) return getTcpOption(kernel, socket, option)
-  if (level === IPPROTO_IP) return getIpOption(socket, option)
+  if (level === IPPROTO_IP) return getIpOption(kernel, socket, option)
   if (level === SOL_RAW && socket.type === SOCK_RAW && socket.protocol === IPPROTO_ICMP && option === ICMP_FILTER) return int(socket.filter)
   if (level === IPPROTO_UDP && socket.protocol === IPPROTO_UDP) return UDP_OPTIONS.has(option) ? int(socket.options.get(optionKey(level, option)) ?? 0) : -ENOPROTOOPT
   return -ENOPROTOOPT
@@ -139,6 +140,7 @@ const setIpOption = (task: Task, socket: InetSocket, option: number, value: Uint
     const found = isAny ? undefined : membershipOf(socket, padded)
     if (typeof found === 'number') return found
     socket.options.set(optionKey(IPPROTO_IP, option), found?.device.index ?? 0)
+    socket.options.set(optionKey(IPPROTO_IP, MULTICAST_ADDRESS), get32(padded, 4))
     return 0
   }
   if (!IP_DEFAULTS.has(option) || (option === IP_HDRINCL && socket.type !== SOCK_RAW)) return -ENOPROTOOPT
@@ -179,8 +181,9 @@ const pending = (socket: InetSocket): number => {
   if (socket.type !== SOCK_STREAM) return socket.queue.at(0)?.bytes.length ?? 0
   const { tcb } = socket
   if (tcb === undefined || tcb.urgent === 'none') return socket.queuedBytes
+  // Up to the mark, if that is in what has come (tcp_inq).
   const toMark = tcb.urgentSeq - readNext(socket, tcb)
-  return toMark > 0 && toMark < socket.queuedBytes ? toMark : Math.max(socket.queuedBytes - (toMark === 0 ? 1 : 0), 0)
+  return !has(socket, SO_OOBINLINE) && toMark >= 0 && toMark < socket.queuedBytes ? toMark : socket.queuedBytes
 }
 
 export const inetIoctl = (kernel: Kernel, task: Task, socket: InetSocket, command: number, argument: number): number => {

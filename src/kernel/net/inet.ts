@@ -111,7 +111,7 @@ export interface InetSocket {
   readonly memberships: Membership[]
   /** Of raw sockets: ICMP_FILTER. */
   filter: number
-  /** By level << 16 | number, those of SOL_SOCKET by number alone. */
+  /** By optionKey, those of SOL_SOCKET by number alone. */
   readonly options: Map<number, number>
   readonly readable: WaitQueue
   readonly writable: WaitQueue
@@ -180,7 +180,8 @@ export const decodeAddress = (bytes: Uint8Array): InetAddress | number => {
 export const boundDevice = (socket: InetSocket): NetInterface | undefined => socket.device === 0 ? undefined : findDevice(socket.net, socket.device)
 
 export const has = (socket: InetSocket, option: number): boolean => (socket.options.get(option) ?? 0) !== 0
-export const optionKey = (level: number, option: number): number => level << 16 | option
+/** Where the value of an option of another level than SOL_SOCKET is kept, whose are by number alone; IPPROTO_IP is level 0. */
+export const optionKey = (level: number, option: number): number => (level + 1) << 16 | option
 
 // ——— Ports ———
 

@@ -28,9 +28,25 @@ const transmit = (kernel: Kernel, path: Path, packet: Uint8Array): void => {
   else sendToNeighbour(kernel, device, nextHop, packet)
 }
 
-const fragment = (kernel: Kernel, net: NetNamespace, path: Path, packet: IpPacket): void => {
+/** net.ipv4.route.mtu_expires, and its min_pmtu. */
+const MTU_SECONDS = 600, LEAST_MTU = 552
+
+/** ICMP told that packets to a host must be smaller. */
+export const learnMtu = (kernel: Kernel, net: NetNamespace, destination: number, mtu: number): void => {
+  net.pathMtus.set(destination, { mtu: Math.max(mtu, LEAST_MTU), until: kernel.now + MTU_SECONDS * kernel.config.cpuHz })
+}
+
+export const mtuTo = (kernel: Kernel, net: NetNamespace, device: NetInterface, destination: number): number => {
+  const known = net.pathMtus.size > 0 ? net.pathMtus.get(destination) : undefined
+  if (known === undefined) return device.mtu
+  if (known.until > kernel.now) return Math.min(known.mtu, device.mtu)
+  net.pathMtus.delete(destination)
+  return device.mtu
+}
+
+const fragment = (kernel: Kernel, net: NetNamespace, path: Path, packet: IpPacket, mtu: number): void => {
   // The first has all options; the others would have those that are copied, of which we send none.
-  const room = (path.device.mtu - IP_HEADER - packet.options.length) & ~7
+  const room = (mtu - IP_HEADER - packet.options.length) & ~7
   const { payload } = packet
   for (let at = 0; at < payload.length; at += room) {
     const part = payload.subarray(at, at + room)
@@ -47,11 +63,12 @@ export const sendPacket = (kernel: Kernel, net: NetNamespace, path: Path, packet
     return 0
   }
   const size = IP_HEADER + packet.options.length + packet.payload.length
-  if (size <= path.device.mtu) transmit(kernel, path, encodeIp(packet))
+  const mtu = mtuTo(kernel, net, path.device, packet.destination)
+  if (size <= mtu) transmit(kernel, path, encodeIp(packet))
   else if (packet.dontFragment) {
     net.counters.ip.FragFails++
     return -EMSGSIZE
-  } else fragment(kernel, net, path, packet)
+  } else fragment(kernel, net, path, packet, mtu)
   return 0
 }
 
@@ -62,11 +79,6 @@ export const sendIp = (kernel: Kernel, net: NetNamespace, path: Path, out: Outbo
   if (!isLoopbackDevice(path.device)) net.counters.ip.OutRequests++
   const result = sendPacket(kernel, net, path, packet)
   // Who sends to all is one of them.
-  if (path.kind === 'broadcast') sendToLoopbackCopy(kernel, net, path.device, packet)
+  if (path.kind === 'broadcast' && !isLoopbackDevice(path.device)) kernel.state.net.backlog.push({ net, what: packet })
   return result
-}
-
-/** A copy for this host's own sockets. */
-export const sendToLoopbackCopy = (kernel: Kernel, net: NetNamespace, _device: NetInterface, packet: IpPacket): void => {
-  kernel.state.net.backlog.push({ net, what: packet })
 }

@@ -51,6 +51,8 @@ export interface NetNamespace {
   readonly routes: Route[]
   /** Counted up whenever a route or address changes: what was looked up before is looked up again. */
   routeGeneration: number
+  /** MTUs of the ways to hosts, as far as ICMP told of smaller ones than the interface's, and until which cycle that counts. */
+  readonly pathMtus: Map<number, { readonly mtu: number, readonly until: number }>
   readonly fragments: Map<string, FragmentQueue>
   /** The last identification of a packet. */
   lastId: number
@@ -87,7 +89,7 @@ export interface NetState {
 
 const newNamespace = (number: number, interfaceNumber: number): NetNamespace => {
   const net: NetNamespace = {
-    kind: 'net-namespace', number, owner: '', interfaces: [], loopback: undefined as unknown as NetInterface, lastIndex: 0, routes: [], routeGeneration: 1, fragments: new Map(), lastId: 0,
+    kind: 'net-namespace', number, owner: '', interfaces: [], loopback: undefined as unknown as NetInterface, lastIndex: 0, routes: [], routeGeneration: 1, pathMtus: new Map(), fragments: new Map(), lastId: 0,
     abstractNames: new Map(), unixSockets: new Set(), lastAutobind: 0, inet: makeInetTables(), timeWaits: makeTimeWaits(), packetSockets: new Set(),
     netlinkSockets: new Map(), counters: makeCounters(), settings: makeSettings(),
   }

@@ -5,6 +5,7 @@ import { AF_NETLINK, AF_UNSPEC, MSG_OOB, MSG_PEEK, MSG_TRUNC, SOL_SOCKET, type S
 import { POLLERR, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../fs/file.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
+import { shownUid } from '../task/user-namespace.ts'
 import { seenBy } from '../task/pid-namespace.ts'
 import { waitQueue, type WaitQueue } from '../wait-queue.ts'
 import { drainBacklog } from './backlog.ts'
@@ -92,7 +93,7 @@ const handle = (kernel: Kernel, task: Task, socket: NetlinkSocket, request: Uint
       const isQuestion = (type & 3) === 2
       const isDump = isQuestion && (flags & NLM_F_DUMP) === NLM_F_DUMP
       const result = type > RTM_LAST ? -EOPNOTSUPP : !isQuestion && !hasNetCapability(task, CAP_NET_ADMIN) ? -EPERM
-        : answerRequest(kernel, socket.net, type, flags, sequence, socket.port, request.slice(at + HEADER, at + length))
+        : answerRequest(kernel, socket.net, type, flags, sequence, socket.port, request.slice(at + HEADER, at + length), shownUid(task.credentials.user, task.credentials.uid))
       if (typeof result !== 'number') {
         if (isDump) putList(socket, result, sequence)
         else for (const bytes of result) socket.queue.push({ bytes, group: 0 })

@@ -173,7 +173,7 @@ export const packetOperations: SocketOperations<PacketSocket> = {
   accept: () => -EOPNOTSUPP,
   localName: (_kernel, socket) => {
     const device = findDevice(socket.net, socket.device)
-    return encodeLinkAddress(device, socket.protocol, 0, device?.mac ?? new Uint8Array(6))
+    return encodeLinkAddress(device, socket.protocol, 0, device?.mac ?? new Uint8Array(6)).subarray(0, SHORT_SIZE + (device === undefined ? 0 : 6))
   },
   peerName: () => -EOPNOTSUPP,
   send: (kernel, _task, _file, socket, message) => send(kernel, socket, message),

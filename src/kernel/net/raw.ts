@@ -13,7 +13,7 @@ import {
   autobind, boundDevice, CLOSE, decodeAddress, encodeAddress, ESTABLISHED, familyOfAddress, has, type InetAddress, type InetSocket, mayHaveAddress, optionKey, SHUT_RECEIVE, SHUT_SEND,
   takeError, wakeBoth,
 } from './inet.ts'
-import { sendIp, sendPacket } from './ip-output.ts'
+import { mtuTo, sendIp, sendPacket } from './ip-output.ts'
 import { ANY, decodeIp, encodeIp, get16, get32, IP_HEADER, type IpPacket, isMulticast, put16, put32 } from './ipv4.ts'
 import type { NetNamespace } from './namespace.ts'
 import { findPath, type Path } from './route.ts'
@@ -159,8 +159,9 @@ const send = (kernel: Kernel, _task: Task, _file: OpenFile, socket: InetSocket, 
   const path = findPath(net, to.address, device, choices.source !== ANY ? choices.source : socket.local.address)
   if (typeof path === 'number') return path
   if (path.kind === 'broadcast' && !has(socket, SO_BROADCAST)) return -EACCES
-  if (socket.error !== 0) return -takeError(socket)
-  if ((socket.shut & SHUT_SEND) !== 0) return -EPIPE
+  // Raw sockets look at neither when they send.
+  if (!isRaw(socket) && socket.error !== 0) return -takeError(socket)
+  if (!isRaw(socket) && (socket.shut & SHUT_SEND) !== 0) return -EPIPE
   if (isRaw(socket) && (has(socket, optionKey(IPPROTO_IP, IP_HDRINCL)) || socket.protocol === IPPROTO_RAW)) {
     const result = sendWhole(kernel, socket, path, bytes)
     return result < 0 ? result : bytes.length
@@ -175,7 +176,7 @@ const send = (kernel: Kernel, _task: Task, _file: OpenFile, socket: InetSocket, 
   }
   const result = sendIp(kernel, net, path, {
     source: path.source, destination: to.address === ANY ? path.nextHop : to.address, protocol: socket.protocol, ttl: choices.ttl, tos: choices.tos,
-    dontFragment: bytes.length + IP_HEADER <= path.device.mtu, payload,
+    dontFragment: bytes.length + IP_HEADER <= mtuTo(kernel, net, path.device, to.address), payload,
   })
   return result < 0 ? result : bytes.length
 }

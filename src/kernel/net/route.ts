@@ -1,7 +1,7 @@
 /** Routes of IPv4 (ip-route(8)): the local table follows from the interfaces' addresses, the main table is a list. */
 import { ENETUNREACH, EHOSTUNREACH, EINVAL, EACCES } from '../abi/errno.ts'
 import { addressFor, isBroadcastOf, isUp, localDevice, type NetInterface, RT_SCOPE_HOST } from './device.ts'
-import { ANY, BROADCAST, isInNetwork, isMulticast, LOOPBACK } from './ipv4.ts'
+import { ANY, BROADCAST, isInNetwork, isLoopback, isMulticast, LOOPBACK } from './ipv4.ts'
 import type { NetNamespace } from './namespace.ts'
 
 export type RouteType = 'unicast' | 'unreachable' | 'blackhole' | 'prohibit'
@@ -41,6 +41,9 @@ export const addRoute = (net: NetNamespace, route: Route): void => {
   net.routeGeneration++
 }
 
+/** As Linux lists them: by destination, the longest prefix first. */
+export const listRoutes = (net: NetNamespace): Route[] => [...net.routes].sort((a, b) => a.destination - b.destination || b.prefix - a.prefix || a.metric - b.metric)
+
 export const removeRoute = (net: NetNamespace, route: Route): void => {
   const at = net.routes.indexOf(route)
   if (at >= 0) net.routes.splice(at, 1)
@@ -57,6 +60,9 @@ export const lookUpRoute = (net: NetNamespace, destination: number, device?: Net
  */
 export const findPath = (net: NetNamespace, to: number, device?: NetInterface, source = ANY): Path | number => {
   const destination = to === ANY ? (source === ANY ? LOOPBACK : source) : to
+  if (isLoopback(destination) && isUp(net.loopback) && isBroadcastOf(net.loopback, destination)) {
+    return { device: net.loopback, nextHop: destination, source: source !== ANY ? source : LOOPBACK, kind: 'broadcast', gateway: 0 }
+  }
   const owner = localDevice(net, destination)
   if (owner !== undefined) {
     const own = source !== ANY ? source : owner === net.loopback && to !== ANY && owner.addresses.every(({ address }) => address !== destination) ? LOOPBACK : destination

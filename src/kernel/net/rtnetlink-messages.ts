@@ -14,7 +14,7 @@ export const RTM_NEWLINK = 16, RTM_DELLINK = 17, RTM_GETLINK = 18, RTM_SETLINK =
 export const IFLA_ADDRESS = 1, IFLA_BROADCAST = 2, IFLA_IFNAME = 3, IFLA_MTU = 4, IFLA_LINK = 5, IFLA_QDISC = 6, IFLA_STATS = 7, IFLA_TXQLEN = 13, IFLA_OPERSTATE = 16, IFLA_LINKMODE = 17,
   IFLA_LINKINFO = 18, IFLA_NET_NS_PID = 19, IFLA_STATS64 = 23, IFLA_GROUP = 27, IFLA_NET_NS_FD = 28, IFLA_PROMISCUITY = 30, IFLA_NUM_TX_QUEUES = 31, IFLA_NUM_RX_QUEUES = 32, IFLA_CARRIER = 33
 export const IFA_ADDRESS = 1, IFA_LOCAL = 2, IFA_LABEL = 3, IFA_BROADCAST = 4, IFA_CACHEINFO = 6, IFA_FLAGS = 8
-export const RTA_DST = 1, RTA_OIF = 4, RTA_GATEWAY = 5, RTA_PRIORITY = 6, RTA_PREFSRC = 7, RTA_CACHEINFO = 12, RTA_TABLE = 15
+export const RTA_DST = 1, RTA_OIF = 4, RTA_GATEWAY = 5, RTA_PRIORITY = 6, RTA_PREFSRC = 7, RTA_CACHEINFO = 12, RTA_TABLE = 15, RTA_UID = 25
 export const NDA_DST = 1, NDA_LLADDR = 2, NDA_CACHEINFO = 3, NDA_PROBES = 4
 const IFA_F_PERMANENT = 0x80
 export const TABLE_MAIN = 254, TABLE_LOCAL = 255
@@ -102,11 +102,14 @@ export const addressMessage = (device: NetInterface, own: InterfaceAddress, flag
     attribute(IFA_ADDRESS, bigEndian(own.peer)), attribute(IFA_LOCAL, bigEndian(own.address)), ...(own.broadcast === 0 ? [] : [attribute(IFA_BROADCAST, bigEndian(own.broadcast))]),
     attribute(IFA_LABEL, text(own.label)), attribute(IFA_FLAGS, u32(IFA_F_PERMANENT)), attribute(IFA_CACHEINFO, u32(0xffff_ffff, 0xffff_ffff, 0, 0)))
 
-const routeHeader = (prefix: number, table: number, protocol: number, scope: number, type: number): Uint8Array => Uint8Array.of(AF_INET, prefix, 0, 0, table, protocol, scope, type, 0, 0, 0, 0)
+/** RTNH_F_LINKDOWN: no carrier. */
+const LINKDOWN = 16
+const routeHeader = (prefix: number, table: number, protocol: number, scope: number, type: number, flags = 0): Uint8Array =>
+  Uint8Array.of(AF_INET, prefix, 0, 0, table, protocol, scope, type, flags, 0, 0, 0)
 
 export const routeMessage = (route: Route, flags: number, sequence: number, port: number, isThere = true): Uint8Array => {
   const { prefix, destination, gateway, device, source, metric } = route
-  return message(isThere ? RTM_NEWROUTE : RTM_DELROUTE, flags, sequence, port, routeHeader(prefix, TABLE_MAIN, route.protocol, route.scope, RTN[route.type]),
+  return message(isThere ? RTM_NEWROUTE : RTM_DELROUTE, flags, sequence, port, routeHeader(prefix, TABLE_MAIN, route.protocol, route.scope, RTN[route.type], device === undefined || hasCarrier(device) ? 0 : LINKDOWN),
     attribute(RTA_TABLE, u32(TABLE_MAIN)), ...(prefix === 0 ? [] : [attribute(RTA_DST, bigEndian(destination))]), ...(metric === 0 ? [] : [attribute(RTA_PRIORITY, u32(metric))]),
     ...(source === 0 ? [] : [attribute(RTA_PREFSRC, bigEndian(source))]), ...(gateway === 0 ? [] : [attribute(RTA_GATEWAY, bigEndian(gateway))]),
     ...(device === undefined ? [] : [attribute(RTA_OIF, u32(device.index))]))
@@ -125,10 +128,10 @@ export const localRouteMessages = (net: NetNamespace, sequence: number, port: nu
 }))
 
 /** RTM_GETROUTE of one destination: what `ip route get` shows. */
-export const answerRoute = (sequence: number, port: number, destination: number, device: NetInterface, source: number, gateway: number, isLocal: boolean): Uint8Array =>
-  message(RTM_NEWROUTE, 0, sequence, port, Uint8Array.of(AF_INET, 32, 0, 0, isLocal ? TABLE_LOCAL : TABLE_MAIN, 0, 0, isLocal ? RTN.local : RTN.unicast, 0, 0x02, 0, 0),
-    attribute(RTA_TABLE, u32(isLocal ? TABLE_LOCAL : TABLE_MAIN)), attribute(RTA_DST, bigEndian(destination)), attribute(RTA_OIF, u32(device.index)),
-    ...(gateway === 0 ? [] : [attribute(RTA_GATEWAY, bigEndian(gateway))]), attribute(RTA_PREFSRC, bigEndian(source)), attribute(RTA_CACHEINFO, new Uint8Array(32)))
+export const answerRoute = (sequence: number, port: number, destination: number, device: NetInterface, source: number, gateway: number, isLocal: boolean, uid: number): Uint8Array =>
+  message(RTM_NEWROUTE, 0, sequence, port, Uint8Array.of(AF_INET, 32, 0, 0, TABLE_MAIN, 0, 0, isLocal ? RTN.local : RTN.unicast, 0, 0x02, 0, 0),
+    attribute(RTA_TABLE, u32(TABLE_MAIN)), attribute(RTA_DST, bigEndian(destination)), attribute(RTA_OIF, u32(device.index)),
+    ...(gateway === 0 ? [] : [attribute(RTA_GATEWAY, bigEndian(gateway))]), attribute(RTA_PREFSRC, bigEndian(source)), attribute(RTA_UID, u32(uid)), attribute(RTA_CACHEINFO, new Uint8Array(32)))
 
 export const neighbourMessage = (neighbour: Neighbour, flags: number, sequence: number, port: number, isThere = true): Uint8Array => {
   const head = new Uint8Array(12)

@@ -8,7 +8,7 @@ import { findDevice, findDeviceByName, isLoopbackDevice, type NetInterface } fro
 import { get32 } from './ipv4.ts'
 import { type NetNamespace, netOf } from './namespace.ts'
 import { notifyLink } from './notify.ts'
-import { findPath } from './route.ts'
+import { findPath, listRoutes } from './route.ts'
 import {
   addressMessage, align, answerRoute, IFA_ADDRESS, IFA_BROADCAST, IFA_LABEL, IFA_LOCAL, IFLA_ADDRESS, IFLA_IFNAME, IFLA_LINKINFO, IFLA_MTU, IFLA_NET_NS_PID, IFLA_TXQLEN, linkMessage,
   localRouteMessages, NDA_DST, NDA_LLADDR, neighbourMessage, NLM_F_MULTI, routeMessage, ROUTE_TYPES, RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PREFSRC, RTA_PRIORITY, RTA_TABLE, RTM_DELADDR,
@@ -48,7 +48,7 @@ const dump = (net: NetNamespace, type: number, sequence: number, port: number, b
   switch (type) {
     case RTM_GETLINK: return net.interfaces.map((device) => linkMessage(device, NLM_F_MULTI, sequence, port))
     case RTM_GETADDR: return !isOurs ? [] : net.interfaces.flatMap((device) => device.addresses.map((own) => addressMessage(device, own, NLM_F_MULTI, sequence, port)))
-    case RTM_GETROUTE: return !isOurs ? [] : [...net.routes.map((route) => routeMessage(route, NLM_F_MULTI, sequence, port)), ...localRouteMessages(net, sequence, port)]
+    case RTM_GETROUTE: return !isOurs ? [] : [...listRoutes(net).map((route) => routeMessage(route, NLM_F_MULTI, sequence, port)), ...localRouteMessages(net, sequence, port)]
     case RTM_GETNEIGH: return !isOurs ? [] : net.interfaces.flatMap((device) => [...device.neighbours.values()].map((neighbour) => neighbourMessage(neighbour, NLM_F_MULTI, sequence, port)))
     case RTM_GETRULE: return isOurs ? ruleMessages(sequence, port) : []
     case RTM_GETQDISC: return []
@@ -161,7 +161,7 @@ const address = (kernel: Kernel, net: NetNamespace, type: number, body: Uint8Arr
   })
 }
 
-const route = (kernel: Kernel, net: NetNamespace, type: number, flags: number, sequence: number, port: number, body: Uint8Array): Uint8Array[] | number => {
+const route = (kernel: Kernel, net: NetNamespace, type: number, flags: number, sequence: number, port: number, body: Uint8Array, uid: number): Uint8Array[] | number => {
   if (body.length < 12) return -EINVAL
   if (body[0] !== AF_INET) return -EOPNOTSUPP
   const attributes = attributesOf(body, 12)
@@ -171,7 +171,7 @@ const route = (kernel: Kernel, net: NetNamespace, type: number, flags: number, s
   if (index !== 0 && device === undefined) return -ENODEV
   if (type === RTM_GETROUTE) {
     const path = findPath(net, destination, device)
-    return typeof path === 'number' ? path : [answerRoute(sequence, port, destination, path.device, path.source, path.gateway, path.kind === 'local')]
+    return typeof path === 'number' ? path : [answerRoute(sequence, port, destination, path.device, path.source, path.gateway, path.kind === 'local', uid)]
   }
   const table = numberOf(attributes.get(RTA_TABLE)) || body[4]
   if (table !== TABLE_MAIN && table !== 0) return -EOPNOTSUPP
@@ -185,7 +185,7 @@ const route = (kernel: Kernel, net: NetNamespace, type: number, flags: number, s
 }
 
 const NUD_PERMANENT = 0x80, NUD_STALE = 4
-const neighbour = (kernel: Kernel, net: NetNamespace, type: number, sequence: number, port: number, body: Uint8Array): Uint8Array[] | number => {
+const neighbour = (kernel: Kernel, net: NetNamespace, type: number, flags: number, sequence: number, port: number, body: Uint8Array): Uint8Array[] | number => {
   if (body.length < 12) return -EINVAL
   if (body[0] !== AF_INET) return -EOPNOTSUPP
   const view = new DataView(body.buffer, body.byteOffset)
@@ -198,6 +198,7 @@ const neighbour = (kernel: Kernel, net: NetNamespace, type: number, sequence: nu
     return known === undefined ? -ENOENT : [neighbourMessage(known, 0, sequence, port)]
   }
   if (type === RTM_DELNEIGH) return removeNeighbour(kernel, device, target) ? 0 : -ENOENT
+  if ((flags & NLM_F_EXCL) !== 0 && device.neighbours.has(target)) return -EEXIST
   const mac = attributes.get(NDA_LLADDR)
   if (mac === undefined || mac.length !== 6) return -EINVAL
   const state = view.getUint16(8, true)
@@ -208,14 +209,16 @@ const neighbour = (kernel: Kernel, net: NetNamespace, type: number, sequence: nu
 const NLM_F_DUMP = 0x300
 
 /** Messages, 0 for done, or a negative errno. `isDump`: the messages are parts of a list that needs an end. */
-export const answerRequest = (kernel: Kernel, net: NetNamespace, type: number, flags: number, sequence: number, port: number, body: Uint8Array): readonly Uint8Array[] | number => {
+export const answerRequest = (
+  kernel: Kernel, net: NetNamespace, type: number, flags: number, sequence: number, port: number, body: Uint8Array, uid: number,
+): readonly Uint8Array[] | number => {
   // The last two bits of a type say what is done: 2 is a question (rtnetlink(7)).
   if ((type & 3) === 2 && (flags & NLM_F_DUMP) === NLM_F_DUMP) return dump(net, type, sequence, port, body)
   switch (type) {
     case RTM_GETLINK: case RTM_NEWLINK: case RTM_SETLINK: case RTM_DELLINK: return link(kernel, net, type, flags, sequence, port, body)
     case RTM_NEWADDR: case RTM_DELADDR: return address(kernel, net, type, body)
-    case RTM_GETROUTE: case RTM_NEWROUTE: case RTM_DELROUTE: return route(kernel, net, type, flags, sequence, port, body)
-    case RTM_GETNEIGH: case RTM_NEWNEIGH: case RTM_DELNEIGH: return neighbour(kernel, net, type, sequence, port, body)
+    case RTM_GETROUTE: case RTM_NEWROUTE: case RTM_DELROUTE: return route(kernel, net, type, flags, sequence, port, body, uid)
+    case RTM_GETNEIGH: case RTM_NEWNEIGH: case RTM_DELNEIGH: return neighbour(kernel, net, type, flags, sequence, port, body)
     default: return -EOPNOTSUPP
   }
 }

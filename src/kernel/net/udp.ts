@@ -7,13 +7,13 @@ import type { Task } from '../task/task.ts'
 import { sendToLoopback } from './backlog.ts'
 import { transportChecksum } from './checksum.ts'
 import { receiveDatagram, receiveError } from './datagrams.ts'
-import { isBroadcastOf, type NetInterface, findDevice } from './device.ts'
+import { findDevice, isBroadcastOf, isLoopbackDevice, type NetInterface } from './device.ts'
 import { ICMP_PORT_UNREACHABLE, ICMP_UNREACHABLE, type IcmpError, sendIcmpError } from './icmp.ts'
 import {
   autobind, boundDevice, CLOSE, decodeAddress, encodeAddress, ESTABLISHED, familyOfAddress, has, type InetAddress, type InetSocket, leavePort, optionKey, portsOf, SHUT_BOTH, SHUT_RECEIVE,
   SHUT_SEND, takeError, wakeBoth,
 } from './inet.ts'
-import { sendIp } from './ip-output.ts'
+import { mtuTo, sendIp } from './ip-output.ts'
 import { ANY, get16, isMulticast, type IpPacket, NO_OPTIONS, put16 } from './ipv4.ts'
 import { dropMemberships } from './multicast.ts'
 import type { NetNamespace } from './namespace.ts'
@@ -225,11 +225,12 @@ const send = (kernel: Kernel, _task: Task, _file: OpenFile, socket: InetSocket, 
   if (path.kind === 'local') sendToLoopback(kernel, net, datagram)
   else {
     const discover = socket.options.get(optionKey(IPPROTO_IP, IP_MTU_DISCOVER)) ?? IP_PMTUDISC_WANT
-    const fits = bytes.length + HEADER + 20 <= path.device.mtu
+    const mtu = mtuTo(kernel, net, path.device, wanted.address)
+    const fits = bytes.length + HEADER + 20 <= mtu
     const isStrict = discover === IP_PMTUDISC_DO || discover === IP_PMTUDISC_PROBE
     if (!fits && isStrict) {
       if (has(socket, optionKey(IPPROTO_IP, IP_RECVERR))) {
-        socket.errors.push({ errno: EMSGSIZE, type: 0, code: 0, info: path.device.mtu, origin: 1, offender: 0, to: wanted, bytes: bytes.slice() })
+        socket.errors.push({ errno: EMSGSIZE, type: 0, code: 0, info: mtu, origin: 1, offender: 0, to: wanted, bytes: bytes.slice() })
       }
       return -EMSGSIZE
     }
@@ -238,7 +239,7 @@ const send = (kernel: Kernel, _task: Task, _file: OpenFile, socket: InetSocket, 
       dontFragment: isStrict || (discover === IP_PMTUDISC_WANT && fits), payload: encodeDatagram(datagram),
     })
     // Members on this host hear it, too.
-    if (path.kind === 'multicast' && choices.loops) inputDatagram(kernel, net, datagram, path.device)
+    if (path.kind === 'multicast' && choices.loops && !isLoopbackDevice(path.device)) inputDatagram(kernel, net, datagram, path.device)
   }
   return bytes.length
 }

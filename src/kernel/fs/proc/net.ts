@@ -5,6 +5,7 @@ import { isUp, type NetInterface } from '../../net/device.ts'
 import { ESTABLISHED, CLOSE, type InetAddress, type InetSocket } from '../../net/inet.ts'
 import { dotted, maskOf } from '../../net/ipv4.ts'
 import { type NetNamespace, netOf } from '../../net/namespace.ts'
+import { listRoutes } from '../../net/route.ts'
 import type { TcpTimer } from '../../net/tcp/tcb.ts'
 import type { TimeWait } from '../../net/tcp/time-wait.ts'
 import type { UnixSocket } from '../../net/unix.ts'
@@ -114,8 +115,8 @@ const devices = (net: NetNamespace): string => 'Inter-|   Receive               
 const RTF_UP = 1, RTF_GATEWAY = 2, RTF_HOST = 4, RTF_REJECT = 0x200
 const ROUTE_WIDTH = 127
 const routes = (net: NetNamespace): string => {
-  const rows = net.routes.filter(({ device }) => device === undefined || isUp(device)).map(({ device, destination, gateway, prefix, metric, type }) => {
-    const flags = (type === 'unicast' ? RTF_UP : RTF_REJECT) | (gateway !== 0 ? RTF_GATEWAY : 0) | (prefix === 32 ? RTF_HOST : 0)
+  const rows = listRoutes(net).filter(({ device }) => device === undefined || isUp(device)).map(({ device, destination, gateway, prefix, metric, type }) => {
+    const flags = (type === 'unicast' ? RTF_UP : RTF_UP | RTF_REJECT) | (gateway !== 0 ? RTF_GATEWAY : 0) | (prefix === 32 ? RTF_HOST : 0)
     return [device?.name ?? '*', word(destination), word(gateway), hex(flags, 4), 0, 0, metric, word(maskOf(prefix)), 0, 0, 0].join('\t')
   })
   return ['Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT', ...rows].map((row) => `${row.padEnd(ROUTE_WIDTH)}\n`).join('')

@@ -294,7 +294,8 @@ const send = (kernel: Kernel, task: Task, file: OpenFile, socket: InetSocket, me
       tcb.wantsSpace = true
       return fail(waitOn(kernel, task, file, flags, socket.writable, socket.sendTimeout))
     }
-    const piece = Math.min(bytes.length - done, free)
+    // A segment that begins while there is room is taken whole, as on Linux.
+    const piece = Math.min(bytes.length - done, Math.max(free, currentSize(tcb)))
     queueBytes(tcb, piece === bytes.length ? bytes : bytes.subarray(done, done + piece), currentSize(tcb))
     done += piece
     if (done === bytes.length) {

@@ -3,6 +3,7 @@ import { IPPROTO_TCP } from '../../abi/sockets.ts'
 import type { Kernel } from '../../kernel.ts'
 import { disarm } from '../../time/timer-queue.ts'
 import { CLOSE, type InetSocket, leavePort, optionKey, removeConnection, SHUT_BOTH, wakeBoth } from '../inet.ts'
+import { mtuTo } from '../ip-output.ts'
 import { BUFFER_LOCKED } from './data.ts'
 import { TCP_CONGESTION, TCP_MAXSEG } from './option-numbers.ts'
 import { pathOf, segmentSizeOf } from './output.ts'
@@ -38,10 +39,11 @@ const HEAD = 640, META = 256
 const powerOfTwo = (least: number): number => { let power = 1; while (power < least) power *= 2; return power }
 
 /** The size of segments, and of buffers that hold a window of them (tcp_sync_mss, tcp_init_buffer_space). */
-export const settleSizes = (_kernel: Kernel, socket: InetSocket, tcb: Tcb, peerSize: number): void => {
+export const settleSizes = (kernel: Kernel, socket: InetSocket, tcb: Tcb, peerSize: number): void => {
   const path = pathOf(socket, tcb)
   if (typeof path === 'number') return
-  const mtu = tcb.pathMtu > 0 ? Math.min(tcb.pathMtu, path.device.mtu) : path.device.mtu
+  const known = mtuTo(kernel, socket.net, path.device, socket.remote?.address ?? 0)
+  const mtu = tcb.pathMtu > 0 ? Math.min(tcb.pathMtu, known) : known
   const wanted = socket.options.get(optionKey(IPPROTO_TCP, TCP_MAXSEG)) ?? 0
   const size = Math.min(segmentSizeOf(mtu), peerSize > 0 ? peerSize : DEFAULT_SIZE, wanted > 0 ? wanted : Infinity)
   tcb.mss = Math.max(size - (tcb.hasTimestamps ? TIMESTAMPS : 0), 48)

@@ -117,7 +117,7 @@ export const receiveData = (
 const scheduleFinAck = (kernel: Kernel, socket: InetSocket, tcb: Tcb): void => {
   if (socket.state === CLOSE) return
   tcb.ackPending = true
-  if (tcb.quickAcks > 0 || !tcb.interactive) sendAck(kernel, socket)
+  if (tcb.quickAcks > 0 && !tcb.interactive) sendAck(kernel, socket)
   else if (tcb.acknowledgeTimer.wanted === Infinity) setTimer(kernel, tcb.acknowledgeTimer, kernel.now + DELAYED_ACK_SECONDS * kernel.config.cpuHz)
 }
 

@@ -166,13 +166,14 @@ const transmit = (kernel: Kernel, socket: InetSocket, tcb: Tcb, seq: number, fla
   const asks = isSyn && (all & ACK) === 0
   emit(kernel, net, path, {
     kind: 'tcp', source: local.address, sourcePort: local.port, destination: remote.address, destinationPort: remote.port, seq: wire(seq), ack: (all & ACK) !== 0 ? wire(tcb.rcvNxt) : 0,
-    flags: all, window: isSyn ? synWindow(window, advertisedSize(socket, tcb, path)) : Math.min(Math.floor(window / 2 ** tcb.rcvScale), 65_535), urgent,
+    flags: all, window: isSyn ? synWindow(window, advertisedSize(socket, tcb, path) - (asks || !tcb.hasTimestamps ? 0 : TIMESTAMP_BYTES)) : Math.min(Math.floor(window / 2 ** tcb.rcvScale), 65_535), urgent,
     mss: isSyn ? advertisedSize(socket, tcb, path) : 0, scale: isSyn && (asks ? settings.windowScaling !== 0 : tcb.rcvScale > 0) ? tcb.rcvScale : -1,
     sackPermitted: isSyn && (asks ? settings.sack !== 0 : tcb.hasSack), sacks,
     hasTimestamps: asks ? settings.timestamps !== 0 : tcb.hasTimestamps, tsval: timestamp(kernel), tsecr: tcb.tsRecent, data, ttl: ttlOf(socket), tos: tosOf(socket),
   })
 }
 
+const TIMESTAMP_BYTES = 12
 /** As many whole segments as fit into 16 bits (tcp_select_initial_window). */
 const synWindow = (window: number, size: number): number => {
   const most = Math.min(window, 65_535)
