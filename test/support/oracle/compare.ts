@@ -37,6 +37,9 @@ export const ripOf = (result: Result): number => Number(new DataView(result.stat
 const isMxcsrMask = (oracle: string | undefined, ours: string | undefined): boolean =>
   oracle?.slice(0, 8) === '0002ffff' && ours?.slice(0, 8) === '0000ffff' && oracle.slice(8) === ours.slice(8)
 
+/** The same, in some vector register. */
+const hasHostMask = (state: Uint8Array): boolean => Buffer.from(state.subarray(STATE_FX + FX_XMM)).includes(Buffer.from([0xff, 0xff, 2, 0]))
+
 /** Why a pair of results says nothing, or undefined. */
 export const notComparable = (test: Compared, oracle: Result, ours: Result): string | undefined => {
   if (oracle.ending === 'timeout' || ours.ending === 'timeout') return 'does not end soon'
@@ -53,6 +56,7 @@ export const notComparable = (test: Compared, oracle: Result, ours: Result): str
   if (ours.vector === VECTOR_UD && ripOf(oracle) === ripOf(ours) && oracle.vector === VECTOR_GP && test.rows.some(({ name, isVex }) => isVex || name === 'ud')) return 'an undefined instruction that would be longer than 15 bytes'
   if (ours.vector === VECTOR_UD && (oracle.vector !== VECTOR_UD || ripOf(oracle) !== ripOf(ours)) && !test.addresses.includes(ripOf(ours))) return 'instructions of the host that ours lacks, met by a jump into the middle of others'
   if (test.rows.some(({ name }) => name.startsWith('maskmovdqu')) && oracle.vector === 14 && oracle.address > 0x7fff_ffff_fff0n && oracle.address < 0x8000_0000_0000n) return 'MASKMOVDQU at the end of user space: the fault depends on the mask'
+  if (test.rows.some(({ name }) => /^f?xsave/.test(name)) && hasHostMask(oracle.state) && !hasHostMask(ours.state)) return 'AMD’s mask of MXCSR, loaded from an image'
   const mxcsr = new DataView(oracle.state.buffer, oracle.state.byteOffset).getUint32(STATE_FX + FX_MXCSR, true)
   if ((mxcsr & MXCSR_MM) !== 0) return 'AMD’s misaligned exception mask'
   return undefined
