@@ -23,13 +23,15 @@
  *                                           (a: v128, mxcsr: i32) → v128;   CVTDQ2PD is exact: f64x2.convert_low_i32x4_s
  *   sse_packed_…_to_i32                     (a: v128, truncate: i32, mxcsr: i32) → v128      f64: upper half zero
  *   sse_packed_round_…                      (a: v128, mode: i32, mxcsr: i32) → v128
+ *   sse_fma_… sse_packed_fma_…              see fma.ts: a × b + c with one rounding
+ *   sse_packed_f16_to_f32, sse_packed_f32_to_f16      see half.ts
  *
  * The functions OR the exceptions that they raise into the word at FLOAT_FLAGS (IE 1, DE 2, ZE 4, OE 8, UE 16, PE 32) and never
  * write MXCSR. With an exception unmasked the result is meaningless: whoever calls clears FLOAT_FLAGS before, and
  * afterwards adds it to MXCSR and raises #XM if one of them is unmasked, before writing the result.
  *
  * **Semantics don't call these directly**: `sse-emit.ts` has a helper for each kind (`arithmetic`, `squareRoot`, `minMax`,
- * `compare`, `compareMask`, `roundIntegral`, `f32ToF64`, `f64ToF32`, `intToFloat`, `floatToInt`, and `packed…` of each) which
+ * `compare`, `compareMask`, `roundIntegral`, `f32ToF64`, `f64ToF32`, `intToFloat`, `floatToInt`, and `packed…` of each, and `lanes…` for several lanes of 128 bits) which
  * emits the fast path inline, the call otherwise, and settles MXCSR and #XM. They return the result, bound; nothing but
  * writing it is left to do. Call them after all operands were read and before anything is written.
  *
