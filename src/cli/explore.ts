@@ -12,7 +12,7 @@ import type { Batch } from './explore-worker.ts'
 import { duration } from './duration.ts'
 import { EXIT_FAILED, EXIT_FOUND, EXIT_INTERRUPTED, UsageError } from './errors.ts'
 import { type Report, type ShrunkTrace, jsonReport, junitReport, textReport } from './explore-report.ts'
-import { type ExploreSetup, makeRunner, parseFailOn } from './explore-setup.ts'
+import { type ExploreSetup, makeRunner, parseFailOn, plainSetup } from './explore-setup.ts'
 import { buildVersion, codecs, createTraceFile, platform } from './host.ts'
 import { integer, PCT_DEPTH, regexps, withWorldOptions, type WorldFlags } from './options.ts'
 
@@ -149,7 +149,13 @@ const record = async (runner: ScheduleRunner, directory: string, failures: reado
   if (failures.length > 0) mkdirSync(directory, { recursive: true })
   for (const [i, found] of failures.entries()) {
     const path = join(directory, `${i + 1}-${found.failure.kind}.rgt`)
-    for (const _ of runner.record(found.schedule, found.failure, buildVersion(), codecs, () => createTraceFile(path))) await turn()
+    const recording = runner.record(found.schedule, found.failure, buildVersion(), codecs, () => createTraceFile(path))
+    let step = recording.next()
+    while (step.done !== true) {
+      await turn()
+      step = recording.next()
+    }
+    found.details = [...found.details, ...step.value]
     traces.set(found, path)
   }
   return traces
@@ -192,7 +198,7 @@ const explore = async (program: string | undefined, args: string[], flags: Explo
     most, seed, strategy, mostBound: flags.bound ?? Infinity, pct: { depth: flags.depth ?? flags.pctDepth ?? PCT_DEPTH, steps: flags.pctSteps },
     cycleLimit: flags.timeout, keepGoing: flags.keepGoing, shard: { part, of },
   })
-  const workshop: Workshop = flags.jobs === 1 ? new OneThread(runner) : new Threads(setup, flags.jobs, flags.keepGoing)
+  const workshop: Workshop = flags.jobs === 1 ? new OneThread(runner) : new Threads(plainSetup(setup), flags.jobs, flags.keepGoing)
   const started = performance.now()
   const elapsed = (): number => performance.now() - started
   let interrupted = false
@@ -244,7 +250,7 @@ export const exploreCommand = withWorldOptions(new Command('explore')
   .option('--depth <n>', 'same as --pct-depth', integer(1, 1000))
   .option('--bound <n>', 'of the strategies preempt and delay: preemptions or delays at most (default: as many as there are)', integer(0, 1000))
   .option('--keep-going', 'go on after a failure; those that fail alike are counted together', false)
-  .option('--fail-on <kinds>', 'what a failure is, of exit, signal, deadlock, hang, race, output:/regexp/ (default: exit,signal,deadlock,hang)', parseFailOn)
+  .option('--fail-on <kinds>', 'what a failure is, of exit, signal, deadlock, hang, race, output:/regexp/, script:./check.sh (default: exit,signal,deadlock,hang)', parseFailOn)
   .option('--ignore <regexp>', 'races with a function, file or line that matches are none', regexps, [])
   .option('-o, --output <dir>', 'where the trace of each failure goes', 'explore')
   .option('--shrink', 'the smallest schedule that fails alike, too, and a page about it', false)

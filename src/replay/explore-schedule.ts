@@ -4,8 +4,9 @@ import type { HostFiles } from '../kernel/outside.ts'
 import { WorldError } from '../kernel/world.ts'
 import type { TraceCodecs, TraceSink } from '../trace/format.ts'
 import type { Finding } from './detect/finding.ts'
+import { livelockLines } from './detect/livelock.ts'
 import { type RaceRun, RaceSearch, type Verdict } from './detect/race-report.ts'
-import { type FailOn, type Failure, failureKey, failureText, Watch } from './explore-failure.ts'
+import { type FailOn, type Failure, failureKey, failureText, needsOutput, Watch } from './explore-failure.ts'
 import { ForkedWorld, resultOfFork } from './explore-fork.ts'
 import type { End } from './loop.ts'
 import { type Machine, makeMachine } from './machine.ts'
@@ -110,8 +111,8 @@ export class ScheduleRunner {
     return new ScheduleRun(schedule, this.#worldOf(schedule), world, this.#options.failOn, this.#search, finder, this.#fresh)
   }
 
-  /** Runs a schedule again from its beginning, as a world of its own, and records it. @throws Error if it does not end as before, and what `openTrace` throws */
-  *record(schedule: Schedule, failure: Failure, version: string, codecs: TraceCodecs, openTrace: () => TraceSink): Generator<undefined, void> {
+  /** Runs a schedule again from its beginning, as a world of its own, and records it. Returns lines about a hang. @throws Error if it does not end as before, and what `openTrace` throws */
+  *record(schedule: Schedule, failure: Failure, version: string, codecs: TraceCodecs, openTrace: () => TraceSink): Generator<undefined, readonly string[]> {
     const { engine, clock, failOn } = this.#options
     const world = this.#worldOf(schedule)
     const watch = this.#watch()
@@ -138,6 +139,9 @@ export class ScheduleRunner {
     }
     const hash = yield* this.#hashOf(schedule)
     if (hash !== result.hash) throw new Error(`seed ${schedule.seed}: the recording ended in another state than its fork`)
+    if (failure.kind !== 'hang') return []
+    const fork = this.#forked(schedule).world
+    return livelockLines(fork.kernel, (slices) => fork.run(slices))
   }
 
   /** The hash of the state in which a fork ends. */
@@ -148,7 +152,7 @@ export class ScheduleRunner {
     return hexOf(new StateHasher(kernel.memory).hashWorld(kernel))
   }
 
-  #watch(): Watch { return new Watch(this.#options.failOn.output !== undefined, this.#options.input) }
+  #watch(): Watch { return new Watch(needsOutput(this.#options.failOn), this.#options.input) }
 
   #worldOf({ seed, pct, cycleLimit, strategy: other, choicePoints, choices = [] }: Schedule): WorldConfig {
     const { pct: _pct, guided: _guided, choicePoints: _points, ...world } = this.#options.world

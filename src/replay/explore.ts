@@ -38,7 +38,7 @@ export interface FoundFailure {
   readonly after: number
   readonly afterMs: number
   /** Of that schedule, for people. */
-  readonly details: readonly string[]
+  details: readonly string[]
   count: number
 }
 

@@ -87,6 +87,7 @@ export class MemoryWatch implements AccessWatcher {
   #ordering: (AccessListener & Ordering) | undefined
   /** Pages that are seen from their first access on, for the detector. */
   #detected: ReadonlySet<number> = new Set()
+  #detectsAll = false
   /** Ranges that the detector wants to see. */
   readonly #ranges: { readonly spaceId: number, readonly start: number, readonly end: number }[] = []
   /** Pages of which the detector did not see all that it needs. */
@@ -131,10 +132,11 @@ export class MemoryWatch implements AccessWatcher {
   }
 
   /** A detector begins with the world as it is; undefined: it has ended. @param pages to be seen from their first access on */
-  detect(detector: (AccessListener & Ordering) | undefined, pages: ReadonlySet<number>): void {
+  detect(detector: (AccessListener & Ordering) | undefined, pages: ReadonlySet<number> | 'all'): void {
     if (this.#ordering !== undefined) this.unlisten(this.#ordering)
     this.#ordering = detector
-    this.#detected = pages
+    this.#detectsAll = pages === 'all'
+    this.#detected = pages === 'all' ? new Set() : pages
     this.missed.clear()
     this.#ranges.length = 0
     this.#links.clear()
@@ -232,7 +234,7 @@ export class MemoryWatch implements AccessWatcher {
     }
     const ordering = this.#ordering
     if (ordering !== undefined && !known.seen) {
-      if (this.everything || this.#detected.has(page) ||
+      if (this.everything || this.#detectsAll || this.#detected.has(page) ||
           this.#ranges.some(({ spaceId, start, end }) => spaceId === space.id && page * PAGE_SIZE < end && (page + 1) * PAGE_SIZE > start)) {
         known.seen = true
       } else if (known.owner !== me && known.owner !== 0 && !ordering.isBefore(known.owner - 1, known.since, task)) {
