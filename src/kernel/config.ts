@@ -106,7 +106,51 @@ export interface LinkConfig {
   readonly corrupt?: number
 }
 
+/** What a system call may meet by chance (plan/faults.ts): a transfer cut short, EINTR, ENOMEM, ENOSPC, EIO, EAGAIN of what makes tasks. */
+export type FaultKind = 'short' | 'eintr' | 'enomem' | 'enospc' | 'eio' | 'clone'
+
+export interface ListedFault {
+  /** The how-manieth time that a call could meet a fault of any kind. */
+  readonly opportunity: number
+  readonly fault: FaultKind
+  /** Of 'short': how much is asked for. */
+  readonly value?: number
+}
+
+export interface FaultConfig {
+  /** Probability of each, from 0 to 1, each time that a call could meet it. */
+  readonly rates?: { readonly [K in FaultKind]?: number }
+  /** In place of rates: these and no others. */
+  readonly list?: readonly ListedFault[]
+  /** Not before this cycle. */
+  readonly after?: number
+  /** Names of the hosts that have them; without it all. */
+  readonly hosts?: readonly string[]
+}
+
+/** See plan/plan.ts. */
+export type PlanStep =
+  /** Starts a program on a host that is up; `name` is how other steps call it. */
+  | { readonly do: 'run', readonly host: string, readonly name: string, readonly program: string, readonly argv: readonly string[], readonly env: readonly string[] }
+  /** Virtual time. */
+  | { readonly do: 'wait', readonly seconds: number }
+  /** Until a program of the host has printed the text, after what the last such step found. */
+  | { readonly do: 'waitOutput', readonly host: string, readonly text: string }
+  /** Until a program that was started has ended. */
+  | { readonly do: 'waitExit', readonly name: string }
+  | { readonly do: 'link', readonly link: number, readonly change: { readonly up?: boolean, readonly loss?: number, readonly duplicate?: number, readonly reorder?: number, readonly corrupt?: number, readonly latencyCycles?: number, readonly bytesPerSecond?: number } }
+  /** A host loses its power, and is started again. */
+  | { readonly do: 'crash', readonly host: string }
+  | { readonly do: 'restart', readonly host: string }
+  /** To the host's first program, or to the one that a step has started under this name. */
+  | { readonly do: 'signal', readonly host: string, readonly name?: string, readonly signal: number }
+  /** CLOCK_REALTIME of all hosts jumps by so much. */
+  | { readonly do: 'clock', readonly seconds: number }
+
 export interface WorldConfig {
+  /** What is done to the world, one step after the other. It does not end before the last. */
+  readonly plan?: readonly PlanStep[]
+  readonly faults?: FaultConfig
   /**
    * The hosts, if there are several: programs, mounts and files are theirs, and those of the world itself mean nothing; `cpus` is the sum of theirs.
    * The first one has the standard input (and the terminal, if there is one); all have the standard output and error output.

@@ -179,12 +179,16 @@ export const boot = (kernel: Kernel, host: HostState): Task => {
  * @throws WorldError if the program can't be run
  */
 export const startHost = (kernel: Kernel, host: HostState): void => {
-  const { state } = kernel
   if (host.namespaces !== undefined) throw new WorldError(`host ${host.name} is running`, 0)
   const config = hostsOf(kernel.config)[host.index]
   const where = kernel.config.hosts === undefined ? '' : ` on ${host.name}`
+  beginProgram(kernel, boot(kernel, host), config, where)
+}
+
+/** Runs a program in a first task. @throws WorldError */
+const beginProgram = (kernel: Kernel, task: Task, config: HostConfig, where: string): void => {
+  const { state } = kernel
   const before = kernel.current
-  const task = boot(kernel, host)
   kernel.current = task
   const cwd = resolve(kernel, task, AT_FDCWD, config.cwd, LOOKUP_FOLLOW | LOOKUP_DIRECTORY)
   if (typeof cwd === 'number') throw new WorldError(`can't start in ${config.cwd}${where}: ${errnoName(cwd)}`, -cwd)
@@ -200,6 +204,20 @@ export const startHost = (kernel: Kernel, host: HostState): void => {
   kernel.save()
   kernel.current = before
   kernel.makeRunnable(task)
+}
+
+/**
+ * Starts a further program on a host that is up, as if from a terminal of its own: in a session of its own, child of nobody in the world.
+ * @returns its process's number
+ * @throws WorldError if it can't be run
+ */
+export const runOnHost = (kernel: Kernel, host: HostState, { program, argv, env }: Pick<HostConfig, 'program' | 'argv' | 'env'>): number => {
+  const { namespaces } = host
+  if (namespaces === undefined) throw new WorldError(`can't run ${program} on ${host.name}: it is down`, 0)
+  const config = { ...hostsOf(kernel.config)[host.index], program, argv, env }
+  const task = makeFirstTask(kernel, namespaces, namespaces.uts.owner, config)
+  beginProgram(kernel, task, config, kernel.config.hosts === undefined ? '' : ` on ${host.name}`)
+  return task.tid
 }
 
 export const findHost = (kernel: Kernel, name: string): HostState => {
@@ -236,16 +254,24 @@ const isAwaited = (kernel: Kernel, { index }: HostState): boolean => hostsOf(ker
 export const mainEnded = (kernel: Kernel, tgid: number, status: number): void => {
   const { state } = kernel
   const host = state.hosts.find(({ mainPid }) => mainPid === tgid)
-  if (host === undefined) return
-  host.mainStatus = status
-  settle(kernel)
+  if (host !== undefined) {
+    host.mainStatus = status
+    settle(kernel)
+    return
+  }
+  for (const run of state.plan?.runs.values() ?? []) if (run.tgid === tgid) run.status ??= status
 }
 
-const settle = (kernel: Kernel): void => {
-  const { state } = kernel
+/** Ends the world if nothing is waited for any more: no step of a plan, no first program. */
+export const settle = (kernel: Kernel): void => {
+  const { state, config } = kernel
+  const { plan } = state
+  if (plan !== undefined && plan.next < (config.plan?.length ?? 0)) return
   const awaited = state.hosts.filter((host) => isAwaited(kernel, host))
-  const waitedFor = awaited.length === 0 ? state.hosts : awaited
+  // Servers alone: the plan decides, or all of them.
+  const waitedFor = awaited.length === 0 && plan === undefined ? state.hosts : awaited
   if (waitedFor.some(({ mainStatus }) => mainStatus === undefined)) return
-  state.mainStatus = waitedFor.find(({ mainStatus }) => mainStatus !== 0)?.mainStatus ?? 0
+  const statuses = [...waitedFor, ...plan?.runs.values() ?? []].map((one) => 'mainStatus' in one ? one.mainStatus : one.status)
+  state.mainStatus = statuses.find((one) => one !== undefined && one !== 0) ?? 0
   state.mainExitCycle = state.now
 }

@@ -16,6 +16,8 @@ export type DecisionKind =
   | 'slice'
   /** Strategy 'pct': the priority of a task, and when one falls. */
   | 'priority' | 'change'
+  /** Whether a system call meets a fault, and how short a transfer is. */
+  | 'fault'
   /** How many stores of a task come to memory (config.memoryModel 'tso'). */
   | 'stores'
 
@@ -90,6 +92,8 @@ export interface Observer {
   /** Before the first packet of an interface: its name, kind (ARPHRD_*) and hardware address; `net` tells its namespace from others. */
   onInterface?(cycle: number, number: number, name: string, type: number, mac: Uint8Array, net: number): void
   /** A frame was sent by an interface, or came to one. `packet` counts what was sent; `frame` of what was delivered only if it is not as it was sent. */
+  /** A system call meets a fault of the configuration. */
+  onFault?(cycle: number, tid: number, fault: string, number: number): void
   onPacket?(cycle: number, interfaceNumber: number, fate: 'sent' | 'delivered', packet: number, frame: Uint8Array | undefined): void
 }
 

@@ -3,6 +3,8 @@ import type { FsState } from './fs/fs-state.ts'
 import type { NetState } from './net/namespace.ts'
 import type { GuidedState } from './sched/guided.ts'
 import type { PctState } from './sched/pct.ts'
+import type { FaultState } from './plan/faults.ts'
+import type { PlanState } from './plan/plan.ts'
 import type { PosState } from './sched/pos.ts'
 import type { ScriptState } from './sched/script.ts'
 import type { HostState } from './hosts.ts'
@@ -63,6 +65,9 @@ export interface KernelState {
   /** Of the strategy 'pct'. */
   readonly pct: PctState | undefined
   /** Of the strategy 'pos'. */
+  /** Only if the configuration has a plan, or faults. */
+  readonly plan: PlanState | undefined
+  readonly faults: FaultState | undefined
   readonly pos: PosState | undefined
   /** Of the strategy 'guided'. */
   readonly guided: GuidedState | undefined

@@ -14,6 +14,8 @@ import { FIRST_PID, makeHosts, startHost } from './hosts.ts'
 import { Kernel } from './kernel.ts'
 import { makeNet } from './net/namespace.ts'
 import type { Outside } from './outside.ts'
+import { makeFaults } from './plan/faults.ts'
+import { followPlan, makePlan } from './plan/plan.ts'
 import { makeGuided } from './sched/guided.ts'
 import { makePct } from './sched/pct.ts'
 import { makePos } from './sched/pos.ts'
@@ -67,6 +69,8 @@ const makeState = (config: WorldConfig): KernelState => ({
   hosts: makeHosts(config), lastNamespace: 0, pidNamespaces: [],
   pct: config.pct === undefined ? undefined : makePct(config.pct),
   script: config.script === undefined ? undefined : makeScript(config),
+  plan: config.plan === undefined ? undefined : makePlan(config.hosts?.length ?? 1),
+  faults: config.faults === undefined ? undefined : makeFaults(),
   pos: config.strategy === 'pos' ? makePos() : undefined,
   guided: config.guided === undefined ? undefined : makeGuided(),
   tasksMade: 0,
@@ -162,6 +166,7 @@ const step = (kernel: Kernel): WorldStop | undefined => {
     state.cycle = state.now
     fireTimers(kernel)
   }
+  if (state.plan !== undefined) followPlan(kernel)
   if (config.stdio[0] === 'tty' && state.now >= state.nextConsolePoll) pollConsole(kernel)
   const cpu = nextCpu(state)
   if (cpu === undefined) return idle(kernel)

@@ -241,6 +241,7 @@ export class Tap implements Outside {
         this.#loaded.set(tid, path)
         this.emit({ type: 'exec', cycle, tid, path })
       },
+      onFault: (cycle, tid, fault, number) => { this.emit({ type: 'fault', cycle, tid, fault, number }) },
       onInterface: (cycle, number, name, kind, mac, net) => { this.emit({ type: 'interface', cycle, number, name, kind, mac: mac.slice(), net }) },
       onPacket: (cycle, number, fate, packet, frame) => {
         this.emit({ type: 'packet', cycle, interface: number, delivered: fate === 'delivered' ? 1 : 0, packet, frame: frame ?? NO_BYTES })

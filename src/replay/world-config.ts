@@ -4,6 +4,7 @@ import type { FileAttribute, GeneratedFile, HostConfig, LinkConfig, LinkEnd, Mou
 import { parseAddress, parseMac } from '../kernel/net/hosts.ts'
 import { parseDotted } from '../kernel/net/ipv4.ts'
 import { isMap, type Plain } from '../trace/msgpack.ts'
+import { faultsToPlain, parseFaults, parseStep, planToPlain } from './plan-config.ts'
 
 type PlainMap = { readonly [key: string]: Plain }
 
@@ -16,11 +17,13 @@ const attributesToPlain = (attributes: readonly FileAttribute[] | undefined): Pl
 const hostToPlain = ({ attributes, ...host }: HostConfig): PlainMap =>
   ({ ...host, ...attributesToPlain(attributes), argv: [...host.argv], env: [...host.env], mounts: mountsToPlain(host.mounts), files: filesToPlain(host.files) })
 
-export const configToPlain = ({ pct, script, guided, choicePoints, hosts, links, attributes, ...config }: WorldConfig): PlainMap => ({
+export const configToPlain = ({ pct, script, guided, choicePoints, hosts, links, attributes, plan, faults, ...config }: WorldConfig): PlainMap => ({
   ...config,
   ...attributesToPlain(attributes),
   ...(hosts === undefined ? {} : { hosts: hosts.map(hostToPlain) }),
   ...(links === undefined ? {} : { links: links.map((link) => ({ ...link, ends: link.ends.map((end) => ({ ...end })) })) }),
+  ...(plan === undefined ? {} : { plan: planToPlain(plan) }),
+  ...(faults === undefined ? {} : { faults: faultsToPlain(faults) }),
   ...(guided === undefined ? {} : { guided: { choices: [...guided.choices] } }),
   ...(choicePoints === undefined ? {} : { choicePoints: [...choicePoints] }),
   argv: [...config.argv],
@@ -38,7 +41,7 @@ export class ConfigError extends Error {}
 
 const fail = (what: string): never => { throw new ConfigError(`the configuration of its world has a bad '${what}'`) }
 
-class Fields {
+export class Fields {
   readonly #map: PlainMap
   readonly #where: string
 
@@ -211,6 +214,8 @@ export const configFromPlain = (plain: PlainMap): WorldConfig => {
     ...parseAttributes(fields),
     ...parseHosts(fields),
     ...parseNetwork(fields, parseHosts(fields).hosts),
+    ...(fields.has('plan') ? { plan: fields.list('plan', parseStep) } : {}),
+    ...(fields.has('faults') ? { faults: parseFaults(fields.inner('faults')) } : {}),
     hostname: fields.text('hostname'),
     cpus: fields.integer('cpus', 1, 64),
     ...(fields.has('cpu') ? { cpu: fields.choice('cpu', CPU_NAMES) } : {}),

@@ -44,6 +44,8 @@ export const EVENTS = {
   interface: { tag: 20, fields: { cycle: 'cycle', number: 'uint', name: 'name', kind: 'uint', mac: 'bytes', net: 'uint' } },
   /** A frame was sent by an interface (`delivered` 0: the packet gets the next number) or came to one (1: `packet` is its number, `frame` is empty if it is as it was sent). */
   packet: { tag: 21, fields: { cycle: 'cycle', interface: 'uint', delivered: 'uint', packet: 'uint', frame: 'bytes' } },
+  /** A system call meets a fault that was asked for: `fault` is its kind ('short': it is made with a shorter length), `number` the call's. */
+  fault: { tag: 22, fields: { cycle: 'cycle', tid: 'task', fault: 'text', number: 'uint' } },
 } as const satisfies { readonly [name: string]: Row }
 
 export type WireName = keyof typeof EVENTS

@@ -3,6 +3,7 @@
  * and /dev/console, which has a line discipline of its own (the session keeps the host's terminal raw). Pipes and files
  * outside are plain streams here.
  */
+import { hear } from '../plan/heard.ts'
 import { EAGAIN, EINVAL, ENOTTY, EPIPE, ERESTARTSYS } from '../abi/errno.ts'
 import { O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } from '../abi/fcntl.ts'
 import { FIONREAD, IUTF8 } from '../abi/termios.ts'
@@ -48,6 +49,7 @@ export const adoptConsole = (kernel: Kernel, group: ThreadGroup): void => {
 
 const send = (kernel: Kernel, fd: 1 | 2, bytes: Uint8Array, host: number): number => {
   kernel.state.fs.outputBytes[fd] += bytes.length
+  if (kernel.state.plan !== undefined) hear(kernel, host, bytes)
   return kernel.outside.console.write(fd, bytes, host)
 }
 

@@ -8,6 +8,7 @@ import { OutOfFrames } from '../../emu/memory.ts'
 import { EFAULT, EINTR, ENOMEM, ENOSYS, ERESTART_RESTARTBLOCK, ERESTARTSYS } from '../abi/errno.ts'
 import type { Kernel } from '../kernel.ts'
 import { BadAddress } from '../mm/user-memory.ts'
+import { meetFault } from '../plan/faults.ts'
 import { isKilled } from '../signal/pending.ts'
 import { checkSeccomp } from '../task/seccomp.ts'
 import { SIGTRAP } from '../abi/signals.ts'
@@ -44,6 +45,10 @@ const handle = (kernel: Kernel, task: Task, call: SyscallInProgress, isNew: bool
   if (isNew && task.seccomp !== undefined) {
     const refused = checkSeccomp(kernel, task, task.seccomp, call)
     if (refused !== undefined) return refused
+  }
+  if (isNew && kernel.state.faults !== undefined) {
+    const met = meetFault(kernel, task, call)
+    if (met !== undefined) return met
   }
   const entry = entryOf(task, call)
   if (entry === undefined) return unknown(kernel, task, call.number)

@@ -22,6 +22,7 @@ const ACTIONS: Readonly<Record<TimerKind, (kernel: Kernel, timer: Timer, expired
   posix: firePosixTimer,
   file: (kernel, timer) => { fireFileTimer(kernel, timer) },
   net: fireNetTimer,
+  plan: () => { /* it is looked at between slices */ },
 }
 
 /** Fires all timers that are due at `kernel.now`, in the order of their deadlines. */

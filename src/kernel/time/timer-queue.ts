@@ -16,6 +16,8 @@ export type TimerKind =
   | 'file'
   /** Of the network: what it is for is in the timer itself (net/timers.ts). */
   | 'net'
+  /** A step of a plan that waits (plan/plan.ts), which looks at it. */
+  | 'plan'
 
 export interface Timer {
   readonly kind: TimerKind
