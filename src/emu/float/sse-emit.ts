@@ -381,10 +381,23 @@ export const lanesCompareMask = (e: Emitter, name: FloatName, predicate: Expr, a
   })
 }
 
+const PACKED_ROUNDING = {
+  f32: { nearest: v.f32x4Nearest, floor: v.f32x4Floor, ceil: v.f32x4Ceil, trunc: v.f32x4Trunc },
+  f64: { nearest: v.f64x2Nearest, floor: v.f64x2Floor, ceil: v.f64x2Ceil, trunc: v.f64x2Trunc },
+}
+
 /** ROUNDPS, ROUNDPD. */
 export const lanesRoundIntegral = (e: Emitter, name: FloatName, mode: Expr, a: readonly Expr[]): Expr[] => {
-  const mxcsr = readMxcsr(e)
-  return exactlyAll(e, mxcsr, a.map((x) => e.f.call(`sse_packed_round_${name}`, x, mode, mxcsr)))
+  const exact = (mxcsr: Expr, x: Expr): Expr => e.f.call(`sse_packed_round_${name}`, x, mode, mxcsr)
+  const known = knownRounding(mode)
+  if (known === undefined) {
+    const mxcsr = readMxcsr(e)
+    return exactlyAll(e, mxcsr, a.map((x) => exact(mxcsr, x)))
+  }
+  return lanewise(e, [a], {
+    quick: PACKED_ROUNDING[name][known.rounding], good: (_, x) => PACKED[name].eq(x, x), all: PACKED[name].all,
+    mode: (mxcsr) => i32.eq(i32.and(mxcsr, i32.const(known.mask)), i32.const(known.value)), exact,
+  })
 }
 
 /** CVTPS2PD: from the two lower floats of each lane. */
