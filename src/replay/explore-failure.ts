@@ -6,7 +6,7 @@ import type { TraceEvent } from '../trace/events.ts'
 import { signalName } from './names.ts'
 import type { SessionConsole, SessionResult } from './session.ts'
 
-export const FAILURE_KINDS = ['exit', 'signal', 'deadlock', 'hang', 'output', 'race'] as const
+export const FAILURE_KINDS = ['exit', 'signal', 'deadlock', 'hang', 'output', 'race', 'script'] as const
 export type FailureKind = (typeof FAILURE_KINDS)[number]
 
 export interface FailOn {
@@ -15,7 +15,24 @@ export interface FailOn {
   readonly output: RegExp | undefined
   /** 'race': those with a frame that matches are none. */
   readonly ignore?: readonly RegExp[]
+  /** 'script': a program of the host that is shown what was written, and what it says of that. `path` is plain data, `check` is made of it in each thread. */
+  readonly script?: { readonly path: string, readonly check?: ScriptCheck }
 }
+
+/** A schedule as a script sees it. */
+export interface ScriptReport {
+  readonly outcome: string
+  /** What a shell's $? would be. */
+  readonly status: number
+  /** stdout and stderr as they were written, as latin1. */
+  readonly output: string
+}
+
+/** Its exit status, and the last line of what it wrote. */
+export type ScriptCheck = (report: ScriptReport) => { readonly status: number, readonly line: string }
+
+/** Whether what the program writes is to be kept, for a failure to be told by it. */
+export const needsOutput = ({ output, script }: FailOn): boolean => output !== undefined || script !== undefined
 
 export const DEFAULT_FAIL_ON: FailOn = { kinds: ['exit', 'signal', 'deadlock', 'hang'], output: undefined }
 
@@ -43,6 +60,7 @@ export const failureText = ({ kind, status, line, rip, waits }: Failure): string
     case 'hang': return `no end within the cycle limit${quoted}`
     case 'output': return `output has ${line}`
     case 'race': return line
+    case 'script': return `the script exited with ${status}${quoted}`
   }
 }
 
@@ -98,7 +116,13 @@ export class Watch implements SessionConsole {
    * @param races lines about those that were found: one is a failure if nothing else is
    */
   judge(result: SessionResult, kernel: Kernel | undefined, failOn: FailOn, races: readonly string[] = []): Failure | undefined {
-    return this.#judge(result, kernel, failOn) ?? (races.length === 0 ? undefined : { kind: 'race', status: 0, line: races[0], rip: 0, waits: [] })
+    return this.#judge(result, kernel, failOn) ?? (races.length === 0 ? this.#checked(result, failOn) : { kind: 'race', status: 0, line: races[0], rip: 0, waits: [] })
+  }
+
+  #checked({ outcome, exitCode }: SessionResult, { script }: FailOn): Failure | undefined {
+    if (script?.check === undefined || outcome === 'interrupted' || outcome === 'failed') return undefined
+    const { status, line } = script.check({ outcome, status: exitCode, output: this.#output })
+    return status === 0 ? undefined : { kind: 'script', status, line, rip: 0, waits: [] }
   }
 
   #judge(result: SessionResult, kernel: Kernel | undefined, failOn: FailOn): Failure | undefined {

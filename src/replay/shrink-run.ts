@@ -3,7 +3,7 @@ import type { ScriptConfig, WorldConfig } from '../kernel/config.ts'
 import type { HostFiles } from '../kernel/outside.ts'
 import { watchMemory } from '../kernel/watch/memory-watch.ts'
 import type { TraceEvent } from '../trace/events.ts'
-import { type FailOn, type Failure, failureKey, Watch } from './explore-failure.ts'
+import { type FailOn, type Failure, failureKey, needsOutput, Watch } from './explore-failure.ts'
 import { RaceSearch } from './detect/race-report.ts'
 import { LiveLoop } from './live.ts'
 import type { End } from './loop.ts'
@@ -153,7 +153,7 @@ export class ScriptRunner {
   /** @throws Error if Retrograde itself fails */
   run(world: WorldConfig, input: Uint8Array, wantsPoints = false): Attempt {
     this.runs++
-    const watch = new Watch(this.#options.failOn.output !== undefined, input)
+    const watch = new Watch(needsOutput(this.#options.failOn), input)
     // What watches accesses must see them from the start.
     if (!wantsPoints && this.#search === undefined && world.memoryModel !== 'tso') return this.#runFork(world, input, watch)
     const sink = new ScriptSink(watch)

@@ -2,7 +2,7 @@
 import type { Kernel } from '../kernel/kernel.ts'
 import type { TraceCodecs, TraceSink } from '../trace/format.ts'
 import type { TraceReader } from '../trace/reader.ts'
-import { DEFAULT_FAIL_ON, type FailOn, type Failure, failureText, Watch } from './explore-failure.ts'
+import { DEFAULT_FAIL_ON, type FailOn, type Failure, failureText, needsOutput, Watch } from './explore-failure.ts'
 import { raceLine } from './detect/race-report.ts'
 import { startRecording } from './record.ts'
 import { startReplay, worldOf } from './replay.ts'
@@ -39,7 +39,7 @@ interface Watched { readonly failure: Failure | undefined, readonly slices: read
 
 /** Replays a trace: how it failed, and what its scheduler did. */
 const watchReplay = function* ({ trace, engine, clock, codecs, failOn = DEFAULT_FAIL_ON, version }: WatchedTrace): Generator<undefined, Watched> {
-  const watch = new Watch(failOn.output !== undefined, new Uint8Array(0))
+  const watch = new Watch(needsOutput(failOn), new Uint8Array(0))
   const recorder = new ScheduleRecorder()
   let kernel = (): Kernel | undefined => undefined
   const session = startReplay({
@@ -73,7 +73,7 @@ export const shrinkTrace = function* (options: ShrinkTraceOptions): Generator<Sh
   const runner = new ScriptRunner({ engine, clock, files, failOn })
   if (failure.kind === 'race') runner.wantedRace = failure.line
   const shrunk = yield* shrink({ runner, world: worldOf(trace), input, slices, cycle: result.cycle, failure, isLate })
-  const watch = new Watch(failOn.output !== undefined, shrunk.input)
+  const watch = new Watch(needsOutput(failOn), shrunk.input)
   const session = startRecording({
     world: shrunk.world, host: runner.host(shrunk.world, watch), codecs, version, openTrace, onEvent: (event) => { watch.event(event) },
   })

@@ -10,7 +10,7 @@ import type { TraceCodecs } from '../../trace/format.ts'
 import type { TraceReader } from '../../trace/reader.ts'
 import { eventTextInWorld } from '../describe.ts'
 import { raceLine, raceLines } from '../detect/race-report.ts'
-import { DEFAULT_FAIL_ON, type FailOn, failureText, Watch } from '../explore-failure.ts'
+import { DEFAULT_FAIL_ON, type FailOn, failureText, needsOutput, Watch } from '../explore-failure.ts'
 import { startReplay, worldOf } from '../replay.ts'
 import type { Engine, ReplayResult, Session, SessionClock } from '../session.ts'
 import { cycleIn, type Wait, waitOf } from '../wait-graph.ts'
@@ -284,7 +284,7 @@ const latin1ToText = (text: string): string => {
 export const collectReport = function* (options: ReportOptions): Generator<undefined, Report> {
   const { trace, failOn = DEFAULT_FAIL_ON, passing } = options
   const collector = new Collector(options)
-  const watch = new Watch(failOn.output !== undefined, new Uint8Array(0))
+  const watch = new Watch(needsOutput(failOn), new Uint8Array(0))
   let output = ''
   const session = replayOf(options, {
     onEvent: (event) => {
