@@ -1,6 +1,6 @@
 /** Options that say how the world is made, shared by run, record and demo. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { BASE_CPU, CPU_NAMES, type CpuName } from '../emu/cpu/model.ts'
+import { CPU_NAMES, DEFAULT_CPU, type CpuName } from '../emu/cpu/model.ts'
 import type { WorldConfig } from '../kernel/config.ts'
 import type { Platform } from '../platform/platform.ts'
 import { HOSTNAME, type HostSurroundings, makeWorldConfig, SEEDED_EPOCH, type WorldOptions } from '../replay/default-world.ts'
@@ -93,7 +93,7 @@ export const withWorldOptions = (command: Command, strategies: readonly string[]
   .option('--seed <seed>', 'what all choices are drawn from (default: a new one each time)')
   .option('--schedule-seed <seed>', 'what the decisions of the scheduler alone are drawn from: one schedule of explore')
   .option('--cpus <n>', 'virtual CPUs', integer(1, 64), 1)
-  .addOption(new Option('--cpu <level>', 'what the processor has: nothing that came after SSE2 (v1), SSE4.2 and AES (v2), or AVX2, BMI2, SHA (v3)').choices(CPU_NAMES).default(BASE_CPU))
+  .addOption(new Option('--cpu <level>', 'what the processor has: nothing that came after SSE2 (v1), SSE4.2 and AES (v2), or AVX2, BMI2, SHA (v3)').choices(CPU_NAMES).default(DEFAULT_CPU))
   .addOption(new Option('--strategy <name>', 'who runs next, and for how long').choices([...STRATEGY_NAMES, ...strategies]).default('random'))
   .option('--pct-depth <n>', 'of the strategy pct: how many orderings a bug needs', integer(1, 1000))
   .option('--pct-steps <n>', 'of the strategy pct: instructions that the program takes while more than one task could run', integer(1, 2 ** 31))

@@ -13,6 +13,12 @@ export type CpuName = typeof CPU_NAMES[number]
 /** Of worlds that don't say: traces from before there was a choice. */
 export const BASE_CPU: CpuName = 'x86-64-v1'
 
+/**
+ * Of worlds that are made on the command line. With v2 OpenSSL's AES takes three quarters of the time that it takes with v1, and
+ * nothing that was measured takes longer; with v3 C libraries choose AVX2, which is no gain here (docs/performance.md).
+ */
+export const DEFAULT_CPU: CpuName = 'x86-64-v2'
+
 export interface CpuModel {
   readonly name: CpuName
   readonly brand: string
