@@ -33,8 +33,21 @@ export const defineRun = (module: ModuleBuilder, cases: readonly Case[]): void =
   module.function('run', RUN, (f) => {
     const record = f.params[0]
     const target = f.local('i64')
-    f.loop((next) => {
-      f.block((enter) => {
+    const hasBegun = f.local('i32')
+    f.loop((enter) => {
+      // What the handler of a block's record does, without a turn of its own where the budget reaches. Records that don't
+      // begin a block cost more than any budget; the first one may be any. This is before the cases, as a way back from the
+      // end of this function is a long one for V8's count (see below).
+      f.block((after) => {
+        f.brIf(after, i32.eqz(hasBegun))
+        const budget = f.let(i32.load(ZERO_ADDRESS, BUDGET))
+        const cost = f.let(i32.load(record, RECORD_COST))
+        f.brIf(after, i32.ltS(budget, cost))
+        f.i32Store(ZERO_ADDRESS, BUDGET, i32.sub(budget, cost))
+        f.set(record, i32.add(record, i32.const(RECORD_SIZE)))
+      })
+      f.set(hasBegun, i32.const(1))
+      f.loop((next) => {
         f.block((lookup) => {
           f.block((plain) => {
             emitCases(f, cases, { record, target, next, enter, plain, lookup })
@@ -44,34 +57,41 @@ export const defineRun = (module: ModuleBuilder, cases: readonly Case[]): void =
           f.return()
         })
         f.set(record, f.call('jump_slow', target))
+        f.br(enter)
       })
-      // What the handler of a block's record does, without a turn of its own where the budget reaches. Records that don't
-      // begin a block cost more than any budget.
-      const budget = f.let(i32.load(ZERO_ADDRESS, BUDGET))
-      const cost = f.let(i32.load(record, RECORD_COST))
-      f.brIf(next, i32.ltS(budget, cost))
-      f.i32Store(ZERO_ADDRESS, BUDGET, i32.sub(budget, cost))
-      f.set(record, i32.add(record, i32.const(RECORD_SIZE)))
-      f.br(next)
     })
   }, true)
 }
 
+/**
+ * Numbers of the cases in the order of their bodies: what is executed most comes first. V8 optimizes a function when its
+ * loops have jumped back over enough bytes, so that programs which end at once end before that begins. How often a form is
+ * executed shows in the pairs that it is part of, which are sorted.
+ */
+const bodyOrder = (cases: readonly Case[]): number[] => {
+  const weights = new Map<Case['parts'][number], number>()
+  const pairs = cases.filter(({ parts }) => parts.length > 1)
+  pairs.forEach(({ parts }, rank) => { for (const part of parts) weights.set(part, (weights.get(part) ?? 0) + 1 / (rank + 1)) })
+  const weightOf = (at: number): number => cases[at].parts.length > 1 ? 1 / (pairs.indexOf(cases[at]) + 1) : weights.get(cases[at].parts[0]) ?? 0
+  return cases.map((_, at) => at).sort((a, b) => weightOf(b) - weightOf(a) || a - b)
+}
+
 const emitCases = (f: FunctionBuilder, cases: readonly Case[], labels: RunLabels): void => {
+  const order = bodyOrder(cases)
   const entries: Label[] = []
-  // Body i follows the block that is the i-th from the inside.
+  // The i-th body follows the block that is the i-th from the inside.
   const nest = (i: number): void => {
     if (i < 0) {
-      f.brTable(i32.load(labels.record), entries.toReversed(), labels.plain)
+      f.brTable(i32.load(labels.record), entries, labels.plain)
       return
     }
     f.block((label) => {
-      entries.push(label)
+      entries[order[i]] = label
       nest(i - 1)
     })
     f.scope(() => {
       let before: HotEmitter | undefined
-      cases[i].parts.forEach(({ form, flagsDead }, part) => {
+      cases[order[i]].parts.forEach(({ form, flagsDead }, part) => {
         if (part > 0) f.set(labels.record, i32.add(labels.record, i32.const(RECORD_SIZE)))
         const emitter = new HotEmitter(f, form.operands, labels, flagsDead, before)
         form.emit(emitter)
