@@ -22,11 +22,11 @@ const racesOf = (search: RaceSearch, world: WorldConfig, tree: Tree): readonly R
   }
 }
 
-const search = (name: string, seeds: number, tree = treeFor(name)): string[] => {
+const search = (name: string, seeds: number, tree = treeFor(name), argv = [name]): string[] => {
   const races = new RaceSearch()
   const lines = new Set<string>()
   for (let seed = 1; seed <= seeds; seed++) {
-    for (const race of racesOf(races, worldOf(name, { seed: `${seed}`, cpus: 1 + seed % 2 }), tree)) lines.add(raceLine(race))
+    for (const race of racesOf(races, worldOf(name, { argv, seed: `${seed}`, cpus: 1 + seed % 2 }), tree)) lines.add(raceLine(race))
   }
   return [...lines].sort()
 }
@@ -115,4 +115,10 @@ test('orders of locks: a warning where tasks take them in a circle, though none 
   t.deepEqual(warnings('deadlock', bug('deadlock')), ['lock order: b+0x4 → a+0x4 → b+0x4'])
   t.deepEqual(warnings('pthread-condition', treeFor('pthread-condition')), [])
   t.deepEqual(warnings('pthread-mutex', treeFor('pthread-mutex')), [])
+})
+
+test('processes that share memory: what orders them and what does not', (t) => {
+  const races = (how: string): number => search('race-shared', 3, treeFor('race-shared'), ['race-shared', how]).length
+  t.true(races('none') > 0)
+  for (const how of ['semaphore', 'pipe', 'wait']) t.is(races(how), 0, how)
 })
