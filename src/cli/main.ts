@@ -16,6 +16,8 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['diff', async () => (await import('./diff.ts')).diffCommand],
   ['demo', async () => (await import('./demo.ts')).demoCommand],
   ['explore', async () => (await import('./explore.ts')).exploreCommand],
+  ['worker', async () => (await import('./worker.ts')).workerCommand],
+  ['scenario', async () => (await import('./scenario.ts')).scenarioCommand],
   ['fuzz', async () => (await import('./fuzz.ts')).fuzzCommand],
   ['shrink', async () => (await import('./shrink.ts')).shrinkCommand],
   ['ci', async () => (await import('./ci.ts')).ciCommand],
