@@ -18,7 +18,7 @@ const colour = (event: TraceEvent, text: string): string => {
     case 'taskStart': case 'taskExit': case 'exec': return chalk.green(text)
     case 'end': return event.outcome === 'exited' && event.status === 0 ? chalk.green(text) : chalk.yellow(text)
     case 'unknownSyscall': return chalk.red(text)
-    case 'output': case 'input': return chalk.blue(text)
+    case 'output': case 'input': case 'resize': return chalk.blue(text)
     case 'packet': return chalk.cyan(text)
     default: return chalk.dim(text)
   }

@@ -65,13 +65,25 @@ export const loadEngine = ({ tier = process.env.RETROGRADE_TIER, stats = false }
   }
 }
 
+/** Standard input, and each change of the terminal's size when it is asked for next. */
+const terminalInput = (): SessionConsole['readInput'] => {
+  if (!platform.isTerminal(0)) return (max, timeoutMs) => platform.readInput(max, timeoutMs)
+  let told = platform.terminalSize()
+  return (max, timeoutMs) => {
+    const size = platform.terminalSize()
+    if (size.rows === told.rows && size.columns === told.columns) return platform.readInput(max, timeoutMs)
+    told = size
+    return size
+  }
+}
+
 const hostConsole = (stdin: string | undefined): SessionConsole => {
   const write = (fd: 1 | 2, bytes: Uint8Array): number => {
     const problem = platform.write(fd, bytes)
     return problem === undefined ? 0 : -(ERRNO[problem.error as ErrnoName] ?? ERRNO.EIO)
   }
   const setRaw = (raw: boolean): void => { platform.setRaw(raw) }
-  if (stdin === undefined) return { write, setRaw, readInput: (max, timeoutMs) => platform.readInput(max, timeoutMs) }
+  if (stdin === undefined) return { write, setRaw, readInput: terminalInput() }
   const bytes = platform.readFile(toByteString(stdin))
   if (!(bytes instanceof Uint8Array)) throw new UsageError(`--stdin ${stdin}: ${bytes.error}`)
   let at = 0

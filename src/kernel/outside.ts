@@ -60,6 +60,11 @@ export interface HostFiles {
 /** type is d_type of getdents64 (DT_REG = 8, DT_DIR = 4, DT_LNK = 10 …). Names are byte strings as latin1, so that any file name survives. */
 export interface HostDirent { readonly name: string, readonly type: number }
 
+/** The terminal outside has this size from now on. */
+export interface TerminalSize { readonly rows: number, readonly columns: number }
+/** What comes in: bytes, none at the end of the input; or another size of the terminal. */
+export type ConsoleInput = Uint8Array | TerminalSize
+
 /** The three standard descriptors outside. */
 export interface HostConsole {
   /** Bytes of guest output, of the host with that index. 0, or a negative errno: −EPIPE when the reader is gone. */
@@ -68,7 +73,7 @@ export interface HostConsole {
    * Input that has arrived: up to `max` bytes; an empty array at the end of the input; undefined if nothing is there yet
    * (the kernel then says so to the world loop, which waits for the host when every task is blocked).
    */
-  read(max: number): Uint8Array | undefined
+  read(max: number): ConsoleInput | undefined
   /** Guest programs put the terminal in raw mode and back; only meaningful if the configuration says that stdin is a terminal. */
   setRaw(raw: boolean): void
 }

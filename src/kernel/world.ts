@@ -13,7 +13,7 @@ import type { FsState } from './fs/fs-state.ts'
 import { FIRST_PID, makeHosts, startHost } from './hosts.ts'
 import { Kernel } from './kernel.ts'
 import { makeNet } from './net/namespace.ts'
-import type { Outside } from './outside.ts'
+import type { ConsoleInput, Outside } from './outside.ts'
 import { makeFaults } from './plan/faults.ts'
 import { followPlan, makePlan } from './plan/plan.ts'
 import { makeGuided } from './sched/guided.ts'
@@ -107,10 +107,10 @@ export const createWorld = (config: WorldConfig, memory: PhysicalMemory, process
   return kernel
 }
 
-/** Input from outside: what a terminal's user typed, or what a pipe delivers; empty at its end. */
-export const provideInput = (kernel: Kernel, bytes: Uint8Array): void => {
+/** Input from outside: what a terminal's user typed or what a pipe delivers, empty at its end; or the terminal's new size. */
+export const provideInput = (kernel: Kernel, input: ConsoleInput): void => {
   kernel.state.cycle = kernel.state.now
-  deliverInput(kernel, bytes)
+  deliverInput(kernel, input)
 }
 
 /** Every task waits: time jumps to the next deadline, and what is due happens. */
@@ -150,8 +150,8 @@ const idle = (kernel: Kernel): WorldStop | undefined => {
 const pollConsole = (kernel: Kernel): void => {
   const { state, config } = kernel
   state.nextConsolePoll = state.now + CONSOLE_POLL_SECONDS * config.cpuHz
-  const bytes = kernel.outside.console.read(CONSOLE_POLL_BYTES)
-  if (bytes !== undefined) provideInput(kernel, bytes)
+  const input = kernel.outside.console.read(CONSOLE_POLL_BYTES)
+  if (input !== undefined) provideInput(kernel, input)
 }
 
 /** One slice, or one jump in time. */

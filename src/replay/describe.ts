@@ -134,6 +134,7 @@ export const eventText = (event: TraceEvent): string => {
     case 'readdir': return `host: list ${quote(event.path)} of mount ${event.mount}: ${orErrno(event.entries, (entries) => `${entries.length} entries`)}`
     case 'readlink': return `host: readlink ${quote(event.path)} of mount ${event.mount}: ${orErrno(event.target, quote)}`
     case 'readFile': return `host: read ${quote(event.path)} of mount ${event.mount}: ${event.blob < 0 ? errnoText(event.blob) : `blob ${event.blob}`}`
+    case 'resize': return `the terminal has ${event.rows} rows of ${event.columns} columns`
     case 'input': return event.bytes === undefined ? 'end of input' : `input ${quoteBytes(event.bytes, false)}`
     case 'output': return `output of ${event.length} bytes to ${event.fd % DESCRIPTORS}${event.fd >= DESCRIPTORS ? ` of host ${Math.floor(event.fd / DESCRIPTORS)}` : ''}${event.error < 0 ? `: ${errnoText(event.error)}` : ''}`
     case 'signal': return `${signalName(event.signal)} (${signalCodeName(event.signal, event.code)})${event.rip === 0 ? '' : ` at ${address(event.rip)}`}${isFault(event) ? `, address ${address(event.address)}` : ''}: ${event.action}`

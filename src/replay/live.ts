@@ -1,4 +1,5 @@
 /** Worlds with the host outside: what running and recording have in common. */
+import type { ConsoleInput } from '../kernel/outside.ts'
 import type { WorldConfig } from '../kernel/config.ts'
 import type { TraceEvent } from '../trace/events.ts'
 import { type End, INPUT_BYTES, TURN_SLICES, type Waiting, WorldLoop } from './loop.ts'
@@ -21,7 +22,7 @@ export abstract class LiveLoop<R extends SessionResult> extends WorldLoop<R> {
     return interrupted ? { outcome: 'interrupted', status: this.status } : undefined
   }
 
-  protected takeInput({ deadline, deadlineMs }: Waiting): Uint8Array | 'deadline' | 'wait' {
+  protected takeInput({ deadline, deadlineMs }: Waiting): ConsoleInput | 'deadline' | 'wait' {
     const left = Math.max(0, deadlineMs - this.clock.wallTimeMs())
     const bytes = this.#host.console.readInput(INPUT_BYTES, Math.min(left, WAIT_MS))
     if (bytes !== undefined) {

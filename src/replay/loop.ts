@@ -1,4 +1,5 @@
 /** The loop that all sessions share: turns of the world, waiting for input, the end. */
+import type { ConsoleInput } from '../kernel/outside.ts'
 import type { WorldConfig } from '../kernel/config.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import { createWorld, provideInput, runWorld, skipToDeadline, type WorldStop } from '../kernel/world.ts'
@@ -126,8 +127,8 @@ export abstract class WorldLoop<R extends SessionResult> implements Session<R> {
 
   /** Before each turn, and again while the world waits: checkpoints, flushing, and whether to end. */
   protected abstract betweenTurns(interrupted: boolean): End | undefined
-  /** What comes to a world in which every task waits: bytes, its deadline, or nothing yet. */
-  protected abstract takeInput(waiting: Waiting): Uint8Array | 'deadline' | 'wait'
+  /** What comes to a world in which every task waits: bytes, a new size of the terminal, its deadline, or nothing yet. */
+  protected abstract takeInput(waiting: Waiting): ConsoleInput | 'deadline' | 'wait'
   protected abstract finish(end: End): R
   /** Something was thrown while the world ran. */
   protected failed(error: unknown): End { return { outcome: 'failed', status: this.status, error } }

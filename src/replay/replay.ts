@@ -1,4 +1,5 @@
 /** A world made again from its trace, and compared with it event for event. */
+import type { ConsoleInput } from '../kernel/outside.ts'
 import type { Entropy, HostFiles } from '../kernel/outside.ts'
 import { WorldError } from '../kernel/world.ts'
 import { TraceError } from '../trace/errors.ts'
@@ -58,6 +59,7 @@ const recordedSources = (comparison: Comparison, options: ReplayOptions, config:
   files: recordedFiles(comparison, options.trace),
   readInput: (_max, missed) => {
     const { expected } = comparison
+    if (expected?.type === 'resize') return expected.missed === missed ? { rows: expected.rows, columns: expected.columns } : undefined
     return expected?.type === 'input' && expected.missed === missed ? expected.bytes ?? NO_BYTES : undefined
   },
   write: (fd, bytes, host) => {
@@ -110,7 +112,7 @@ class ReplaySession extends WorldLoop<ReplayResult> {
     }
   }
 
-  protected takeInput({ deadline }: Waiting): Uint8Array | 'deadline' {
+  protected takeInput({ deadline }: Waiting): ConsoleInput | 'deadline' {
     const bytes = this.tap.readInput(INPUT_BYTES)
     if (bytes !== undefined) return bytes
     if (deadline !== Infinity) return 'deadline'

@@ -9,7 +9,7 @@ import type { Tier0Manifest } from '../emu/interp/generate.ts'
 import type { TierOptions } from '../emu/jit/jit.ts'
 import type { WorldConfig } from '../kernel/config.ts'
 import type { Kernel } from '../kernel/kernel.ts'
-import type { HostFiles } from '../kernel/outside.ts'
+import type { ConsoleInput, HostFiles } from '../kernel/outside.ts'
 import type { TraceEvent } from '../trace/events.ts'
 import type { TraceCodecs, TraceSink } from '../trace/format.ts'
 import type { OUTCOMES } from '../trace/fields.ts'
@@ -32,8 +32,8 @@ export interface SessionConsole {
   /** Writes all of it, which is output of the host with that index. 0, or a negative errno: −EPIPE when the reader is gone. */
   write(fd: 1 | 2, bytes: Uint8Array, host: number): number
   setRaw(raw: boolean): void
-  /** What is there, waiting at most `timeoutMs`: bytes, an empty array at the end of the input, undefined on time-out. */
-  readInput(max: number, timeoutMs: number): Uint8Array | undefined
+  /** What is there, waiting at most `timeoutMs`: bytes, an empty array at the end of the input, a new size of the terminal, undefined on time-out. */
+  readInput(max: number, timeoutMs: number): ConsoleInput | undefined
 }
 
 /** Wall time is for flushing, progress and waiting for input: it never enters the world. */

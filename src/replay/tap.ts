@@ -6,7 +6,7 @@
  */
 import { SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP } from '../kernel/abi/signals.ts'
 import type { Kernel } from '../kernel/kernel.ts'
-import type { Entropy, HostConsole, HostDirent, HostFiles, HostStat, Observer, Outside } from '../kernel/outside.ts'
+import type { ConsoleInput, Entropy, HostConsole, HostDirent, HostFiles, HostStat, Observer, Outside } from '../kernel/outside.ts'
 import { SYSCALLS } from '../kernel/syscalls/table.ts'
 import { NO_STRINGS } from '../trace/coder.ts'
 import type { Task } from '../kernel/task/task.ts'
@@ -28,7 +28,7 @@ export interface EventSink {
 export interface Sources {
   readonly entropy: Entropy
   readonly files: HostFiles
-  readInput(max: number, missed: number): Uint8Array | undefined
+  readInput(max: number, missed: number): ConsoleInput | undefined
   /** 0 or a negative errno. */
   write(fd: 1 | 2, bytes: Uint8Array, host: number): number
   setRaw(raw: boolean): void
@@ -153,18 +153,19 @@ export class Tap implements Outside {
   }
 
   /** Input that is there, if any: what the kernel asks for, and the session when the world waits for it. */
-  readInput(max: number): Uint8Array | undefined {
-    const bytes = this.#sources.readInput(max, this.#missed)
-    if (bytes === undefined) this.#missed++
-    else this.tookInput(bytes)
-    return bytes
+  readInput(max: number): ConsoleInput | undefined {
+    const input = this.#sources.readInput(max, this.#missed)
+    if (input === undefined) this.#missed++
+    else this.tookInput(input)
+    return input
   }
 
   /** The session waited for input in vain. */
   missedInput(): void { this.#missed++ }
 
-  tookInput(bytes: Uint8Array): void {
-    this.emit({ type: 'input', missed: this.#missed, bytes: bytes.length === 0 ? undefined : bytes })
+  tookInput(input: ConsoleInput): void {
+    if (input instanceof Uint8Array) this.emit({ type: 'input', missed: this.#missed, bytes: input.length === 0 ? undefined : input })
+    else this.emit({ type: 'resize', missed: this.#missed, rows: input.rows, columns: input.columns })
     this.#missed = 0
   }
 

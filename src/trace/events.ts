@@ -46,6 +46,8 @@ export const EVENTS = {
   packet: { tag: 21, fields: { cycle: 'cycle', interface: 'uint', delivered: 'uint', packet: 'uint', frame: 'bytes' } },
   /** A system call meets a fault that was asked for: `fault` is its kind ('short': it is made with a shorter length), `number` the call's. */
   fault: { tag: 22, fields: { cycle: 'cycle', tid: 'task', fault: 'text', number: 'uint' } },
+  /** The terminal has another size; `missed` as of input. */
+  resize: { tag: 23, fields: { missed: 'uint', rows: 'uint', columns: 'uint' } },
 } as const satisfies { readonly [name: string]: Row }
 
 export type WireName = keyof typeof EVENTS

@@ -85,3 +85,22 @@ test('a world that waits is interrupted, and replays to there', (t) => {
   t.is(again.outcome, 'interrupted')
   t.is(again.hash, result?.hash ?? '')
 })
+
+test('a terminal that changes its size while the world waits or works', (t) => {
+  // Each when the program has shown the one before.
+  const sizes = [['24 x 80', { rows: 30, columns: 100 }], ['30 x 100', { rows: 10, columns: 40 }]] as const
+  let next = 0
+  const console = new MemoryConsole()
+  const host = { ...hostOf(treeFor('replay-resize'), { write: (fd, bytes) => console.write(fd, bytes), setRaw: () => { /* none */ }, readInput: () => next < sizes.length && console.output.includes(sizes[next][0]) ? sizes[next++][1] : undefined }) }
+  const sink = new MemorySink()
+  const result = runToEnd(startRecording({
+    world: worldOf('replay-resize', { stdio: ['tty', 'tty', 'tty'] }), host, codecs: traceCodecs, version: 'test', openTrace: () => sink,
+  }))
+  t.is(result.outcome, 'exited')
+  t.is(console.output, '24 x 80\r\n30 x 100\r\n10 x 40\r\n')
+  for (const mode of ['drive', 'from-seed'] as const) {
+    const again = replay(sink.bytes, mode)
+    t.is(again.result.divergence, undefined)
+    t.is(again.output, console.output)
+  }
+})

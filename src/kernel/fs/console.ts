@@ -8,6 +8,7 @@ import { EAGAIN, EINVAL, ENOTTY, EPIPE, ERESTARTSYS } from '../abi/errno.ts'
 import { O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } from '../abi/fcntl.ts'
 import { FIONREAD, IUTF8 } from '../abi/termios.ts'
 import type { Kernel } from '../kernel.ts'
+import type { ConsoleInput } from '../outside.ts'
 import type { Task, ThreadGroup } from '../task/task.ts'
 import { makeOpenFile } from './descriptor.ts'
 import { deviceNumber, PTS_MAJOR } from './devices.ts'
@@ -60,8 +61,14 @@ export const writeConsole = (kernel: Kernel, bytes: Uint8Array): number => {
   return stdio[2] === 'tty' ? send(kernel, 2, bytes, 0) : 0
 }
 
-/** What came in outside; empty: the end of input. */
-export const deliverInput = (kernel: Kernel, bytes: Uint8Array): void => {
+/** What came in outside; no bytes: the end of input. */
+export const deliverInput = (kernel: Kernel, input: ConsoleInput): void => {
+  if (!(input instanceof Uint8Array)) {
+    const terminal = kernel.state.fs.terminals.get(-1)
+    if (terminal !== undefined) resize(kernel, terminal, { rows: input.rows, columns: input.columns, width: 0, height: 0 })
+    return
+  }
+  const bytes = input
   const { hostInput } = kernel.state.fs
   if (hostInput.ended) return
   if (bytes.length === 0) hostInput.ended = true
@@ -80,10 +87,10 @@ export const deliverInput = (kernel: Kernel, bytes: Uint8Array): void => {
 /** Asks the outside for input; whether something came (the end of it, too). */
 const pull = (kernel: Kernel): boolean => {
   if (kernel.state.fs.hostInput.ended) return false
-  const bytes = kernel.outside.console.read(READ_SIZE)
-  if (bytes === undefined) return false
-  deliverInput(kernel, bytes)
-  return true
+  const input = kernel.outside.console.read(READ_SIZE)
+  if (input === undefined) return false
+  deliverInput(kernel, input)
+  return input instanceof Uint8Array
 }
 
 /** The same for the terminal. */
@@ -137,12 +144,6 @@ export const streamOperations: FileOperations = {
 export const reopenStream = (kernel: Kernel, inode: Inode, path: string, flags: number): OpenFile | undefined => {
   const at = kernel.state.fs.streams.indexOf(inode)
   return at < 0 ? undefined : makeOpenFile(kernel, 'stream', inode, path, flags, { fd: at % 3 as StreamData['fd'], host: Math.floor(at / 3) } satisfies StreamData)
-}
-
-/** The terminal outside has another size: programs are told by SIGWINCH. */
-export const resizeConsole = (kernel: Kernel, rows: number, columns: number): void => {
-  const terminal = kernel.state.fs.terminals.get(-1)
-  if (terminal !== undefined) resize(kernel, terminal, { rows, columns, width: 0, height: 0 })
 }
 
 /** The description behind a standard descriptor that is not /dev/null. */

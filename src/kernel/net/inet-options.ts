@@ -1,5 +1,5 @@
 /** Options of IPv4, TCP, UDP and raw sockets (ip(7), tcp(7), udp(7), raw(7)), and their ioctls. */
-import { EINVAL, ENOENT, ENOPROTOOPT, ENOTCONN, EPERM } from '../abi/errno.ts'
+import { EINVAL, ENOENT, ENOPROTOOPT, ENOTCONN, EOPNOTSUPP, EPERM } from '../abi/errno.ts'
 import { CAP_NET_ADMIN } from '../abi/capabilities.ts'
 import {
   IPPROTO_ICMP, IPPROTO_IP, IPPROTO_RAW, IPPROTO_TCP, IPPROTO_UDP, SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD, SO_KEEPALIVE, SO_OOBINLINE, SO_RCVBUF, SO_RCVBUFFORCE, SO_SNDBUF, SO_SNDBUFFORCE, SOCK_RAW,
@@ -89,7 +89,7 @@ export const getInetOption = (kernel: Kernel, task: Task, socket: InetSocket, le
   if (level === IPPROTO_IP) return getIpOption(kernel, socket, option)
   if (level === SOL_RAW && socket.type === SOCK_RAW && socket.protocol === IPPROTO_ICMP && option === ICMP_FILTER) return int(socket.filter)
   if (level === IPPROTO_UDP && socket.protocol === IPPROTO_UDP) return UDP_OPTIONS.has(option) ? int(socket.options.get(optionKey(level, option)) ?? 0) : -ENOPROTOOPT
-  return -ENOPROTOOPT
+  return -EOPNOTSUPP
 }
 const SOL_RAW = 255
 /** UDP_CORK, UDP_ENCAP, UDP_NO_CHECK6_TX and RX, UDP_SEGMENT, UDP_GRO: kept, as far as programs ask; datagrams are sent one by one. */
