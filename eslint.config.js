@@ -7,7 +7,7 @@ const LAYERS = {
   trace: { folders: ['trace'], packages: ['msgpackr', 'xxhash-wasm'] },
   replay: { folders: ['replay', 'trace', 'kernel', 'emu'], packages: ['seedrandom', 'xxhash-wasm', 'tar-stream', 'fast-check'] },
   platform: { folders: ['platform', 'replay', 'trace', 'kernel', 'emu'], packages: ['node:'] },
-  cli: { folders: ['cli', 'platform', 'replay', 'trace', 'kernel', 'emu'], packages: ['node:', 'commander', 'chalk', 'tar-stream', 'tinypool', 'fast-check'] },
+  cli: { folders: ['cli', 'platform', 'replay', 'trace', 'kernel', 'emu'], packages: ['node:', 'commander', 'chalk', 'tar-stream', 'tinypool', 'bullmq', 'fast-check'] },
 }
 
 /** Imports point down: see docs/architecture.md. */

@@ -38,8 +38,8 @@ if (process.argv.includes('--force') || !existsSync(stampFile) || readFileSync(s
     entryPoints, outdir: dist, bundle: true, splitting: true, format: 'esm', platform: 'node', target: 'node24',
     // Names stay, as messages and stacks have them.
     minifyWhitespace: true, minifySyntax: true,
-    // It starts threads with files of its own.
-    external: ['tinypool'],
+    // It starts threads with files of its own; and what few need.
+    external: ['tinypool', 'bullmq', 'ioredis'],
     sourcemap: 'linked', logLevel: 'warning', chunkNames: 'chunks/[name]-[hash]',
     // Packages in CommonJS call require for Node's own modules.
     banner: { js: 'import { createRequire as __createRequire } from \'node:module\'; const require = __createRequire(import.meta.url);' },

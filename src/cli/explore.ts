@@ -31,6 +31,7 @@ interface ExploreFlags extends Omit<WorldFlags, 'strategy'> {
   readonly json: boolean
   readonly junit: string | undefined
   readonly jobs: number
+  readonly workers: string | undefined
   readonly shard: Shard | undefined
   readonly shrink: boolean
 }
@@ -53,7 +54,7 @@ const shard = (text: string): Shard => {
 }
 
 /** Where the work is done. */
-interface Workshop {
+export interface Workshop {
   /** Until nothing is left to do, or `isLate`. */
   run(exploration: Exploration, isLate: () => boolean, show: () => void, elapsed: () => number): Promise<void>
   interrupt(): void
@@ -198,7 +199,8 @@ const explore = async (program: string | undefined, args: string[], flags: Explo
     most, seed, strategy, mostBound: flags.bound ?? Infinity, pct: { depth: flags.depth ?? flags.pctDepth ?? PCT_DEPTH, steps: flags.pctSteps },
     cycleLimit: flags.timeout, keepGoing: flags.keepGoing, shard: { part, of },
   })
-  const workshop: Workshop = flags.jobs === 1 ? new OneThread(runner) : new Threads(plainSetup(setup), flags.jobs, flags.keepGoing)
+  const workshop: Workshop = flags.workers !== undefined ? new (await import('./explore-redis.ts')).RedisWorkers(plainSetup(setup), flags.workers, flags.keepGoing)
+    : flags.jobs === 1 ? new OneThread(runner) : new Threads(plainSetup(setup), flags.jobs, flags.keepGoing)
   const started = performance.now()
   const elapsed = (): number => performance.now() - started
   let interrupted = false
@@ -257,5 +259,6 @@ export const exploreCommand = withWorldOptions(new Command('explore')
   .option('--json', 'the result as JSON', false)
   .option('--junit <file>', 'the result as JUnit\'s XML')
   .option('--jobs <n>', 'threads', integer(1, 256), 1)
+  .option('--workers <redis://host:port>', 'let processes that run `retrograde worker` with the same address do the work')
   .option('--shard <i/n>', 'the i-th part of n of the schedules: for several machines, with one --seed', shard)
   .action(async (program: string | undefined, args: string[], flags: ExploreFlags) => { process.exit(await explore(program, args, flags)) })
