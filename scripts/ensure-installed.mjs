@@ -2,7 +2,7 @@
 // whatever Node is at hand: it runs before anything else on a fresh clone.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -21,7 +21,37 @@ const versionOf = (command) => {
   return result.status === 0 ? Number(/^v(\d+)/.exec(result.stdout)?.[1] ?? 0) : 0
 }
 
-if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== wanted) {
+const isInstalled = () => existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted
+
+// Two at a time would take files from under each other: the second waits for the first.
+const lock = join(root, '.installing')
+const LOCK_MS = 300_000
+const pause = () => { Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200) }
+const takeLock = () => {
+  for (;;) {
+    try {
+      mkdirSync(lock)
+      return
+    } catch (error) {
+      if (error.code !== 'EEXIST') return
+      try {
+        // Left behind by one that was killed.
+        if (Date.now() - statSync(lock).mtimeMs > LOCK_MS) rmdirSync(lock)
+      } catch { /* it is gone */ }
+      pause()
+    }
+  }
+}
+
+if (!isInstalled()) {
+  takeLock()
+  process.on('exit', () => {
+    try {
+      rmdirSync(lock)
+    } catch { /* it is gone */ }
+  })
+}
+if (!isInstalled()) {
   process.stderr.write('retrograde: installing dependencies (once) …\n')
   const installed = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' })
   if (installed.status !== 0) {
