@@ -270,6 +270,12 @@ export class MemoryWatch implements AccessWatcher {
     return true
   }
 
+  /** The kernel reads or writes memory of the task that it acts for: whether a detector is to know, as of an access. */
+  touches(page: number, isWrite: boolean): WatchedPage | undefined {
+    const { loadedSpace: space } = this.#kernel
+    return space !== undefined && this.watches(page, isWrite) ? this.#pageOf(space, page) : undefined
+  }
+
   /** What a fence brings to memory others may see: a place to choose, like an access. */
   fence(rip: number, first: boolean): boolean {
     const { current: task, isContended } = this.#kernel

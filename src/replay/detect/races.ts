@@ -63,6 +63,10 @@ interface Word {
 
 interface Found { readonly race: Race, readonly word: Word, readonly mask: number }
 
+/** read, pread64, recvfrom; write, pwrite64, sendto: the buffer is the second argument, and the result says how much of it. */
+const FILLS_BUFFER: ReadonlySet<number> = new Set([0, 17, 45]), READS_BUFFER: ReadonlySet<number> = new Set([1, 18, 44])
+const MOST_BUFFER = 1 << 16
+const SYSCALL_LENGTH = 2
 const FUTEX = 202, SET_TID_ADDRESS = 218
 const FUTEX_COMMAND = 0x7f
 /** Commands that only wait, by number: WAIT, WAIT_BITSET. All others tell somebody something. */
@@ -301,7 +305,26 @@ export class RaceDetector extends Order implements AccessListener {
     } else if (number === SET_TID_ADDRESS) {
       this.#futexWord(task, args[0])
     }
+    if (result > 0 && READS_BUFFER.has(number)) this.#buffer(task, args[1], result, KIND_READ)
     super.callEnded(task, number, args, result)
+    if (result > 0 && FILLS_BUFFER.has(number)) this.#buffer(task, args[1], result, KIND_WRITE)
+  }
+
+  /** What a system call has read or written for the task, as if its instruction had. */
+  #buffer(task: Task, address: number, length: number, kind: AccessKind): void {
+    const { processor, state, watch } = this.kernel
+    const rip = processor.cpu.rip - SYSCALL_LENGTH
+    const end = address + Math.min(length, MOST_BUFFER)
+    for (let at = address; at < end;) {
+      const page = Math.floor(at / PAGE_SIZE)
+      const next = Math.min(end, (page + 1) * PAGE_SIZE)
+      const watched = watch?.touches(page, kind === KIND_WRITE)
+      // In eights, as accesses are.
+      if (watched !== undefined) {
+        for (let eight = at; eight < next; eight += 8 - eight % 8) this.access(task, watched, eight, Math.min(8 - eight % 8, next - eight), kind, rip, state.cycle)
+      }
+      at = next
+    }
   }
 }
 

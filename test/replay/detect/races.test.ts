@@ -122,3 +122,8 @@ test('processes that share memory: what orders them and what does not', (t) => {
   t.true(races('none') > 0)
   for (const how of ['semaphore', 'pipe', 'wait']) t.is(races(how), 0, how)
 })
+
+test('system calls that fill a buffer race as well', (t) => {
+  t.true(search('race-buffer', 4).length > 0)
+  t.deepEqual(search('race-buffer', 4, treeFor('race-buffer'), ['race-buffer', 'fixed']), [])
+})
