@@ -139,8 +139,8 @@ export type PlanStep =
   /** Until a program that was started has ended. */
   | { readonly do: 'waitExit', readonly name: string }
   | { readonly do: 'link', readonly link: number, readonly change: { readonly up?: boolean, readonly loss?: number, readonly duplicate?: number, readonly reorder?: number, readonly corrupt?: number, readonly latencyCycles?: number, readonly bytesPerSecond?: number } }
-  /** A host loses its power, and is started again. */
-  | { readonly do: 'crash', readonly host: string }
+  /** A host loses its power, with `loses` also what was written to its disks and not synchronised (plan/durability.ts); and is started again. */
+  | { readonly do: 'crash', readonly host: string, readonly loses?: boolean }
   | { readonly do: 'restart', readonly host: string }
   /** To the host's first program, or to the one that a step has started under this name. */
   | { readonly do: 'signal', readonly host: string, readonly name?: string, readonly signal: number }

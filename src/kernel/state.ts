@@ -3,6 +3,7 @@ import type { FsState } from './fs/fs-state.ts'
 import type { NetState } from './net/namespace.ts'
 import type { GuidedState } from './sched/guided.ts'
 import type { PctState } from './sched/pct.ts'
+import type { DurabilityState } from './plan/durability.ts'
 import type { FaultState } from './plan/faults.ts'
 import type { PlanState } from './plan/plan.ts'
 import type { PosState } from './sched/pos.ts'
@@ -68,6 +69,8 @@ export interface KernelState {
   /** Only if the configuration has a plan, or faults. */
   readonly plan: PlanState | undefined
   readonly faults: FaultState | undefined
+  /** Only if a host of the plan loses its power and what its disks have not got. */
+  readonly durability: DurabilityState | undefined
   readonly pos: PosState | undefined
   /** Of the strategy 'guided'. */
   readonly guided: GuidedState | undefined

@@ -14,6 +14,7 @@ import { FIRST_PID, makeHosts, startHost } from './hosts.ts'
 import { Kernel } from './kernel.ts'
 import { makeNet } from './net/namespace.ts'
 import type { ConsoleInput, Outside } from './outside.ts'
+import { makeDurability } from './plan/durability.ts'
 import { makeFaults } from './plan/faults.ts'
 import { followPlan, makePlan } from './plan/plan.ts'
 import { makeGuided } from './sched/guided.ts'
@@ -71,6 +72,7 @@ const makeState = (config: WorldConfig): KernelState => ({
   script: config.script === undefined ? undefined : makeScript(config),
   plan: config.plan === undefined ? undefined : makePlan(config.hosts?.length ?? 1),
   faults: config.faults === undefined ? undefined : makeFaults(),
+  durability: config.plan?.some((step) => step.do === 'crash' && step.loses === true) === true ? makeDurability() : undefined,
   pos: config.strategy === 'pos' ? makePos() : undefined,
   guided: config.guided === undefined ? undefined : makeGuided(),
   tasksMade: 0,

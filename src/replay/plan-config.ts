@@ -52,7 +52,7 @@ const STEPS: { readonly [K in PlanStep['do']]: (fields: Fields) => Extract<PlanS
   waitOutput: (fields) => ({ do: 'waitOutput', host: fields.text('host'), text: fields.text('text') }),
   waitExit: (fields) => ({ do: 'waitExit', name: fields.text('name') }),
   link: (fields) => ({ do: 'link', link: fields.integer('link', 0, 1000), change: parseChange(fields.inner('change')) }),
-  crash: (fields) => ({ do: 'crash', host: fields.text('host') }),
+  crash: (fields) => ({ do: 'crash', host: fields.text('host'), ...(fields.has('loses') ? { loses: fields.get('loses') === true } : {}) }),
   restart: (fields) => ({ do: 'restart', host: fields.text('host') }),
   signal: (fields) => ({ do: 'signal', host: fields.text('host'), ...(fields.has('name') ? { name: fields.text('name') } : {}), signal: fields.integer('signal', 1, MOST_SIGNAL) }),
   clock: (fields) => ({ do: 'clock', seconds: fields.integer('seconds', -CENTURY, CENTURY) }),

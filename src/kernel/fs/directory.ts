@@ -10,6 +10,7 @@ import { SEEK_CUR, SEEK_SET } from '../abi/fcntl.ts'
 import { ACCESS_WRITE } from '../../emu/mmu/mmu.ts'
 import { IN_ACCESS } from '../abi/inotify.ts'
 import type { Kernel } from '../kernel.ts'
+import { beforeName } from '../plan/durability.ts'
 import type { Task } from '../task/task.ts'
 import type { FileOperations, OpenFile } from './file.ts'
 import {
@@ -75,6 +76,7 @@ export const isEmptyDirectory = (kernel: Kernel, task: Task | undefined, directo
 
 /** Adds a name; the caller counts links. */
 export const addEntry = (kernel: Kernel, directory: DirectoryInode, name: string, inode: Inode): void => {
+  beforeName(kernel, directory, name)
   directory.entries.set(name, inode)
   directory.absent.delete(name)
   directory.version++
@@ -83,6 +85,7 @@ export const addEntry = (kernel: Kernel, directory: DirectoryInode, name: string
 
 /** Takes a name away; the caller counts links. */
 export const removeEntry = (kernel: Kernel, directory: DirectoryInode, name: string): void => {
+  beforeName(kernel, directory, name)
   directory.entries.delete(name)
   if (directory.host !== undefined && !directory.listed) directory.absent.add(name)
   directory.version++

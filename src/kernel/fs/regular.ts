@@ -5,13 +5,13 @@ import { ACCESS_READ, ACCESS_WRITE, NO_FRAME } from '../../emu/mmu/mmu.ts'
 import { EFAULT, EFBIG, EINVAL, ENOSPC, ENXIO, EPERM } from '../abi/errno.ts'
 import {
   F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_WRITE, O_ACCMODE, O_APPEND, O_NOATIME, O_RDONLY, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE,
-  SEEK_SET,
-} from '../abi/fcntl.ts'
+  SEEK_SET, O_DSYNC } from '../abi/fcntl.ts'
 import { PROT_WRITE, MAP_TYPE, MAP_PRIVATE } from '../abi/mman.ts'
 import { IN_ACCESS, IN_MODIFY } from '../abi/inotify.ts'
 import { RLIMIT_FSIZE } from '../abi/resources.ts'
 import { SIGXFSZ } from '../abi/signals.ts'
 import type { Kernel } from '../kernel.ts'
+import { beforeContent, synchronize } from '../plan/durability.ts'
 import { dropRange } from '../mm/map.ts'
 import type { AddressSpace } from '../mm/address-space.ts'
 import { USER_END } from '../mm/user-memory.ts'
@@ -108,6 +108,7 @@ const checkWrite = (kernel: Kernel, task: Task, file: OpenFile, length: number, 
   }
   allowed.at = at
   allowed.count = count
+  if (kernel.state.durability !== undefined) beforeContent(kernel, inode)
   return 0
 }
 
@@ -117,6 +118,7 @@ const wrote = (kernel: Kernel, task: Task, file: OpenFile, at: number, count: nu
   dropSetId(task, file.inode)
   touchModified(kernel, file.inode)
   notifyFile(kernel, file, IN_MODIFY)
+  if (kernel.state.durability !== undefined && (file.flags & O_DSYNC) !== 0) synchronize(kernel, file.inode)
   return count
 }
 
@@ -257,6 +259,7 @@ export const isExecuting = (kernel: Kernel, inode: FileInode): boolean => {
 /** Changes the size as truncate(2), ftruncate(2) and O_TRUNC do; size and permission are checked. */
 export const setSize = (kernel: Kernel, task: Task, inode: FileInode, size: number): void => {
   ensureAttributes(kernel, inode)
+  if (kernel.state.durability !== undefined) beforeContent(kernel, inode)
   const old = inode.size
   truncateInode(kernel, inode, size)
   if (size < old) unmapFileRange(kernel, inode, size, Infinity)

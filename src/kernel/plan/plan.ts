@@ -5,6 +5,7 @@
  * The plan is part of the configuration, and what it waits for is in the state: a recording replays without anything else.
  */
 import type { PlanStep } from '../config.ts'
+import { losePower } from './durability.ts'
 import { findHost, killHost, restartHost, runOnHost, settle } from '../hosts.ts'
 import type { Kernel } from '../kernel.ts'
 import { setLink } from '../net/link.ts'
@@ -55,7 +56,12 @@ const take = (kernel: Kernel, plan: PlanState, step: PlanStep): boolean => {
     }
     case 'waitExit': return plan.runs.get(step.name)?.status !== undefined
     case 'link': setLink(kernel, step.link, step.change); return true
-    case 'crash': killHost(kernel, step.host); return true
+    case 'crash': {
+      const { disks } = findHost(kernel, step.host)
+      killHost(kernel, step.host)
+      if (step.loses === true) losePower(kernel, new Set(disks.flatMap((root) => root === undefined ? [] : [root.superblock])))
+      return true
+    }
     case 'restart': restartHost(kernel, step.host); return true
     case 'signal': {
       const group = kernel.state.groups.get(step.name === undefined ? findHost(kernel, step.host).mainPid : plan.runs.get(step.name)?.tgid ?? 0)

@@ -22,6 +22,7 @@ import { LOOKUP_FOLLOW, readPath, resolve } from '../fs/path.ts'
 import { checkAccess, dropSetId, MAY_WRITE } from '../fs/permissions.ts'
 import { isExecuting, MAX_FILE_SIZE, setSize, unmapFileRange } from '../fs/regular.ts'
 import type { Kernel } from '../kernel.ts'
+import { beforeContent, synchronize } from '../plan/durability.ts'
 import { sendSignal, userInfo } from '../signal/send.ts'
 import type { Task } from '../task/task.ts'
 import type { Args, SyscallEntry } from './entry.ts'
@@ -196,6 +197,7 @@ const fallocate = (kernel: Kernel, task: Task, args: Args): number => {
   const invalid = checkMode(mode)
   if (invalid !== 0) return invalid
   if (!isWritable(file)) return -EBADF
+  if (kernel.state.durability !== undefined && file.inode.kind === 'file') beforeContent(kernel, file.inode)
   if (file.kind === 'pipe') return -ESPIPE
   if (file.kind === 'directory') return -EISDIR
   const { inode } = file
@@ -236,10 +238,12 @@ const fallocate = (kernel: Kernel, task: Task, args: Args): number => {
 
 const isSynchronizable = (file: OpenFile): boolean => file.kind === 'regular' || file.kind === 'directory' || file.kind === 'loop'
 
-const fsync = (_kernel: Kernel, task: Task, args: Args): number => {
+const fsync = (kernel: Kernel, task: Task, args: Args): number => {
   const file = getFile(task, int32(args[0]))
   if (file === undefined) return -EBADF
-  return isSynchronizable(file) ? 0 : -EINVAL
+  if (!isSynchronizable(file)) return -EINVAL
+  synchronize(kernel, file.inode)
+  return 0
 }
 
 const syncfs = (kernel: Kernel, task: Task, args: Args): number => {
@@ -248,6 +252,7 @@ const syncfs = (kernel: Kernel, task: Task, args: Args): number => {
 }
 
 const sync = (kernel: Kernel): number => {
+  synchronize(kernel)
   syncVolumes(kernel)
   return 0
 }

@@ -54,8 +54,11 @@ export const waitFor = (seconds: number): ScenarioStep => ({ do: 'wait', seconds
 export const partition = (a: string, b: string): ScenarioStep => ({ do: 'link', between: [a, b], up: false })
 export const heal = (a: string, b: string): ScenarioStep => ({ do: 'link', between: [a, b], up: true })
 export const degrade = (a: string, b: string, quality: Quality): ScenarioStep => ({ do: 'link', between: [a, b], quality })
-/** The host loses its power. */
-export const crash = (host: string): ScenarioStep => ({ do: 'crash', host })
+/**
+ * The host loses its power: its programs are gone, and so is, unless its disks keep all, what was written and not synchronised, as chance
+ * has it (docs/scenarios.md). /tmp is memory and empty afterwards in any case.
+ */
+export const crash = (host: string, disks: 'lose' | 'keep' = 'lose'): ScenarioStep => ({ do: 'crash', host, loses: disks === 'lose' })
 export const restart = (host: string): ScenarioStep => ({ do: 'restart', host })
 /** To the host's first program, or one that `run` has started. */
 export const signal = (host: string, name: keyof typeof SIGNALS, program?: string): ScenarioStep =>
