@@ -25,7 +25,7 @@ code, pre { font-family: var(--mono); font-size: .86em; }
 .variables li, .access b { --c: light-dark(hsl(var(--hue) 70% 32%), hsl(var(--hue) 75% 72%)); color: var(--c); }
 .variables li { border: 1px solid currentColor; border-radius: 1rem; padding: .05rem .7rem; font: .84rem var(--mono); }
 .scroll { overflow-x: auto; padding-bottom: .5rem; }
-.lanes { display: grid; grid-template-columns: 4.6rem repeat(var(--threads), minmax(0, 1fr)); column-gap: .9rem; min-width: calc(4.6rem + var(--threads) * 19rem); }
+.lanes { display: grid; grid-template-columns: 4.6rem repeat(var(--threads), minmax(0, 1fr)); column-gap: .9rem; min-width: calc(4.6rem + var(--threads) * 15.5rem); }
 .head { position: sticky; top: 0; z-index: 1; background: var(--bg); border-bottom: 2px solid var(--line); padding: .4rem .2rem; font-weight: 600; }
 .head span { display: block; font-weight: 400; color: var(--dim); font-size: .82rem; }
 .time { color: var(--dim); font: .76rem var(--mono); text-align: right; padding-top: .85rem; white-space: nowrap; }
@@ -35,7 +35,7 @@ code, pre { font-family: var(--mono); font-size: .86em; }
 .stretch ol { list-style: none; margin: 0; padding: .45rem .7rem; }
 .stretch li { display: flex; gap: .75rem; justify-content: space-between; font: .8rem/1.55 var(--mono); }
 .stretch li > :first-child { overflow-wrap: anywhere; } .stretch li > i { color: var(--dim); font-style: normal; white-space: nowrap; font-size: .92em; }
-li.access { --c: light-dark(hsl(var(--hue) 70% 32%), hsl(var(--hue) 75% 72%)); border-left: 3px solid var(--c); margin-left: -.7rem; padding-left: calc(.7rem - 3px); background: light-dark(hsl(var(--hue) 70% 50% / .08), hsl(var(--hue) 70% 60% / .12)); }
+li.access { --c: light-dark(hsl(var(--hue) 70% 32%), hsl(var(--hue) 75% 72%)); border-left: 3px solid var(--c); margin: 0 -.7rem; padding: 0 .7rem 0 calc(.7rem - 3px); background: light-dark(hsl(var(--hue) 70% 50% / .08), hsl(var(--hue) 70% 60% / .12)); }
 li.write > :first-child { font-weight: 600; } li.more, li.call { color: var(--dim); } li.signal, li.output { color: var(--fg); }
 .end { border-top: 1px solid var(--line); padding: .35rem .7rem; font-size: .82rem; color: var(--dim); overflow-wrap: anywhere; }
 .preempted .end { background: var(--bad-bg); color: var(--bad); border-color: var(--bad); } .end strong { font-weight: 650; }
