@@ -74,7 +74,9 @@ for (const [name, format] of [['doubles', F64], ['singles', F32]] as const) {
       const field = BigInt(Math.min(Math.max(exponent + Number(bias), 0), Number(bias) * 2))
       // Few bits at the top, or at the bottom, or all: ties and what is just beside them.
       const noise = few() & ((1n << fraction) - 1n)
-      const low = random(3) === 0 ? noise & 0xffn : random(2) === 0 ? (noise & 0xffn) << (fraction - 8n) : noise
+      // One bit more makes products whose lowest bit is far below the others.
+      const one = 1n << BigInt(random(Number(fraction)))
+      const low = [noise, noise & 0xffn, (noise & 0xffn) << (fraction - 8n), (noise & 7n) << (fraction - 3n) ^ one, one][random(5)]
       return BigInt(random(2)) << BigInt(bits - 1) | field << fraction | low
     }
     const box = new Box(LOOP(format.instruction))
@@ -91,7 +93,7 @@ for (const [name, format] of [['doubles', F64], ['singles', F32]] as const) {
           const [ex, ey] = [random(2 * reach) - reach, random(2 * reach) - reach]
           const x = make(ex), y = make(ey)
           const distance = Number(fraction)
-          let z = random(16) === 0 ? BigInt(random(2)) << BigInt(bits - 1) : make(ex + ey + random(2 * distance + 8) - distance - 4)
+          let z = random(16) === 0 ? BigInt(random(2)) << BigInt(bits - 1) : make(ex + ey + random(4) * random(distance + 6) * (random(2) * 2 - 1))
           // What cancels all but the product's rounding error.
           if (random(6) === 0) z = fused(format, x, y, 0n, NEAREST) ^ 1n << BigInt(bits - 1)
           if (((z >> fraction) & ((1n << (BigInt(bits) - fraction - 1n)) - 1n)) > 2n * bias) z = 0n
