@@ -8,6 +8,7 @@ import fc from 'fast-check'
 import { DECODE_INVALID, DECODE_OK, DECODE_TOO_LONG, DECODE_TRUNCATED, Decoder } from '../../src/emu/decode/decoder.ts'
 import { ALL_ROWS } from '../../src/emu/decode/tables/index.ts'
 import { formName, formsOfRow } from '../../src/emu/interp/forms.ts'
+import { LATE_HANDLERS } from '../../src/emu/interp/late-handlers.ts'
 import { SEMANTICS } from '../../src/emu/semantics/registry.ts'
 import { Box } from '../support/processor.ts'
 import { encode, INSTRUCTION_WORDS } from '../support/oracle/encode.ts'
@@ -48,6 +49,11 @@ test('every row has semantics, and forms', (t) => {
     t.true(SEMANTICS.has(row.name), row.name)
     t.true(formsOfRow(row).length > 0, `${row.text}: ${formName(row.name, [])}`)
   }
+})
+
+test('there is room for the handlers of all forms that are made late', (t) => {
+  const forms = new Set(ALL_ROWS.filter(({ features }) => features !== 0).flatMap((row) => formsOfRow(row).map((operands) => formName(row.name, operands))))
+  t.true(forms.size < LATE_HANDLERS, String(forms.size))
 })
 
 test('no row is hidden by those before it', (t) => {
