@@ -9,6 +9,7 @@ export const EXCLUDED_ROWS: ReadonlyMap<string, string> = new Map([
   ['rdtsc', 'counts cycles of the world'],
   ['rdtscp', 'counts cycles of the world'],
   ['rdpid', 'the number of the host’s processor'],
+  ['lsl', 'the number of the host’s processor, for one selector; LAR looks selectors up in the same way'],
   ...['sgdt', 'sidt', 'sldt', 'str', 'smsw'].map((name) => [name, 'executed by the host’s kernel (UMIP), which leaves the upper halves of registers'] as const),
   ...['jmp_far_w', 'call_far_w', 'lss_w', 'lfs_w', 'lgs_w'].map((name) => [name, 'with REX.W AMD processors read an offset of 32 bits, Intel’s, whose manual is ours, of 64'] as const),
   ['rdrand', 'random'],
