@@ -1,5 +1,6 @@
 /** Who waits for whom: of tasks that wait for a lock, the one that has it, as far as the lock says so. */
 import type { Kernel } from '../kernel/kernel.ts'
+import { kernelPid } from '../kernel/task/pid-namespace.ts'
 import type { Task } from '../kernel/task/task.ts'
 import { peekBytes } from './peek.ts'
 import { dataText, symbolizeData } from './symbols.ts'
@@ -30,7 +31,7 @@ const word = (kernel: Kernel, task: Task, address: number): number | undefined =
 
 /** A task by the number that programs know it by, of those that share memory with another. */
 const companion = (kernel: Kernel, task: Task, tid: number): Task | undefined => {
-  const found = kernel.state.tasks.get(tid)
+  const found = kernel.state.tasks.get(kernelPid(task.namespaces.pid, tid))
   return found?.mm === task.mm && found.state !== 'dead' && found.state !== 'zombie' ? found : undefined
 }
 
