@@ -71,10 +71,17 @@ const machine = makeMachine(loadEngine(), 256 << 20)
 /** Threads, processes, pipes, ptrace, epoll, futexes, signals, terminals, locks, memory of all kinds. */
 const GUESTS = (process.env.GUESTS ?? 'lost-update pthread-condition pthread-fork pthread-signal abi-process abi-ptrace abi-poll abi-pipes abi-memory abi-ipc abi-unix abi-files replay-tour sched-tour').split(' ')
 
-for (const guest of GUESTS) {
-  test.serial(`${guest}: back and forth`, (t) => {
+const WORLDS: readonly (readonly [title: string, guest: string, config: Partial<WorldConfig>])[] = [
+  ...GUESTS.map((guest) => [guest, guest, {}] as const),
+  ['tasks that are stopped at accesses', 'race-twostage', { strategy: 'pos', cpus: 1 }], ['store buffers', 'lost-update', { memoryModel: 'tso' }],
+  ['a list of choices', 'race-aba', { strategy: 'guided', cpus: 1, guided: { choices: [1, 0, 1, 2, 0, 1, 2, 1, 0] } }],
+  ['pct', 'pthread-mutex', { strategy: 'pct', cpus: 1, pct: { depth: 5, steps: 2000 } }],
+]
+
+for (const [title, guest, config] of WORLDS) {
+  test.serial(`${title}: back and forth`, (t) => {
     machine.processor.recycle()
-    const lab = new Lab(guest, machine)
+    const lab = new Lab(guest, machine, config)
     const { random } = makeRandom(guest.length + 1)
     for (let round = 0; round < 4 && !lab.ended; round++) {
       lab.run(random(12))
@@ -99,9 +106,9 @@ for (const guest of GUESTS) {
     }
   })
 
-  test.serial(`${guest}: many snapshots`, (t) => {
+  test.serial(`${title}: many snapshots`, (t) => {
     machine.processor.recycle()
-    const lab = new Lab(guest, machine)
+    const lab = new Lab(guest, machine, config)
     const { random } = makeRandom(guest.length * 7 + 1)
     const saved = [lab.take()]
     for (let i = 0; i < 40; i++) {
