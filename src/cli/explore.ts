@@ -27,6 +27,7 @@ interface ExploreFlags extends Omit<WorldFlags, 'strategy'> {
   readonly keepGoing: boolean
   readonly failOn: FailOn | undefined
   readonly ignore: readonly RegExp[]
+  readonly atomics: readonly RegExp[]
   readonly output: string
   readonly json: boolean
   readonly junit: string | undefined
@@ -190,7 +191,7 @@ const explore = async (program: string | undefined, args: string[], flags: Explo
   if (search && flags.shard !== undefined) throw new UsageError(`--shard: a search such as ${strategy} goes on from what it has seen, which shards do not tell each other`)
   if (search && flags.memory === 'tso') throw new UsageError(`--strategy ${strategy} knows no store buffers: random, pct and pos do`)
   // How the worlds are made follows from the seed alone.
-  const setup: ExploreSetup = { command, flags: { ...flags, seed, strategy: search ? 'guided' : strategy }, failOn: { ...flags.failOn ?? DEFAULT_FAIL_ON, ignore: flags.ignore } }
+  const setup: ExploreSetup = { command, flags: { ...flags, seed, strategy: search ? 'guided' : strategy }, failOn: { ...flags.failOn ?? DEFAULT_FAIL_ON, ignore: flags.ignore, atomics: flags.atomics } }
   const runner = await makeRunner(setup)
   const total = flags.number ?? (flags.time !== undefined ? Infinity : search ? DEFAULT_OF_SEARCHES : DEFAULT_SCHEDULES)
   const { part, of } = flags.shard ?? { part: 1, of: 1 }
@@ -254,6 +255,7 @@ export const exploreCommand = withWorldOptions(new Command('explore')
   .option('--keep-going', 'go on after a failure; those that fail alike are counted together', false)
   .option('--fail-on <kinds>', 'what a failure is, of exit, signal, deadlock, hang, race, output:/regexp/, script:./check.sh (default: exit,signal,deadlock,hang)', parseFailOn)
   .option('--ignore <regexp>', 'races with a function, file or line that matches are none', regexps, [])
+  .option('--atomics <regexp>', 'objects that match are atomics, though they are only loaded and stored', regexps, [])
   .option('-o, --output <dir>', 'where the trace of each failure goes', 'explore')
   .option('--shrink', 'the smallest schedule that fails alike, too, and a page about it', false)
   .option('--json', 'the result as JSON', false)

@@ -4,8 +4,8 @@ import { TraceReader } from '../trace/reader.ts'
 import { buildVersion, codecs, type EngineFlags, loadEngine, openTraceFile, platform } from './host.ts'
 
 /** Says so on stderr. @returns whether there are races */
-export const reportRaces = async (file: string, flags: EngineFlags, ignore: readonly RegExp[]): Promise<boolean> => {
-  const search = traceRaces({ trace: new TraceReader(openTraceFile(file), codecs), engine: loadEngine(flags), clock: platform, codecs, mode: 'drive', version: buildVersion() }, { ignore })
+export const reportRaces = async (file: string, flags: EngineFlags, { ignore, atomics }: { readonly ignore: readonly RegExp[], readonly atomics: readonly RegExp[] }): Promise<boolean> => {
+  const search = traceRaces({ trace: new TraceReader(openTraceFile(file), codecs), engine: loadEngine(flags), clock: platform, codecs, mode: 'drive', version: buildVersion() }, { ignore, atomics })
   for (;;) {
     const { done, value } = search.next()
     if (done === true) {

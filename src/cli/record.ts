@@ -10,13 +10,14 @@ import { reportRaces } from './races.ts'
 import { prepareWorld, regexps, withWorldOptions, type WorldFlags } from './options.ts'
 import { printStatistics, withEngineOptions } from './stats.ts'
 
-interface RecordFlags extends WorldFlags, EngineFlags { readonly output: string, readonly quiet: boolean, readonly races: boolean, readonly ignore: readonly RegExp[] }
+interface RecordFlags extends WorldFlags, EngineFlags { readonly output: string, readonly quiet: boolean, readonly races: boolean, readonly ignore: readonly RegExp[], readonly atomics: readonly RegExp[] }
 
 export const recordCommand = withEngineOptions(withWorldOptions(new Command('record').description('run a program and record it to a trace')))
   .option('-o, --output <file>', 'the trace to write', 'out.rgt')
   .option('-q, --quiet', 'say nothing at the end', false)
   .option('--races', 'say which memory accesses race with each other, by replaying the trace; exit status 1 if there are any', false)
   .option('--ignore <regexp>', 'races with a function, file or line that matches are none', regexps, [])
+  .option('--atomics <regexp>', 'objects that match are atomics, though they are only loaded and stored', regexps, [])
   .action(async (program: string | undefined, args: string[], flags: RecordFlags) => {
     const { config, files } = await prepareWorld(platform, program === undefined ? [] : [program, ...args], flags)
     const session = startRecording({
@@ -32,6 +33,6 @@ export const recordCommand = withEngineOptions(withWorldOptions(new Command('rec
         + `(${bytesText(result.traceBytes)}, seed ${config.seed}, state hash ${result.hash.slice(0, 16)})\n`))
     }
     if (flags.stats === true) printStatistics(session.statistics(), performance.now() - started)
-    if (flags.races && result.outcome !== 'failed' && await reportRaces(flags.output, flags, flags.ignore)) process.exit(EXIT_FOUND)
+    if (flags.races && result.outcome !== 'failed' && await reportRaces(flags.output, flags, flags)) process.exit(EXIT_FOUND)
     process.exit(result.exitCode)
   })

@@ -20,7 +20,7 @@ import { buildVersion, codecs, type EngineFlags, loadEngine, openTraceFile, plat
 const hostNames = ({ hosts }: TraceHead['world']): string[] =>
   Array.isArray(hosts) ? hosts.map((host) => isMap(host) && typeof host.name === 'string' ? host.name : '?') : []
 
-interface ReplayFlags extends EngineFlags { readonly fromSeed: boolean, readonly quiet: boolean, readonly json: boolean, readonly output: boolean, readonly races: boolean, readonly ignore: readonly RegExp[] }
+interface ReplayFlags extends EngineFlags { readonly fromSeed: boolean, readonly quiet: boolean, readonly json: boolean, readonly output: boolean, readonly races: boolean, readonly ignore: readonly RegExp[], readonly atomics: readonly RegExp[] }
 
 export const openReplay = (file: string, fromSeed: boolean, output?: (fd: 1 | 2, bytes: Uint8Array, host: number) => void, engine: EngineFlags = {}, trace = new TraceReader(openTraceFile(file), codecs)): ReturnType<typeof startReplay> =>
   startReplay({
@@ -62,6 +62,7 @@ export const replayCommand = withEngineOptions(new Command('replay').description
   .option('-q, --quiet', 'say nothing unless it diverges', false)
   .option('--races', 'say which memory accesses race with each other; exit status 1 if there are any', false)
   .option('--ignore <regexp>', 'races with a function, file or line that matches are none', regexps, [])
+  .option('--atomics <regexp>', 'objects that match are atomics, though they are only loaded and stored', regexps, [])
   .action(async (file: string, flags: ReplayFlags) => {
     const show = flags.output && !flags.json
     const trace = new TraceReader(openTraceFile(file), codecs)
@@ -79,6 +80,6 @@ export const replayCommand = withEngineOptions(new Command('replay').description
       report(result)
     }
     if (flags.stats === true && !flags.json) printStatistics(session.statistics(), performance.now() - started)
-    if (flags.races && result.divergence === undefined && result.outcome !== 'failed' && await reportRaces(file, flags, flags.ignore)) process.exit(EXIT_FOUND)
+    if (flags.races && result.divergence === undefined && result.outcome !== 'failed' && await reportRaces(file, flags, flags)) process.exit(EXIT_FOUND)
     process.exit(statusOf(result))
   })

@@ -15,6 +15,8 @@ export interface FailOn {
   readonly output: RegExp | undefined
   /** 'race': those with a frame that matches are none. */
   readonly ignore?: readonly RegExp[]
+  /** 'race': objects that are atomics. */
+  readonly atomics?: readonly RegExp[]
   /** 'script': a program of the host that is shown what was written, and what it says of that. `path` is plain data, `check` is made of it in each thread. */
   readonly script?: { readonly path: string, readonly check?: ScriptCheck }
 }

@@ -101,8 +101,8 @@ export class ScheduleRunner {
   constructor(options: ScheduleOptions) {
     this.#options = options
     this.#files = cached(options.files)
-    const { kinds, ignore } = options.failOn
-    this.#search = kinds.includes('race') ? new RaceSearch({ ignore }) : undefined
+    const { kinds, ignore, atomics } = options.failOn
+    this.#search = kinds.includes('race') ? new RaceSearch({ ignore, atomics }) : undefined
   }
 
   /** Starts a schedule; there is one at a time. */

@@ -121,7 +121,7 @@ export class ScriptRunner {
 
   constructor(options: ScriptRunnerOptions) {
     this.#options = options
-    this.#search = options.failOn.kinds.includes('race') ? new RaceSearch({ ignore: options.failOn.ignore }) : undefined
+    this.#search = options.failOn.kinds.includes('race') ? new RaceSearch({ ignore: options.failOn.ignore, atomics: options.failOn.atomics }) : undefined
   }
 
   host(world: WorldConfig, console: SessionHost['console']): SessionHost {

@@ -61,6 +61,8 @@ const isLibraryOwn = ([leaf, caller]: readonly CodeLocation[]): boolean => {
 export interface RaceOptions {
   /** Races with a frame whose text (function, file and line, module) matches are left out. */
   readonly ignore?: readonly RegExp[]
+  /** Objects whose names match are atomics: plain loads of them acquire, plain stores release. */
+  readonly atomics?: readonly RegExp[]
   /** Races of the C library with itself too. */
   readonly libraries?: boolean
 }
@@ -92,6 +94,13 @@ export class RaceSearch {
       kernel.tracers.push(other)
     }
     detector.wanted = this.#wanted
+    const { atomics = [] } = this.#options
+    if (atomics.length > 0) {
+      detector.isAtomic = (task, address) => {
+        const { object } = symbolizeData(kernel, task, address)
+        return object !== undefined && atomics.some((pattern) => pattern.test(object))
+      }
+    }
     detector.onWanted = (key, task, rip) => { this.#frames.set(key, framesAt(kernel, task, rip)) }
     detector.onRace = ({ first, second }, task) => {
       stacks.set(accessKey(second.task, second.rip, second.cycle), framesAt(kernel, task, second.rip))

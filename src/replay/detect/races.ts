@@ -90,6 +90,8 @@ export class RaceDetector extends Order implements AccessListener {
   /** Accesses to be told of when they come, by `accessKey`: those of an earlier run of the same world. */
   wanted: ReadonlySet<string> = new Set()
   onWanted: ((key: string, task: Task, rip: number) => void) | undefined
+  /** What the program says are synchronisation variables, though it accesses them by plain loads and stores only. */
+  isAtomic: ((task: Task, address: number) => boolean) | undefined
   /** Told of a race when its second access is about to be made, once for each pair of places. */
   onRace: ((race: Race, task: Task) => void) | undefined
 
@@ -113,7 +115,7 @@ export class RaceDetector extends Order implements AccessListener {
   /** In the order in which they were found. Those of a run in which pages were contested (MemoryWatch) are not reliable. */
   get races(): Race[] { return [...this.#found.values()].filter(({ word, mask }) => (word.syncMask & mask) === 0).map(({ race }) => race) }
 
-  #word(page: WatchedPage, address: number): Word {
+  #word(task: Task, page: WatchedPage, address: number): Word {
     let words = this.#pages.get(page.id)
     if (words === undefined) {
       words = []
@@ -121,7 +123,12 @@ export class RaceDetector extends Order implements AccessListener {
     }
     const index = (address % PAGE_SIZE) >> 3
     while (words.length <= index) words.push(undefined)
-    return words[index] ??= { marks: [], syncMask: 0, clocks: [undefined, undefined] }
+    return words[index] ??= { marks: [], syncMask: this.#atomicBytes(task, address - address % 8), clocks: [undefined, undefined] }
+  }
+
+  #atomicBytes(task: Task, address: number): number {
+    const { isAtomic } = this
+    return isAtomic === undefined ? 0 : (isAtomic(task, address) ? 0x0f : 0) | (isAtomic(task, address + 4) ? 0xf0 : 0)
   }
 
   access(task: Task, page: WatchedPage, address: number, size: number, kind: AccessKind, rip: number, cycle: number): void {
@@ -130,7 +137,7 @@ export class RaceDetector extends Order implements AccessListener {
     const within = address % 8
     // As most are: plain, within eight bytes, of no synchronisation variable.
     if (within + size <= 8 && kind !== KIND_UPDATE && (kind !== KIND_WRITE || !this.#isFenced(task, rip))) {
-      const word = this.#word(page, address)
+      const word = this.#word(task, page, address)
       const mask = ((1 << size) - 1) << within
       if ((word.syncMask & mask) === 0) {
         this.#plain(task, thread, word, mask, kind, address, size, rip, cycle)
@@ -145,7 +152,7 @@ export class RaceDetector extends Order implements AccessListener {
       done += count
       const here = Math.floor(at / PAGE_SIZE) === Math.floor(address / PAGE_SIZE) ? page : this.kernel.watch?.pageAt(task.mm, at)
       if (here === undefined) continue
-      const word = this.#word(here, at)
+      const word = this.#word(task, here, at)
       let mask = ((1 << count) - 1) << within
       if (kind === KIND_UPDATE || (kind === KIND_WRITE && this.#isFenced(task, rip))) word.syncMask |= mask
       const sync = mask & word.syncMask
@@ -271,7 +278,7 @@ export class RaceDetector extends Order implements AccessListener {
     if (!(address > 0) || address % 4 !== 0) return undefined
     const page = this.kernel.watch?.pageAt(task.mm, address)
     if (page === undefined) return undefined
-    const word = this.#word(page, address)
+    const word = this.#word(task, page, address)
     word.syncMask |= 0x0f << (address % 8)
     return word
   }

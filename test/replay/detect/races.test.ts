@@ -2,7 +2,7 @@
 import test from 'ava'
 import type { WorldConfig } from '../../../src/kernel/config.ts'
 import { traceCodecs } from '../../../src/platform/trace-files.ts'
-import { raceLine, raceLines, type RaceReport, RaceSearch } from '../../../src/replay/detect/race-report.ts'
+import { raceLine, raceLines, type RaceOptions, type RaceReport, RaceSearch } from '../../../src/replay/detect/race-report.ts'
 import { traceRaces } from '../../../src/replay/detect/trace-races.ts'
 import { startRun } from '../../../src/replay/run.ts'
 import { runToEnd } from '../../../src/replay/session.ts'
@@ -22,8 +22,8 @@ const racesOf = (search: RaceSearch, world: WorldConfig, tree: Tree): readonly R
   }
 }
 
-const search = (name: string, seeds: number, tree = treeFor(name), argv = [name]): string[] => {
-  const races = new RaceSearch()
+const search = (name: string, seeds: number, tree = treeFor(name), argv = [name], options: RaceOptions = {}): string[] => {
+  const races = new RaceSearch(options)
   const lines = new Set<string>()
   for (let seed = 1; seed <= seeds; seed++) {
     for (const race of racesOf(races, worldOf(name, { argv, seed: `${seed}`, cpus: 1 + seed % 2 }), tree)) lines.add(raceLine(race))
@@ -126,4 +126,10 @@ test('processes that share memory: what orders them and what does not', (t) => {
 test('system calls that fill a buffer race as well', (t) => {
   t.true(search('race-buffer', 4).length > 0)
   t.deepEqual(search('race-buffer', 4, treeFor('race-buffer'), ['race-buffer', 'fixed']), [])
+})
+
+test('what is said to be atomic orders tasks, and the race that remains is the bug', (t) => {
+  const lines = (options: RaceOptions): string[] => search('double-checked', 6, bug('double-checked'), ['double-checked'], options)
+  t.true(lines({}).length > 1)
+  t.deepEqual(lines({ atomics: [/^instance$/] }), ['data race: use+0x17 (double-checked.c:30) and get (inlined, double-checked.c:20)'])
 })
