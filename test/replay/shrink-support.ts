@@ -6,17 +6,17 @@ import { ScheduleRunner } from '../../src/replay/explore-schedule.ts'
 import { shrinkTrace, type ShrinkTraceResult } from '../../src/replay/shrink-trace.ts'
 import { TraceReader } from '../../src/trace/reader.ts'
 import { MemorySink, memorySource } from '../trace/support.ts'
-import { loadEngine, memoryFiles, treeFor, worldOf } from './support.ts'
+import { loadEngine, memoryFiles, type Tree, treeFor, worldOf } from './support.ts'
 
 export const clock = { wallTimeMs: () => performance.now() }
 
 /** A trace of the first failure that a search finds. */
-export const failing = (guest: string, cpus = 1, seed = 'shrink'): Uint8Array => {
+export const failing = (guest: string, cpus = 1, seed = 'shrink', strategy: 'random' | 'pct' = 'random', tree: Tree = treeFor(guest)): Uint8Array => {
   const runner = new ScheduleRunner({
-    world: worldOf(guest, { cpus, stdio: ['null', 'pipe', 'pipe'] }), engine: loadEngine(), files: memoryFiles(treeFor(guest)), clock, input: new Uint8Array(0), failOn: DEFAULT_FAIL_ON,
+    world: worldOf(guest, { cpus, strategy, ...(strategy === 'pct' ? { pct: { depth: 3, steps: 1 } } : {}), stdio: ['null', 'pipe', 'pipe'] }), engine: loadEngine(), files: memoryFiles(tree), clock, input: new Uint8Array(0), failOn: DEFAULT_FAIL_ON,
   })
   const exploration = new Exploration({
-    most: 5000, seed, strategy: 'random', pct: { depth: 3, steps: undefined }, cycleLimit: Infinity, keepGoing: false, shard: { part: 1, of: 1 },
+    most: 5000, seed, strategy, pct: { depth: 3, steps: undefined }, cycleLimit: Infinity, keepGoing: false, shard: { part: 1, of: 1 },
   })
   for (let schedule = exploration.next(); schedule !== undefined; schedule = exploration.next()) {
     const running = runner.start(schedule)

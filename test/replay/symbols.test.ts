@@ -13,7 +13,8 @@ import { backtrace, type CodeLocation, locationText } from '../../src/replay/sym
 import { ElfFile } from '../../src/replay/symbols/elf-file.ts'
 import { InlineTable } from '../../src/replay/symbols/inlines.ts'
 import { LineTable } from '../../src/replay/symbols/line-table.ts'
-import { hostOf, MemoryConsole, root, type Tree, worldOf } from './support.ts'
+import { failing } from './shrink-support.ts'
+import { hostOf, MemoryConsole, replay, root, type Tree, worldOf } from './support.ts'
 
 const has = (tool: string): boolean => spawnSync(tool, ['--version']).status === 0
 const hasTools = has('gcc') && has('addr2line')
@@ -130,6 +131,17 @@ isWhole('functions that were inlined, and where they were called, as addr2line h
     const plain = (texts: readonly string[]): string[] => version === '-gdwarf-4' ? [...texts] : texts.map((text) => text.replace(/[\w.-]+:(\d+)/g, '$1'))
     t.deepEqual(plain(actual), plain(expected), version)
   }
+})
+
+isWhole('a deadlock of glibc\'s mutexes: owners, the cycle, and lines', (t) => {
+  const program = join(scratch, 'deadlock')
+  execFileSync('gcc', ['-O1', '-g', '-pthread', '-o', program, join(root, 'guests/src/bugs/deadlock.c')], { stdio: 'pipe' })
+  const { result } = replay(failing('crash', 1, 'glibc', 'pct', treeOf(program)), 'drive')
+  const text = result.explanation.join('\n')
+  t.is(result.outcome, 'deadlock')
+  t.regex(text, /task 101 \(crash, thread of 100\): waits for mutex ([ab]), held by task 102\n +lock \(inlined, bug\.h:\d+\)\n +(forth|back)\+0x[0-9a-f]+ \(deadlock\.c:\d+\)/)
+  t.regex(text, /task 100 \(crash\): waits for the end of task 101/)
+  t.regex(text, / {2}cycle: task 101 waits for mutex [ab], held by task 102; task 102 waits for mutex [ab], held by task 101$/)
 })
 
 test('files that are no ELF files, or cut off, or damaged, harm nothing', (t) => {
