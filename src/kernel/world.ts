@@ -133,6 +133,11 @@ const PATIENCE_SECONDS = 10_800
 const isForgotten = ({ state, config }: Kernel): boolean =>
   state.now - Math.max(...state.cpus.map(({ clock }) => clock)) > PATIENCE_SECONDS * config.cpuHz && state.timers.heap.every(({ kind }) => kind === 'net')
 
+/** More timers are not looked through each time: those that do nothing go by and by. */
+const FEW_TIMERS = 64
+/** What is left of connections wakes nobody. */
+const isOver = ({ state: { timers: { heap } } }: Kernel): boolean => heap.length <= FEW_TIMERS && heap.every(isPassive)
+
 /** Nothing can run. */
 const idle = (kernel: Kernel): WorldStop | undefined => {
   const { state, config } = kernel
@@ -141,7 +146,7 @@ const idle = (kernel: Kernel): WorldStop | undefined => {
     if (deadline > state.mainExitCycle + LINGER_SECONDS * config.cpuHz) return { reason: 'exited', status: state.mainStatus }
   } else if (state.consoleInput.tids.length > 0) {
     return { reason: 'input', deadline }
-  } else if (deadline === Infinity || state.timers.heap.every(isPassive) || isForgotten(kernel)) {
+  } else if (deadline === Infinity || isOver(kernel) || isForgotten(kernel)) {
     // Nobody reads a terminal, but its user may still type ^C.
     return config.stdio[0] === 'tty' && !state.fs.hostInput.ended ? { reason: 'input', deadline } : { reason: 'deadlock' }
   }

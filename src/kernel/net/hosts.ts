@@ -28,6 +28,9 @@ export const qualityOf = (config: LinkConfig): LinkQuality => ({
   reorder: config.reorder ?? 0, corrupt: config.corrupt ?? 0,
 })
 
+/** The same however often the host is started. */
+const linkMac = (link: number, end: number): Uint8Array => Uint8Array.of(0x02, 0x53, link >>> 8, link, end >>> 8, end + 1)
+
 /** The network namespace of a host that starts, with its interfaces. */
 export const hostNet = (kernel: Kernel, host: number, isFirst: boolean): NetNamespace => {
   const { config, state: { net: state } } = kernel
@@ -44,9 +47,9 @@ export const hostNet = (kernel: Kernel, host: number, isFirst: boolean): NetName
   const name = config.hosts?.[host].name ?? config.hostname
   if (config.hosts !== undefined) net.owner = name
   for (const [index, { ends }] of links.entries()) {
-    for (const end of ends) {
+    for (const [place, end] of ends.entries()) {
       if (end.host !== name) continue
-      const device = findDeviceByName(net, end.interface) ?? makeEthernet(kernel, net, end.interface, end.mac === undefined ? undefined : parseMac(end.mac))
+      const device = findDeviceByName(net, end.interface) ?? makeEthernet(kernel, net, end.interface, end.mac === undefined ? linkMac(index, place) : parseMac(end.mac))
       attach(state.links[index], device)
       setUp(kernel, device, true)
       const own = end.address === undefined ? undefined : parseAddress(end.address)

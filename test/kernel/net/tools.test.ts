@@ -33,7 +33,7 @@ onlyWith('/bin/busybox')('ping, arping, traceroute, nc between two hosts', (t) =
     arp -n | cut -d' ' -f2-4; route -n | tail -1; ifconfig eth0 | grep -c RUNNING; ip neigh | grep -c FAILED; netstat -tn | tail -n +3 | tr -s ' ' | cut -d' ' -f4-6`)
   t.deepEqual(outputs[1].split('\n'), [
     '--- 10.0.0.1 ping statistics ---', '2 packets transmitted, 2 packets received, 0% packet loss', '1 packets transmitted, 0 packets received, 100% packet loss', 'Unicast reply from 10.0.0.1',
-    ' 1  10.0.0.1', 'hello', 'refused 1', 'nobody 1', 'no way 1', '(10.0.0.1) at 02:52:00:00:00:01', '(10.0.0.9) at <incomplete>',
+    ' 1  10.0.0.1', 'hello', 'refused 1', 'nobody 1', 'no way 1', '(10.0.0.1) at 02:53:00:00:00:01', '(10.0.0.9) at <incomplete>',
     '10.0.0.0        0.0.0.0         255.255.255.0   U     0      0        0 eth0', '1', '1', '10.0.0.2:32770 10.0.0.1:7 TIME_WAIT', '',
   ])
   t.is(stderr, "nc: can't connect to remote host (10.0.0.1): Connection refused\nnc: can't connect to remote host (10.0.0.9): No route to host\nnc: can't connect to remote host (10.1.1.1): Network is unreachable\n")

@@ -80,16 +80,34 @@ const disconnect = (kernel: Kernel, socket: InetSocket): number => {
 /** States in which the other side must be told when the connection goes (tcp_need_reset). */
 const isCuttable = (state: number): boolean => state === ESTABLISHED || state === CLOSE_WAIT || state === FIN_WAIT_1 || state === FIN_WAIT_2 || state === SYN_RECEIVED
 
-/** Whether a connection between the two could be made: there is none, or only the memory of one that is old enough (tcp_tw_reuse is 2). */
-const isUnused = (kernel: Kernel, socket: InetSocket, local: number, port: number, to: InetAddress): boolean => {
+/**
+ * Whether a connection between the two could be made: there is none, or only the memory of one over loopback that is old enough (tcp_tw_reuse is 2).
+ * That is a second, as on Linux, where it takes longer to use up all ports; so here younger ones will do when there is nothing else.
+ */
+const isUnused = (kernel: Kernel, socket: InetSocket, local: number, port: number, to: InetAddress, leastSeconds: number): boolean => {
   const other = findConnection(socket.net.inet, local, port, to.address, to.port)
   if (other === undefined) return true
   if (other.kind === 'inet' || !isLoopback(other.local.address)) return false
   const { cpuHz } = kernel.config
-  if (kernel.now - (other.deadline - TIME_WAIT_SECONDS * cpuHz) <= cpuHz) return false
-  endTimeWait(other)
-  return true
+  return kernel.now - (other.deadline - TIME_WAIT_SECONDS * cpuHz) > leastSeconds * cpuHz
 }
+const REUSE_SECONDS = 1, ANY_AGE = -1
+
+/** A port of its own, or one that can be shared. */
+const choosePort = (kernel: Kernel, socket: InetSocket, from: number, to: InetAddress): number => {
+  const { inet, settings, timeWaits } = socket.net
+  // With all ports in use, and none for long, nobody need look through them.
+  const [oldest] = timeWaits.all
+  const isFull = inet.tcp.size > settings.lastPort - settings.firstPort
+  const isYoung = oldest !== undefined && kernel.now - oldest.deadline < (REUSE_SECONDS - TIME_WAIT_SECONDS) * kernel.config.cpuHz
+  for (const age of isFull && isYoung ? [ANY_AGE] : [REUSE_SECONDS, ANY_AGE]) {
+    if (autobind(socket, from, (port) => isShareable(socket, port) && isUnused(kernel, socket, from, port, to, age)) === 0) return 0
+  }
+  return -EADDRNOTAVAIL
+}
+
+/** Sequence numbers of a connection that takes the place of one are above that one's. */
+const OUT_OF_WINDOW = 65_537
 
 /** Ports whose sockets did not ask for them can be had by others with other ends. */
 const isShareable = (socket: InetSocket, port: number): boolean => {
@@ -105,14 +123,17 @@ const open = (kernel: Kernel, socket: InetSocket, wanted: InetAddress): number =
   const to: InetAddress = { address: wanted.address === ANY ? path.nextHop : wanted.address, port: wanted.port }
   const from = socket.local.address === ANY ? path.source : socket.local.address
   if (socket.local.port === 0) {
-    const bound = autobind(socket, from, (port) => isShareable(socket, port) && isUnused(kernel, socket, from, port, to))
-    if (bound < 0) return -EADDRNOTAVAIL
-  } else if (!isUnused(kernel, socket, from, socket.local.port, to)) return -EADDRNOTAVAIL
+    const bound = choosePort(kernel, socket, from, to)
+    if (bound < 0) return bound
+  } else if (!isUnused(kernel, socket, from, socket.local.port, to, REUSE_SECONDS)) return -EADDRNOTAVAIL
+  const before = findConnection(net.inet, from, socket.local.port, to.address, to.port)
+  if (before?.kind === 'time-wait') endTimeWait(before)
   if (socket.local.address === ANY) socket.local = { address: from, port: socket.local.port }
   socket.remote = to
   socket.error = 0
   socket.softError = 0
-  const tcb = makeTcb(socket, initialSequence(kernel, socket), kernel.config.cpuHz, algorithmOf(socket))
+  const iss = before?.kind === 'time-wait' ? (before.sndNxt + OUT_OF_WINDOW) >>> 0 : initialSequence(kernel, socket)
+  const tcb = makeTcb(socket, iss, kernel.config.cpuHz, algorithmOf(socket))
   tcb.rcvScale = scaleOf(socket)
   socket.tcb = tcb
   socket.state = SYN_SENT
