@@ -86,8 +86,8 @@ const generatedFiles = (options: WorldOptions, localtime: Uint8Array | undefined
   const group = gid === 0 ? '' : `user:x:${gid}:\n`
   const text = (path: string, content: string): GeneratedFile => ({ path, mode: 0o644, content: bytesOf(content) })
   return [
-    text('/etc/passwd', `root:x:0:0:root:/root:/bin/sh\n${user}nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n`),
-    text('/etc/group', `root:x:0:\ntty:x:5:\n${group}nogroup:x:65534:\n`),
+    text('/etc/passwd', `root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\nbin:x:2:2:bin:/bin:/usr/sbin/nologin\n${user}nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n`),
+    text('/etc/group', `root:x:0:\ndaemon:x:1:\nbin:x:2:\ntty:x:5:\n${group}nogroup:x:65534:\n`),
     text('/etc/hosts', `127.0.0.1\tlocalhost\n127.0.1.1\t${HOSTNAME}\n`),
     text('/etc/hostname', `${HOSTNAME}\n`),
     text('/etc/host.conf', 'multi on\n'),

@@ -81,6 +81,7 @@ export const enterMounts = (mount: Mount, directory: DirectoryInode): Mount => {
     const child = childMount(at, place, '')
     if (child?.root.kind !== 'directory') break
     at = child
+    if (child.expiring) child.expiring = false
     place = child.root
   }
   return at

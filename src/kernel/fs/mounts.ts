@@ -3,7 +3,7 @@ import { EAGAIN, EBUSY, EINVAL, ELOOP, ENODEV, ENOENT, ENOTBLK, ENOTDIR, ENXIO, 
 import { CAP_SYS_ADMIN } from '../abi/capabilities.ts'
 import {
   AT_FDCWD, MNT_DETACH, MNT_EXPIRE, MNT_FORCE, MS_BIND, MS_MOVE, MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID, MS_PRIVATE,
-  MS_RDONLY, MS_REC, MS_RELATIME, MS_REMOUNT, MS_SHARED, MS_SILENT, MS_SLAVE, MS_STRICTATIME, MS_SYNCHRONOUS, MS_UNBINDABLE, UMOUNT_NOFOLLOW,
+  MS_RDONLY, MS_REC, MS_RELATIME, MS_REMOUNT, MS_SHARED, MS_SILENT, MS_SLAVE, MS_STRICTATIME, MS_SYNCHRONOUS, MS_UNBINDABLE, O_ACCMODE, O_RDONLY, UMOUNT_NOFOLLOW,
 } from '../abi/fcntl.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
@@ -118,6 +118,7 @@ const OTHER_MAGIC = { sysfs: 0x6265_6572, mqueue: 0x1980_0202, cgroup2: 0x6367_7
 
 /** From a loop device, or its file at once. */
 const mountExt2 = (kernel: Kernel, task: Task, source: string, flags: number): DirectoryInode | number => {
+  if (source === 'none' || source === '') return -EINVAL
   const found = resolveInode(kernel, task, AT_FDCWD, source, LOOKUP_FOLLOW)
   if (typeof found === 'number') return found
   const isLoop = isLoopDevice(found)
@@ -125,7 +126,9 @@ const mountExt2 = (kernel: Kernel, task: Task, source: string, flags: number): D
   if (image?.kind !== 'file' || isNameless(image)) return isLoop ? -EINVAL : found.kind === 'block' ? -ENXIO : -ENOTBLK
   ensureAttributes(kernel, image)
   const { fs } = kernel.state
-  if (fs.superblocks.some(({ volume }) => volume?.image === image)) return -EBUSY
+  // Mounted elsewhere, or still in use after MNT_DETACH: it is the same file system.
+  const known = fs.superblocks.find(({ volume }) => volume?.image === image)
+  if (known?.root !== undefined) return known.readOnly === ((flags & MS_RDONLY) !== 0) ? known.root : -EBUSY
   const volume = readVolume(kernel, image, flags)
   if (typeof volume === 'number') return volume
   const superblock = makeSuperblock(fs, 'ramfs', 'ext2', source, EXT2_MAGIC, flags)
@@ -163,7 +166,16 @@ const remountFlags = (old: number, flags: number): number => {
   return (flags & (times | MS_RELATIME)) === 0 ? given | (old & times) : given
 }
 
-const remount = (task: Task, place: Place, flags: number): number => {
+/** Whether something of the file system is open for writing. */
+const isWritten = (kernel: Kernel, superblock: Superblock): boolean => {
+  for (const { files, state } of kernel.state.tasks.values()) {
+    if (state === 'dead' || state === 'zombie') continue
+    if (files.slots.some((slot) => slot?.file.inode.superblock === superblock && slot.file.kind === 'regular' && (slot.file.flags & O_ACCMODE) !== O_RDONLY)) return true
+  }
+  return false
+}
+
+const remount = (kernel: Kernel, task: Task, place: Place, flags: number): number => {
   const mount = mountAt(place)
   if (mount === undefined || !isOurs(task, mount)) return -EINVAL
   const next = remountFlags(mount.flags, flags)
@@ -171,6 +183,7 @@ const remount = (task: Task, place: Place, flags: number): number => {
   const { superblock } = mount
   if ((flags & MS_BIND) === 0) {
     if (!hasCapabilityIn(task, ownerOf(mount, task), CAP_SYS_ADMIN)) return -EPERM
+    if ((flags & MS_RDONLY) !== 0 && !superblock.readOnly && isWritten(kernel, superblock)) return -EBUSY
     superblock.flags = flags & ~MS_REMOUNT & ~MOUNT_FLAGS
     superblock.readOnly = (flags & MS_RDONLY) !== 0
   }
@@ -286,7 +299,7 @@ export const mount = (kernel: Kernel, task: Task, source: string, target: string
   const { inode } = place
   if (inode === undefined) return -ENOENT
   if (!mayMount(task)) return -EPERM
-  if ((flags & MS_REMOUNT) !== 0) return remount(task, place, flags)
+  if ((flags & MS_REMOUNT) !== 0) return remount(kernel, task, place, flags)
   if ((flags & MS_BIND) !== 0) return bind(kernel, task, source, place, flags)
   if ((flags & PROPAGATION) !== 0) return changePropagation(kernel, task, place, flags)
   if ((flags & MS_MOVE) !== 0) return move(kernel, task, source, place)
@@ -299,6 +312,8 @@ export const mount = (kernel: Kernel, task: Task, source: string, target: string
   root.superblock.root = root
   if (isNested) root.superblock.owner = task.credentials.user
   if (!isOurs(task, place.mount)) return -EINVAL
+  // Not the same over itself (do_add_mount).
+  if (place.mount.superblock === root.superblock && place.mount.root === inode) return -EBUSY
   return graft(kernel, makeMount(kernel.state.fs, root.superblock, root, (flags & MOUNT_FLAGS) | (isNested ? MS_NODEV : 0)), place)
 }
 const FILE_SYSTEMS: readonly string[] = [...FOR_USERS, 'devtmpfs', 'ext2']
@@ -317,6 +332,15 @@ const isBusy = (kernel: Kernel, mount: Mount): boolean => {
   return false
 }
 
+const isUsed = (kernel: Kernel, superblock: Superblock): boolean => {
+  for (const task of kernel.state.tasks.values()) {
+    if (task.state === 'dead' || task.state === 'zombie') continue
+    if (task.fs.cwd.superblock === superblock || task.fs.root.superblock === superblock) return true
+    if (task.files.slots.some((slot) => slot?.file.inode.superblock === superblock)) return true
+  }
+  return false
+}
+
 /** Takes a mount with all below it off; a file system whose last mount this was is written back. */
 const takeOff = (kernel: Kernel, mount: Mount): number => {
   const { superblock } = mount
@@ -325,7 +349,9 @@ const takeOff = (kernel: Kernel, mount: Mount): number => {
   if (volume !== undefined && isLast) {
     const error = syncVolumes(kernel, superblock)
     if (error !== 0) return error
-    // What is still open of it after MNT_DETACH lives in memory from now on.
+  }
+  // What is still open of it after MNT_DETACH goes on until it is mounted again.
+  if (volume !== undefined && isLast && !isUsed(kernel, superblock)) {
     superblock.volume = undefined
     releaseInode(kernel, volume.image)
     clearUnusedLoops(kernel)
@@ -356,6 +382,8 @@ export const dropMountNamespace = (kernel: Kernel, namespace: MountNamespace): v
 
 export const unmount = (kernel: Kernel, task: Task, target: string, flags: number): number => {
   if ((flags & ~(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW)) !== 0) return -EINVAL
+  // To look for it is to use it, but for this call.
+  const expiring = (flags & MNT_EXPIRE) === 0 ? [] : task.namespaces.mount.mounts.filter((one) => one.expiring)
   const place = resolve(kernel, task, AT_FDCWD, target, (flags & UMOUNT_NOFOLLOW) === 0 ? LOOKUP_FOLLOW : 0)
   if (typeof place === 'number') return place
   if (place.inode === undefined) return -ENOENT
@@ -364,7 +392,7 @@ export const unmount = (kernel: Kernel, task: Task, target: string, flags: numbe
   if (mount === undefined || !isOurs(task, mount) || mount.locked || isTop(mount)) return -EINVAL
   if ((flags & MNT_EXPIRE) !== 0 && ((flags & (MNT_FORCE | MNT_DETACH)) !== 0 || mount === task.fs.rootMount)) return -EINVAL
   if ((flags & MNT_DETACH) === 0 && (mount === task.fs.rootMount || isBusy(kernel, mount))) return -EBUSY
-  if ((flags & MNT_EXPIRE) !== 0 && !mount.expiring) {
+  if ((flags & MNT_EXPIRE) !== 0 && !expiring.includes(mount)) {
     mount.expiring = true
     return -EAGAIN
   }

@@ -1,6 +1,7 @@
 /**
  * Signals act on a task on its way to user mode (Linux's get_signal and handle_signal).
  */
+import { dumpCore } from '../exec/core-dump.ts'
 import { ERESTART_RESTARTBLOCK, ERESTARTNOHAND, ERESTARTNOINTR, ERESTARTSYS } from '../abi/errno.ts'
 import { SA_RESETHAND, SA_RESTART, SI_USER, SIG_DFL, SIG_IGN, SIGABRT, SIGALRM, SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGQUIT, SIGSEGV, SIGSTOP,
   SIGSYS, SIGTRAP, SIGXCPU, SIGXFSZ } from '../abi/signals.ts'
@@ -64,6 +65,9 @@ const handle = (kernel: Kernel, task: Task, action: SignalAction, info: SignalIn
   if ((action.flags & SA_RESETHAND) !== 0) action.handler = SIG_DFL
 }
 
+/** Of a wait status. */
+const CORE_DUMPED = 0x80
+
 /** The default action. */
 const actByDefault = (kernel: Kernel, task: Task, info: SignalInfo): void => {
   const { signal } = info
@@ -77,8 +81,9 @@ const actByDefault = (kernel: Kernel, task: Task, info: SignalInfo): void => {
     stopGroup(kernel, task.group, signal)
     return
   }
-  tell(kernel, task, info, CORE_SIGNALS.includes(signal) ? 'core' : 'terminate')
-  exitGroup(kernel, task, signalStatus(signal))
+  const isCore = CORE_SIGNALS.includes(signal)
+  tell(kernel, task, info, isCore ? 'core' : 'terminate')
+  exitGroup(kernel, task, signalStatus(signal) | (isCore && dumpCore(kernel, task, info) ? CORE_DUMPED : 0))
 }
 
 /** SIGKILL is pending: the task goes, with its group unless that is doing so already or another of its tasks calls execve. */

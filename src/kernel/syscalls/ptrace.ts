@@ -56,7 +56,7 @@ const set64 = (view: DataView, at: number, value: number): void => {
 }
 const get64 = (view: DataView, at: number): number => view.getInt32(at + 4, true) * 0x1_0000_0000 + view.getUint32(at, true)
 
-const readRegisters = (kernel: Kernel, tracer: Task, tracee: Task): Uint8Array<ArrayBuffer> => withRegisters(kernel, tracer, tracee, () => {
+export const readRegisters = (kernel: Kernel, tracer: Task, tracee: Task): Uint8Array<ArrayBuffer> => withRegisters(kernel, tracer, tracee, () => {
   const { cpu } = kernel.processor
   const bytes = new Uint8Array(REGISTERS_SIZE)
   const view = new DataView(bytes.buffer)

@@ -2,7 +2,8 @@
  * New tasks (clone(2), clone3(2), fork(2), vfork(2); Linux's copy_process).
  */
 import * as layout from '../../emu/cpu/layout.ts'
-import { EAGAIN, EINVAL, EMFILE, ENOMEM, EPERM, ERESTARTNOINTR } from '../abi/errno.ts'
+import { ACCESS_WRITE } from '../../emu/mmu/mmu.ts'
+import { EAGAIN, EFAULT, EINVAL, EMFILE, ENOMEM, EPERM, ERESTARTNOINTR } from '../abi/errno.ts'
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from '../abi/capabilities.ts'
 import { RLIMIT_NPROC } from '../abi/resources.ts'
 import { SIG_DFL, SIG_IGN, SIGCHLD, SIGNAL_COUNT, SS_DISABLE } from '../abi/signals.ts'
@@ -154,7 +155,11 @@ export const cloneTask = (kernel: Kernel, task: Task, request: CloneRequest): Ta
   if (!mayFork(kernel, task)) return -EAGAIN
   const { state } = kernel
   const isThread = has(flags, CLONE_THREAD)
-  if (has(flags, CLONE_PIDFD) && !hasFreeDescriptor(task)) return -EMFILE
+  if (has(flags, CLONE_PIDFD)) {
+    if (!hasFreeDescriptor(task)) return -EMFILE
+    // What can't be told is not made.
+    if (kernel.user(task).accessible(request.pidfd, 4, ACCESS_WRITE) < 4) return -EFAULT
+  }
   const parted = partNamespaces(kernel, task, flags, isThread)
   if (typeof parted === 'number') return parted
   const { namespaces, credentials } = parted
