@@ -49,8 +49,8 @@ const quickSingles = (f: FunctionBuilder, x: Expr, y: Expr, z: Expr, signs: FmaS
 
 const SPLIT = 2 ** 27 + 1
 const MORE = 1 + 2 ** -50, LESS = 1 - 2 ** -50
-/** Factors whose products and their errors neither overflow nor underflow, nor do sums with such an addend overflow. */
-const LEAST_FACTOR = 2 ** -450, MOST_FACTOR = 2 ** 450, MOST_ADDEND = 2 ** 1000
+/** Factors that are not smaller have products whose errors don't underflow. What overflows makes the rest NaN, which equals nothing. */
+const LEAST_FACTOR = 2 ** -450
 
 const quickDoubles = (f: FunctionBuilder, x: Expr, y: Expr, zIn: Expr, signs: FmaSigns): Quick => {
   const { f64x2Mul: mul, f64x2Sub: sub, f64x2Add: add } = v
@@ -72,11 +72,8 @@ const quickDoubles = (f: FunctionBuilder, x: Expr, y: Expr, zIn: Expr, signs: Fm
   // An exact sum has its sign, of zero too.
   const value = f.let(v.v128Bitselect(sum, add(sum, mul(rest, splat(MORE))), isExact))
   const certain = v.v128Or(isExact, v.f64x2Eq(value, add(sum, mul(rest, splat(LESS)))))
-  const factor = (a: Expr): Expr => {
-    const magnitude = f.let(v.f64x2Abs(a))
-    return v.v128Or(v.v128And(v.f64x2Ge(magnitude, splat(LEAST_FACTOR)), v.f64x2Le(magnitude, splat(MOST_FACTOR))), v.f64x2Eq(a, splat(0)))
-  }
-  const operands = v.v128And(v.v128And(factor(x), factor(y)), v.v128And(packedPlain('f64', z), v.f64x2Le(v.f64x2Abs(z), splat(MOST_ADDEND))))
+  const factor = (a: Expr): Expr => v.v128Or(v.f64x2Ge(v.f64x2Abs(a), splat(LEAST_FACTOR)), v.f64x2Eq(a, splat(0)))
+  const operands = v.v128And(v.v128And(factor(x), factor(y)), packedPlain('f64', z))
   const ordinary = v.v128Or(packedOrdinary('f64', value), v.f64x2Eq(value, splat(0)))
   return { value, good: v.v128And(v.v128And(certain, ordinary), operands) }
 }
