@@ -6,14 +6,14 @@ import { REGION, ZERO_ADDRESS, tlbEntry } from '../interp/tier0-emitter.ts'
 import { EXIT_BUDGET } from '../processor.ts'
 import { type Expr, i32, i64, select, v } from '../wasm/expression.ts'
 import type { FunctionBuilder, Label, Local } from '../wasm/function.ts'
-import { type FlagState, auxWord, packedNumber, resultWord } from './flags.ts'
+import { type FlagState, type Operation, auxWord, packedNumber, resultWord } from './flags.ts'
 import { EXIT_REASONS, type ExitName } from './reasons.ts'
 import { windowName } from './windows.ts'
 
-/** Addresses of the lower half have 47 bits; a block pays for fewer than 256 instructions. */
-const REFUND_SHIFT = 48, REASON_SHIFT = 56
-const exitNumber = (rip: number, refund: number, reason: ExitName): bigint =>
-  BigInt(rip) | BigInt(refund) << BigInt(REFUND_SHIFT) | BigInt(EXIT_REASONS.indexOf(reason)) << BigInt(REASON_SHIFT)
+/** Addresses of the lower half have 47 bits; a block pays for fewer than 256 instructions; 16 reasons; which operation the flags are of, whose operands are in memory (0: no such). */
+const REFUND_SHIFT = 48, REASON_SHIFT = 56, FLAGS_SHIFT = 60
+const exitNumber = (rip: number, refund: number, reason: ExitName, packed: number): bigint => BigInt.asIntN(64,
+  BigInt(rip) | BigInt(refund) << BigInt(REFUND_SHIFT) | BigInt(EXIT_REASONS.indexOf(reason)) << BigInt(REASON_SHIFT) | BigInt(packed) << BigInt(FLAGS_SHIFT))
 
 const MASKS: Readonly<Record<number, number>> = { 1: 0xff, 2: 0xffff, 4: 0xffffffff }
 
@@ -205,19 +205,26 @@ export class RegionCode {
     const { f, flags } = this
     if (flags.kind === 'sub' || flags.kind === 'add' || flags.kind === 'logic') {
       f.i32Store(ZERO_ADDRESS, layout.FLAGS_PACKED, i32.const(packedNumber(flags)))
-      f.i64Store(ZERO_ADDRESS, layout.FLAGS_A, flags.a)
-      if (flags.kind !== 'logic') f.i64Store(ZERO_ADDRESS, layout.FLAGS_B, flags.b)
+      this.#packOperands(flags)
     } else if (flags.kind === 'words') {
       this.storeFlags(flags)
     }
+  }
+
+  #packOperands({ kind, a, b }: Operation): void {
+    this.f.i64Store(ZERO_ADDRESS, layout.FLAGS_A, a)
+    if (kind !== 'logic') this.f.i64Store(ZERO_ADDRESS, layout.FLAGS_B, b)
   }
 
   // ——— Ways out ———
 
   /** Leaves before the instruction at `rip`, for which and for what follows it `refund` cycles were paid. */
   leaveAt(rip: number, refund: number, reason: ExitName): void {
-    this.packFlags()
-    this.f.set(this.#exit, i64.const(exitNumber(rip, refund, reason)))
+    const { flags } = this
+    const isOperation = flags.kind === 'sub' || flags.kind === 'add' || flags.kind === 'logic'
+    if (isOperation) this.#packOperands(flags)
+    else this.packFlags()
+    this.f.set(this.#exit, i64.const(exitNumber(rip, refund, reason, isOperation ? packedNumber(flags) : 0)))
     this.f.br(this.leave)
   }
 
@@ -342,7 +349,9 @@ export class RegionCode {
 
   #leaveTail(): void {
     const { f, budget } = this
-    const reason = f.let(i32.wrap(i64.shrU(this.#exit, i64.const(REASON_SHIFT))))
+    const reason = f.let(i32.and(i32.wrap(i64.shrU(this.#exit, i64.const(REASON_SHIFT))), i32.const(0xf)))
+    const packed = f.let(i32.wrap(i64.shrU(this.#exit, i64.const(FLAGS_SHIFT))))
+    f.if(packed, () => { f.i32Store(ZERO_ADDRESS, layout.FLAGS_PACKED, packed) })
     const counter = f.let(i32.shl(reason, i32.const(2)))
     f.i32Store(counter, layout.REGION_EXITS, i32.add(i32.load(counter, layout.REGION_EXITS), i32.const(1)))
     f.callVoid('settle_flags')
