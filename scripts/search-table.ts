@@ -1,8 +1,8 @@
 /**
- * node scripts/search-table.ts [seeds [most [--write]]]: schedules until the bug of each guest is found, by strategy, over 20 seeds;
- * `--write` puts the table into docs/search.md.
+ * node scripts/search-table.ts [seeds [most]] [--write] [--keep FILE]: schedules until the bug of each guest is found, by strategy, over 20 seeds;
+ * `--write` puts the table into docs/search.md. `--keep FILE` keeps what was measured, so that it can be interrupted.
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { WorldConfig } from '../src/kernel/config.ts'
 import { Exploration, type ExploreStrategy } from '../src/replay/explore.ts'
@@ -32,13 +32,21 @@ const COLUMNS: readonly Column[] = [
   { title: 'delay', strategy: 'delay', world: { cpus: 1 }, depth: 0 },
 ]
 
+/** Systematic searches are slower, and say at the end what they have done. */
+const MOST_OF_SEARCHES = 2000
+
+const keepAt = process.argv.indexOf('--keep')
+const keepFile = keepAt < 0 ? undefined : process.argv[keepAt + 1]
+/** By guest and column: how many schedules it took with each seed, −1: not found. */
+const kept: Record<string, number[] | undefined> = keepFile !== undefined && existsSync(keepFile) ? JSON.parse(readFileSync(keepFile, 'utf8')) as Record<string, number[]> : {}
+
 let schedules = 0
 const started = performance.now()
 
 /** How many schedules it took, Infinity if it was not found. */
 const search = (runner: ScheduleRunner, { strategy, world, depth }: Column, seed: string): number => {
   const exploration = new Exploration({
-    most, seed, strategy: strategy ?? world.strategy ?? 'random', pct: { depth, steps: undefined }, cycleLimit: Infinity, keepGoing: false, shard: { part: 1, of: 1 },
+    most: strategy === undefined ? most : Math.min(most, MOST_OF_SEARCHES), seed, strategy: strategy ?? world.strategy ?? 'random', pct: { depth, steps: undefined }, cycleLimit: Infinity, keepGoing: false, shard: { part: 1, of: 1 },
   })
   for (let schedule = exploration.next(); schedule !== undefined; schedule = exploration.next()) {
     const run = runner.start(schedule)
@@ -57,10 +65,10 @@ const median = (values: readonly number[]): number => {
   return sorted.length % 2 === 1 ? sorted[middle] : Math.round((sorted[middle - 1] + sorted[middle]) / 2)
 }
 
-const cell = (values: readonly number[]): string => {
+const cell = (values: readonly number[], limit: number): string => {
   const found = values.filter((value) => value !== Infinity)
   const middle = median(values)
-  return found.length === 0 ? '—' : `${middle === Infinity || Number.isNaN(middle) ? `> ${most}` : middle} (${Math.min(...found)}–${found.length < values.length ? `> ${most}, ${found.length} of ${values.length} found` : Math.max(...found)})`
+  return found.length === 0 ? '—' : `${middle === Infinity || Number.isNaN(middle) ? `> ${limit}` : middle} (${Math.min(...found)}–${found.length < values.length ? `> ${limit}, ${found.length} of ${values.length} found` : Math.max(...found)})`
 }
 
 const lines = [`| guest | ${COLUMNS.map(({ title }) => title).join(' | ')} |`, `| --- |${' ---: |'.repeat(COLUMNS.length)}`]
@@ -71,14 +79,18 @@ for (const [guest, bug] of GUESTS) {
     const runner = new ScheduleRunner({
       world, engine: loadEngine(), files: memoryFiles(tree), clock: { wallTimeMs: () => performance.now() }, input: new Uint8Array(0), failOn: DEFAULT_FAIL_ON,
     })
-    const values = Array.from({ length: seeds }, (_, i) => search(runner, column, `table-${i}`))
-    process.stderr.write(`${guest}, ${column.title}: ${values.join(' ')}\n`)
-    return cell(values)
+    const key = `${guest}, ${column.title}`
+    const values = kept[key]?.map((value) => value < 0 ? Infinity : value) ?? Array.from({ length: seeds }, (_, i) => search(runner, column, `table-${i}`))
+    kept[key] = values.map((value) => value === Infinity ? -1 : value)
+    if (keepFile !== undefined) writeFileSync(keepFile, JSON.stringify(kept))
+    process.stderr.write(`${key}: ${values.join(' ')}\n`)
+    return cell(values, column.strategy === undefined ? most : Math.min(most, MOST_OF_SEARCHES))
   })
   lines.push(`| \`${guest}\`: ${bug} | ${cells.join(' | ')} |`)
 }
 const seconds = (performance.now() - started) / 1000
-lines.push('', `${seeds} seeds, at most ${most} schedules each: median (least–most). ${schedules} schedules in ${seconds.toFixed(0)} s on one core of a shared machine, ${(schedules / seconds).toFixed(0)} a second.`)
+const speed = keepFile === undefined ? ` ${schedules} schedules in ${seconds.toFixed(0)} s on one core of a shared machine, ${(schedules / seconds).toFixed(0)} a second.` : ''
+lines.push('', `${seeds} seeds, at most ${most} schedules each (${MOST_OF_SEARCHES} of preempt and delay): median (least–most).${speed}`)
 const table = lines.join('\n')
 console.log(table)
 if (process.argv.includes('--write')) {
