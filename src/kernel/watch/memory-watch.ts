@@ -26,6 +26,8 @@ export interface WatchedPage {
   readonly id: number
   /** Where it was first seen. */
   readonly page: number
+  /** Of one address space: nobody maps it elsewhere. */
+  readonly isPrivate: boolean
   /** `Task.index` of the first that touched it, and one; 0: none yet. */
   toucher: number
   shared: boolean
@@ -60,7 +62,7 @@ export interface WatchOptions {
   readonly always?: ReadonlySet<number>
   /** Every page that several tasks can reach is watched from its first access on. */
   readonly everything?: boolean
-  /** As `everything`, but for stacks. */
+  /** As `everything`, but for stacks and shared mappings, of which a task may have two, so that it sees its own stores at both places. */
   readonly allButStacks?: boolean
   /** Memory has store buffers. */
   readonly buffers?: TaskStores
@@ -222,7 +224,7 @@ export class MemoryWatch implements AccessWatcher {
     if (known === undefined) return false
     const me = task.index + 1
     if (!known.shared) {
-      if (this.everything || this.#always.has(page) || (known.toucher === 0 && this.#allButStacks && !this.#isOwnStack(space, page))) {
+      if (this.everything || this.#always.has(page) || (known.toucher === 0 && this.#allButStacks && known.isPrivate && !this.#isOwnStack(space, page))) {
         known.shared = true
       } else if (known.toucher === 0) {
         known.toucher = me
@@ -322,7 +324,7 @@ export class MemoryWatch implements AccessWatcher {
     }
     let found = pages.get(index)
     if (found === undefined) {
-      found = { id: ++this.#lastId, page, toucher: 0, shared: false, owner: 0, since: 0, seen: false }
+      found = { id: ++this.#lastId, page, isPrivate: key.startsWith('s'), toucher: 0, shared: false, owner: 0, since: 0, seen: false }
       pages.set(index, found)
     }
     return found
