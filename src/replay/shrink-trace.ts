@@ -69,7 +69,7 @@ export const shrinkTrace = function* (options: ShrinkTraceOptions): Generator<Sh
   for (; step.done !== true; step = replay.next()) yield replaying
   const { failure, slices, result } = step.value
   if (result.divergence !== undefined) throw new ShrinkError(`${trace.name} does not replay: ${result.divergence.what} (event ${result.divergence.event})`)
-  if (failure === undefined) throw new ShrinkError(`${trace.name} does not fail${result.outcome === 'exited' ? ': its program exits with 0' : `: ${result.outcome}`}`)
+  if (failure === undefined) throw new ShrinkError(`${trace.name} does not fail${result.outcome === 'exited' ? ': its program exits with 0' : `: ${result.outcome}`} (--fail-on says what a failure is)`)
   const { files, input } = outsideOf(trace)
   const runner = new ScriptRunner({ engine, clock, files, failOn })
   if (failure.kind === 'race') runner.wantedRace = failure.line

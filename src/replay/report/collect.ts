@@ -314,7 +314,7 @@ export const collectReport = function* (options: ReportOptions): Generator<undef
   const world = worldOf(trace)
   const dropped = passing === undefined ? undefined : preempted.at(passing.dropped)
   return {
-    failure: failure === undefined ? `no failure: ${result.outcome}` : failureText(failure), command: world.argv.map(latin1ToText), seed: world.scheduleSeed ?? world.seed, cpus: world.cpus,
+    failure: failure === undefined ? result.outcome === 'exited' ? 'exited with 0' : result.outcome : failureText(failure), hasFailed: failure !== undefined, command: world.argv.map(latin1ToText), seed: world.scheduleSeed ?? world.seed, cpus: world.cpus,
     trace: trace.name, events: result.events, preemptions: preempted.length, threads,
     stretches: stretches.flatMap((stretch, i): Stretch[] => isShown(i) ? [{ ...stretch, entries: collector.merged(i, variables) }] : []), leftOut, leftOutAfter: FIRST_STRETCHES,
     variables: variables.map((word) => ({ name: log?.nameOf(word) ?? '', isLock: log?.isLock(word) === true })), races: races.map(raceLines),

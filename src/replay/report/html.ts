@@ -91,7 +91,7 @@ export const reportHtml = (report: Report): string => {
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="generator" content="Retrograde">
 <title>${escape(failure)}</title><style>${STYLE}</style></head><body><main>
-<h1><small>fails</small>${escape(failure)}</h1>
+<h1>${report.hasFailed ? '<small>fails</small>' : ''}${escape(failure)}</h1>
 <p class="facts"><code>${escape(command.join(' '))}</code> · ${threads.length} task${threads.length === 1 ? '' : 's'} · ${preemptions} preemption${preemptions === 1 ? '' : 's'} · ${cpus} CPU${cpus === 1 ? '' : 's'} · seed ${escape(seed)} · ${events} events</p>
 ${variables.length === 0 ? '' : `<ul class="variables">${variables.map(variableHtml).join('')}</ul>`}
 ${part('What happens', `<div class="scroll"><div class="lanes" style="--threads: ${threads.length}"><div class="head"></div>${heads.join('')}${rows.join('\n')}</div></div>`)}

@@ -61,7 +61,9 @@ export interface Variable {
 }
 
 export interface Report {
+  /** How it failed, or ended. */
   readonly failure: string
+  readonly hasFailed: boolean
   readonly command: readonly string[]
   readonly seed: string
   readonly cpus: number

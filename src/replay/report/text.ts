@@ -44,7 +44,7 @@ const stretchLines = (report: Report, stretch: Stretch, index: number, paint: Pa
 export const reportText = (report: Report, paint: Paint = PLAIN): string => {
   const { failure, command, preemptions, threads, races, explanation, output, leftOut, leftOutAfter } = report
   const lines = [
-    paint.bad(`fails: ${failure}`),
+    report.hasFailed ? paint.bad(`fails: ${failure}`) : paint.strong(failure),
     `  ${command.join(' ')}`,
     paint.dim(`  ${threads.length} task${threads.length === 1 ? '' : 's'}, ${preemptions} preemption${preemptions === 1 ? '' : 's'}; ${report.trace}, ${report.events} events, seed ${report.seed}`),
     '',
