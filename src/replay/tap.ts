@@ -170,6 +170,8 @@ export class Tap implements Outside {
   }
 
   #randomBytes(count: number): Uint8Array {
+    // What was drawn before comes before in the trace, from which the answer may come.
+    this.flushDraws()
     const all = new Uint8Array(count)
     for (let done = 0; done < count;) {
       const bytes = this.#sources.entropy.randomBytes(Math.min(count - done, RANDOM_BYTES))
@@ -194,6 +196,7 @@ export class Tap implements Outside {
     const { files } = this.#sources
     return {
       lstat: (mount, path) => {
+        this.flushDraws()
         const answer = files.lstat(mount, path)
         const stat = typeof answer === 'number' ? answer : statToNumbers(answer)
         this.emit({ type: 'lstat', mount, path, stat })
@@ -201,16 +204,19 @@ export class Tap implements Outside {
         return typeof stat === 'number' ? stat : numbersToStat(stat)
       },
       readdir: (mount, path) => {
+        this.flushDraws()
         const entries: readonly HostDirent[] | number = files.readdir(mount, path)
         this.emit({ type: 'readdir', mount, path, entries })
         return entries
       },
       readlink: (mount, path) => {
+        this.flushDraws()
         const target = files.readlink(mount, path)
         this.emit({ type: 'readlink', mount, path, target })
         return target
       },
       readFile: (mount, path) => {
+        this.flushDraws()
         const content = files.readFile(mount, path)
         this.emit({ type: 'readFile', mount, path, blob: typeof content === 'number' ? content : this.#sink.blob(content) })
         return content

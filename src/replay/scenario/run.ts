@@ -5,6 +5,7 @@ import { FAULT_KINDS } from '../../kernel/plan/faults.ts'
 import type { TraceCodecs, TraceSink } from '../../trace/format.ts'
 import type { HostSurroundings } from '../default-world.ts'
 import { makeHostFiles } from '../host-files.ts'
+import type { Machine } from '../machine.ts'
 import { startRecording } from '../record.ts'
 import type { Engine, RecordResult, Session, SessionClock } from '../session.ts'
 import { type Scenario, type ScenarioRun, worldOfScenario } from './scenario.ts'
@@ -18,6 +19,8 @@ export interface ScenarioOptions {
   readonly clock: SessionClock
   readonly codecs: TraceCodecs
   readonly version: string
+  /** A machine of that engine to use again, for many worlds one after the other. */
+  readonly machine?: Machine
   /** Told what the hosts print. */
   readonly onOutput?: (fd: 1 | 2, bytes: Uint8Array, host: number) => void
 }
@@ -31,6 +34,8 @@ export interface ScenarioResult extends ScenarioRun {
   readonly faults: readonly ListedFault[]
   readonly trace: Uint8Array
   readonly cycle: number
+  /** Of the final state. */
+  readonly hash: string
 }
 
 class MemorySink implements TraceSink {
@@ -80,11 +85,12 @@ export class ScenarioSession {
     this.#options = options
     const world = worldOfScenario(options.outside, options.folder, options.scenario, seed)
     this.#world = faults === undefined ? world : { ...world, faults: { list: faults } }
-    const { engine, clock, codecs, version } = options
+    const { engine, clock, codecs, version, machine } = options
+    machine?.processor.recycle()
     this.#session = startRecording({
       world: this.#world, codecs, version, openTrace: () => this.#sink,
       host: {
-        engine, wallTimeMs: () => clock.wallTimeMs(), files: makeHostFiles(options.outside, mountsOf(this.#world)),
+        engine, ...(machine === undefined ? {} : { machine }), wallTimeMs: () => clock.wallTimeMs(), files: makeHostFiles(options.outside, mountsOf(this.#world)),
         console: {
           write: (fd, bytes, host = 0) => {
             (this.#output[fd][host] ??= []).push(bytes.slice())
@@ -111,7 +117,7 @@ export class ScenarioSession {
     return {
       ...run, failure: isBroken || result.outcome === 'interrupted' ? undefined : judge(this.#options.scenario, run), broken: isBroken ? messageOf(result.error) : undefined,
       faults: (this.#session.kernel?.state.faults?.injected ?? []).map(([opportunity, fault, value]) => ({ opportunity, fault: FAULT_KINDS[fault], ...(value === 0 ? {} : { value }) })),
-      trace: this.#sink.bytes, cycle: result.cycle,
+      trace: this.#sink.bytes, cycle: result.cycle, hash: result.hash,
     }
   }
 }

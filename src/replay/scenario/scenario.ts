@@ -105,7 +105,8 @@ export const scenario = (it: Scenario): Scenario => it
 
 const CPU_HZ = 1e9
 const TIMEOUT_SECONDS = 600
-const MEMORY = 1 << 30
+/** Of all hosts together, in bytes. */
+export const SCENARIO_MEMORY = 1 << 30
 const ENVIRONMENT = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/root', LANG: 'C', TERM: 'dumb' }
 
 const latin1 = (text: string): string => Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join('')
@@ -129,7 +130,7 @@ const hostOf = (outside: HostSurroundings, folder: string, name: string, host: S
   // Programs in mounts of its own have their path as it is.
   const world = makeWorldConfig(surroundingsOf(outside), {
     command: host.run.map(latin1), env, cwd: host.cwd ?? '/', rootfs: undefined, mounts, seed: '', cpus: 1, strategy: 'random', cpuHz: CPU_HZ, epochSeconds: SEEDED_EPOCH,
-    memoryLimit: MEMORY, cycleLimit: Infinity, uid, gid: uid, stdio: ['null', 'pipe', 'pipe'], terminal: { rows: 24, columns: 80 },
+    memoryLimit: SCENARIO_MEMORY, cycleLimit: Infinity, uid, gid: uid, stdio: ['null', 'pipe', 'pipe'], terminal: { rows: 24, columns: 80 },
   })
   const files = Object.entries(host.files ?? {}).map(([path, text]) => ({ path: latin1(path), mode: 0o644, content: new TextEncoder().encode(text) }))
   return {
@@ -185,6 +186,6 @@ export const worldOfScenario = (outside: HostSurroundings, folder: string, it: S
     // What these say is in the hosts.
     program: first.program, argv: [], env: [], cwd: '/', mounts: [], files: [], uid: 0, gid: 0,
     cpus: hosts.reduce((sum, { cpus }) => sum + cpus, 0), seed, strategy: it.strategy ?? 'random', ...(it.memory === undefined ? {} : { memoryModel: it.memory }), ...(it.cpu === undefined ? {} : { cpu: it.cpu }),
-    cpuHz: CPU_HZ, epochSeconds: SEEDED_EPOCH, stdio: ['null', 'pipe', 'pipe'], terminal: { rows: 24, columns: 80 }, memoryLimit: MEMORY, cycleLimit: (it.timeout ?? TIMEOUT_SECONDS) * CPU_HZ,
+    cpuHz: CPU_HZ, epochSeconds: SEEDED_EPOCH, stdio: ['null', 'pipe', 'pipe'], terminal: { rows: 24, columns: 80 }, memoryLimit: SCENARIO_MEMORY, cycleLimit: (it.timeout ?? TIMEOUT_SECONDS) * CPU_HZ,
   }
 }

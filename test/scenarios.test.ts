@@ -1,0 +1,107 @@
+/** The files of scenarios/: what they expect comes about, and what fails is small and replays. */
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import test from 'ava'
+import { NodePlatform } from '../src/platform/node.ts'
+import { traceCodecs } from '../src/platform/trace-files.ts'
+import { runScenario, type ScenarioOptions, shrinkFaults } from '../src/replay/scenario/run.ts'
+import { type Scenario, scenario } from '../src/replay/scenario/scenario.ts'
+import { loadEngine, replay, root } from './replay/support.ts'
+import { SCENARIO_GOLDEN } from './replay/scenario-golden.ts'
+
+const folder = join(root, 'scenarios')
+const optionsOf = (it: Scenario): ScenarioOptions => ({
+  scenario: it, folder, outside: new NodePlatform(), engine: { ...loadEngine(), tier: undefined }, clock: { wallTimeMs: () => performance.now() }, codecs: traceCodecs, version: 'test',
+})
+const load = async (name: string): Promise<Scenario> => (await import(pathToFileURL(join(folder, `${name}.ts`)).href) as { readonly default: Scenario }).default
+const busybox = ['/bin/busybox', '/usr/bin/busybox'].find((path) => existsSync(path))
+
+test('each file is a scenario by its own name, and all but one have a golden trace', async (t) => {
+  const names = readdirSync(folder).map((file) => file.replace(/\.ts$/, ''))
+  t.true(names.length >= 9)
+  for (const name of names) t.is((await load(name)).name, name)
+  // Its trace holds redis itself: 8 MB.
+  t.deepEqual(names.filter((name) => !SCENARIO_GOLDEN.some((golden) => golden.name === name)), ['redis-replication'])
+})
+
+for (const name of ['lost-update', 'partition', 'power-loss']) {
+  test(`${name} shows its bug`, async (t) => {
+    const it = await load(name)
+    for (let seed = 1; seed <= 60; seed++) {
+      const result = runScenario(optionsOf(it), String(seed))
+      t.is(result.broken, undefined)
+      if (result.failure === undefined) continue
+      const again = runScenario(optionsOf(it), String(seed))
+      // Not its bytes: where chunks end depends on the clock on the wall.
+      t.deepEqual({ ...again, trace: undefined }, { ...result, trace: undefined }, 'a seed is one world')
+      for (const mode of ['drive', 'from-seed'] as const) t.is(replay(result.trace, mode).result.divergence, undefined)
+      return
+    }
+    t.fail('60 seeds did not show it')
+  })
+}
+
+for (const name of ['partition-idempotent', 'power-loss-synced']) {
+  test(`${name} holds`, async (t) => {
+    const it = await load(name)
+    for (const seed of ['a', 'b', 'c']) t.is(runScenario(optionsOf(it), seed).failure, undefined)
+  })
+}
+
+;(existsSync('/usr/bin/redis-server') ? test : test.skip)('redis-replication holds', async (t) => {
+  const result = runScenario({ ...optionsOf(await load('redis-replication')), engine: loadEngine() }, '1')
+  t.is(result.failure, undefined)
+  t.is(result.broken, undefined)
+})
+
+const shell = (script: string, more: Partial<Scenario>): Scenario => scenario({ name: 'shell', about: '', hosts: { host: { run: [busybox ?? '', 'sh', '-c', script] } }, ...more })
+const withBusybox = busybox === undefined ? test.skip : test
+
+withBusybox('programs that loop over short transfers and EINTR do not mind them', (t) => {
+  // By its path, as the scripts and the dynamic linker of others do mind.
+  const it = shell(`${busybox} seq 1 20000 > /all; ${busybox} gzip -c /all | ${busybox} gunzip -c | ${busybox} md5sum`, { faults: { rates: { short: 0.2 } } })
+  const plain = runScenario(optionsOf({ ...it, faults: {} }), '1')
+  for (const seed of ['1', '2']) {
+    const result = runScenario(optionsOf(it), seed)
+    t.is(result.failure, undefined)
+    t.is(result.stdout.host, plain.stdout.host)
+    t.true(result.faults.length > 10, `${result.faults.length} faults`)
+    t.is(replay(result.trace, 'drive').result.divergence, undefined)
+  }
+})
+
+withBusybox('of many faults those are left that a failure needs', (t) => {
+  const it = shell('for i in 1 2 3 4 5 6 7 8; do echo $i > /f$i 2>/dev/null; done; test -s /f3', { faults: { rates: { enospc: 0.5, short: 0.3 } } })
+  for (let seed = 1; seed < 20; seed++) {
+    const result = runScenario(optionsOf(it), String(seed))
+    if (result.failure === undefined || result.faults.length < 3) continue
+    const steps = shrinkFaults(optionsOf(it), result, 100)
+    let step = steps.next()
+    while (step.done !== true) step = steps.next()
+    t.is(step.value.faults.length, 1)
+    t.is(step.value.faults[0].fault, 'enospc')
+    t.is(step.value.failure, 'a program ended with 1')
+    t.is(replay(step.value.trace, 'from-seed').result.divergence, undefined)
+    return
+  }
+  t.fail('no seed had faults that mattered')
+})
+
+withBusybox('a scenario that can\'t be is told', (t) => {
+  const it = shell('true', {})
+  t.throws(() => runScenario(optionsOf({ ...it, steps: [{ do: 'crash', host: 'none' }] }), '1'), { message: /names the host 'none'; there are host/ })
+  t.throws(() => runScenario(optionsOf({ ...it, steps: [{ do: 'link', between: ['host', 'host2'], up: false }] }), '1'), { message: /no link between/ })
+  t.throws(() => runScenario(optionsOf({ ...it, hosts: { host: { run: ['/none'] } } }), '1'), { message: /none/ })
+})
+
+withBusybox('the clock jumps, signals arrive, programs are started and waited for', (t) => {
+  const result = runScenario(optionsOf(shell('trap "echo got it; date +%Y; exit 3" TERM; echo ready; while :; do sleep 1; done', {
+    steps: [
+      { do: 'waitOutput', host: 'host', text: 'ready' }, { do: 'run', host: 'host', name: 'other', argv: [busybox ?? '', 'echo', 'from another'] }, { do: 'waitExit', name: 'other' },
+      { do: 'clock', seconds: 10 * 365 * 86_400 }, { do: 'signal', host: 'host', signal: 15 },
+    ],
+  })), '1')
+  t.is(result.exitCode, 3)
+  t.is(result.stdout.host, 'ready\nfrom another\ngot it\n2035\n')
+})
