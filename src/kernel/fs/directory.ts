@@ -152,7 +152,7 @@ export const readDirectory = (kernel: Kernel, task: Task, file: OpenFile, addres
     file.position = index + 1
   }
   if (used > 0) user.write(address, scratch.subarray(0, used))
-  touchAccessed(kernel, directory)
+  touchAccessed(kernel, directory, file.mount.flags)
   notifyFile(kernel, file, IN_ACCESS)
   if (used > 0 || !isFull) return used
   return room < wanted ? -EFAULT : -EINVAL

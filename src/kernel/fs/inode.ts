@@ -7,6 +7,7 @@
  * mapping are gone (`users`, `nlink`).
  */
 import { EACCES } from '../abi/errno.ts'
+import { MS_NOATIME, MS_NODIRATIME, MS_RDONLY, MS_STRICTATIME } from '../abi/fcntl.ts'
 import { S_IFSOCK, S_IFLNK, S_IFREG, S_IFBLK, S_IFDIR, S_IFCHR, S_IFIFO } from '../abi/stat.ts'
 import { PAGE_SIZE } from '../../emu/cpu/layout.ts'
 import { OutOfFrames } from '../../emu/memory.ts'
@@ -467,11 +468,13 @@ export const touchModified = (kernel: Kernel, inode: Inode): void => {
 const DAY_SECONDS = 86_400
 const isBefore = (a: Timestamp, b: Timestamp): boolean => a[0] < b[0] || (a[0] === b[0] && a[1] <= b[1])
 
-/** What reading does to st_atime on a file system mounted relatime, as all are (mount(8)). */
-export const touchAccessed = (kernel: Kernel, inode: Inode): void => {
+/** What reading does to st_atime, by the flags of the mount (mount(8), relatime; atime_needs_update). */
+export const touchAccessed = (kernel: Kernel, inode: Inode, mountFlags: number): void => {
+  if ((mountFlags & (MS_NOATIME | MS_RDONLY)) !== 0 || inode.superblock.readOnly) return
+  if ((mountFlags & MS_NODIRATIME) !== 0 && inode.kind === 'directory') return
   ensureAttributes(kernel, inode)
   const { atime } = inode
-  if (!isBefore(atime, inode.mtime) && !isBefore(atime, inode.ctime)) {
+  if ((mountFlags & MS_STRICTATIME) === 0 && !isBefore(atime, inode.mtime) && !isBefore(atime, inode.ctime)) {
     if (now(kernel)[0] - atime[0] < DAY_SECONDS) return
   }
   inode.atime = now(kernel)

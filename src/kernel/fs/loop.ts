@@ -1,11 +1,13 @@
 /** Loop devices (loop(4)): block devices whose blocks are those of a regular file. Images of file systems are mounted through them. */
-import { EBADF, EBUSY, EINVAL, ENOSPC, ENOTTY, ENXIO } from '../abi/errno.ts'
+import { CAP_SYS_ADMIN } from '../abi/capabilities.ts'
+import { EACCES, EBADF, EBUSY, EINVAL, ENOSPC, ENOTTY, ENXIO } from '../abi/errno.ts'
 import { SEEK_CUR, SEEK_END, SEEK_SET } from '../abi/fcntl.ts'
 import {
-  BLKFLSBUF, BLKGETSIZE, BLKGETSIZE64, BLKROGET, BLKSSZGET, LO_FLAGS_AUTOCLEAR, LO_FLAGS_READ_ONLY, LOOP_CLR_FD, LOOP_CONFIGURE, LOOP_CONTROL_MAJOR,
+  BLKFLSBUF, BLKGETSIZE, BLKGETSIZE64, BLKROGET, BLKROSET, BLKSSZGET, LO_FLAGS_AUTOCLEAR, LO_FLAGS_READ_ONLY, LOOP_CLR_FD, LOOP_CONFIGURE, LOOP_CONTROL_MAJOR,
   LOOP_CTL_GET_FREE, LOOP_GET_STATUS64, LOOP_MAJOR, LOOP_SET_BLOCK_SIZE, LOOP_SET_CAPACITY, LOOP_SET_DIRECT_IO, LOOP_SET_FD, LOOP_GET_STATUS, LOOP_SET_STATUS, LOOP_SET_STATUS64,
 } from '../abi/loop.ts'
 import type { Kernel } from '../kernel.ts'
+import { hasCapability } from '../task/credentials.ts'
 import type { Task } from '../task/task.ts'
 import { getFile, makeOpenFile, releaseFile, retainFile } from './descriptor.ts'
 import { operationsOf } from './file-operations.ts'
@@ -58,6 +60,12 @@ export const loopImage = (kernel: Kernel, inode: Inode): FileInode | undefined =
 /** Opens /dev/loopN or /dev/loop-control; there are no other block devices. */
 export const openLoop = (kernel: Kernel, inode: Inode, path: string, flags: number): OpenFile | number =>
   inode.kind === 'block' && !isLoopDevice(inode) ? -ENXIO : makeOpenFile(kernel, 'loop', inode, path, flags, undefined)
+
+/** Whether a device was set so that nothing may be written to it. */
+export const isReadOnlyLoop = (kernel: Kernel, { rdev }: Inode): boolean => {
+  const loop = kernel.state.fs.loops[rdev & 0xff]
+  return loop !== undefined && (flagsOf(loop) & LO_FLAGS_READ_ONLY) !== 0
+}
 
 const isMounted = (kernel: Kernel, loop: LoopDevice): boolean =>
   kernel.state.fs.superblocks.some(({ volume }) => volume !== undefined && volume.image === loop.file.inode)
@@ -122,6 +130,13 @@ const ioctl = (kernel: Kernel, task: Task, file: OpenFile, command: number, argu
     case BLKSSZGET:
       user.setU32(argument, SECTOR)
       return 0
+    case BLKROSET: {
+      if (!hasCapability(task, CAP_SYS_ADMIN)) return -EACCES
+      if (loop === undefined) return 0
+      const flags = flagsOf(loop)
+      viewOf(loop.info).setUint32(INFO.flags, user.u32(argument) !== 0 ? flags | LO_FLAGS_READ_ONLY : flags & ~LO_FLAGS_READ_ONLY, true)
+      return 0
+    }
     case BLKROGET:
       user.setU32(argument, loop !== undefined && (flagsOf(loop) & LO_FLAGS_READ_ONLY) !== 0 ? 1 : 0)
       return 0

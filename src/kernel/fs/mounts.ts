@@ -1,5 +1,5 @@
 /** File systems that are mounted: superblocks, mount(2), umount2(2) and pivot_root(2). The trees of mounts are in mount-tree.ts. */
-import { EAGAIN, EBUSY, EINVAL, ELOOP, ENODEV, ENOENT, ENOTBLK, ENOTDIR, ENXIO, EPERM } from '../abi/errno.ts'
+import { EACCES, EAGAIN, EBUSY, EINVAL, ELOOP, ENODEV, ENOENT, ENOTBLK, ENOTDIR, ENXIO, EPERM } from '../abi/errno.ts'
 import { CAP_SYS_ADMIN } from '../abi/capabilities.ts'
 import {
   AT_FDCWD, MNT_DETACH, MNT_EXPIRE, MNT_FORCE, MS_BIND, MS_MOVE, MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID, MS_PRIVATE,
@@ -17,7 +17,7 @@ import {
   attachMount, copyMount, detachMount, isBelow, isMountBelow, isTop, makeMount, type Mount, type MountNamespace,
 } from './mount-tree.ts'
 import { LOOKUP_DIRECTORY, LOOKUP_FOLLOW, type Place, resolve, resolveInode } from './path.ts'
-import { clearUnusedLoops, isLoopDevice, loopImage } from './loop.ts'
+import { clearUnusedLoops, isLoopDevice, isReadOnlyLoop, loopImage } from './loop.ts'
 import { mountProc } from './proc/root.ts'
 
 /** statfs f_type (statfs(2)). */
@@ -122,6 +122,7 @@ const mountExt2 = (kernel: Kernel, task: Task, source: string, flags: number): D
   const found = resolveInode(kernel, task, AT_FDCWD, source, LOOKUP_FOLLOW)
   if (typeof found === 'number') return found
   const isLoop = isLoopDevice(found)
+  if (isLoop && (flags & MS_RDONLY) === 0 && isReadOnlyLoop(kernel, found)) return -EACCES
   const image = isLoop ? loopImage(kernel, found) : found
   if (image?.kind !== 'file' || isNameless(image)) return isLoop ? -EINVAL : found.kind === 'block' ? -ENXIO : -ENOTBLK
   ensureAttributes(kernel, image)

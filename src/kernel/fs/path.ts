@@ -209,7 +209,7 @@ export const walk = (
       target = procLink(kernel, task, inode)
     } else {
       target = inode.kind === 'symlink' ? linkTarget(kernel, inode) : -EINVAL
-      if (inode.host === undefined) touchAccessed(kernel, inode)
+      if (inode.host === undefined) touchAccessed(kernel, inode, mount.flags)
     }
     if (typeof target === 'number') return target
     if (target === '') return -ENOENT

@@ -31,7 +31,7 @@ const inodeOf = (file: OpenFile): FileInode => file.inode as FileInode
 
 const accessed = (kernel: Kernel, file: OpenFile, count: number): void => {
   if (count > 0) notifyFile(kernel, file, IN_ACCESS)
-  if ((file.flags & O_NOATIME) === 0) touchAccessed(kernel, file.inode)
+  if ((file.flags & O_NOATIME) === 0) touchAccessed(kernel, file.inode, file.mount.flags)
 }
 
 const read = (kernel: Kernel, _task: Task, file: OpenFile, length: number, offset: number | undefined): Uint8Array => {

@@ -185,9 +185,9 @@ const renameat2 = (kernel: Kernel, task: Task, args: Args): number =>
 // ——— readlink ———
 
 /** The text of a link of any kind, EINVAL for what is none. */
-const textOfLink = (kernel: Kernel, task: Task, inode: Inode): string | number => {
+const textOfLink = (kernel: Kernel, task: Task, mount: Mount, inode: Inode): string | number => {
   if (inode.kind === 'symlink') {
-    touchAccessed(kernel, inode)
+    touchAccessed(kernel, inode, mount.flags)
     return linkTarget(kernel, inode)
   }
   if (inode.kind !== 'proc') return -EINVAL
@@ -203,7 +203,7 @@ const readLinkAt = (kernel: Kernel, task: Task, dirfd: number, address: number, 
   if (typeof place === 'number') return place
   if (path === '' && place.inode?.kind !== 'symlink') return -ENOENT
   if (place.inode === undefined) return -ENOENT
-  const text = textOfLink(kernel, task, place.inode)
+  const text = textOfLink(kernel, task, place.mount, place.inode)
   if (typeof text === 'number') return text
   const length = Math.min(text.length, size)
   kernel.user(task).write(buffer, stringBytes(text).subarray(0, length))
