@@ -1,6 +1,7 @@
 /** fast-check's arbitraries of this project: sequences of system calls, schedules, packets. For `retrograde fuzz` and for users' own properties. */
 import * as fc from 'fast-check'
-import type { WorldConfig } from '../../kernel/config.ts'
+import type { FaultConfig, FaultKind, WorldConfig } from '../../kernel/config.ts'
+import { FAULT_KINDS } from '../../kernel/plan/faults.ts'
 import { callOf, FUZZED, type FuzzedCall } from './calls.ts'
 import { type FuzzCall, type FuzzProgram, PROCESSES } from './program.ts'
 
@@ -40,6 +41,13 @@ export const arbitraryProgram = ({ ordered = true, ...constraints }: SyscallCons
 /** In what worlds of one program differ. */
 export const arbitrarySchedule = (): fc.Arbitrary<Pick<WorldConfig, 'seed' | 'cpus' | 'strategy'>> =>
   fc.record({ seed: fc.nat().map(String), cpus: fc.integer({ min: 1, max: 4 }), strategy: fc.constantFrom('random' as const, 'round-robin' as const) })
+
+/** Faults that system calls meet: kinds and how often, as `WorldConfig.faults` takes them; they shrink to none. */
+export const arbitraryFaults = (): fc.Arbitrary<FaultConfig> =>
+  fc.record({
+    rates: fc.record(Object.fromEntries(FAULT_KINDS.map((kind) => [kind, fc.constantFrom(0, 0.001, 0.01, 0.1, 0.5)])) as { readonly [K in FaultKind]: fc.Arbitrary<number> }, { requiredKeys: [] }),
+    after: fc.constantFrom(0, 100_000, 10_000_000),
+  })
 
 /** Frames of Ethernet with IPv4 in them, more or less right: what a network stack must take without falling over. */
 export const arbitraryPackets = (): fc.Arbitrary<Uint8Array[]> => {

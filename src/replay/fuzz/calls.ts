@@ -110,7 +110,7 @@ const SAFE: { readonly [name: string]: Row } = {
   rt_sigtimedwait: { args: { 0: structure([4, constant(0x200, 0xa00)], [4, constant(0, 2)]), 1: none, 2: ZERO_TIME, 3: constant(8) } },
   kill: { weight: 2, args: { 0: SELF, 1: OWN_SIGNALS } }, getpid: { result: 'hidden' }, getppid: { result: 'hidden' }, gettid: { result: 'hidden' }, getuid: {}, geteuid: {}, getgid: {}, getegid: {},
   setpgid: { args: { 0: SELF, 1: constant(0, -1) } }, getpgid: { result: 'hidden', args: { 0: pid } }, getsid: { result: 'hidden', args: { 0: pid } },
-  sched_yield: {}, getpriority: { args: { 0: constant(0, 3), 1: constant(0) } },
+  sched_yield: {},
   prctl: { args: { 0: constant(15, 16, 1, 3, 38, 39, 999), 1: fc.oneof(constant(0, 1, 2, 64, 65), inBytes(20)), 2: constant(0), 3: constant(0), 4: constant(0) } },
   sigaltstack: { args: { 0: orNone(structure([8, mapping], [4, constant(0, 1, 2, 4)], [4, constant(0)], [8, constant(0, 2047, 2048, 8192)])), 1: none } },
   nanosleep: { args: { 0: structure([8, constant(0, -1)], [8, constant(0, 1_000_000_000, -1)]), 1: none } },
