@@ -14,7 +14,7 @@ import {
   SHUT_SEND, takeError, wakeBoth,
 } from './inet.ts'
 import { mtuTo, sendIp } from './ip-output.ts'
-import { ANY, get16, isMulticast, type IpPacket, NO_OPTIONS, put16 } from './ipv4.ts'
+import { ANY, get16, isMulticast, LOOPBACK, type IpPacket, NO_OPTIONS, put16 } from './ipv4.ts'
 import { dropMemberships } from './multicast.ts'
 import type { NetNamespace } from './namespace.ts'
 import { findPath, type Path } from './route.ts'
@@ -110,7 +110,7 @@ const deliverToMany = (kernel: Kernel, net: NetNamespace, datagram: Datagram, de
 
 export const inputDatagram = (kernel: Kernel, net: NetNamespace, datagram: Datagram, device: NetInterface, packet?: IpPacket): void => {
   const { destination } = datagram
-  if (isMulticast(destination) || isBroadcastOf(device, destination) || (device === net.loopback && net.interfaces.some((other) => isBroadcastOf(other, destination)))) {
+  if (destination !== LOOPBACK && (isMulticast(destination) || isBroadcastOf(device, destination) || (device === net.loopback && net.interfaces.some((other) => isBroadcastOf(other, destination))))) {
     deliverToMany(kernel, net, datagram, device)
     return
   }
