@@ -102,11 +102,13 @@ class ScriptLoop extends LiveLoop<SessionResult> {
   protected finish(end: End): SessionResult { return this.resultOf(end, new Uint8Array(0)) }
 }
 
+/** Whether more than the schedule is drawn: when store buffers are emptied, which faults happen, what links lose. Which draws come when follows from the schedule. */
+export const isDrawn = ({ memoryModel, faults, links }: WorldConfig): boolean => memoryModel === 'tso' || faults?.rates !== undefined || (links?.length ?? 0) > 0
+
 /** What a world of a script is: of a world that was recorded under any strategy. */
 export const scripted = (world: WorldConfig, script: ScriptConfig): WorldConfig => {
   const { pct: _pct, guided: _guided, choicePoints: _points, script: _script, scheduleSeed, ...rest } = world
-  // Nothing is drawn but when store buffers are emptied.
-  return { ...rest, strategy: 'script', script, ...(scheduleSeed === undefined || world.memoryModel !== 'tso' ? {} : { scheduleSeed }) }
+  return { ...rest, strategy: 'script', script, ...(scheduleSeed === undefined || !isDrawn(world) ? {} : { scheduleSeed }) }
 }
 
 export class ScriptRunner {
@@ -154,8 +156,8 @@ export class ScriptRunner {
   run(world: WorldConfig, input: Uint8Array, wantsPoints = false): Attempt {
     this.runs++
     const watch = new Watch(needsOutput(this.#options.failOn), input)
-    // What watches accesses must see them from the start.
-    if (!wantsPoints && this.#search === undefined && world.memoryModel !== 'tso') return this.#runFork(world, input, watch)
+    // What watches accesses must see them from the start; draws go on from where they were only with their world.
+    if (!wantsPoints && this.#search === undefined && !isDrawn(world)) return this.#runFork(world, input, watch)
     const sink = new ScriptSink(watch)
     const loop = new ScriptLoop(world, this.host(world, watch), sink, wantsPoints)
     // Points are asked for of schedules that are known to fail alike.

@@ -13,7 +13,7 @@
 import type { ScheduleSegment, ScriptConfig, WorldConfig } from '../kernel/config.ts'
 import type { Failure } from './explore-failure.ts'
 import { exactScript, plainSegments, preemptionsIn, type RunSegment } from './schedule.ts'
-import { type Attempt, type ChoicePoint, failsAlike, type ScriptRunner, scripted } from './shrink-run.ts'
+import { type Attempt, type ChoicePoint, failsAlike, isDrawn, type ScriptRunner, scripted } from './shrink-run.ts'
 
 /** The trace can't be shrunk; the message says why. */
 export class ShrinkError extends Error {}
@@ -53,7 +53,7 @@ export interface Shrunk {
 
 /** The seed that a world gets if it doesn't matter. */
 const PLAIN_SEED = '1'
-/** With store buffers: draws of when they are emptied that are tried with the first schedule, and with later ones. */
+/** Where more is drawn than the schedule: draws that are tried with the first schedule, and with later ones. */
 const FIRST_DRAWS = 100, MORE_DRAWS = 6
 /** Runs for a search of one preemption, and places tried when one is moved. */
 const MOST_SINGLE = 4000, MOST_MOVES = 400
@@ -89,7 +89,7 @@ class Shrinker {
   #failure: Failure
   #step = 'one task at a time'
   #oneAtATime = true
-  /** With store buffers: how many draws of when they are emptied are tried with a schedule. */
+  /** Where more is drawn than the schedule: how many draws are tried with one. */
   #draws = FIRST_DRAWS
   /** Schedules that were tried. */
   readonly #tried = new Set<string>()
@@ -123,8 +123,8 @@ class Shrinker {
     if (this.#tried.has(key)) return false
     this.#tried.add(key)
     const world = this.#world
-    // When stores come to memory is drawn: which draws go with which schedule changes with it.
-    for (let draws = 0; draws < (world.memoryModel === 'tso' ? this.#draws : 1); draws++) {
+    // Which draws go with which schedule changes with it.
+    for (let draws = 0; draws < (isDrawn(world) ? this.#draws : 1); draws++) {
       if (draws > 0) this.#world = { ...world, scheduleSeed: `${this.#options.world.seed}-${draws}` }
       const { failure, slices } = this.#attempt(segments)
       if (!failsAlike(failure, this.#options.failure)) continue
@@ -295,7 +295,7 @@ class Shrinker {
   }
 
   *#simplifyWorld(): Generator<ShrinkProgress> {
-    this.#step = 'seed, CPUs and input'
+    this.#step = 'seed, CPUs, faults and input'
     const attempt = (world: WorldConfig, input: Uint8Array): boolean => {
       if (this.#isLate()) return false
       const { failure, slices } = this.#options.runner.run(scripted(world, this.#script(this.#segments)), input)
@@ -310,6 +310,12 @@ class Shrinker {
     yield this.progress
     if (this.#oneAtATime && this.#world.cpus > 1) attempt({ ...this.#world, cpus: 1 }, this.#input)
     yield this.progress
+    // Faults that are listed, one by one; those that are drawn have no list.
+    for (let i = (this.#world.faults?.list?.length ?? 0) - 1; i >= 0; i--) {
+      const { faults } = this.#world
+      attempt({ ...this.#world, faults: { ...faults, list: (faults?.list ?? []).filter((_, place) => place !== i) } }, this.#input)
+      yield this.progress
+    }
     for (let size = Math.ceil(this.#input.length / 2); size >= 1 && this.#input.length > 0; size = size === 1 ? 0 : Math.ceil(size / 2)) {
       for (let from = 0; from < this.#input.length;) {
         if (this.#isLate()) return

@@ -12,7 +12,7 @@ import { TraceReader } from '../../src/trace/reader.ts'
 import { memorySource } from '../trace/support.ts'
 import { makeRandom } from '../support/random.ts'
 import { clock, failing, shrunk } from './shrink-support.ts'
-import { loadEngine, memoryFiles, replay, treeFor, worldOf } from './support.ts'
+import { loadEngine, memoryFiles, record, replay, treeFor, worldOf } from './support.ts'
 
 const preemptionsOf = (trace: Uint8Array): number => {
   const recorder = new ScheduleRecorder()
@@ -64,6 +64,15 @@ test('worlds that start from snapshots are as those that start from the beginnin
       if (i % 4 === 3) segments = plainSegments(forked.slices)
     }
   }
+})
+
+test('of the faults that are listed, those that do not matter are left out', (t) => {
+  const list = [{ opportunity: 0, fault: 'enomem' }, { opportunity: 3, fault: 'clone' }, { opportunity: 6, fault: 'eintr' }] as const
+  const original = record(worldOf('pthread-condition', { cpus: 1, stdio: ['null', 'pipe', 'pipe'], faults: { list } }), treeFor('pthread-condition'))
+  t.is(original.result.exitCode, 139)
+  const { result, trace } = shrunk(original.trace)
+  t.deepEqual(result.world.faults?.list, [list[0]])
+  t.is(replay(trace, 'from-seed').result.exitCode, 139)
 })
 
 test('the same trace shrinks to the same', (t) => {
