@@ -46,7 +46,7 @@ const LIBRARY = /\/(libc|libpthread|ld-linux[^/]*|ld-musl[^/]*|libc\.musl[^/]*)[
 /** The dynamic linker fills in addresses of functions, which others read as they call. */
 const LINKER = /\/ld-(linux|musl)[^/]*$/
 /** In programs that are linked statically. */
-const LIBRARY_FUNCTION = /^_*(pthread_|nptl_|lll_|IO_|libc_|dl_|futex_|condvar_|sem_(wait|post|trywait|timedwait|clockwait|getvalue|open|close)|new_sem_|old_sem_|int_malloc|int_free|tcache_|arena_|sysmalloc|malloc|free$|calloc|realloc|vfprintf|printf|fprintf|puts|fputs|fwrite|fflush|exit$|run_exit_handlers)/
+const LIBRARY_FUNCTION = /^_*(pthread_|nptl_|lll_|IO_|libc_|dl_|futex_|condvar_|sem_(wait|post|trywait|timedwait|clockwait|getvalue|open|close)|new_sem_|old_sem_|int_malloc|int_free|tcache_|arena_|sysmalloc|malloc|free$|calloc|realloc|vfprintf|printf|fprintf|puts|fputs|fwrite|fflush|exit$|run_exit_handlers)|^__(tl_)?(un)?lock(file)?$/
 /** Functions of the C library that work on their caller's memory. */
 const WORKS_FOR_CALLER = /^_*(mem|str|wmem|wcs|bcopy|bzero|stp)/
 
@@ -87,7 +87,7 @@ export class RaceSearch {
     const stacks = new Map<string, CodeLocation[]>()
     const lines = new Map<string, string>()
     const objects = new Map<string, string>()
-    const stackUses = new DeadStacks(kernel)
+    const stackUses = new DeadStacks(kernel, detector)
     const locks = new LockOrder(kernel, (space, address) => stackUses.isStack(space, address))
     for (const other of [stackUses, locks]) {
       kernel.watch?.listen(other)
