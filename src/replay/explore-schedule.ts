@@ -171,7 +171,7 @@ export class ScheduleRunner {
     if (this.#fork?.key === key) return this.#fork
     const machine = this.#forkMachine ??= makeMachine(engine, memoryLimit)
     const finder = needsFinder ? new ConflictFinder() : undefined
-    const world = new ForkedWorld({ world: this.#worldOf(schedule), machine, files: this.#files, clock, watch: this.#watch(), finder, keepsMarks: plan?.search === 'dpor' && this.#search === undefined })
+    const world = new ForkedWorld({ world: this.#worldOf(schedule), machine, files: this.#files, clock, watch: this.#watch(), finder, keepsMarks: plan?.search === 'dpor' && this.#search === undefined && this.#options.world.faults === undefined })
     return this.#fork = { key, world, finder }
   }
 

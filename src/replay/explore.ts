@@ -118,7 +118,8 @@ export class Exploration {
     const index = this.#given++
     const number = index * shard.of + shard.part
     const config = isProbe && pct.steps === undefined ? { depth: 1, steps: 1 } : { depth: pct.depth, steps: this.steps }
-    return { number, seed: `${seed}-${number}`, cycleLimit: this.cycleLimit, ...(strategy === 'pct' ? { pct: config } : {}), ...(this.#stops ? this.#stopping(isProbe, plan) : {}) }
+    // What else is drawn (faults) must repeat where choices do.
+    return { number, seed: plan === undefined ? `${seed}-${number}` : `${seed}-search`, cycleLimit: this.cycleLimit, ...(strategy === 'pct' ? { pct: config } : {}), ...(this.#stops ? this.#stopping(isProbe, plan) : {}) }
   }
 
   /** What is more to a schedule that stops at choices. */
