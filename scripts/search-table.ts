@@ -1,8 +1,8 @@
 /**
- * node scripts/search-table.ts [seeds [most]] [--write] [--keep FILE]: schedules until the bug of each guest is found, by strategy, over 20 seeds;
- * `--write` puts the table into docs/search.md. `--keep FILE` keeps what was measured, so that it can be interrupted.
+ * node scripts/search-table.ts [seeds [most]] [--bugs] [--write] [--keep FILE]: schedules until the bug of each guest is found, by strategy, over 20
+ * seeds; with `--bugs` for the programs of guests/src/bugs. `--write` puts the table into docs/search.md. `--keep FILE` keeps what was measured, so that it can be interrupted.
  */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { WorldConfig } from '../src/kernel/config.ts'
 import { Exploration, type ExploreStrategy } from '../src/replay/explore.ts'
@@ -10,10 +10,23 @@ import { DEFAULT_FAIL_ON } from '../src/replay/explore-failure.ts'
 import { ScheduleRunner } from '../src/replay/explore-schedule.ts'
 import { loadEngine, memoryFiles, root, treeFor, worldOf } from '../test/replay/support.ts'
 
+const isOfBugs = process.argv.includes('--bugs')
+
+/** Sizes in which the suites have them; the others come in one. */
+const SIZES: Readonly<Record<string, readonly number[]>> = { philosophers: [2, 3, 4, 5], reorder: [3, 4, 5, 10, 20], twostage: [1, 5], 'wrong-lock': [1, 3] }
+/** The first sentence of the comment that each begins with, without its end. */
+const aboutOf = (name: string): string => {
+  const source = readFileSync(join(root, 'guests/src/bugs', `${name}.c`), 'utf8')
+  return /\/\*\s*(?:\* )?([^]*?)[.;:](?:\s|$)/.exec(source.replace(/\n \*? */g, ' '))?.[1].replace(/\s+/g, ' ').trim() ?? name
+}
+const bugs = (): (readonly [string, string])[] => readdirSync(join(root, 'guests/bin/bugs')).flatMap((name) =>
+  (SIZES[name] ?? [undefined]).map((size): readonly [string, string] => [`bugs/${name}${size === undefined ? '' : ` ${size}`}`, aboutOf(name)]))
+
 const seeds = Number(process.argv[2] ?? 20)
 const most = Number(process.argv[3] ?? 3000)
 
-const GUESTS: readonly (readonly [guest: string, bug: string])[] = [
+/** Guest and its arguments, and what is wrong with it. */
+const GUESTS: readonly (readonly [guest: string, bug: string])[] = isOfBugs ? bugs() : [
   ['lost-update', 'two threads, `balance = balance + 5` 40 times'],
   ['race-reorder', 'three setters, one checker'],
   ['race-twostage', 'two locks where one is needed'],
@@ -23,10 +36,10 @@ const GUESTS: readonly (readonly [guest: string, bug: string])[] = [
 interface Column { readonly title: string, readonly strategy?: ExploreStrategy, readonly world: Partial<WorldConfig>, readonly depth: number }
 const COLUMNS: readonly Column[] = [
   { title: 'random, 1 CPU', world: { strategy: 'random', cpus: 1 }, depth: 0 },
-  { title: 'random, 2 CPUs', world: { strategy: 'random', cpus: 2 }, depth: 0 },
-  { title: 'pct, d = 2', world: { strategy: 'pct', cpus: 1 }, depth: 2 },
+  ...isOfBugs ? [] : [{ title: 'random, 2 CPUs', world: { strategy: 'random', cpus: 2 } as const, depth: 0 }],
+  ...isOfBugs ? [] : [{ title: 'pct, d = 2', world: { strategy: 'pct', cpus: 1 } as const, depth: 2 }],
   { title: 'pct, d = 3', world: { strategy: 'pct', cpus: 1 }, depth: 3 },
-  { title: 'pct, d = 5', world: { strategy: 'pct', cpus: 1 }, depth: 5 },
+  ...isOfBugs ? [] : [{ title: 'pct, d = 5', world: { strategy: 'pct', cpus: 1 } as const, depth: 5 }],
   { title: 'pos', world: { strategy: 'pos', cpus: 1 }, depth: 0 },
   { title: 'preempt', strategy: 'preempt', world: { cpus: 1 }, depth: 0 },
   { title: 'delay', strategy: 'delay', world: { cpus: 1 }, depth: 0 },
@@ -72,21 +85,22 @@ const cell = (values: readonly number[], limit: number): string => {
 }
 
 const lines = [`| guest | ${COLUMNS.map(({ title }) => title).join(' | ')} |`, `| --- |${' ---: |'.repeat(COLUMNS.length)}`]
-for (const [guest, bug] of GUESTS) {
+for (const [command, bug] of GUESTS) {
+  const [guest, ...args] = command.split(' ')
   const tree = treeFor(guest)
   const cells = COLUMNS.map((column) => {
-    const world = worldOf(guest, { ...column.world, stdio: ['null', 'pipe', 'pipe'] })
+    const world = worldOf(guest, { ...column.world, argv: [guest, ...args], stdio: ['null', 'pipe', 'pipe'] })
     const runner = new ScheduleRunner({
       world, engine: loadEngine(), files: memoryFiles(tree), clock: { wallTimeMs: () => performance.now() }, input: new Uint8Array(0), failOn: DEFAULT_FAIL_ON,
     })
-    const key = `${guest}, ${column.title}`
+    const key = `${command}, ${column.title}`
     const values = kept[key]?.map((value) => value < 0 ? Infinity : value) ?? Array.from({ length: seeds }, (_, i) => search(runner, column, `table-${i}`))
     kept[key] = values.map((value) => value === Infinity ? -1 : value)
     if (keepFile !== undefined) writeFileSync(keepFile, JSON.stringify(kept))
     process.stderr.write(`${key}: ${values.join(' ')}\n`)
     return cell(values, column.strategy === undefined ? most : Math.min(most, MOST_OF_SEARCHES))
   })
-  lines.push(`| \`${guest}\`: ${bug} | ${cells.join(' | ')} |`)
+  lines.push(`| \`${command.replace('bugs/', '')}\`: ${bug} | ${cells.join(' | ')} |`)
 }
 const seconds = (performance.now() - started) / 1000
 const speed = keepFile === undefined ? ` ${schedules} schedules in ${seconds.toFixed(0)} s on one core of a shared machine, ${(schedules / seconds).toFixed(0)} a second.` : ''
@@ -96,5 +110,5 @@ console.log(table)
 if (process.argv.includes('--write')) {
   const file = join(root, 'docs/search.md')
   const text = readFileSync(file, 'utf8')
-  writeFileSync(file, text.replace(/(<!-- table -->\n)[^]*?(\n<!-- end of the table -->)/, (_all, begin: string, end: string) => `${begin}${table}${end}`))
+  writeFileSync(file, text.replace(isOfBugs ? /(<!-- bugs -->\n)[^]*?(\n<!-- end of bugs -->)/ : /(<!-- table -->\n)[^]*?(\n<!-- end of the table -->)/, (_all, begin: string, end: string) => `${begin}${table}${end}`))
 }
