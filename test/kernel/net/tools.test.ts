@@ -50,6 +50,12 @@ onlyWith('/bin/busybox', '/usr/sbin/nginx', '/usr/bin/curl')('nginx and curl on 
   t.is(lines[3], '404 10.0.0.1 10.0.0.2')
 })
 
+onlyWith('/usr/bin/git', '/usr/lib/git-core/git-daemon')('git clone over git:// between two hosts', (t) => {
+  const { outputs } = two('export HOME=/tmp; cd /tmp; git init -q r; cd r; git config user.name a; git config user.email a@b; seq 500 > f; git add f; git commit -qm one; exec git daemon --reuseaddr --export-all --base-path=/tmp /tmp',
+    'export HOME=/tmp; sleep 5; cd /tmp; git clone -q git://10.0.0.1/r c; seq 500 | cmp - c/f && echo same; git -C c log --oneline | wc -l', { loss: 0.02 })
+  t.is(outputs[1], 'same\n1\n')
+})
+
 onlyWith('/bin/busybox')('a router between two networks: traceroute, unreachable hosts, and a way with a small MTU', (t) => {
   const { outputs } = runGuest({
     hosts: [
