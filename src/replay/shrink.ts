@@ -308,7 +308,7 @@ class Shrinker {
     }
     if (this.#world.seed !== PLAIN_SEED) attempt({ ...this.#world, seed: PLAIN_SEED }, this.#input)
     yield this.progress
-    if (this.#oneAtATime && this.#world.cpus > 1) attempt({ ...this.#world, cpus: 1 }, this.#input)
+    if (this.#oneAtATime && this.#world.hosts === undefined && this.#world.cpus > 1) attempt({ ...this.#world, cpus: 1 }, this.#input)
     yield this.progress
     // Faults that are listed, one by one; those that are drawn have no list.
     for (let i = (this.#world.faults?.list?.length ?? 0) - 1; i >= 0; i--) {

@@ -147,10 +147,15 @@ class Collector {
 
   // ——— Events ———
 
+  #hostOf({ namespaces }: Task): string | undefined {
+    const hosts = this.kernel?.config.hosts ?? []
+    return hosts.length > 1 ? hosts.at(namespaces.host)?.name : undefined
+  }
+
   #thread(task: Task): number {
     let number = this.#threadOf.get(task.index)
     if (number === undefined) {
-      number = this.threads.push({ index: task.index, tid: task.tid, name: task.name, start: undefined }) - 1
+      number = this.threads.push({ index: task.index, tid: task.tid, name: task.name, host: this.#hostOf(task), start: undefined }) - 1
       this.#threadOf.set(task.index, number)
     }
     return number
@@ -314,7 +319,7 @@ export const collectReport = function* (options: ReportOptions): Generator<undef
   const world = worldOf(trace)
   const dropped = passing === undefined ? undefined : preempted.at(passing.dropped)
   return {
-    failure: failure === undefined ? result.outcome === 'exited' ? 'exited with 0' : result.outcome : failureText(failure), hasFailed: failure !== undefined, command: world.argv.map(latin1ToText), seed: world.scheduleSeed ?? world.seed, cpus: world.cpus,
+    failure: failure === undefined ? result.outcome === 'exited' ? 'exited with 0' : result.outcome : failureText(failure), hasFailed: failure !== undefined, command: world.hosts === undefined ? world.argv.map(latin1ToText) : world.hosts.map(({ name, argv }) => `${name}: ${argv.map(latin1ToText).join(' ')}`), seed: world.scheduleSeed ?? world.seed, cpus: world.cpus,
     trace: trace.name, events: result.events, preemptions: preempted.length, threads,
     stretches: stretches.flatMap((stretch, i): Stretch[] => isShown(i) ? [{ ...stretch, entries: collector.merged(i, variables) }] : []), leftOut, leftOutAfter: FIRST_STRETCHES,
     variables: variables.map((word) => ({ name: log?.nameOf(word) ?? '', isLock: log?.isLock(word) === true })), races: races.map(raceLines),

@@ -85,7 +85,7 @@ const variableHtml = ({ name, isLock }: Variable, index: number): string => `<li
 
 export const reportHtml = (report: Report): string => {
   const { failure, command, seed, preemptions, threads, variables, races, explanation, output, trace, events, leftOut, leftOutAfter, cpus } = report
-  const heads = threads.map(({ tid, name, start }) => `<div class="head">task ${tid}<span>${escape(start ?? name)}</span></div>`)
+  const heads = threads.map(({ tid, name, start, host }) => `<div class="head">${host === undefined ? '' : `${escape(host)}: `}task ${tid}<span>${escape(start ?? name)}</span></div>`)
   const rows = report.stretches.map((stretch, i) => (leftOut > 0 && i === leftOutAfter ? `<div class="gap">… ${leftOut} switches left out …</div>` : '') + stretchHtml(report, stretch, i))
   const part = (title: string, content: string): string => content === '' ? '' : `<h2>${title}</h2>${content}`
   return `<!doctype html>

@@ -21,6 +21,8 @@ export interface Thread {
   readonly index: number
   readonly tid: number
   readonly name: string
+  /** The host that it is on, if there are several. */
+  readonly host: string | undefined
   /** The outermost function of the program's own source, if that is known. */
   readonly start: string | undefined
 }

@@ -26,7 +26,7 @@ const entryLine = ({ kind, text, at }: Entry, paint: Paint): string => {
 const stretchLines = (report: Report, stretch: Stretch, index: number, paint: Paint): string[] => {
   const thread = report.threads[stretch.thread]
   const margin = ' '.repeat(INDENT * Math.min(stretch.thread, MOST_INDENT))
-  const lines = [paint.strong(`task ${thread.tid}${thread.start === undefined ? '' : ` ${thread.start}`}${report.cpus > 1 ? ` on CPU ${stretch.cpu}` : ''}`) + paint.dim(` at ${(stretch.seconds * 1e6).toFixed(3)} µs, ${stretch.cycles} cycles`)]
+  const lines = [paint.strong(`${thread.host === undefined ? '' : `${thread.host}: `}task ${thread.tid}${thread.start === undefined ? '' : ` ${thread.start}`}${report.cpus > 1 ? ` on CPU ${stretch.cpu}` : ''}`) + paint.dim(` at ${(stretch.seconds * 1e6).toFixed(3)} µs, ${stretch.cycles} cycles`)]
   lines.push(...stretch.entries.map((entry) => entryLine(entry, paint)))
   const place = stretch.stop === undefined ? '' : `${stretch.stop.text.startsWith('after') ? '' : ' at'} ${stretch.stop.text}`
   const isPreempted = stretch.end === 'preempted'
@@ -45,7 +45,7 @@ export const reportText = (report: Report, paint: Paint = PLAIN): string => {
   const { failure, command, preemptions, threads, races, explanation, output, leftOut, leftOutAfter } = report
   const lines = [
     report.hasFailed ? paint.bad(`fails: ${failure}`) : paint.strong(failure),
-    `  ${command.join(' ')}`,
+    `  ${command.join(command.length > 1 && report.threads.some(({ host }) => host !== undefined) ? '; ' : ' ')}`,
     paint.dim(`  ${threads.length} task${threads.length === 1 ? '' : 's'}, ${preemptions} preemption${preemptions === 1 ? '' : 's'}; ${report.trace}, ${report.events} events, seed ${report.seed}`),
     '',
   ]
