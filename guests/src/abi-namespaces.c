@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
@@ -231,6 +232,11 @@ static void user_of_nobody(void) {
     _exit(0);
   }
   printf("ended: %x\n", wait_for(child));
+  prctl(PR_SET_DUMPABLE, 1); /* as after execve */
+  SAY(unshare(CLONE_NEWUSER | CLONE_NEWNS));
+  SAY(prctl(PR_GET_DUMPABLE));
+  SAY(put("/proc/self/uid_map", "0 1001 1")); SAY(put("/proc/self/setgroups", "deny")); SAY(put("/proc/self/gid_map", "0 1001 1"));
+  printf("ids %d %d\n", getuid(), getgid());
 }
 
 #define T "/tmp/ns-test"

@@ -38,11 +38,18 @@ export const isInEffectiveGroup = (task: Task, gid: number): boolean => task.cre
 
 export const SECURE_NOROOT = 1, SECURE_NO_SETUID_FIXUP = 4, SECURE_KEEP_CAPS = 16, SECURE_NO_CAP_AMBIENT_RAISE = 64
 
+/** Whether the new credentials can do no more than the old ones: those of a namespace that one owns can't (cred_cap_issubset). */
+const gainsNothing = (old: Credentials, next: Credentials): boolean => {
+  if (old.user === next.user) return capabilitySubset(next.permitted, old.permitted)
+  for (let at = next.user; at.parent !== undefined; at = at.parent) if (at.parent === old.user && at.owner === old.euid) return true
+  return false
+}
+
 /** Puts new credentials in place: a process that changes who it is stops being dumpable and forgets its death signal (commit_creds). */
 export const setCredentials = (task: Task, next: Credentials): void => {
   const old = task.credentials
   if (old.euid !== next.euid || old.egid !== next.egid || old.fsuid !== next.fsuid || old.fsgid !== next.fsgid ||
-      !capabilitySubset(next.permitted, old.permitted)) {
+      !gainsNothing(old, next)) {
     task.group.dumpable = 0
     task.parentDeathSignal = 0
   }
