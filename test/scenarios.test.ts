@@ -68,6 +68,9 @@ withBusybox('programs that loop over short transfers and EINTR do not mind them'
     t.is(result.stdout.host, plain.stdout.host)
     t.true(result.faults.length > 10, `${result.faults.length} faults`)
     t.is(replay(result.trace, 'drive').result.divergence, undefined)
+    // What was drawn, as a list, is the same run.
+    const listed = runScenario(optionsOf(it), seed, result.faults)
+    t.deepEqual([listed.faults, listed.stdout, listed.cycle], [result.faults, result.stdout, result.cycle])
   }
 })
 
@@ -79,8 +82,9 @@ withBusybox('of many faults those are left that a failure needs', (t) => {
     const steps = shrinkFaults(optionsOf(it), result, 100)
     let step = steps.next()
     while (step.done !== true) step = steps.next()
-    t.is(step.value.faults.length, 1)
-    t.is(step.value.faults[0].fault, 'enospc')
+    // Leaving one out moves the opportunities that come after it, so that two may be needed to meet the write that matters.
+    t.true(step.value.faults.length <= 2, `${step.value.faults.length} of ${result.faults.length}`)
+    t.true(step.value.faults.some(({ fault }) => fault === 'enospc'))
     t.is(step.value.failure, 'a program ended with 1')
     t.is(replay(step.value.trace, 'from-seed').result.divergence, undefined)
     return

@@ -69,11 +69,12 @@ export const meetFault = (kernel: Kernel, task: Task, call: SyscallInProgress): 
   if (faults === undefined || config === undefined || kernel.state.now < (config.after ?? 0)) return undefined
   if (config.hosts !== undefined && !config.hosts.includes(kernel.state.hosts[task.namespaces.host].name)) return undefined
   for (const [index, fault] of FAULT_KINDS.entries()) {
-    const rate = config.rates?.[fault] ?? 0
-    if ((rate === 0 && config.list === undefined) || !canHave(fault, task, call)) continue
+    if (!canHave(fault, task, call)) continue
+    // Counted whatever the rates are, so that a list of what was drawn means the same calls.
     const opportunity = faults.opportunities++
+    const rate = config.rates?.[fault] ?? 0
     const listed = config.list?.find((one) => one.opportunity === opportunity)
-    const happens = config.list === undefined ? kernel.outside.entropy.decide('fault', MILLION) < rate * MILLION : listed?.fault === fault
+    const happens = config.list === undefined ? rate > 0 && kernel.outside.entropy.decide('fault', MILLION) < rate * MILLION : listed?.fault === fault
     if (!happens) continue
     if (fault !== 'short') {
       faults.injected.push([opportunity, index, 0])
