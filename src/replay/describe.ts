@@ -141,8 +141,8 @@ export const eventText = (event: TraceEvent): string => {
     case 'taskStart': return `started by ${event.parent}${event.tgid === event.tid ? '' : `, a thread of ${event.tgid}`}`
     case 'taskExit': return `gone: ${statusText(event.status)}`
     case 'exec': return `runs ${quote(event.path)}`
-    case 'fault': return `meets the fault '${event.fault}' in ${SYSCALLS[event.number]?.name ?? event.number}`
-    case 'interface': return `network interface ${event.number} is ${event.name}`
+    case 'fault': return `meets the fault ${quote(event.fault)} in ${SYSCALLS[event.number]?.name ?? event.number}`
+    case 'interface': return `network interface ${event.number} is ${quote(event.name)}`
     case 'packet': return `interface ${event.interface} ${event.delivered === 0 ? 'sends' : 'gets'} packet ${event.packet}${event.frame.length > 0 ? `: ${packetText(event.frame)}` : ''}`
     case 'unknownSyscall': return `unknown system call ${event.number}`
     case 'checkpoint': return `state hash ${hexOf(event.hash)}`

@@ -38,6 +38,8 @@ EVENTS = {
     16: 'unknownSyscall cycle:cycle tid:task number:int',
     20: 'interface cycle:cycle number:uint name:name kind:uint mac:bytes net:uint',
     21: 'packet cycle:cycle interface:uint delivered:uint packet:uint frame:bytes',
+    22: 'fault cycle:cycle tid:task fault:text number:uint',
+    23: 'resize missed:uint rows:uint columns:uint',
     17: 'checkpoint cycle:cycle turn:uint event:uint hash:bytes',
     18: 'end cycle:cycle turn:uint outcome:outcome status:int hash:bytes message:text',
     19: 'namedSyscall cycle:cycle tid:task started:started number:int args:registers strings:strings result:result',
