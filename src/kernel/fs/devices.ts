@@ -1,5 +1,6 @@
 /** Character devices by number (mem(4), random(4), tty(4)), and the file system that shows them at /dev. */
-import { EINVAL, ENODEV, ENOSPC, ENOTTY, ENXIO } from '../abi/errno.ts'
+import { ACCESS_READ, ACCESS_WRITE } from '../../emu/mmu/mmu.ts'
+import { EFAULT, EINVAL, ENODEV, ENOSPC, ENOTTY, ENXIO } from '../abi/errno.ts'
 import { LOOP_CONTROL_MAJOR, LOOP_CONTROL_MINOR, LOOP_MAJOR } from '../abi/loop.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
@@ -21,7 +22,7 @@ export const PTS_MAJOR = 136
 const NULL = deviceNumber(MEMORY_MAJOR, 3), ZERO = deviceNumber(MEMORY_MAJOR, 5), FULL = deviceNumber(MEMORY_MAJOR, 7),
   RANDOM = deviceNumber(MEMORY_MAJOR, 8), URANDOM = deviceNumber(MEMORY_MAJOR, 9), TTY = deviceNumber(TTY_MAJOR, 0),
   CONSOLE = deviceNumber(TTY_MAJOR, 1), PTMX = deviceNumber(TTY_MAJOR, 2)
-export const ZERO_DEVICE = ZERO
+export const NULL_DEVICE = NULL, ZERO_DEVICE = ZERO
 
 const RNDGETENTCNT = 0x8004_5200
 /** Bits in a full pool. */
@@ -30,6 +31,9 @@ const POOL_BITS = 256
 const LOOP_CONTROL = deviceNumber(LOOP_CONTROL_MAJOR, LOOP_CONTROL_MINOR)
 /** Group 'disk'. */
 const DISK_GID = 6
+
+/** So that a huge buffer's pages are not all made in one call. */
+const MOST_AT_ONCE = 64 << 20
 
 const isRandom = (rdev: number): boolean => rdev === RANDOM || rdev === URANDOM
 
@@ -42,6 +46,20 @@ export const deviceOperations: FileOperations = {
     return isRandom(rdev) ? kernel.outside.entropy.randomBytes(length) : new Uint8Array(length)
   },
   write: (_kernel, _task, file, bytes) => file.inode.rdev === FULL ? -ENOSPC : bytes.length,
+  readTo: (kernel, task, file, address, length) => {
+    if (file.inode.rdev === NULL || length === 0) return 0
+    const user = kernel.user(task)
+    const room = user.accessible(address, Math.min(length, MOST_AT_ONCE), ACCESS_WRITE)
+    if (room === 0) return -EFAULT
+    user.write(address, isRandom(file.inode.rdev) ? kernel.outside.entropy.randomBytes(room) : new Uint8Array(room))
+    return room
+  },
+  // Where nothing goes, nothing is looked at: any address will do (write_null).
+  writeFrom: (kernel, task, file, address, length) => {
+    if (file.inode.rdev === FULL) return -ENOSPC
+    if (!isRandom(file.inode.rdev) || length === 0) return length
+    return kernel.user(task).accessible(address, length, ACCESS_READ) || -EFAULT
+  },
   seek: (_kernel, _task, file) => {
     file.position = 0
     return 0

@@ -208,6 +208,9 @@ const putRenamed = (kernel: Kernel, parent: DirectoryInode, name: string, inode:
 
 const WHITEOUT_DEVICE = 0
 
+const isLastTooLong = (error: number, path: string | number): boolean =>
+  error === -ENAMETOOLONG && typeof path === 'string' && (path.split('/').findLast((part) => part !== '')?.length ?? 0) > NAME_MAX
+
 /** A name that could not be read is its errno, which counts when its turn comes (filename_parentat). */
 export const rename = (
   kernel: Kernel, task: Task, oldDirfd: number, oldPath: string | number, newDirfd: number, newPath: string | number, flags: number,
@@ -216,11 +219,16 @@ export const rename = (
   const isExchange = (flags & RENAME_EXCHANGE) !== 0
   if (isExchange && (flags & (RENAME_NOREPLACE | RENAME_WHITEOUT)) !== 0) return -EINVAL
   const from = typeof oldPath === 'number' ? oldPath : resolve(kernel, task, oldDirfd, oldPath, LOOKUP_PARENT)
-  if (typeof from === 'number') return from
+  if (typeof from === 'number') {
+    // A last name that is too long is found out when it is looked up, after both parents (lookup_one_qstr_excl).
+    if (!isLastTooLong(from, oldPath)) return from
+    const to = typeof newPath === 'number' ? newPath : resolve(kernel, task, newDirfd, newPath, LOOKUP_PARENT)
+    if (typeof to === 'number') return isLastTooLong(to, newPath) ? from : to
+    return to.last === 'name' ? from : (flags & RENAME_NOREPLACE) !== 0 ? -EEXIST : -EBUSY
+  }
   const to = typeof newPath === 'number' ? newPath : resolve(kernel, task, newDirfd, newPath, LOOKUP_PARENT)
   if (typeof to === 'number') {
-    // A last name that is too long is found out when it is looked up, after the old one (lookup_one_qstr_excl).
-    if (to === -ENAMETOOLONG && typeof newPath === 'string' && (newPath.split('/').findLast((part) => part !== '')?.length ?? 0) > NAME_MAX) {
+    if (isLastTooLong(to, newPath)) {
       if (from.last !== 'name') return -EBUSY
       if (from.inode === undefined) return -ENOENT
     }

@@ -1,10 +1,11 @@
 /** Sending and receiving on Unix sockets, with descriptors and credentials (unix(7)). */
 import {
-  ECONNREFUSED, EINVAL, EISCONN, EMSGSIZE, ENOTCONN, EOPNOTSUPP, EPERM, EPIPE,
+  EAGAIN, ECONNREFUSED, EFAULT, EINVAL, EISCONN, EMSGSIZE, ENOTCONN, EOPNOTSUPP, EPERM, EPIPE,
 } from '../abi/errno.ts'
 import {
-  MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_TRUNC, SOCK_SEQPACKET, SOCK_STREAM,
+  MSG_DONTWAIT, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_TRUNC, SOCK_SEQPACKET, SOCK_STREAM,
 } from '../abi/sockets.ts'
+import { O_NONBLOCK } from '../abi/fcntl.ts'
 import { retainFile } from '../fs/descriptor.ts'
 import type { OpenFile } from '../fs/file.ts'
 import { brokenPipe } from '../fs/pipe.ts'
@@ -46,6 +47,10 @@ const takeFiles = (message: Outgoing): OpenFile[] => {
   return [...message.files]
 }
 
+/** How much goes into one message: of a stream it can be a part of what is sent, which then has been sent when the next part is at a bad address. */
+export const pieceOf = (socket: UnixSocket): number =>
+  socket.type === SOCK_STREAM ? Math.min(Math.floor(socket.sendBuffer / 2) - 64, STREAM_PIECE) : Infinity
+
 const sendStream = (kernel: Kernel, task: Task, file: OpenFile, socket: UnixSocket, message: Outgoing): number => {
   if ((message.flags & MSG_OOB) !== 0) return -EOPNOTSUPP
   if (message.address !== undefined && message.address.length > 0) return isConnected(socket) ? -EISCONN : -EOPNOTSUPP
@@ -64,7 +69,7 @@ const sendStream = (kernel: Kernel, task: Task, file: OpenFile, socket: UnixSock
       rememberWritten(task, done)
       return result
     }
-    const piece = Math.min(bytes.length - done, Math.floor(socket.sendBuffer / 2) - 64, STREAM_PIECE)
+    const piece = Math.min(bytes.length - done, pieceOf(socket))
     // Descriptors go with the first byte.
     deliver(kernel, socket, peer, bytes.slice(done, done + piece), done === 0 ? takeFiles(message) : [], message.credentials ?? credentialsOf(task))
     done += piece
@@ -102,6 +107,28 @@ const sendDatagram = (kernel: Kernel, task: Task, file: OpenFile, socket: UnixSo
   if (other.peer !== socket && isQueueFull(other)) return waitOn(kernel, task, file, message.flags, other.writable, socket.sendTimeout)
   deliver(kernel, socket, other, bytes.slice(), takeFiles(message), message.credentials ?? credentialsOf(task))
   return bytes.length
+}
+
+/** What is looked at before the bytes are, which turn out to be at a bad address: the errno that a send of so many ends with. */
+export const refusalOf = (kernel: Kernel, task: Task, file: OpenFile, socket: UnixSocket, { flags, address }: Pick<Outgoing, 'flags' | 'address'>, length: number): number => {
+  if ((flags & MSG_OOB) !== 0 && socket.type !== SOCK_SEQPACKET) return -EOPNOTSUPP
+  if (socket.type === SOCK_STREAM) {
+    if (address !== undefined && address.length > 0) return isConnected(socket) ? -EISCONN : -EOPNOTSUPP
+    if (!isConnected(socket)) return -ENOTCONN
+    if ((socket.shut & SHUT_SEND) !== 0) return (flags & MSG_NOSIGNAL) !== 0 ? -EPIPE : brokenPipe(kernel, task)
+  } else {
+    if (socket.type === SOCK_SEQPACKET && !isConnected(socket)) return -ENOTCONN
+    if ((flags & MSG_OOB) !== 0) return -EOPNOTSUPP
+    if (socket.type !== SOCK_SEQPACKET && address !== undefined && address.length > 0) {
+      const name = decodeName(address)
+      if (typeof name === 'number') return name
+      if (name === '') return -EINVAL
+    } else if (socket.peer === undefined) return -ENOTCONN
+    if (length > socket.sendBuffer - DATAGRAM_OVERHEAD) return -EMSGSIZE
+    if ((socket.shut & SHUT_SEND) !== 0) return -EPIPE
+  }
+  const isWaiting = (flags & MSG_DONTWAIT) === 0 && (file.flags & O_NONBLOCK) === 0
+  return socket.sentBytes >= socket.sendBuffer && !isWaiting ? -EAGAIN : -EFAULT
 }
 
 export const sendMessage = (kernel: Kernel, task: Task, file: OpenFile, socket: UnixSocket, message: Outgoing): number =>

@@ -87,8 +87,13 @@ const dup3 = (kernel: Kernel, task: Task, args: Args): number => {
 
 const SETTABLE_FLAGS = O_APPEND | O_DIRECT | O_NOATIME | O_NONBLOCK
 
+/** Pipes' packets, or a file system that has direct access (FMODE_CAN_ODIRECT); it is given when a file is opened, which a memfd is not. */
+const canBeDirect = ({ kind, inode }: OpenFile): boolean =>
+  kind === 'pipe' || inode.kind === 'fifo' || inode.kind === 'block' || (kind === 'regular' && inode.kind === 'file' && inode.seals === undefined)
+
 const setFlags = (kernel: Kernel, task: Task, file: OpenFile, fd: number, flags: number): number => {
   if ((flags & ~file.flags & O_NOATIME) !== 0 && !ownsInode(kernel, task.credentials, file.inode)) return -EPERM
+  if ((flags & O_DIRECT) !== 0 && !canBeDirect(file)) return -EINVAL
   file.flags = (file.flags & ~SETTABLE_FLAGS) | (flags & SETTABLE_FLAGS)
   setAsync(kernel, file, fd, (flags & O_ASYNC) !== 0)
   return 0

@@ -269,7 +269,8 @@ const syncFileRange = (_kernel: Kernel, task: Task, args: Args): number => {
 const readahead = (_kernel: Kernel, task: Task, args: Args): number => {
   const file = getFile(task, int32(args[0]))
   if (file === undefined || (file.flags & 3) === O_WRONLY) return -EBADF
-  return file.kind === 'regular' ? 0 : -EINVAL
+  // The offset may be anything, the length is signed (vfs_fadvise).
+  return file.kind === 'regular' && args[2] >= 0 ? 0 : -EINVAL
 }
 
 const LAST_ADVICE = 5

@@ -1,5 +1,5 @@
 /** poll(2), select(2) and relatives. */
-import { EBADF, EINVAL, EINTR, ERESTART_RESTARTBLOCK, ERESTARTNOHAND } from '../abi/errno.ts'
+import { EBADF, EFAULT, EINVAL, EINTR, ERESTART_RESTARTBLOCK, ERESTARTNOHAND } from '../abi/errno.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import { RLIMIT_NOFILE } from '../abi/resources.ts'
 import { getFile } from '../fs/descriptor.ts'
@@ -13,6 +13,7 @@ import type { Task } from '../task/task.ts'
 import { deadlineAfter, readTimespec, type Time, timeUntil, writeTimespec, writeTimeval } from '../time/clock.ts'
 import { BLOCKED, type WaitQueue } from '../wait-queue.ts'
 import type { Args, SyscallEntry } from './entry.ts'
+import { isUserRange } from './transfer.ts'
 import { installMask, restoreMask } from './temporary-mask.ts'
 
 /** What the calls remember between tries. */
@@ -59,7 +60,8 @@ const pollUntil = (kernel: Kernel, task: Task, address: number, count: number, d
   if (count > task.group.limits[RLIMIT_NOFILE][0]) return -EINVAL
   const queues: WaitQueue[] = []
   const ready = scan(kernel, task, address, kernel.user(task).read(address, count * POLLFD_SIZE), queues)
-  if (ready > 0 || kernel.now >= deadline) return ready
+  // Where the answers go must be user space even if there are none (user_write_access_begin).
+  if (ready > 0 || kernel.now >= deadline) return isUserRange(address, 0) ? ready : -EFAULT
   if (kernel.interrupted(task)) return interrupted
   return kernel.block(task, queues, deadline)
 }

@@ -1,15 +1,17 @@
 /** read, write and their variants; lseek; sendfile and copy_file_range. */
 import {
-  EBADF, EFBIG, EINVAL, EISDIR, EOPNOTSUPP, EOVERFLOW, ESPIPE,
+  EAGAIN, EBADF, EFBIG, EINVAL, EISDIR, EOPNOTSUPP, EOVERFLOW, ESPIPE,
 } from '../abi/errno.ts'
 import {
   O_APPEND, O_NONBLOCK, RWF_APPEND, RWF_DONTCACHE, RWF_DSYNC, RWF_HIPRI, RWF_NOAPPEND, RWF_NOWAIT, RWF_SYNC, SEEK_HOLE,
 } from '../abi/fcntl.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import { getFile } from '../fs/descriptor.ts'
+import { NULL_DEVICE } from '../fs/devices.ts'
 import { operationsOf } from '../fs/file-operations.ts'
 import type { OpenFile } from '../fs/file.ts'
 import { inodeSize, readInode } from '../fs/inode.ts'
+import { brokenPipe, isFull, pipeOf } from '../fs/pipe.ts'
 import { MAX_FILE_SIZE } from '../fs/regular.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
@@ -153,8 +155,16 @@ const sendfile = (kernel: Kernel, task: Task, args: Args): number => {
   if (to === undefined || !isWritable(to)) return -EBADF
   const count = uint64(args[3])
   if (count > Number.MAX_SAFE_INTEGER) return -EINVAL
+  // Room in the pipe is waited for before what is to be spliced is looked at (splice_file_to_pipe).
+  if (to.kind === 'pipe') {
+    const pipe = pipeOf(to)
+    if (pipe.readers === 0) return brokenPipe(kernel, task)
+    if (isFull(pipe) && (to.flags & O_NONBLOCK) !== 0) return -EAGAIN
+  }
   // To a pipe it is a splice, which sockets allow.
   if (!(isSendSource(from) || (from.kind === 'socket' && to.kind === 'pipe')) || ((to.flags & O_APPEND) !== 0 && to.kind !== 'pipe') || operationsOf(to).write === undefined) return -EINVAL
+  // It has nothing to splice from (null_fops), which is found out when something is to be sent.
+  if (from.kind === 'device' && from.inode.rdev === NULL_DEVICE && count > 0) return -EINVAL
   const result = sendBytes(kernel, task, from, to, start, Math.min(count, MAX_TRANSFER))
   if (result === BLOCKED || result < 0) return result
   if (offset === undefined) from.position = start + result

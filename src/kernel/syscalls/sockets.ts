@@ -24,6 +24,7 @@ import { makeNetlinkSocket } from '../net/netlink.ts'
 import { makePacketSocket } from '../net/packet.ts'
 import { type ControlMessage, type Outgoing, type PeerCredentials, type Socket, type SocketData, socketOf } from '../net/socket.ts'
 import { connectPair, makeUnixSocket, type UnixSocketType } from '../net/unix.ts'
+import { refusalOf } from '../net/unix-messages.ts'
 import type { Task } from '../task/task.ts'
 import { deadlineAfter, readTimespec } from '../time/clock.ts'
 import { BLOCKED } from '../wait-queue.ts'
@@ -299,7 +300,10 @@ const sendto = (kernel: Kernel, task: Task, args: Args): number => {
   try {
     return send(kernel, task, file, { ...message, bytes: kernel.user(task).read(args[1], length) })
   } catch (error) {
-    if (!(error instanceof BadAddress) || socketOf(file).type !== SOCK_STREAM) throw error
+    if (!(error instanceof BadAddress)) throw error
+    const socket = socketOf(file)
+    if (socket.kind === 'unix') return refusalOf(kernel, task, file, socket, message, length)
+    if (socket.type !== SOCK_STREAM) throw error
     // Whether the socket can send at all is looked at before the bytes are.
     const result = send(kernel, task, file, { ...message, bytes: new Uint8Array(0) })
     return result < 0 ? result : -EFAULT

@@ -7,6 +7,8 @@ import { type FileOperations, type OpenFile, POLLERR, POLLHUP, POLLIN } from '..
 import { O_ACCMODE, O_RDONLY, O_WRONLY } from '../abi/fcntl.ts'
 import type { Kernel } from '../kernel.ts'
 import { USER_END } from '../mm/user-memory.ts'
+import { socketOf } from '../net/socket.ts'
+import { pieceOf, refusalOf } from '../net/unix-messages.ts'
 import type { Task } from '../task/task.ts'
 import { BLOCKED } from '../wait-queue.ts'
 
@@ -54,13 +56,25 @@ export const readInto = (kernel: Kernel, task: Task, file: OpenFile, address: nu
   return result.length
 }
 
-/** About as much goes into one buffer of a stream socket (unix_stream_sendmsg, tcp_sendmsg). */
+/** About as much goes into one buffer of a TCP socket (tcp_sendmsg). */
 const MESSAGE = 32_768
+
+const messageOf = (file: OpenFile): number => {
+  const socket = socketOf(file)
+  return socket.kind === 'unix' ? pieceOf(socket) : MESSAGE
+}
 
 /** How much of a buffer with a bad page in it is taken: pipes take whole pages (anon_pipe_write), a message goes whole or not at all. */
 const wholePieces = (file: OpenFile, room: number, wanted: number): number => {
   if (room === wanted) return room
-  return file.kind === 'pipe' ? room - room % PAGE_SIZE : file.kind === 'socket' ? room - room % MESSAGE : room
+  return file.kind === 'pipe' ? room - room % PAGE_SIZE : file.kind === 'socket' ? room - room % messageOf(file) : room
+}
+
+/** None of the bytes to be written can be read: sockets have other things to complain of first. */
+const badAddress = (kernel: Kernel, task: Task, file: OpenFile, length: number): number => {
+  if (file.kind !== 'socket') return -EFAULT
+  const socket = socketOf(file)
+  return socket.kind === 'unix' ? refusalOf(kernel, task, file, socket, { flags: 0, address: undefined }, length) : -EFAULT
 }
 
 export const writeOut = (kernel: Kernel, task: Task, file: OpenFile, address: number, length: number, offset: number | undefined): number => {
@@ -73,7 +87,7 @@ export const writeOut = (kernel: Kernel, task: Task, file: OpenFile, address: nu
   const user = kernel.user(task)
   const wanted = Math.min(count, DEVICE_ROOM)
   const room = wholePieces(file, user.accessible(address, wanted, ACCESS_READ), wanted)
-  if (room === 0 && count > 0) return -EFAULT
+  if (room === 0 && count > 0) return badAddress(kernel, task, file, count)
   return operations.write(kernel, task, file, user.read(address, room), offset)
 }
 
@@ -252,6 +266,6 @@ export const writeVectorOut = (kernel: Kernel, task: Task, file: OpenFile, segme
   if (total > CHUNK && isByteStream(file)) return writeInChunks(kernel, task, file, segments)
   if (writeFrom !== undefined) return eachSegment(segments, offset, (address, length, at) => writeFrom(kernel, task, file, address, length, at))
   const room = wholePieces(file, cutToAccessible(kernel, task, segments, DEVICE_ROOM, ACCESS_READ), Math.min(total, DEVICE_ROOM))
-  if (room === 0 && total > 0) return -EFAULT
+  if (room === 0 && total > 0) return badAddress(kernel, task, file, total)
   return write(kernel, task, file, gather(kernel, task, segments, 0, room), offset)
 }
