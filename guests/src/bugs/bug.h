@@ -17,6 +17,13 @@ __attribute__((noreturn)) static inline void fail(const char *what) {
   abort();
 }
 
+/* What threads tell each other by without a lock: where the program is mended, an atomic object, as C11 wants it. */
+#ifdef FIXED
+#define FLAG _Atomic
+#else
+#define FLAG volatile
+#endif
+
 /* The property that the program holds where it is right. */
 #define HOLDS(condition) do { if (!(condition)) fail(#condition); } while (0)
 

@@ -3,7 +3,8 @@
 #include "bug.h"
 
 enum { SIZE = 4, MESSAGES = 3 };
-static volatile int ring[SIZE], head, tail;
+static volatile int ring[SIZE];
+static FLAG int head, tail;
 
 static void *send(void *arg) {
   for (int i = 1; i <= MESSAGES; i++) {

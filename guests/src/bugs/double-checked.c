@@ -3,7 +3,7 @@
 
 struct object { int size, check; };
 static struct object object;
-static struct object *volatile instance;
+static struct object *FLAG instance;
 
 static struct object *get(void) {
   if (instance == NULL) {

@@ -3,7 +3,8 @@
 #include "bug.h"
 
 enum { NODES = 3 };
-static volatile int successor[NODES + 1], owner[NODES + 1];
+static FLAG int successor[NODES + 1];
+static volatile int owner[NODES + 1];
 static volatile unsigned head = 1;            /* node, and × 256 a counter where it is mended */
 #ifdef FIXED
 enum { STEP = 256 };

@@ -2,7 +2,8 @@
    is there. Mended: pivot first, flag second. */
 #include "bug.h"
 
-static volatile int pivot, is_found;
+static volatile int pivot;
+static FLAG int is_found;
 static volatile int rows[3] = { 12, 18, 24 };
 
 static void *find(void *arg) {

@@ -1,8 +1,8 @@
 /* A sequence lock whose reader looks at the number before, but not after. Mended: it looks again. */
 #include "bug.h"
 
-static volatile unsigned sequence;
-static volatile int low = 1, high = ~1;
+static FLAG unsigned sequence;
+static FLAG int low = 1, high = ~1;
 
 static void *update(void *arg) {
   for (int i = 2; i < 5; i++) {

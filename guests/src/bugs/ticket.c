@@ -2,7 +2,8 @@
 #include "bug.h"
 #include <sched.h>
 
-static volatile int next, serving, inside;
+static FLAG int next, serving;
+static volatile int inside;
 
 static void *work(void *arg) {
 #ifdef FIXED
