@@ -23,7 +23,7 @@
 enum { FD_SLOTS = 16, ADDRESS_SLOTS = 4, MOST_PROCESSES = 8, ARENA = 1 << 20, MOST_ARGS = 6, EDGE = 1 << 17, SHOWN = 8, NO_PROCESS = 4194303 };
 enum { NUMBER, FD, MAPPING, PROCESS, IN, OUT, EDGE_OF };
 enum { PLAIN, RESULT_FD, RESULT_MAPPING, PAIR, HIDDEN };
-enum { RETURNED, ALL, STAT };
+enum { RETURNED, ALL, STAT, STATX, NAMES };
 
 struct shared { volatile int turn; volatile pid_t pids[MOST_PROCESSES]; };
 struct place { unsigned char *at; size_t size; };
@@ -119,6 +119,27 @@ static void show(int form, const struct place *place, long result) {
     PRINT(" [%o %lu %u:%u", it.st_mode, (unsigned long)it.st_nlink, it.st_uid, it.st_gid);
     if (S_ISREG(it.st_mode)) PRINT(" %ld", (long)it.st_size);
     PRINT("]");
+    return;
+  }
+  if (form == STATX) {
+    struct { uint32_t mask, block; uint64_t attributes; uint32_t links, uid, gid; uint16_t mode, spare; uint64_t ino, size; } it;
+    if (place->size < sizeof it) return;
+    memcpy(&it, place->at, sizeof it);
+    /* Not what file systems have that others have not. */
+    PRINT(" [%x %o %u %u:%u", it.mask & 0x7ff, it.mode, it.links, it.uid, it.gid);
+    if (S_ISREG(it.mode)) PRINT(" %lu", (unsigned long)it.size);
+    PRINT("]");
+    return;
+  }
+  if (form == NAMES) {
+    /* In which order they come is the file system's: a sum. */
+    unsigned sum = 0, count = 0;
+    for (size_t at = 0; at + 19 < (size_t)result; count++) {
+      const unsigned char *entry = place->at + at;
+      sum += hash(entry + 18, 1 + strlen((const char *)entry + 19));
+      at += entry[16] | entry[17] << 8;
+    }
+    PRINT(" [%u %08x]", count, sum);
     return;
   }
   size_t size = form == RETURNED && (size_t)result < place->size ? (size_t)result : place->size;

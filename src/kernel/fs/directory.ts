@@ -134,7 +134,7 @@ export const readDirectory = (kernel: Kernel, task: Task, file: OpenFile, addres
   const wanted = Math.min(count, SCRATCH_SIZE)
   const room = user.accessible(address, wanted, ACCESS_WRITE)
   let used = 0
-  let isFull = false
+  let full = 0
   while (file.position < names.length + 2) {
     const index = file.position
     const name = index === 0 ? '.' : index === 1 ? '..' : names[index - 2]
@@ -143,7 +143,8 @@ export const readDirectory = (kernel: Kernel, task: Task, file: OpenFile, addres
       const length = isOld ? HEAD_OLD + name.length + 2 : HEAD_64 + name.length + 1
       const size = Math.ceil(length / ALIGN) * ALIGN
       if (used + size > room) {
-        isFull = true
+        // How much was asked for is looked at before where it goes (filldir64).
+        full = used + size > wanted ? -EINVAL : -EFAULT
         break
       }
       putEntry(used, size, inode.ino, index + 1, directoryType(inode), name, isOld)
@@ -154,8 +155,7 @@ export const readDirectory = (kernel: Kernel, task: Task, file: OpenFile, addres
   if (used > 0) user.write(address, scratch.subarray(0, used))
   touchAccessed(kernel, directory, file.mount.flags)
   notifyFile(kernel, file, IN_ACCESS)
-  if (used > 0 || !isFull) return used
-  return room < wanted ? -EFAULT : -EINVAL
+  return used > 0 ? used : full
 }
 
 export const directoryOperations: FileOperations = {

@@ -51,7 +51,8 @@ export const eventOperations: FileOperations = {
     return counter.isSemaphore ? eightBytes(1, 0) : eightBytes(low, high)
   },
   write: (kernel, task, file, bytes) => {
-    if (bytes.length < SIZE) return -EINVAL
+    // Exactly eight since Linux 6.10, reading takes more.
+    if (bytes.length !== SIZE) return -EINVAL
     const view = new DataView(bytes.buffer, bytes.byteOffset)
     const addLow = view.getUint32(0, true)
     const addHigh = view.getUint32(4, true)

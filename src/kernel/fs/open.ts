@@ -67,7 +67,7 @@ export const checkHow = (flags: number, mode: number, resolution: number): numbe
 }
 
 /** Combinations that no call accepts (build_open_flags). */
-const checkFlags = (flags: number): number => {
+export const checkFlags = (flags: number): number => {
   if ((flags & (O_DIRECTORY | O_CREAT)) === (O_DIRECTORY | O_CREAT)) return -EINVAL
   if ((flags & __O_TMPFILE) !== 0) {
     if ((flags & O_DIRECTORY) === 0) return -EINVAL

@@ -92,12 +92,19 @@ export const takeBytes = (kernel: Kernel, pipe: Pipe, length: number): Uint8Arra
   return result.subarray(0, done)
 }
 
+/** How many of the first bytes of a write go onto the end of the last buffer: what is beyond whole pages, if it fits there. */
+export const mergedBytes = (pipe: Pipe, length: number): number => {
+  const last = pipe.buffers.at(-1)
+  const rest = length % PAGE
+  return last !== undefined && !last.packet && last.bytes.length === PAGE && last.end + rest <= PAGE ? rest : 0
+}
+
 /** Puts as many bytes as fit; returns how many. */
 export const putBytes = (kernel: Kernel, pipe: Pipe, bytes: Uint8Array, packet: boolean): number => {
   let done = 0
   const last = pipe.buffers.at(-1)
-  const rest = bytes.length % PAGE
-  if (last !== undefined && rest > 0 && !packet && !last.packet && last.bytes.length === PAGE && last.end + rest <= PAGE) {
+  const rest = packet ? 0 : mergedBytes(pipe, bytes.length)
+  if (last !== undefined && rest > 0) {
     last.bytes.set(bytes.subarray(0, rest), last.end)
     last.end += rest
     done = rest

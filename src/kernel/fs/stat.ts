@@ -52,7 +52,7 @@ export const writeStat = (kernel: Kernel, task: Task, inode: Inode, address: num
   kernel.user(task).write(address, statBytes)
 }
 
-const STATX_BASIC_STATS = 0x7ff, STATX_MNT_ID = 0x1000
+const STATX_BASIC_STATS = 0x7ff, STATX_MTIME = 0x40, STATX_CTIME = 0x80, STATX_MNT_ID = 0x1000
 const STATX_ATTR_MOUNT_ROOT = 0x2000
 /** Attributes that file systems here could show, were they set. */
 const ATTRIBUTES_MASK = STATX_ATTR_MOUNT_ROOT
@@ -69,7 +69,9 @@ export const writeStatx = (kernel: Kernel, task: Task, mount: Mount, inode: Inod
   ensureAttributes(kernel, inode)
   scratch.fill(0)
   const { dev } = inode.superblock
-  view.setUint32(0, STATX_BASIC_STATS | (mask & STATX_MNT_ID), true)
+  // Times of changes that nobody asked for are not given, so that they need not be told apart finely (fill_mg_cmtime).
+  const isTimed = (mask & (STATX_MTIME | STATX_CTIME)) !== 0 || inode.superblock.type !== 'tmpfs'
+  view.setUint32(0, (isTimed ? STATX_BASIC_STATS : STATX_BASIC_STATS & ~(STATX_MTIME | STATX_CTIME)) | (mask & STATX_MNT_ID), true)
   view.setUint32(4, BLOCK_SIZE, true)
   put64(8, mount.root === inode ? STATX_ATTR_MOUNT_ROOT : 0)
   view.setUint32(16, linksOf(inode), true)
@@ -81,8 +83,10 @@ export const writeStatx = (kernel: Kernel, task: Task, mount: Mount, inode: Inod
   put64(48, inodeBlocks(inode))
   put64(56, ATTRIBUTES_MASK)
   putStatxTime(64, inode.atime)
-  putStatxTime(96, inode.ctime)
-  putStatxTime(112, inode.mtime)
+  if (isTimed) {
+    putStatxTime(96, inode.ctime)
+    putStatxTime(112, inode.mtime)
+  }
   view.setUint32(128, majorOf(inode.rdev), true)
   view.setUint32(132, minorOf(inode.rdev), true)
   view.setUint32(140, dev, true)

@@ -17,7 +17,7 @@ import type { OpenFile } from '../fs/file.ts'
 import { type FileInode, inodeSize, isNameless, makeFile, pageFrame, reservePages, touchModified, zeroRange } from '../fs/inode.ts'
 import { breakLeases } from '../fs/leases.ts'
 import { isReadOnly, syncVolumes } from '../fs/mounts.ts'
-import { checkHow, makeRegularFile, openDescriptor, plainHow } from '../fs/open.ts'
+import { checkFlags, checkHow, makeRegularFile, openDescriptor, plainHow } from '../fs/open.ts'
 import { LOOKUP_FOLLOW, readPath, resolve } from '../fs/path.ts'
 import { checkAccess, dropSetId, MAY_WRITE } from '../fs/permissions.ts'
 import { isExecuting, MAX_FILE_SIZE, setSize, unmapFileRange } from '../fs/regular.ts'
@@ -29,8 +29,11 @@ import type { Args, SyscallEntry } from './entry.ts'
 import { isWritable } from './transfer.ts'
 
 const openWith = (kernel: Kernel, task: Task, dirfd: number, address: number, flags: number, mode: number): number => {
+  const how = plainHow(flags, mode)
+  const invalid = checkFlags(how.flags)
+  if (invalid !== 0) return invalid
   const path = readPath(kernel, task, address)
-  return typeof path === 'number' ? path : openDescriptor(kernel, task, dirfd, path, plainHow(flags, mode))
+  return typeof path === 'number' ? path : openDescriptor(kernel, task, dirfd, path, how)
 }
 
 const open = (kernel: Kernel, task: Task, args: Args): number => openWith(kernel, task, AT_FDCWD, args[0], int32(args[1]), uint32(args[2]))
@@ -54,7 +57,7 @@ const openat2 = (kernel: Kernel, task: Task, args: Args): number => {
   const flags = view.getInt32(0, true)
   const mode = view.getUint32(8, true)
   const resolve = view.getInt32(16, true)
-  const invalid = wide ? -EINVAL : checkHow(flags, mode, resolve)
+  const invalid = wide ? -EINVAL : checkHow(flags, mode, resolve) || checkFlags(flags)
   if (invalid !== 0) return invalid
   const path = readPath(kernel, task, args[1])
   if (typeof path === 'number') return path

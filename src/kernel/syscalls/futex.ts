@@ -78,11 +78,19 @@ const wake = (kernel: Kernel, task: Task, address: number, isPrivate: boolean, c
 const hasLockWaiter = (kernel: Kernel, key: string): boolean =>
   kernel.state.futexes.waiters.get(key)?.some(({ lock, requeueTo }) => lock || requeueTo !== '') === true
 
+/** Whether there can be a futex (get_futex_key). @throws BadAddress for a shared one where nothing is mapped */
+const checkKey = (kernel: Kernel, task: Task, address: number, isPrivate: boolean): number => {
+  if (address % 4 !== 0) return -EINVAL
+  if (!(address < USER_END)) return -EFAULT
+  if (!isPrivate) kernel.user(task).u32(address)
+  return 0
+}
+
 const requeue = (kernel: Kernel, task: Task, from: number, to: number, isPrivate: boolean, wakeCount: number, moveCount: number, compare: number | undefined): number => {
-  if (wakeCount < 0 || moveCount < 0 || !isAligned(from) || !isAligned(to)) return -EINVAL
-  const user = kernel.user(task)
-  if (compare !== undefined && user.u32(from) !== compare) return -EAGAIN
-  if (!isPrivate) { user.u32(from); user.u32(to) }
+  if (wakeCount < 0 || moveCount < 0) return -EINVAL
+  const bad = checkKey(kernel, task, from, isPrivate) || checkKey(kernel, task, to, isPrivate)
+  if (bad !== 0) return bad
+  if (compare !== undefined && kernel.user(task).u32(from) !== compare) return -EAGAIN
   const source = futexKey(task.mm, from, isPrivate), target = futexKey(task.mm, to, isPrivate)
   if (hasLockWaiter(kernel, source)) return -EINVAL
   const woken = wakeCount === 0 ? 0 : wakeFutex(kernel, source, wakeCount)
@@ -118,7 +126,8 @@ const wakeOperation = (kernel: Kernel, task: Task, address: number, encoded: num
 }
 
 const wakeOp = (kernel: Kernel, task: Task, first: number, second: number, isPrivate: boolean, count: number, secondCount: number, encoded: number): number => {
-  if (!isAligned(first) || !isAligned(second)) return -EINVAL
+  const bad = checkKey(kernel, task, first, isPrivate) || checkKey(kernel, task, second, isPrivate)
+  if (bad !== 0) return bad
   const done = wakeOperation(kernel, task, second, encoded)
   if (typeof done === 'number') return done
   let woken = wakeFutex(kernel, futexKey(task.mm, first, isPrivate), Math.max(count, 1))
@@ -280,7 +289,9 @@ const futex = (kernel: Kernel, task: Task, args: Args): number => {
   const isPrivate = (op & PRIVATE_FLAG) !== 0
   const isRealtime = (op & CLOCK_REALTIME_FLAG) !== 0
   if (isRealtime && command !== WAIT_BITSET && command !== WAIT_REQUEUE_PI && command !== LOCK_PI2) return -ENOSYS
-  if (!(address < USER_END)) return -EFAULT
+  // What is wrong with the other arguments counts first.
+  const isRequeue = command === REQUEUE || command === CMP_REQUEUE
+  if (!(address < USER_END) && !isRequeue && !(third === 0 && (command === WAIT_BITSET || command === WAKE_BITSET)) && command <= LOCK_PI2) return -EFAULT
   const clock = isRealtime ? CLOCK_REALTIME : CLOCK_MONOTONIC
   switch (command) {
     case WAIT: return wait(kernel, task, address, isPrivate, value, MATCH_ANY, () => readDeadline(kernel, task, fourth, false, clock))

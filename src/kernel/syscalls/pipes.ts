@@ -4,6 +4,7 @@ import { O_ACCMODE, O_APPEND, O_CLOEXEC, O_DIRECT, O_NONBLOCK, O_RDONLY, O_WRONL
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import { closeDescriptor, getFile, installFile, releaseFile } from '../fs/descriptor.ts'
 import { operationsOf } from '../fs/file-operations.ts'
+import { NULL_DEVICE } from '../fs/devices.ts'
 import type { FileKind, OpenFile } from '../fs/file.ts'
 import {
   brokenPipe, bytesIn, isFull, makePipeFiles, type Pipe, pipeOf, putBytes, takeBytes,
@@ -77,10 +78,13 @@ const readyToMove = (kernel: Kernel, task: Task, from: Pipe, to: Pipe, nonBlocki
 
 const roomIn = (pipe: Pipe): number => (pipe.slots - pipe.buffers.length) * PAGE
 
+/** Kinds with a splice_write of their own. */
+const SPLICED_TO: ReadonlySet<FileKind> = new Set<FileKind>(['regular', 'device', 'loop', 'proc', 'socket', 'terminal', 'stream'])
+
 const spliceFromPipe = (kernel: Kernel, task: Task, from: Pipe, out: OpenFile, offset: number | undefined, length: number, nonBlocking: boolean): number => {
-  if (from.buffers.length === 0) return from.writers === 0 ? 0 : waitFor(kernel, task, from.readable, nonBlocking)
   const { write } = operationsOf(out)
-  if (write === undefined) return -EINVAL
+  if (write === undefined || !SPLICED_TO.has(out.kind)) return -EINVAL
+  if (from.buffers.length === 0) return from.writers === 0 ? 0 : waitFor(kernel, task, from.readable, nonBlocking)
   const written = write(kernel, task, out, peek(from, length), offset)
   if (written > 0) takeBytes(kernel, from, written)
   return written
@@ -93,7 +97,7 @@ const spliceToPipe = (kernel: Kernel, task: Task, input: OpenFile, offset: numbe
   if (to.readers === 0) return brokenPipe(kernel, task)
   if (isFull(to)) return waitFor(kernel, task, to.writable, nonBlocking)
   const { read } = operationsOf(input)
-  if (read === undefined || !SPLICED_FROM.has(input.kind)) return -EINVAL
+  if (read === undefined || !SPLICED_FROM.has(input.kind) || (input.kind === 'device' && input.inode.rdev === NULL_DEVICE)) return -EINVAL
   const bytes = read(kernel, task, input, Math.min(length, roomIn(to)), offset)
   return typeof bytes === 'number' ? bytes : putBytes(kernel, to, bytes, false)
 }

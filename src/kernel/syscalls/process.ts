@@ -223,7 +223,7 @@ const wait4 = (kernel: Kernel, task: Task, args: Args): number => {
   return told.pid
 }
 
-const waitid = (kernel: Kernel, task: Task, args: Args): number => {
+const waitForId = (kernel: Kernel, task: Task, args: Args): number => {
   const type = int32(args[0]), options = int32(args[3])
   const id = int32(args[1])
   if ((options & ~WAITID_OPTIONS) !== 0 || (options & (WEXITED | WSTOPPED | WCONTINUED)) === 0) return -EINVAL
@@ -254,6 +254,16 @@ const waitid = (kernel: Kernel, task: Task, args: Args): number => {
     user.setU32(info + 20, report === undefined ? 0 : shownUid(task.credentials.user, report.uid))
     user.setU32(info + 24, report?.value ?? 0)
   }
+  return result
+}
+
+/** A failure is told in the siginfo, too, which can be at a bad address: then that is what is told. */
+const waitid = (kernel: Kernel, task: Task, args: Args): number => {
+  const result = waitForId(kernel, task, args)
+  if (result >= 0 || result === BLOCKED || args[2] === 0) return result
+  const user = kernel.user(task)
+  // All but the padding.
+  for (const at of [0, 4, 8, 16, 20, 24]) user.setU32(args[2] + at, 0)
   return result
 }
 

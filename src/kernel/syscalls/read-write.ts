@@ -160,6 +160,7 @@ const sendfile = (kernel: Kernel, task: Task, args: Args): number => {
     const pipe = pipeOf(to)
     if (pipe.readers === 0) return brokenPipe(kernel, task)
     if (isFull(pipe) && (to.flags & O_NONBLOCK) !== 0) return -EAGAIN
+    if (count === 0) return 0
   }
   // To a pipe it is a splice, which sockets allow.
   if (!(isSendSource(from) || (from.kind === 'socket' && to.kind === 'pipe')) || ((to.flags & O_APPEND) !== 0 && to.kind !== 'pipe') || operationsOf(to).write === undefined) return -EINVAL

@@ -4,7 +4,8 @@ import { ACCESS_READ, ACCESS_WRITE } from '../../emu/mmu/mmu.ts'
 import { EFAULT, EINVAL } from '../abi/errno.ts'
 import { operationsOf } from '../fs/file-operations.ts'
 import { type FileOperations, type OpenFile, POLLERR, POLLHUP, POLLIN } from '../fs/file.ts'
-import { O_ACCMODE, O_RDONLY, O_WRONLY } from '../abi/fcntl.ts'
+import { mergedBytes, pipeOf } from '../fs/pipe.ts'
+import { O_ACCMODE, O_DIRECT, O_RDONLY, O_WRONLY } from '../abi/fcntl.ts'
 import type { Kernel } from '../kernel.ts'
 import { USER_END } from '../mm/user-memory.ts'
 import { socketOf } from '../net/socket.ts'
@@ -113,7 +114,9 @@ const writeInChunks = (kernel: Kernel, task: Task, file: OpenFile, segments: rea
   const total = sumOf(segments)
   let done = (task.syscall?.memory as ChunkProgress | undefined)?.chunked ?? 0
   while (done < total) {
-    const wanted = Math.min(CHUNK, total - done)
+    // What is merged with the end of a pipe's content is so by the length of all.
+    const merged = done === 0 && task.syscall?.memory === undefined && file.kind === 'pipe' && (file.flags & O_DIRECT) === 0 ? mergedBytes(pipeOf(file), total) : 0
+    const wanted = merged > 0 ? merged : Math.min(CHUNK, total - done)
     const room = wholePieces(file, accessiblePart(kernel, task, segments, done, wanted), wanted)
     if (room === 0) {
       if (done === 0) return -EFAULT

@@ -51,7 +51,7 @@ const checkSpace = (kernel: Kernel, task: Task, inode: Inode, name: string, spac
   if (space === 'security') return isWrite && !capable(task.credentials, CAP_SYS_ADMIN) ? -EPERM : 0
   // Access control lists are not kept: there are none, and none can be set.
   if (space === 'system') return isWrite || !name.startsWith('system.posix_acl_') ? -EOPNOTSUPP : -ENODATA
-  return -EOPNOTSUPP
+  return checkAccess(kernel, task.credentials, inode, isWrite ? MAY_WRITE : MAY_READ) || -EOPNOTSUPP
 }
 
 /** Which inode: by path, by path without following a link, or by descriptor. */

@@ -8,7 +8,7 @@
 import * as fc from 'fast-check'
 import { SYSCALLS } from '../../kernel/syscalls/table.ts'
 import {
-  type ArgumentArbitrary, argumentOf, constant, descriptor, fit, flags, inBytes, mapping, NULL, number, offset, outBytes, path, pid, size, structure,
+  type ArgumentArbitrary, argumentOf, constant, descriptor, fit, flags, inBytes, iovec, mapping, NULL, number, offset, outBytes, path, pid, size, structure,
 } from './arguments.ts'
 import { FD_SLOTS, type FuzzArgument, type FuzzCall, type FuzzResult, type FuzzShow, PROCESSES } from './program.ts'
 
@@ -43,6 +43,30 @@ const SOCKET_OPTION = constant(2, 3, 4, 6, 7, 8, 9, 10, 13, 15, 16, 18, 20, 21, 
 const PROTECTION = constant(0, 1, 2, 3, 5)
 const LENGTHS = constant(0, 1, 4096, 8192, 65536, 12289)
 const SMALL_SIZE = fc.oneof({ arbitrary: fc.nat(40).map(number), weight: 3 }, { arbitrary: constant(4096, 4097, 65536), weight: 1 })
+
+/** struct msghdr of send and receive (recvmsg(2)): no name, as getsockname has that. SCM_RIGHTS hands over any descriptors. */
+const RIGHTS = fc.oneof(
+  structure([8, constant(20, 20, 16, 24, 15)], [4, constant(1)], [4, constant(1, 1, 1, 7)], [4, descriptor], [4, constant(0, -1)]),
+  structure([8, constant(24)], [4, constant(1)], [4, constant(1)], [4, SLOT], [4, SLOT]),
+)
+const VECTOR_COUNT = constant(0, 1, 1, 2, 4)
+const NO_NAME = [[8, constant(0)], [8, constant(0)]] as const
+const SENT = fc.oneof(
+  structure(...NO_NAME, [8, iovec(true)], [8, VECTOR_COUNT], [8, none], [8, constant(0)], [8, constant(0)]),
+  structure(...NO_NAME, [8, iovec(true)], [8, VECTOR_COUNT], [8, RIGHTS], [8, constant(24, 24, 24, 20, 16, 8, 0)], [8, constant(0)]),
+)
+const RECEIVED = fc.oneof(
+  structure(...NO_NAME, [8, iovec(false)], [8, VECTOR_COUNT], [8, none], [8, constant(0)], [8, constant(0)]),
+  structure(...NO_NAME, [8, iovec(false)], [8, VECTOR_COUNT], [8, outBytes(64)], [8, constant(64, 24, 20, 16, 8)], [8, constant(0)]),
+)
+/** Disarmed, or none. */
+const SECONDS = constant(0, 0, 5, -1)
+const DISARMED = structure([8, SECONDS], [8, constant(0, 0, 7, 1_000_000_000, -1)], [8, constant(0)], [8, constant(0, 0, 0, 1_000_000_000, -1)])
+/** Never what is expected there: nobody waits. */
+const WORD = fc.constant<FuzzArgument>({ is: 'in', bytes: [7, 0, 0, 0] })
+const WORD_OR_NONE = fc.oneof({ arbitrary: WORD, weight: 8 }, { arbitrary: constant(0, 1, 0x1000, -4096), weight: 2 })
+/** All but renames, whose cookies are the host's. */
+const WATCHED = constant(0xf3f, 0x300, 2, 4, 0x20, 0x18, 1, 0x400, 0x2000_0002, 0x8000_0f00, 0x100_0020, 0x200_0004, 0x1000_0004, 0)
 
 interface Row {
   readonly result?: FuzzResult
@@ -117,6 +141,17 @@ const SAFE: { readonly [name: string]: Row } = {
   clock_getres: { args: { 0: constant(0, 1, 2, 3, 4, 7, 11, 99, -1), 1: none } }, alarm: { args: { 0: constant(0) } },
   inotify_init1: fd(1, { 0: constant(O_NONBLOCK, O_NONBLOCK | 1) }), sync_file_range: { args: { 3: constant(0, 1, 2, 4, 7, 8) } }, fadvise64: { args: { 3: constant(0, 1, 4, 5, 6) } },
   readahead: { args: { 2: size } }, close_range: { args: { 0: constant(40, 47), 1: constant(47, 46, 30), 2: constant(0, 4, 1) } },
+  sendmsg: { weight: 2, args: { 1: SENT, 2: MSG } }, recvmsg: { weight: 2, args: { 1: RECEIVED, 2: MSG }, shows: [[1, 'all']] },
+  statx: { args: { 2: constant(0, 0x100, 0x1000, 1, 0x800, 0x2000, 0x4000, 0x6000), 3: constant(0x7ff, 0x7ff, 0, 0xfff, 0x8000_0000), 4: outBytes(256) }, shows: [[4, 'statx']] },
+  inotify_add_watch: { weight: 2, args: { 0: SLOT, 2: WATCHED } }, inotify_rm_watch: { args: { 0: SLOT, 1: constant(1, 2, 0, -1) } },
+  timerfd_settime: { args: { 0: SLOT, 1: constant(0, 1, 2, 3, 4), 2: DISARMED, 3: orNone(outBytes(32)) } }, timerfd_gettime: { args: { 0: SLOT, 1: outBytes(32) }, shows: [[1, 'all']] },
+  setitimer: { args: { 0: constant(0, 1, 2, 3, -1), 1: structure([8, SECONDS], [8, constant(0, 1, 1_000_000, -1)], [8, constant(0)], [8, constant(0, 0, 1_000_000, -1)]), 2: orNone(outBytes(32)) } },
+  getitimer: { args: { 0: constant(0, 1, 2, 3, -1), 1: outBytes(32) }, shows: [[1, 'all']] },
+  futex: { args: { 0: WORD_OR_NONE, 1: constant(0, 1, 128, 129, 3, 4, 132, 5, 9, 10, 137, 99), 2: constant(5, 0, 1, -1), 3: none, 4: WORD_OR_NONE, 5: constant(0, -1, 7, 1) } },
+  // Each waits for nothing: WNOHANG.
+  wait4: { args: { 0: fc.oneof(constant(-1, 0, 4_194_303), SELF), 1: orNone(outBytes(4)), 2: constant(1, 3, 9, 11, 0x2000_0001, 0x4000_0001, 0x8000_0001, 5), 3: none } },
+  waitid: { args: { 0: constant(0, 1, 2, 4), 1: fc.oneof(constant(0, -1, 4_194_303), SELF), 2: orNone(outBytes(128)), 3: constant(5, 7, 13, 0x100_0005, 1, 0x85, 0x4000_0005), 4: none }, shows: [[2, 'all']] },
+  getdents64: { weight: 2, args: { 1: outBytes(4096), 2: constant(4096, 4096, 10, 0) }, shows: [[1, 'names']] },
 }
 /** Calls that end or replace what makes them. */
 const ENDING: ReadonlySet<string> = new Set(['exit', 'exit_group', 'execve', 'execveat', 'rt_sigreturn', 'fork', 'vfork', 'clone', 'clone3', 'reboot', 'pause', 'rt_sigsuspend'])

@@ -32,8 +32,8 @@ export interface Patch {
 
 /** What is kept of a result: nothing, the descriptor or address itself, or the two descriptors that an argument points to. */
 export type FuzzResult = 'plain' | 'fd' | 'mapping' | 'pair' | 'hidden'
-/** How to print what an argument points to when the call has succeeded: as many bytes as it returned, all of it, or fields of struct stat. */
-export type FuzzShow = 'returned' | 'all' | 'stat'
+/** How to print what an argument points to when the call has succeeded: as many bytes as it returned, all of it, fields of struct stat or statx, names in any order. */
+export type FuzzShow = 'returned' | 'all' | 'stat' | 'statx' | 'names'
 
 export interface FuzzCall {
   readonly name: string
@@ -56,7 +56,7 @@ export interface FuzzProgram {
 
 const KINDS = { number: 0, fd: 1, mapping: 2, process: 3, in: 4, out: 5, edge: 6 } as const
 const RESULTS: readonly FuzzResult[] = ['plain', 'fd', 'mapping', 'pair', 'hidden']
-const SHOWS: readonly FuzzShow[] = ['returned', 'all', 'stat']
+const SHOWS: readonly FuzzShow[] = ['returned', 'all', 'stat', 'statx', 'names']
 
 class Bytes {
   readonly #bytes: number[] = []
