@@ -83,7 +83,7 @@ const epoch = (text: string): number => {
 }
 
 /** Of run and record; explore has more. */
-const STRATEGY_NAMES: readonly string[] = ['random', 'round-robin', 'pct', 'pos']
+const STRATEGY_NAMES: readonly string[] = ['random', 'round-robin', 'pct', 'pct-access', 'pos']
 
 /** Adds the options and the program's own arguments, which are taken as they are. @param strategies more of them */
 export const withWorldOptions = (command: Command, strategies: readonly string[] = []): Command => command
@@ -219,7 +219,7 @@ export const prepareWorld = async (platform: Platform & HostSurroundings, comman
     command: words, env: image === undefined ? environment(flags) : imageEnvironment(image, flags),
     cwd: flags.cwd === undefined ? image?.workingDirectory : toByteString(flags.cwd), attributes: image?.attributes,
     rootfs: rootfs?.host, mounts: flags.mount.map(parseMount), seed, cpus: flags.cpus, cpu: flags.cpu, strategy: flags.strategy,
-    ...(flags.strategy === 'pct' ? { pct: { depth: flags.pctDepth ?? PCT_DEPTH, steps: flags.pctSteps ?? PCT_STEPS } } : {}), cpuHz: flags.cpuHz,
+    ...(flags.strategy === 'pct' || flags.strategy === 'pct-access' ? { pct: { depth: flags.pctDepth ?? PCT_DEPTH, steps: flags.pctSteps ?? (flags.strategy === 'pct' ? PCT_STEPS : 1) } } : {}), cpuHz: flags.cpuHz,
     epochSeconds: flags.epoch ?? (flags.seed === undefined ? Date.now() / 1000 : SEEDED_EPOCH),
     memoryLimit: typeof flags.memory === 'number' ? flags.memory : flags.memoryLimit, ...(flags.memory === 'tso' ? { memoryModel: 'tso' as const } : {}), cycleLimit: flags.timeout, uid, gid,
     stdio: [flags.stdin === undefined ? kind.call(platform, 0) : 'file', kind.call(platform, 1), kind.call(platform, 2)],

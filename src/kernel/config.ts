@@ -176,7 +176,7 @@ export interface WorldConfig {
   readonly seed: string
   /** Decisions of the scheduler are drawn from this instead: worlds that differ in it alone are the same up to the first. */
   readonly scheduleSeed?: string
-  readonly strategy: 'round-robin' | 'random' | 'pct' | 'script' | 'pos' | 'guided'
+  readonly strategy: 'round-robin' | 'random' | 'pct' | 'pct-access' | 'script' | 'pos' | 'guided'
   /** Of the strategy 'pct', which needs it; no other has it. */
   readonly pct?: PctConfig
   /** Of the strategy 'script', which needs it; no other has it. */

@@ -63,6 +63,9 @@ export class Exploration {
   #longest = 0
   #steps = 1
   #stopped = false
+  #awaitsFinder = false
+  /** Schedules before are of a search that was given up. */
+  #restartedAt = 0
   readonly #orders = new Set<number>()
   #search: Search | undefined
   /** Addresses in eights that tasks compete for: where they are stopped. */
@@ -87,7 +90,7 @@ export class Exploration {
   }
 
   /** Tasks are stopped at what they compete for, which is to be known first. */
-  get #stops(): boolean { return this.#search !== undefined || this.#options.strategy === 'pos' }
+  get #stops(): boolean { return this.#search !== undefined || this.#options.strategy === 'pos' || this.#options.strategy === 'pct-access' }
   /** Of a systematic search: how far it has come. */
   get searchProgress(): string | undefined { return this.#search?.progress }
   /** How many orders of system calls were seen. */
@@ -112,14 +115,18 @@ export class Exploration {
   next(): Schedule | undefined {
     const { strategy, pct, most, seed, shard } = this.#options
     const isProbe = this.#given < PROBES
-    if (this.#stopped || this.#given >= most || (!isProbe && this.#isProbing)) return undefined
-    const plan = isProbe ? undefined : this.#search?.next()
-    if (!isProbe && this.#search !== undefined && plan === undefined) return undefined
+    if (this.#stopped || this.#given >= most || (!isProbe && this.#isProbing) || this.#awaitsFinder) return undefined
+    // Tasks may compete for more than the first schedules saw: it is looked for again, ever more rarely.
+    const isFinder = this.#stops && !isProbe && Number.isInteger(Math.log2(this.#given))
+    const plan = isProbe || isFinder ? undefined : this.#search?.next()
+    if (!isProbe && !isFinder && this.#search !== undefined && plan === undefined) return undefined
+    // Others wait for what it finds, so that they are the same whoever runs them.
+    this.#awaitsFinder = isFinder
     const index = this.#given++
     const number = index * shard.of + shard.part
     const config = isProbe && pct.steps === undefined ? { depth: 1, steps: 1 } : { depth: pct.depth, steps: this.steps }
     // What else is drawn (faults) must repeat where choices do.
-    return { number, seed: plan === undefined ? `${seed}-${number}` : `${seed}-search`, cycleLimit: this.cycleLimit, ...(strategy === 'pct' ? { pct: config } : {}), ...(this.#stops ? this.#stopping(isProbe, plan) : {}) }
+    return { number, seed: plan === undefined ? `${seed}-${number}` : `${seed}-search`, cycleLimit: this.cycleLimit, ...(strategy === 'pct' ? { pct: config } : strategy === 'pct-access' && !isProbe && !isFinder ? { pct: { depth: pct.depth, steps: pct.steps ?? 1 } } : {}), ...(this.#stops ? this.#stopping(isProbe || isFinder, plan) : {}) }
   }
 
   /** What is more to a schedule that stops at choices. */
@@ -131,6 +138,7 @@ export class Exploration {
   /** Results of schedules that `next` gave. */
   take(result: ScheduleResult, elapsedMs: number): void {
     if (result.interrupted) return
+    if (result.findsPoints === true) this.#awaitsFinder = false
     this.#probed++
     this.schedules++
     this.executed += result.executed
@@ -160,17 +168,17 @@ export class Exploration {
   }
 
   /** What a schedule tells of those that are still to be run. */
-  #goOn({ points, plan, path, broken }: ScheduleResult): void {
+  #goOn({ number, points, plan, path, broken }: ScheduleResult): void {
     if (broken !== undefined) return
     const known = new Set(this.#points)
     const isNew = points?.some((point) => !known.has(point)) === true
     if (points !== undefined && isNew) this.#points = [...known, ...points].filter((point, i, all) => all.indexOf(point) === i).sort((a, b) => a - b)
-    if (plan === undefined || path === undefined) return
-    if (isNew) {
+    if (isNew && this.#search !== undefined && this.#probed > PROBES) {
       // What was run did not stop everywhere where it counts.
       this.#search = this.#newSearch()
       this.restarts++
-    } else {
+      this.#restartedAt = this.#given
+    } else if (plan !== undefined && path !== undefined && (number - this.#options.shard.part) / this.#options.shard.of >= this.#restartedAt) {
       this.#search?.take(plan, path)
     }
   }

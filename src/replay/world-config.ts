@@ -125,13 +125,13 @@ const parseScript = (script: Fields): ScriptConfig => {
 const integers = (fields: Fields, name: string): number[] => fields.list(name, (value, where) => new Fields({ value }, where).integer('value', 0, 2 ** 53))
 
 const parseStrategy = (fields: Fields): Pick<WorldConfig, 'strategy' | 'pct' | 'script' | 'guided'> => {
-  const strategy = fields.choice('strategy', ['round-robin', 'random', 'pct', 'script', 'pos', 'guided'])
+  const strategy = fields.choice('strategy', ['round-robin', 'random', 'pct', 'pct-access', 'script', 'pos', 'guided'])
   if (strategy !== 'guided' && fields.has('guided')) fields.fail('guided')
   if (strategy !== 'script' && fields.has('script')) fields.fail('script')
-  if (strategy !== 'pct' && fields.has('pct')) fields.fail('pct')
+  if (strategy !== 'pct' && strategy !== 'pct-access' && fields.has('pct')) fields.fail('pct')
   if (strategy === 'script') return { strategy, script: parseScript(fields.inner('script')) }
   if (strategy === 'guided') return { strategy, guided: { choices: integers(fields.inner('guided'), 'choices') } }
-  if (strategy !== 'pct') return { strategy }
+  if (strategy !== 'pct' && strategy !== 'pct-access') return { strategy }
   const pct = fields.inner('pct')
   return { strategy, pct: { depth: pct.integer('depth', 1, MOST_DEPTH), steps: pct.integer('steps', 1, 2 ** 31) } }
 }

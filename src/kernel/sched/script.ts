@@ -24,7 +24,7 @@ export interface ScriptState {
 }
 
 /** Number of virtual CPUs on which tasks run; programs see `config.cpus`. */
-export const simulatedCpus = ({ strategy, script, cpus }: WorldConfig): number => script?.oneAtATime === true || strategy === 'pos' || strategy === 'guided' ? 1 : cpus
+export const simulatedCpus = ({ strategy, script, cpus }: WorldConfig): number => script?.oneAtATime === true || strategy === 'pos' || strategy === 'pct-access' || strategy === 'guided' ? 1 : cpus
 
 export const makeScript = (config: WorldConfig): ScriptState => {
   const each = (value: number): number[] => Array.from({ length: simulatedCpus(config) }, () => value)

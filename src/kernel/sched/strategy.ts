@@ -8,6 +8,7 @@ import type { Task } from '../task/task.ts'
 import type { VirtualCpu } from '../state.ts'
 import { GUIDED } from './guided.ts'
 import { PCT } from './pct.ts'
+import { PCT_ACCESS } from './pct-access.ts'
 import { POS } from './pos.ts'
 import { SCRIPT } from './script.ts'
 
@@ -62,4 +63,4 @@ const RANDOM: SchedulingStrategy = {
   },
 }
 
-export const STRATEGIES: Readonly<Record<WorldConfig['strategy'], SchedulingStrategy>> = { 'round-robin': ROUND_ROBIN, random: RANDOM, pct: PCT, script: SCRIPT, pos: POS, guided: GUIDED }
+export const STRATEGIES: Readonly<Record<WorldConfig['strategy'], SchedulingStrategy>> = { 'round-robin': ROUND_ROBIN, random: RANDOM, pct: PCT, 'pct-access': PCT_ACCESS, script: SCRIPT, pos: POS, guided: GUIDED }
