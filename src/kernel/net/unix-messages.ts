@@ -89,12 +89,13 @@ const destination = (kernel: Kernel, task: Task, socket: UnixSocket, message: Ou
 }
 
 const sendDatagram = (kernel: Kernel, task: Task, file: OpenFile, socket: UnixSocket, message: Outgoing): number => {
-  if ((message.flags & MSG_OOB) !== 0) return -EOPNOTSUPP
+  const { bytes } = message
+  const refusal = refusalOf(kernel, task, file, socket, message, bytes.length)
+  if (refusal !== -EFAULT && refusal !== -EAGAIN) return refusal
+  if (socket.sentBytes >= socket.sendBuffer) return waitOn(kernel, task, file, message.flags, socket.writable, socket.sendTimeout)
+  // To whom comes last: the message has been copied by then.
   const other = destination(kernel, task, socket, message)
   if (typeof other === 'number') return other
-  const { bytes } = message
-  if (bytes.length > socket.sendBuffer - DATAGRAM_OVERHEAD) return -EMSGSIZE
-  if ((socket.shut & SHUT_SEND) !== 0) return -EPIPE
   if (other.closed) {
     if (socket.type === SOCK_SEQPACKET) return -EPIPE
     if (socket.peer === other) socket.peer = undefined
@@ -103,7 +104,6 @@ const sendDatagram = (kernel: Kernel, task: Task, file: OpenFile, socket: UnixSo
   // Only its peer may write to a socket that has one.
   if (other.peer !== undefined && other.peer !== socket) return -EPERM
   if ((other.shut & SHUT_RECEIVE) !== 0) return -EPIPE
-  if (socket.sentBytes >= socket.sendBuffer) return waitOn(kernel, task, file, message.flags, socket.writable, socket.sendTimeout)
   if (other.peer !== socket && isQueueFull(other)) return waitOn(kernel, task, file, message.flags, other.writable, socket.sendTimeout)
   deliver(kernel, socket, other, bytes.slice(), takeFiles(message), message.credentials ?? credentialsOf(task))
   return bytes.length
@@ -123,7 +123,7 @@ export const refusalOf = (kernel: Kernel, task: Task, file: OpenFile, socket: Un
       const name = decodeName(address)
       if (typeof name === 'number') return name
       if (name === '') return -EINVAL
-    } else if (socket.peer === undefined) return -ENOTCONN
+    }
     if (length > socket.sendBuffer - DATAGRAM_OVERHEAD) return -EMSGSIZE
     if ((socket.shut & SHUT_SEND) !== 0) return -EPIPE
   }
