@@ -200,6 +200,18 @@ const receiveStream = (kernel: Kernel, task: Task, file: OpenFile, socket: UnixS
   return { bytes, address: new Uint8Array(0), files, credentials: first.credentials, flags: 0, length: done }
 }
 
+/** How much of a stream can be read when only `room` of the `wanted` bytes' buffer is there: what comes out of one message goes whole or not at all. */
+export const readablePart = (socket: UnixSocket, room: number, wanted: number): number => {
+  if (socket.type !== SOCK_STREAM) return room
+  let done = 0
+  for (const { bytes, start } of socket.queue) {
+    const count = Math.min(bytes.length - start, wanted - done)
+    if (done + count > room) return done
+    done += count
+  }
+  return room
+}
+
 const receiveDatagram = (kernel: Kernel, task: Task, file: OpenFile, socket: UnixSocket, length: number, flags: number): Incoming | number => {
   if (socket.type === SOCK_SEQPACKET && !isConnected(socket)) return -ENOTCONN
   if ((flags & MSG_OOB) !== 0) return -EOPNOTSUPP

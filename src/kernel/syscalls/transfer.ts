@@ -9,7 +9,7 @@ import { O_ACCMODE, O_DIRECT, O_RDONLY, O_WRONLY } from '../abi/fcntl.ts'
 import type { Kernel } from '../kernel.ts'
 import { USER_END } from '../mm/user-memory.ts'
 import { socketOf } from '../net/socket.ts'
-import { pieceOf, refusalOf } from '../net/unix-messages.ts'
+import { pieceOf, readablePart, refusalOf } from '../net/unix-messages.ts'
 import type { Task } from '../task/task.ts'
 import { BLOCKED } from '../wait-queue.ts'
 
@@ -39,6 +39,12 @@ const waitToRead = (kernel: Kernel, task: Task, file: OpenFile, operations: File
   return typeof result === 'number' ? result : -EFAULT
 }
 
+const readablePartOf = (file: OpenFile, room: number, wanted: number): number => {
+  if (room === wanted || file.kind !== 'socket') return room
+  const socket = socketOf(file)
+  return socket.kind === 'unix' ? readablePart(socket, room, wanted) : room
+}
+
 /** read(2): a count, a negative errno or BLOCKED. The access mode is checked. */
 export const readInto = (kernel: Kernel, task: Task, file: OpenFile, address: number, length: number, offset: number | undefined): number => {
   const operations = operationsOf(file)
@@ -49,7 +55,7 @@ export const readInto = (kernel: Kernel, task: Task, file: OpenFile, address: nu
   if (operations.readTo !== undefined) return operations.readTo(kernel, task, file, address, count, offset)
   const user = kernel.user(task)
   const wanted = Math.min(count, roomOf(file))
-  const room = user.accessible(address, wanted, ACCESS_WRITE)
+  const room = readablePartOf(file, user.accessible(address, wanted, ACCESS_WRITE), wanted)
   if (room === 0 && wanted > 0) return isReady(kernel, file, operations) ? -EFAULT : waitToRead(kernel, task, file, operations)
   const result = operations.read(kernel, task, file, room, offset)
   if (typeof result === 'number') return result
