@@ -21,8 +21,12 @@ import type { Args, SyscallEntry } from './entry.ts'
 
 // ——— stat ———
 
+/** No path at all counts as an empty one where that may be (getname_maybe_null). */
+const pathOrNone = (kernel: Kernel, task: Task, address: number, lookup: number): string | number =>
+  address === 0 && (lookup & LOOKUP_EMPTY) !== 0 ? '' : readPath(kernel, task, address)
+
 const statPath = (kernel: Kernel, task: Task, dirfd: number, pathAddress: number, lookup: number, address: number): number => {
-  const path = readPath(kernel, task, pathAddress)
+  const path = pathOrNone(kernel, task, pathAddress, lookup)
   if (typeof path === 'number') return path
   const inode = resolveInode(kernel, task, dirfd, path, lookup)
   if (typeof inode === 'number') return inode
@@ -62,7 +66,7 @@ const statx = (kernel: Kernel, task: Task, args: Args): number => {
   if (args[1] === 0 && (flags & AT_EMPTY_PATH) !== 0 && int32(args[0]) >= 0) {
     target = getAnyFile(task, int32(args[0])) ?? -EBADF
   } else {
-    const path = readPath(kernel, task, args[1])
+    const path = pathOrNone(kernel, task, args[1], lookupFlags(flags))
     if (typeof path === 'number') return path
     target = resolve(kernel, task, int32(args[0]), path, lookupFlags(flags))
   }
