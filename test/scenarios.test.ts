@@ -109,3 +109,30 @@ withBusybox('the clock jumps, signals arrive, programs are started and waited fo
   t.is(result.exitCode, 3)
   t.is(result.stdout.host, 'ready\nfrom another\ngot it\n2035\n')
 })
+
+withBusybox('kill -9 at instructions that are drawn: a file that is half written, with as few kills as it needs', (t) => {
+  const it = shell('sleep 1; test ! -f /first || test -f /second', {
+    steps: [{ do: 'run', host: 'host', name: 'writer', argv: [busybox ?? '', 'sh', '-c', 'i=0; while [ $i -lt 30 ]; do i=$((i+1)); done; echo 1 > /first; i=0; while [ $i -lt 300 ]; do i=$((i+1)); done; echo 2 > /second'] }],
+    faults: { signals: [{ signal: 9, every: 400_000, name: 'writer', most: 3 }] },
+  })
+  let whole = 0
+  for (let seed = 1; seed <= 40; seed++) {
+    const result = runScenario(optionsOf(it), String(seed))
+    t.is(result.broken, undefined)
+    if (result.failure === undefined) {
+      whole++
+      continue
+    }
+    const listed = runScenario(optionsOf(it), String(seed), result.faults)
+    t.deepEqual([listed.faults, listed.failure, listed.cycle], [result.faults, result.failure, result.cycle])
+    t.is(runScenario(optionsOf(it), String(seed), []).failure, undefined, 'without kills it is whole')
+    const steps = shrinkFaults(optionsOf(it), result, 20)
+    let step = steps.next()
+    while (step.done !== true) step = steps.next()
+    t.is(step.value.faults.length, 1)
+    t.is(step.value.faults[0].fault, 'signal')
+    for (const trace of [result.trace, step.value.trace]) for (const mode of ['drive', 'from-seed'] as const) t.is(replay(trace, mode).result.divergence, undefined)
+    return
+  }
+  t.fail(`no file was half written in 40 seeds, ${whole} were whole`)
+})

@@ -110,17 +110,30 @@ export interface LinkConfig {
 export type FaultKind = 'short' | 'eintr' | 'enomem' | 'enospc' | 'eio' | 'clone'
 
 export interface ListedFault {
-  /** The how-manieth time that a call could meet a fault of any kind. */
+  /** The how-manieth time that a call could meet a fault of any kind; of 'signal': the cycle. */
   readonly opportunity: number
-  readonly fault: FaultKind
-  /** Of 'short': how much is asked for. */
+  readonly fault: FaultKind | 'signal'
+  /** Of 'short': how much is asked for; of 'signal': which of `FaultConfig.signals`, the first if left out. */
   readonly value?: number
+}
+
+/** A signal that arrives at instructions that are drawn (plan/signals.ts). */
+export interface SignalFault {
+  readonly signal: number
+  /** Cycles from one to the next, on average. */
+  readonly every: number
+  /** To this host's first program (without it the first host's), or to what a step has started under this name. */
+  readonly host?: string
+  readonly name?: string
+  /** So many at most. */
+  readonly most?: number
 }
 
 export interface FaultConfig {
   /** Probability of each, from 0 to 1, each time that a call could meet it. */
   readonly rates?: { readonly [K in FaultKind]?: number }
-  /** In place of rates: these and no others. */
+  readonly signals?: readonly SignalFault[]
+  /** In place of rates, and of drawing when signals arrive: these and no others. */
   readonly list?: readonly ListedFault[]
   /** Not before this cycle. */
   readonly after?: number

@@ -17,6 +17,7 @@ import type { ConsoleInput, Outside } from './outside.ts'
 import { makeDurability } from './plan/durability.ts'
 import { makeFaults } from './plan/faults.ts'
 import { followPlan, makePlan } from './plan/plan.ts'
+import { sendDrawnSignals } from './plan/signals.ts'
 import { makeGuided } from './sched/guided.ts'
 import { makePct } from './sched/pct.ts'
 import { makePos } from './sched/pos.ts'
@@ -71,7 +72,7 @@ const makeState = (config: WorldConfig): KernelState => ({
   pct: config.pct === undefined ? undefined : makePct(config.pct),
   script: config.script === undefined ? undefined : makeScript(config),
   plan: config.plan === undefined ? undefined : makePlan(config.hosts?.length ?? 1),
-  faults: config.faults === undefined ? undefined : makeFaults(),
+  faults: config.faults === undefined ? undefined : makeFaults(config.faults),
   durability: config.plan?.some((step) => step.do === 'crash' && step.loses === true) === true ? makeDurability() : undefined,
   pos: config.strategy === 'pos' ? makePos() : undefined,
   guided: config.guided === undefined ? undefined : makeGuided(),
@@ -174,6 +175,7 @@ const step = (kernel: Kernel): WorldStop | undefined => {
     fireTimers(kernel)
   }
   if (state.plan !== undefined) followPlan(kernel)
+  if (state.faults?.signals !== undefined) sendDrawnSignals(kernel, state.faults.signals)
   if (config.stdio[0] === 'tty' && state.now >= state.nextConsolePoll) pollConsole(kernel)
   const cpu = nextCpu(state)
   if (cpu === undefined) return idle(kernel)

@@ -6,8 +6,8 @@ import { Fields } from './world-config.ts'
 
 type PlainMap = { readonly [key: string]: Plain }
 
-export const faultsToPlain = ({ rates, list, hosts, ...rest }: FaultConfig): PlainMap => ({
-  ...rest, ...(rates === undefined ? {} : { rates: { ...rates } }), ...(list === undefined ? {} : { list: list.map((fault) => ({ ...fault })) }), ...(hosts === undefined ? {} : { hosts: [...hosts] }),
+export const faultsToPlain = ({ rates, list, hosts, signals, ...rest }: FaultConfig): PlainMap => ({
+  ...rest, ...(signals === undefined ? {} : { signals: signals.map((one) => ({ ...one })) }), ...(rates === undefined ? {} : { rates: { ...rates } }), ...(list === undefined ? {} : { list: list.map((fault) => ({ ...fault })) }), ...(hosts === undefined ? {} : { hosts: [...hosts] }),
 })
 
 export const planToPlain = (plan: readonly PlanStep[]): PlainMap[] => plan.map((step): PlainMap =>
@@ -23,11 +23,20 @@ export const parseFaults = (fields: Fields): FaultConfig => {
   if (fields.has('rates')) for (const kind of FAULT_KINDS) if (fields.inner('rates').has(kind)) rates[kind] = fields.inner('rates').number(kind, 0, 1)
   return {
     ...(fields.has('rates') ? { rates } : {}),
+    ...(fields.has('signals') ? {
+      signals: fields.list('signals', (value, where) => {
+        const one = new Fields(value, where)
+        return {
+          signal: one.integer('signal', 1, MOST_SIGNAL), every: one.integer('every', 1, 0x3fff_ffff), ...(one.has('host') ? { host: one.text('host') } : {}),
+          ...(one.has('name') ? { name: one.text('name') } : {}), ...(one.has('most') ? { most: one.integer('most', 0, LAST_CYCLE) } : {}),
+        }
+      }),
+    } : {}),
     ...(fields.has('list') ? {
       list: fields.list('list', (value, where) => {
         const fault = new Fields(value, where)
         return {
-          opportunity: fault.integer('opportunity', 0, LAST_CYCLE), fault: fault.choice('fault', FAULT_KINDS), ...(fault.has('value') ? { value: fault.integer('value', 0, 0x7fff_ffff) } : {}),
+          opportunity: fault.integer('opportunity', 0, LAST_CYCLE), fault: fault.choice('fault', [...FAULT_KINDS, 'signal'] as const), ...(fault.has('value') ? { value: fault.integer('value', 0, 0x7fff_ffff) } : {}),
         }
       }),
     } : {}),

@@ -7,18 +7,22 @@
  */
 import { EAGAIN, EINTR, EIO, ENOMEM, ENOSPC } from '../abi/errno.ts'
 import { O_CREAT } from '../abi/fcntl.ts'
-import type { FaultKind } from '../config.ts'
+import type { FaultConfig, FaultKind } from '../config.ts'
 import type { Kernel } from '../kernel.ts'
 import type { SyscallInProgress, Task } from '../task/task.ts'
+import { makeSignalFaults, type SignalFaultState } from './signals.ts'
 
 export interface FaultState {
   readonly kind: 'faults'
   opportunities: number
   /** [opportunity, index of the kind, value] of each that has happened. */
   injected: (readonly [opportunity: number, fault: number, value: number])[]
+  /** Only if the configuration has signals. */
+  readonly signals?: SignalFaultState
 }
 
-export const makeFaults = (): FaultState => ({ kind: 'faults', opportunities: 0, injected: [] })
+export const makeFaults = ({ signals }: FaultConfig): FaultState =>
+  ({ kind: 'faults', opportunities: 0, injected: [], ...(signals === undefined ? {} : { signals: makeSignalFaults() }) })
 
 /** In the order of their numbers in the state and in draws: new ones go to the end. */
 export const FAULT_KINDS = ['short', 'eintr', 'enomem', 'enospc', 'eio', 'clone'] as const satisfies readonly FaultKind[]
@@ -73,7 +77,7 @@ export const meetFault = (kernel: Kernel, task: Task, call: SyscallInProgress): 
     // Counted whatever the rates are, so that a list of what was drawn means the same calls.
     const opportunity = faults.opportunities++
     const rate = config.rates?.[fault] ?? 0
-    const listed = config.list?.find((one) => one.opportunity === opportunity)
+    const listed = config.list?.find((one) => one.opportunity === opportunity && one.fault !== 'signal')
     const happens = config.list === undefined ? rate > 0 && kernel.outside.entropy.decide('fault', MILLION) < rate * MILLION : listed?.fault === fault
     if (!happens) continue
     if (fault !== 'short') {

@@ -2,6 +2,7 @@
 import type { ListedFault, WorldConfig } from '../../kernel/config.ts'
 import { mountsOf } from '../../kernel/hosts.ts'
 import { FAULT_KINDS } from '../../kernel/plan/faults.ts'
+import { SIGNAL_FAULT } from '../../kernel/plan/signals.ts'
 import type { TraceCodecs, TraceSink } from '../../trace/format.ts'
 import type { HostSurroundings } from '../default-world.ts'
 import { makeHostFiles } from '../host-files.ts'
@@ -84,7 +85,7 @@ export class ScenarioSession {
   constructor(options: ScenarioOptions, seed: string, faults?: readonly ListedFault[]) {
     this.#options = options
     const world = worldOfScenario(options.outside, options.folder, options.scenario, seed)
-    this.#world = faults === undefined ? world : { ...world, faults: { list: faults } }
+    this.#world = faults === undefined ? world : { ...world, faults: { ...(world.faults?.signals === undefined ? {} : { signals: world.faults.signals }), list: faults } }
     const { engine, clock, codecs, version, machine } = options
     machine?.processor.recycle()
     this.#session = startRecording({
@@ -116,7 +117,7 @@ export class ScenarioSession {
     const isBroken = result.outcome === 'failed'
     return {
       ...run, failure: isBroken || result.outcome === 'interrupted' ? undefined : judge(this.#options.scenario, run), broken: isBroken ? messageOf(result.error) : undefined,
-      faults: (this.#session.kernel?.state.faults?.injected ?? []).map(([opportunity, fault, value]) => ({ opportunity, fault: FAULT_KINDS[fault], ...(value === 0 ? {} : { value }) })),
+      faults: (this.#session.kernel?.state.faults?.injected ?? []).map(([opportunity, fault, value]) => ({ opportunity, fault: fault === SIGNAL_FAULT ? 'signal' as const : FAULT_KINDS[fault], ...(value === 0 ? {} : { value }) })),
       trace: this.#sink.bytes, cycle: result.cycle, hash: result.hash,
     }
   }
