@@ -136,3 +136,17 @@ withBusybox('kill -9 at instructions that are drawn: a file that is half written
   }
   t.fail(`no file was half written in 40 seeds, ${whole} were whole`)
 })
+
+withBusybox('signals at instructions that are drawn: a handler counts them; a seed is one run', (t) => {
+  const it = shell('n=0; trap "n=\\$((n+1))" USR1; i=0; while [ $i -lt 1000 ]; do i=$((i+1)); done; echo $n', { faults: { after: 3_000_000, signals: [{ signal: 10, every: 200_000 }] } })
+  const counts = ['1', '2', '3'].map((seed) => {
+    const result = runScenario(optionsOf(it), seed)
+    const count = Number(result.stdout.host)
+    // The shell runs its trap between commands: two signals before one of them are one.
+    t.true(count > 10 && count <= result.faults.length, `${count} of ${result.faults.length}`)
+    for (const mode of ['drive', 'from-seed'] as const) t.is(replay(result.trace, mode).result.divergence, undefined)
+    return result.faults.map(({ opportunity }) => opportunity).join()
+  })
+  t.is(new Set(counts).size, 3)
+  t.is(runScenario(optionsOf(it), '1', []).stdout.host, '0\n')
+})
