@@ -6,7 +6,8 @@ import chalk from 'chalk'
 import { Command } from 'commander'
 import { prefixOutput } from '../replay/host-output.ts'
 import { type ScenarioOptions, type ScenarioResult, ScenarioSession, shrinkFaults } from '../replay/scenario/run.ts'
-import type { Scenario } from '../replay/scenario/scenario.ts'
+import { makeMachine } from '../replay/machine.ts'
+import { type Scenario, SCENARIO_MEMORY } from '../replay/scenario/scenario.ts'
 import { EXIT_FAILED, EXIT_FOUND, EXIT_INTERRUPTED, UsageError } from './errors.ts'
 import { buildVersion, codecs, loadEngine, platform, toByteString } from './host.ts'
 import { integer } from './options.ts'
@@ -40,7 +41,11 @@ const action = async (file: string, flags: ScenarioFlags): Promise<void> => {
     platform.write(fd, bytes)
     return 0
   })
-  const options: ScenarioOptions = { scenario: it, folder: toByteString(dirname(resolve(file))), outside: platform, engine: loadEngine(), clock: platform, codecs, version: buildVersion() }
+  // Compiling hot code does not pay where many short worlds are run.
+  const engine = flags.seed === undefined ? { ...loadEngine(), tier: undefined } : loadEngine()
+  const options: ScenarioOptions = {
+    scenario: it, folder: toByteString(dirname(resolve(file))), outside: platform, engine, machine: makeMachine(engine, SCENARIO_MEMORY), clock: platform, codecs, version: buildVersion(),
+  }
   // One seed that was asked for is shown as it runs.
   const shows = flags.seed !== undefined && !flags.quiet && !flags.json
   const seeds = flags.seed !== undefined ? [flags.seed] : Array.from({ length: flags.seeds ?? it.seeds ?? DEFAULT_SEEDS }, (_, i) => String(i + 1))
