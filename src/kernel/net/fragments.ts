@@ -60,7 +60,10 @@ export const reassemble = (kernel: Kernel, net: NetNamespace, device: NetInterfa
     queue = makeQueue(kernel, net, key, device)
   }
   const end = packet.offset + packet.payload.length
-  const isBad = (packet.moreFragments && packet.payload.length % 8 !== 0) || end > IP_LARGEST || (!packet.moreFragments && queue.total >= 0 && queue.total !== end) ||
+  const last = queue.parts.at(-1)
+  // A last fragment before ones that are there already is none.
+  const isEarlyEnd = !packet.moreFragments && last !== undefined && last.offset + last.payload.length > end
+  const isBad = isEarlyEnd || (packet.moreFragments && packet.payload.length % 8 !== 0) || end > IP_LARGEST || (!packet.moreFragments && queue.total >= 0 && queue.total !== end) ||
     (queue.total >= 0 && end > queue.total)
   const { parts } = queue
   const at = parts.findIndex(({ offset }) => offset >= packet.offset)

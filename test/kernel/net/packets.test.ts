@@ -67,6 +67,19 @@ const makeHost = (): ReturnType<typeof makeGuestWorld> => {
   return world
 }
 
+test('a last fragment that ends before others that are there drops them all', (t) => {
+  const { kernel } = makeHost()
+  const [device] = kernel.state.net.links[0].ends
+  const fragment = (offset: number, more: boolean): Uint8Array => encodeFrame(device.mac, Uint8Array.of(2, 0, 0, 0, 0, 9), ETHERTYPE_IP, encodeIp({
+    source: 0x0a000002, destination: 0x0a000001, protocol: 17, ttl: 1, tos: 0, id: 1, dontFragment: false, moreFragments: more, offset, options: NO_OPTIONS, payload: new Uint8Array(16),
+  }))
+  receiveFrame(kernel, device, fragment(800, true))
+  t.is(device.net.fragments.size, 1)
+  receiveFrame(kernel, device, fragment(8, false))
+  t.is(device.net.fragments.size, 0)
+  t.is(device.net.counters.ip.ReasmFails, 1)
+})
+
 test('random and damaged frames are survived', (t) => {
   const { kernel } = makeHost()
   const [device] = kernel.state.net.links[0].ends
