@@ -1,8 +1,9 @@
 /** Executes sequences of system calls in worlds, and judges what happens. */
 import type { WorldConfig } from '../../kernel/config.ts'
-import type { TraceCodecs, TraceSink } from '../../trace/format.ts'
+import type { TraceCodecs } from '../../trace/format.ts'
 import { TraceReader } from '../../trace/reader.ts'
 import { makeMachine, type Machine } from '../machine.ts'
+import { MemorySink } from '../memory-sink.ts'
 import { startRecording } from '../record.ts'
 import { startReplay } from '../replay.ts'
 import { startRun } from '../run.ts'
@@ -50,22 +51,6 @@ const worldOf = (program: FuzzProgram, guest: Uint8Array, { seed, cpus, strategy
 
 const messageOf = (error: unknown): string => error instanceof Error ? error.stack ?? error.message : String(error)
 const ENOENT = 2
-
-/** Keeps a trace in memory. */
-class MemorySink implements TraceSink {
-  readonly #parts: Uint8Array[] = []
-  append(bytes: Uint8Array): void { this.#parts.push(bytes.slice()) }
-  close(): void { /* nothing is open */ }
-  get bytes(): Uint8Array {
-    const all = new Uint8Array(this.#parts.reduce((sum, part) => sum + part.length, 0))
-    let at = 0
-    for (const part of this.#parts) {
-      all.set(part, at)
-      at += part.length
-    }
-    return all
-  }
-}
 
 /** Text of bytes as they are, one character a byte. */
 const latin1 = (parts: readonly Uint8Array[]): string => parts.map((part) => Array.from(part, (byte) => String.fromCharCode(byte)).join('')).join('')

@@ -3,10 +3,11 @@ import type { ListedFault, WorldConfig } from '../../kernel/config.ts'
 import { mountsOf } from '../../kernel/hosts.ts'
 import { FAULT_KINDS } from '../../kernel/plan/faults.ts'
 import { SIGNAL_FAULT } from '../../kernel/plan/signals.ts'
-import type { TraceCodecs, TraceSink } from '../../trace/format.ts'
+import type { TraceCodecs } from '../../trace/format.ts'
 import type { HostSurroundings } from '../default-world.ts'
 import { makeHostFiles } from '../host-files.ts'
 import type { Machine } from '../machine.ts'
+import { MemorySink } from '../memory-sink.ts'
 import { startRecording } from '../record.ts'
 import type { Engine, RecordResult, Session, SessionClock } from '../session.ts'
 import { type Scenario, type ScenarioRun, worldOfScenario } from './scenario.ts'
@@ -37,21 +38,6 @@ export interface ScenarioResult extends ScenarioRun {
   readonly cycle: number
   /** Of the final state. */
   readonly hash: string
-}
-
-class MemorySink implements TraceSink {
-  readonly #parts: Uint8Array[] = []
-  append(bytes: Uint8Array): void { this.#parts.push(bytes.slice()) }
-  close(): void { /* nothing is open */ }
-  get bytes(): Uint8Array {
-    const all = new Uint8Array(this.#parts.reduce((sum, { length }) => sum + length, 0))
-    let at = 0
-    for (const part of this.#parts) {
-      all.set(part, at)
-      at += part.length
-    }
-    return all
-  }
 }
 
 const textOf = (parts: readonly Uint8Array[]): string => {
