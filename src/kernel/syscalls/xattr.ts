@@ -48,7 +48,6 @@ const checkSpace = (kernel: Kernel, task: Task, inode: Inode, name: string, spac
     if (inode.kind === 'directory' && isWrite && (inode.mode & S_ISVTX) !== 0 && !ownsInode(kernel, task.credentials, inode)) return -EPERM
     return checkAccess(kernel, task.credentials, inode, isWrite ? MAY_WRITE : MAY_READ)
   }
-  if (space === 'security' && !hasAttributes(inode)) return -EOPNOTSUPP
   if (space === 'security') return isWrite && !capable(task.credentials, CAP_SYS_ADMIN) ? -EPERM : 0
   // Access control lists are not kept: there are none, and none can be set.
   if (space === 'system') return isWrite || !name.startsWith('system.posix_acl_') ? -EOPNOTSUPP : -ENODATA
