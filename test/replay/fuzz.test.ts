@@ -1,7 +1,7 @@
 /** Sequences of system calls: against the host's Linux, against replays, and as C source. */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
 import * as fc from 'fast-check'
@@ -28,15 +28,23 @@ test('whatever is called, Retrograde does not fail and replays are equal', (t) =
 
 /** The same on each host: what the last long run (npm run soak:abi) did not find is not to be found by chance here. */
 const SEED = 20_261_124
-;(isLinux ? test : test.skip)('safe sequences answer as this host\'s Linux does', (t) => {
+/** Orders of errors differ between versions of Linux: these were compared with 6.18. */
+const isCompared = isLinux && release().startsWith('6.18.') && existsSync('/dev/shm')
+/** What several processes do natively may depend on when signals come: that one run agrees is enough. */
+const NATIVE_RUNS = 3
+;(isCompared ? test : test.skip)('safe sequences answer as this host\'s Linux does', (t) => {
   const native = new NativeFuzzer(guest)
   t.teardown(() => { native.close() })
   fc.assert(fc.property(arbitraryProgram({ safe: true, maxLength: 30 }), (program) => {
     const here = runner.run(program, { seed: '1', cpus: 2, strategy: 'random', uid: native.uid })
-    const linux = native.run(encodeFuzzProgram(program))
-    const why = here.broken ?? disagreement(program, here.lines, linux.lines)
-    if (why !== undefined) throw new Error(why)
-    if (here.exitCode !== linux.exitCode) throw new Error(`ends with ${here.exitCode}, on Linux with ${linux.exitCode}`)
+    if (here.broken !== undefined) throw new Error(here.broken)
+    let why: string | undefined
+    for (let run = 0; run < NATIVE_RUNS; run++) {
+      const linux = native.run(encodeFuzzProgram(program))
+      why = disagreement(program, here.lines, linux.lines) ?? (here.exitCode === linux.exitCode ? undefined : `ends with ${here.exitCode}, on Linux with ${linux.exitCode}`)
+      if (why === undefined) return
+    }
+    throw new Error(why)
   }), { seed: SEED, numRuns: 100 })
   t.pass()
 })
