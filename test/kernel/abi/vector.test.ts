@@ -13,7 +13,7 @@ for (const name of ['vector', 'vector-state']) {
   }
   const against = hasAvx2 ? test : test.skip
   against(`${name} prints on this machine what is expected${hasAvx2 ? '' : ' (no AVX2)'}`, (t) => {
-    const native = runNative(name)
+    const native = runNative(name, expectedOutput(name))
     t.is(native.stdout, expectedOutput(name))
     t.is(native.code, 0)
   })

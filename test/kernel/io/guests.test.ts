@@ -14,7 +14,7 @@ for (const name of GUESTS) {
   // Terminals and inotify are looked at in the moment: natively, on a busy machine, that may be too early.
   const against = isLinux && process.getuid?.() === 0 && name !== 'abi-terminal' ? test : test.skip
   against(`${name} prints on this machine what is expected`, (t) => {
-    const native = runNative(name)
+    const native = runNative(name, expectedOutput(name))
     t.is(native.code, 0)
     t.deepEqual(native.stdout.split('\n'), expectedOutput(name).split('\n'))
   })
