@@ -172,10 +172,18 @@ export const FUZZED: readonly FuzzedCall[] = SYSCALLS.flatMap((entry): FuzzedCal
   }]
 })
 
+const F_SETFL = 4
+/** F_SETFL leaves O_NONBLOCK on: what waits for ever does so natively, too, and tells nothing. */
+const staysNonBlocking = (name: string, args: readonly FuzzArgument[]): readonly FuzzArgument[] => {
+  const [fd, command, flagsOf] = args
+  if (name !== 'fcntl' || command.is !== 'number' || command.value !== F_SETFL) return args
+  return [fd, command, number(flagsOf.is === 'number' ? flagsOf.value | O_NONBLOCK : O_NONBLOCK)]
+}
+
 /** A call of this kind. */
 export const callOf = ({ name, number: it, types, row, isSafe }: FuzzedCall, processes: number): fc.Arbitrary<FuzzCall> =>
   fc.record({
     process: fc.nat(processes - 1),
-    args: fc.tuple(...types.map((type, i) => row.args?.[i] ?? (isSafe && (type === 'path' || type === 'string') ? path : argumentOf(type)))).map((args) => fit(types, args)),
+    args: fc.tuple(...types.map((type, i) => row.args?.[i] ?? (isSafe && (type === 'path' || type === 'string') ? path : argumentOf(type)))).map((args) => staysNonBlocking(name, fit(types, args))),
     slot: fc.nat(FD_SLOTS - 1),
   }).map(({ process, args, slot }) => ({ name, number: it, process, args, result: row.result ?? 'plain', slot, shows: row.shows ?? [] }))
