@@ -9,10 +9,9 @@ import type { PctConfig } from '../config.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
 import type { PctState } from './pct.ts'
-import { candidateTask, findRunnable, LONGEST_SLICE, placeOfUnknown, runnableTids } from './pos.ts'
+import { candidateTask, findRunnable, highest, LONGEST_SLICE, placeOfUnknown, runnableTids } from './pos.ts'
 import type { SchedulingStrategy } from './strategy.ts'
 
-const PRIORITIES = 1 << 20
 const FIRST_OCTAVE = 3, OCTAVES = 10
 /** A task that does so many steps while others wait spins, or waits for one of them: it falls. */
 const LONGEST_STREAK = 300
@@ -30,34 +29,16 @@ const changesOf = (kernel: Kernel): number[] => {
   return pct.changes
 }
 
-const highest = (kernel: Kernel, tids: readonly number[], count: number): number => {
-  const { priorities } = pctOf(kernel).pct
-  let best = 0
-  let most = -Infinity
-  for (let place = 0; place < count; place++) {
-    let priority = priorities.get(tids[place])
-    if (priority === undefined) {
-      priority = kernel.outside.entropy.decide('priority', PRIORITIES)
-      priorities.set(tids[place], priority)
-    }
-    if (priority > most) {
-      most = priority
-      best = place
-    }
-  }
-  return best
-}
-
 /** Who does the next step; it falls first if a change point is there. */
 const nextStep = (kernel: Kernel, tids: readonly number[], count: number): number => {
   const { config, pct } = pctOf(kernel)
   const changes = changesOf(kernel)
-  let best = highest(kernel, tids, count)
+  let best = highest(kernel, pct.priorities, tids, count)
   for (let i = 0; i < changes.length; i++) {
     if (changes[i] > pct.steps + 1) continue
     changes[i] = Infinity
     pct.priorities.set(tids[best], i + 1 - config.depth)
-    best = highest(kernel, tids, count)
+    best = highest(kernel, pct.priorities, tids, count)
   }
   return best
 }

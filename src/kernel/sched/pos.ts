@@ -50,9 +50,9 @@ export const findRunnable = (kernel: Kernel, task: Task): number => {
 export const runnableTids = (): readonly number[] => tidsNow
 
 /** The place of the highest; those that have no priority draw one. */
-const highest = (kernel: Kernel, { priorities }: PosState, tids: readonly number[], count: number): number => {
+export const highest = (kernel: Kernel, priorities: Map<number, number>, tids: readonly number[], count: number): number => {
   let best = 0
-  let most = -1
+  let most = -Infinity
   for (let place = 0; place < count; place++) {
     let priority = priorities.get(tids[place])
     if (priority === undefined) {
@@ -93,7 +93,7 @@ export const POS: SchedulingStrategy = {
     const unknown = placeOfUnknown(kernel, tids, count)
     if (unknown >= 0) return unknown
     const pos = posOf(kernel)
-    const best = highest(kernel, pos, tids, count)
+    const best = highest(kernel, pos.priorities, tids, count)
     take(kernel, pos, tids, count, best)
     return best
   },
@@ -105,7 +105,7 @@ export const POS: SchedulingStrategy = {
     if (repeatsRead(pos.spins, task)) return true
     const count = findRunnable(kernel, task)
     if (placeOfUnknown(kernel, tidsNow, count) >= 0) return false
-    if (highest(kernel, pos, tidsNow, count) !== count - 1) return false
+    if (highest(kernel, pos.priorities, tidsNow, count) !== count - 1) return false
     take(kernel, pos, tidsNow, count, count - 1)
     return true
   },
