@@ -95,9 +95,12 @@ for (const [command, bug] of GUESTS) {
       world, engine: loadEngine(), files: memoryFiles(tree), clock: { wallTimeMs: () => performance.now() }, input: new Uint8Array(0), failOn: DEFAULT_FAIL_ON,
     })
     const key = `${command}, ${column.title}`
-    const values = kept[key]?.map((value) => value < 0 ? Infinity : value) ?? Array.from({ length: seeds }, (_, i) => search(runner, column, `table-${i}`))
-    kept[key] = values.map((value) => value === Infinity ? -1 : value)
-    if (keepFile !== undefined) writeFileSync(keepFile, JSON.stringify(kept))
+    const values = (kept[key] ?? []).slice(0, seeds).map((value) => value < 0 ? Infinity : value)
+    while (values.length < seeds) {
+      values.push(search(runner, column, `table-${values.length}`))
+      kept[key] = values.map((value) => value === Infinity ? -1 : value)
+      if (keepFile !== undefined) writeFileSync(keepFile, JSON.stringify(kept))
+    }
     process.stderr.write(`${key}: ${values.join(' ')}\n`)
     return cell(values, column.strategy === undefined ? most : Math.min(most, MOST_OF_SEARCHES))
   })
