@@ -74,6 +74,8 @@ export const REGION_LEFT = 0x1834
 export const REGION_EXITS = 0x1840
 /** IA32_TSC_AUX, of the virtual CPU that is running: RDTSCP and RDPID read it; 32 bits. */
 export const TSC_AUX = 0x1884
+/** The last block that was counted, shifted to the right: half of the edge to the next (coverage.ts); 32 bits. */
+export const COVERAGE_LAST = 0x18b0
 /** Accesses that cross a page go through these 64 bytes. */
 export const BOUNCE = 0x1900
 export const BOUNCE_SIZE = 0x80
@@ -85,6 +87,10 @@ export const STEP_RECORDS = 0x1c00
 export const LEAVE_RECORD = 0x1e00
 /** All of the above. */
 export const ENGINE_STATE_END = 0x4000
+
+/** Edges between blocks that were executed, a byte each, where coverage is on: coverage.ts. */
+export const COVERAGE = 0x10000
+export const COVERAGE_SIZE = 0x10000
 
 /** Soft TLBs: entries of 16 bytes: i64 virtual page number (−1: empty), i32 addend: host address = low 32 bits of guest address + addend. */
 export const TLB_ENTRIES = 4096

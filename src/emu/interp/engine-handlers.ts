@@ -51,6 +51,15 @@ export const ENGINE_HANDLERS: Readonly<Record<string, (e: Tier0Emitter) => void>
   /** Effective address of the next record's instruction: segment base and index, which operands don't combine. */
   '@address64': (e) => { effectiveAddress(e, false) },
   '@address32': (e) => { effectiveAddress(e, true) },
+  /** First in a block, where coverage is on: counts the edge from the block before (coverage.ts). A count goes from 255 to 1. */
+  '@cover': (e) => {
+    const { f } = e
+    const block = f.let(i32.load(e.record, record.RECORD_BLOCK))
+    const cell = f.let(i32.xor(block, i32.load(ZERO_ADDRESS, layout.COVERAGE_LAST)))
+    const count = f.let(i32.add(i32.load8U(cell, layout.COVERAGE), i32.const(1)))
+    f.i32Store8(cell, layout.COVERAGE, i32.add(count, i32.shrU(count, i32.const(8))))
+    f.i32Store(ZERO_ADDRESS, layout.COVERAGE_LAST, i32.shrU(block, i32.const(1)))
+  },
   /** Before an instruction that waits for all stores, where there are store buffers. */
   '@fence': (e) => { e.callVoid('host_fence', e.record) },
   /** Not an instruction, or longer than 15 bytes. */

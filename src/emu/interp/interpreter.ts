@@ -6,6 +6,7 @@
  */
 import * as layout from '../cpu/layout.ts'
 import { CpuState } from '../cpu/state.ts'
+import { clearCoverage, type CoverageObserver } from '../coverage.ts'
 import { type CpuName, cpuModel, cpuid } from '../cpu/model.ts'
 import { FRAME_CODE, type PhysicalMemory } from '../memory.ts'
 import { ACCESS_EXECUTE, ACCESS_READ, ACCESS_WRITE, type Access, type Mmu, NO_FRAME } from '../mmu/mmu.ts'
@@ -203,6 +204,14 @@ export class Interpreter implements Processor {
 
   forgetData(): void { this.#emptyTlb() }
 
+  /** Counts edges between blocks from now on (src/emu/coverage.ts), or no more. Tier 1 must be off. */
+  cover(observer: CoverageObserver | undefined): void {
+    if (observer !== undefined && this.#jit !== undefined) throw new Error('coverage is of tier 0 alone')
+    this.#translator.coverage = observer
+    this.#translator.reset()
+    clearCoverage(this.memory)
+  }
+
   requestExit(): void {
     this.#requested = true
     this.#withheld += this.memory.i32[layout.BUDGET >> 2]
@@ -222,6 +231,8 @@ export class Interpreter implements Processor {
     this.#withheld = 0
     this.#requested = false
     this.#lastPosition = -1
+    // What another task did before is no edge.
+    if (this.#translator.coverage !== undefined) memory.u32[layout.COVERAGE_LAST >> 2] = 0
     const hasBuffers = this.#watcher?.buffers !== undefined
     if (hasBuffers !== this.#translator.fences) {
       this.#translator.fences = hasBuffers

@@ -31,6 +31,8 @@ export const RECORD_SEGMENTS = 47
 export const HAS_MEMORY = 1, STACK_OPERAND = 2, STACK_IMPLICIT = 4
 /** In the same byte: the instruction locks its memory operand (LOCK, or XCHG). */
 export const LOCKS = 8
+/** In a record of '@cover': the number of its block. */
+export const RECORD_BLOCK = 16
 /** In a link record: the address of the word that is to point to the target once that is known. */
 export const RECORD_LINK_SLOT = 16
 /** In a block record: the cost of the block; in other records that a branch may lead to, more than any budget. */

@@ -7,6 +7,7 @@
  * valid for its pair of frames.
  */
 import * as layout from '../cpu/layout.ts'
+import { blockNumber, type CoverageObserver } from '../coverage.ts'
 import { DECODE_INVALID, DECODE_OK, DECODE_TOO_LONG, DECODE_TRUNCATED, Decoder, type Instruction } from '../decode/decoder.ts'
 import type { PhysicalMemory } from '../memory.ts'
 import type { OperandForm } from '../semantics/emitter.ts'
@@ -20,7 +21,9 @@ const BLOCK_LIMIT = 64
 const PAGE_WORDS = layout.PAGE_SIZE >> 2
 /** Versions of a virtual page that are kept from worlds before. */
 const MOST_KEPT = 8
-const MAX_RECORDS_PER_BLOCK = BLOCK_LIMIT * 3 + 4
+const MAX_RECORDS_PER_BLOCK = BLOCK_LIMIT * 3 + 5
+/** What a value is compared with, or a value that has no other way into a register: of interest to who looks for inputs. */
+const COMPARING = /^(cmp|sub|xor|mov)$/
 /** Instructions that access the stack beside their operands. */
 const STACK_INSTRUCTION = /^(push|pop|call|ret|iret|enter|leave)/
 const KINDS = 'rmnixqfgsj'
@@ -64,6 +67,9 @@ export class Translator {
   readonly #invalid: number
   readonly #tooLong: number
   readonly #fence: number
+  readonly #cover: number
+  /** Who counts blocks (src/emu/coverage.ts): a change takes `reset`. */
+  coverage: CoverageObserver | undefined
   /** Whether instructions that wait for stores tell the host first (src/emu/watch.ts): a change takes `reset`. */
   fences = false
   /** Code pages by frame; a frame may be at several virtual pages. */
@@ -105,6 +111,7 @@ export class Translator {
     this.#invalid = engine('@invalid')
     this.#tooLong = engine('@too-long')
     this.#fence = engine('@fence')
+    this.#cover = engine('@cover')
   }
 
   get blockHandler(): number { return this.#block }
@@ -230,6 +237,8 @@ export class Translator {
     const base = codePage.frame * layout.PAGE_SIZE
     const firsts: number[] = []
     const instructions: number[] = []
+    const covers = this.coverage?.covers(codePage.page) === true
+    if (covers) at = this.#writeCover(at, rip)
     for (;;) {
       const result = this.#decoder.decode(u8, base + offsetNow, base + layout.PAGE_SIZE, rip - offset + offsetNow)
       if (result === DECODE_TRUNCATED) {
@@ -237,12 +246,14 @@ export class Translator {
         at = this.#writeGoto(at, rip - offset + offsetNow)
         break
       }
-      firsts.push(at)
+      // What stands before the first instruction goes with it.
+      firsts.push(cost === 0 ? start + record.RECORD_SIZE : at)
       cost++
       at = this.#instruction(at, rip - offset + offsetNow, result)
       instructions.push(at - record.RECORD_SIZE)
       if (result !== DECODE_OK) break
       const insn = this.#decoder.instruction
+      if (covers) this.#tellConstant(insn)
       offsetNow += insn.length
       if (this.#endsBlock(insn)) {
         at = this.#writeLinks(at, insn, rip - offset + offsetNow, codePage.page)
@@ -252,7 +263,8 @@ export class Translator {
         at = this.#writeGoto(at, rip - offset + offsetNow)
         break
       }
-      if (cost >= BLOCK_LIMIT || codePage.entries[offsetNow] !== 0) {
+      // Where blocks begin must not show in what is counted.
+      if (cost >= BLOCK_LIMIT || (codePage.entries[offsetNow] !== 0 && this.coverage === undefined)) {
         at = this.#writeLink(at, rip - offset + offsetNow, 0, codePage.page)
         break
       }
@@ -329,7 +341,7 @@ export class Translator {
     const start = this.#top
     const first = start + record.RECORD_SIZE
     const result = this.#decoder.decode(code, 0, code.length, rip)
-    let at = this.#instruction(first, rip, result)
+    let at = this.#instruction(this.coverage?.covers(codePage.page) === true ? this.#writeCover(first, rip) : first, rip, result)
     if (result === DECODE_OK) {
       const insn = this.#decoder.instruction
       // No page is 'the same' to this block: all its links go through the jump cache.
@@ -398,6 +410,20 @@ export class Translator {
       u32[at >> 2] = this.#linked
       u32[(at + record.RECORD_TAKEN) >> 2] = target
     }
+  }
+
+  #writeCover(at: number, rip: number): number {
+    this.#clear(at)
+    this.#memory.u32[at >> 2] = this.#cover
+    this.#memory.u32[(at + record.RECORD_BLOCK) >> 2] = blockNumber(rip)
+    this.#memory.u32[(at + record.RECORD_COST) >> 2] = record.NO_BLOCK
+    this.#setRip(at, rip)
+    return at + record.RECORD_SIZE
+  }
+
+  #tellConstant({ row, operands, operandCount, immLow, immHigh }: Instruction): void {
+    if (operandCount < 2 || operands[1].kind !== 'i' || !COMPARING.test(row.name)) return
+    this.coverage?.constant(immLow, immHigh, operands[0].size)
   }
 
   #writeStepEnd(at: number, rip: number): number {
