@@ -109,13 +109,27 @@ export interface LinkConfig {
 /** What a system call may meet by chance (plan/faults.ts): a transfer cut short, EINTR, ENOMEM, ENOSPC, EIO, EAGAIN of what makes tasks. */
 export type FaultKind = 'short' | 'eintr' | 'enomem' | 'enospc' | 'eio' | 'clone'
 
-export interface ListedFault {
-  /** The how-manieth time that a call could meet a fault of any kind; of 'signal': the cycle. */
-  readonly opportunity: number
-  readonly fault: FaultKind | 'signal'
-  /** Of 'short': how much is asked for; of 'signal': which of `FaultConfig.signals`, the first if left out. */
+/**
+ * A fault by the call that meets it. Calls are counted by their task, each system call by itself, and those that are cut short or
+ * interrupted are left out, as they are made again, mostly: so others stay where they are when one is taken out of a list.
+ */
+export interface CallFault {
+  readonly fault: FaultKind
+  /** `Task.index`: by order of creation, from 0. */
+  readonly task: number
+  /** The system call's number, and how many of these the task had made. */
+  readonly call: number
+  readonly count: number
+  /** How often this one had been cut short or interrupted, 0 if left out. */
+  readonly again?: number
+  /** Of 'short': how much is asked for. */
   readonly value?: number
 }
+
+/** A signal at a cycle; `value` says which of `FaultConfig.signals`, the first if left out. */
+export interface TimedSignal { readonly fault: 'signal', readonly cycle: number, readonly value?: number }
+
+export type ListedFault = CallFault | TimedSignal
 
 /** A signal that arrives at instructions that are drawn (plan/signals.ts). */
 export interface SignalFault {

@@ -123,6 +123,14 @@ const isFault = ({ signal, code }: EventOf<'signal'>): boolean => FAULTS.has(sig
 /** A message may come from anywhere: nothing that a terminal acts upon. */
 const printable = (text: string): string => text.replace(/[^\x20-\x7e\u00a0-\uffff]/g, ' ')
 
+/** Those that come at a cycle are no system call's. */
+const faultText = ({ fault, number }: EventOf<'fault'>): string => {
+  const [kind, amount] = fault.split(' ')
+  if (kind === 'signal' && amount !== undefined) return `is sent ${signalName(Number(amount))} by the faults of the configuration`
+  if (kind === 'clock' && amount !== undefined) return `CLOCK_REALTIME jumps by ${amount} s`
+  return `meets the fault ${quote(fault)} in ${SYSCALLS[number]?.name ?? number}`
+}
+
 /** What happened, without when and to whom. */
 export const eventText = (event: TraceEvent): string => {
   switch (event.type) {
@@ -141,7 +149,7 @@ export const eventText = (event: TraceEvent): string => {
     case 'taskStart': return `started by ${event.parent}${event.tgid === event.tid ? '' : `, a thread of ${event.tgid}`}`
     case 'taskExit': return `gone: ${statusText(event.status)}`
     case 'exec': return `runs ${quote(event.path)}`
-    case 'fault': return `meets the fault ${quote(event.fault)} in ${SYSCALLS[event.number]?.name ?? event.number}`
+    case 'fault': return faultText(event)
     case 'interface': return `network interface ${event.number} is ${quote(event.name)}`
     case 'packet': return `interface ${event.interface} ${event.delivered === 0 ? 'sends' : 'gets'} packet ${event.packet}${event.frame.length > 0 ? `: ${packetText(event.frame)}` : ''}`
     case 'unknownSyscall': return `unknown system call ${event.number}`

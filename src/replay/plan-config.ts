@@ -1,5 +1,5 @@
 /** Plans and faults in the head of a trace: to plain data and back, checked. */
-import type { FaultConfig, FaultKind, PlanStep } from '../kernel/config.ts'
+import type { FaultConfig, FaultKind, ListedFault, PlanStep } from '../kernel/config.ts'
 import { FAULT_KINDS } from '../kernel/plan/faults.ts'
 import type { Plain } from '../trace/msgpack.ts'
 import { Fields } from './world-config.ts'
@@ -15,7 +15,7 @@ export const planToPlain = (plan: readonly PlanStep[]): PlainMap[] => plan.map((
 
 const LAST_CYCLE = Number.MAX_SAFE_INTEGER
 const QUALITIES = ['loss', 'duplicate', 'reorder', 'corrupt'] as const
-const MOST_SIGNAL = 64
+const MOST_SIGNAL = 64, MOST_CALL = 1023
 const CENTURY = 3.2e9
 
 export const parseFaults = (fields: Fields): FaultConfig => {
@@ -33,10 +33,14 @@ export const parseFaults = (fields: Fields): FaultConfig => {
       }),
     } : {}),
     ...(fields.has('list') ? {
-      list: fields.list('list', (value, where) => {
-        const fault = new Fields(value, where)
+      list: fields.list('list', (plain, where): ListedFault => {
+        const fault = new Fields(plain, where)
+        const kind = fault.choice('fault', [...FAULT_KINDS, 'signal'] as const)
+        const value = fault.has('value') ? { value: fault.integer('value', 0, 0x7fff_ffff) } : {}
+        if (kind === 'signal') return { fault: kind, cycle: fault.integer('cycle', 0, LAST_CYCLE), ...value }
         return {
-          opportunity: fault.integer('opportunity', 0, LAST_CYCLE), fault: fault.choice('fault', [...FAULT_KINDS, 'signal'] as const), ...(fault.has('value') ? { value: fault.integer('value', 0, 0x7fff_ffff) } : {}),
+          fault: kind, task: fault.integer('task', 0, LAST_CYCLE), call: fault.integer('call', 0, MOST_CALL), count: fault.integer('count', 0, LAST_CYCLE),
+          ...(fault.has('again') ? { again: fault.integer('again', 0, LAST_CYCLE) } : {}), ...value,
         }
       }),
     } : {}),

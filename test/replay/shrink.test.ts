@@ -67,7 +67,7 @@ test('worlds that start from snapshots are as those that start from the beginnin
 })
 
 test('of the faults that are listed, those that do not matter are left out', (t) => {
-  const list = [{ opportunity: 0, fault: 'enomem' }, { opportunity: 3, fault: 'clone' }, { opportunity: 6, fault: 'eintr' }] as const
+  const list = [{ fault: 'enomem', task: 0, call: 9, count: 0 }, { fault: 'clone', task: 0, call: 56, count: 1 }, { fault: 'eintr', task: 0, call: 1, count: 0 }] as const
   const original = record(worldOf('pthread-condition', { cpus: 1, stdio: ['null', 'pipe', 'pipe'], faults: { list } }), treeFor('pthread-condition'))
   t.is(original.result.exitCode, 139)
   const { result, trace } = shrunk(original.trace)

@@ -1,30 +1,31 @@
 /**
  * Faults that system calls meet by chance: short transfers, EINTR, failing allocations, full and broken disks, failing forks.
  *
- * Each time that a call could meet one of the faults of the configuration is an *opportunity*. With `rates` it is drawn whether the fault
- * happens, through entropy, so that it is in the trace; with `list` those opportunities have it that are listed: what was drawn once is kept
- * in the state (`injected`) and can be tried again, one by one less, which is how a shrinker finds those that matter.
+ * With `rates` it is drawn whether a fault happens each time that a call could meet it, through entropy, so that it is in the trace; with
+ * `list` those calls have it that are listed: what was drawn once is kept in the state (`injected`) and can be tried again, one by one
+ * less, which is how a shrinker finds those that matter.
  */
 import { EAGAIN, EINTR, EIO, ENOMEM, ENOSPC } from '../abi/errno.ts'
 import { O_CREAT } from '../abi/fcntl.ts'
-import type { FaultConfig, FaultKind } from '../config.ts'
+import type { CallFault, FaultConfig, FaultKind, ListedFault } from '../config.ts'
 import type { Kernel } from '../kernel.ts'
 import type { SyscallInProgress, Task } from '../task/task.ts'
 import { makeSignalFaults, type SignalFaultState } from './signals.ts'
 
 export interface FaultState {
   readonly kind: 'faults'
-  opportunities: number
-  /** [opportunity, index of the kind, value] of each that has happened. */
-  injected: (readonly [opportunity: number, fault: number, value: number])[]
+  /** Of the calls of each task that could meet a fault, by `callKey`: how many were made, and how often the next was cut short or interrupted so far. */
+  readonly calls: Map<number, { count: number, again: number }>
+  /** Each that has happened, in order. */
+  readonly injected: ListedFault[]
   /** Only if the configuration has signals. */
   readonly signals?: SignalFaultState
 }
 
 export const makeFaults = ({ signals }: FaultConfig): FaultState =>
-  ({ kind: 'faults', opportunities: 0, injected: [], ...(signals === undefined ? {} : { signals: makeSignalFaults() }) })
+  ({ kind: 'faults', calls: new Map(), injected: [], ...(signals === undefined ? {} : { signals: makeSignalFaults() }) })
 
-/** In the order of their numbers in the state and in draws: new ones go to the end. */
+/** In the order in which they are drawn: new ones go to the end. */
 export const FAULT_KINDS = ['short', 'eintr', 'enomem', 'enospc', 'eio', 'clone'] as const satisfies readonly FaultKind[]
 
 /** Probabilities are drawn in these. */
@@ -66,31 +67,57 @@ const ERRORS: Readonly<Record<Exclude<FaultKind, 'short'>, number>> = { eintr: E
 /** brk(2) does not fail with an errno: the kernel's call answers where the heap ends, which is where it was. */
 const resultOf = (fault: Exclude<FaultKind, 'short'>, task: Task, number: number): number => number === BRK ? task.mm.heapEnd : -ERRORS[fault]
 
+/** What a program does again, or goes on with, after such a fault is the same call as without it. */
+const isMadeAgain = (fault: FaultKind): boolean => fault === 'short' || fault === 'eintr'
+
+/** More than there are system calls. */
+const CALLS = 1024
+const callKey = (task: Task, number: number): number => task.index * CALLS + number
+
+const isListed = (list: readonly ListedFault[], here: CallFault): CallFault | undefined => {
+  for (const one of list) {
+    if (one.fault === here.fault && 'task' in one && one.task === here.task && one.call === here.call && one.count === here.count && (one.again ?? 0) === (here.again ?? 0)) return one
+  }
+  return undefined
+}
+
 /** What a new call answers in place of being made; undefined: it is made, with a shorter length perhaps. */
 export const meetFault = (kernel: Kernel, task: Task, call: SyscallInProgress): number | undefined => {
   const { faults } = kernel.state
   const config = kernel.config.faults
-  if (faults === undefined || config === undefined || kernel.state.now < (config.after ?? 0)) return undefined
-  if (config.hosts !== undefined && !config.hosts.includes(kernel.state.hosts[task.namespaces.host].name)) return undefined
-  for (const [index, fault] of FAULT_KINDS.entries()) {
-    if (!canHave(fault, task, call)) continue
-    // Counted whatever the rates are, so that a list of what was drawn means the same calls.
-    const opportunity = faults.opportunities++
+  if (faults === undefined || config === undefined) return undefined
+  const { number } = call
+  const possible = FAULT_KINDS.filter((fault) => canHave(fault, task, call))
+  if (possible.length === 0) return undefined
+  // Counted whatever the rates and hosts are, so that a list of what was drawn means the same calls.
+  let made = faults.calls.get(callKey(task, number))
+  if (made === undefined) faults.calls.set(callKey(task, number), made = { count: 0, again: 0 })
+  const spared = kernel.state.now < (config.after ?? 0) || config.hosts?.includes(kernel.state.hosts[task.namespaces.host].name) === false
+  for (const fault of spared ? [] : possible) {
+    const here: CallFault = { fault, task: task.index, call: number, count: made.count, ...(made.again === 0 ? {} : { again: made.again }) }
     const rate = config.rates?.[fault] ?? 0
-    const listed = config.list?.find((one) => one.opportunity === opportunity && one.fault !== 'signal')
-    const happens = config.list === undefined ? rate > 0 && kernel.outside.entropy.decide('fault', MILLION) < rate * MILLION : listed?.fault === fault
+    const listed = config.list === undefined ? undefined : isListed(config.list, here)
+    const happens = config.list === undefined ? rate > 0 && kernel.outside.entropy.decide('fault', MILLION) < rate * MILLION : listed !== undefined
     if (!happens) continue
+    if (isMadeAgain(fault)) {
+      made.again++
+    } else {
+      made.count++
+      made.again = 0
+    }
     if (fault !== 'short') {
-      faults.injected.push([opportunity, index, 0])
-      kernel.outside.observer.onFault?.(kernel.state.cycle, task.tid, fault, call.number)
-      return resultOf(fault, task, call.number)
+      faults.injected.push(here)
+      kernel.outside.observer.onFault?.(kernel.state.cycle, task.tid, fault, number)
+      return resultOf(fault, task, number)
     }
     const most = Math.min(call.args[2], 0x7fff_ffff)
-    const length = listed?.value ?? 1 + kernel.outside.entropy.decide('fault', most - 1)
-    faults.injected.push([opportunity, index, length])
-    kernel.outside.observer.onFault?.(kernel.state.cycle, task.tid, fault, call.number)
-    call.args[2] = Math.min(length, most)
+    const length = Math.min(listed?.value ?? 1 + kernel.outside.entropy.decide('fault', most - 1), most)
+    faults.injected.push({ ...here, value: length })
+    kernel.outside.observer.onFault?.(kernel.state.cycle, task.tid, fault, number)
+    call.args[2] = length
     return undefined
   }
+  made.count++
+  made.again = 0
   return undefined
 }

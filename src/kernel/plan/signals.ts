@@ -20,16 +20,13 @@ export interface SignalFaultState {
 
 export const makeSignalFaults = (): SignalFaultState => ({ kind: 'signalFaults', timer: makeTimer('plan', 0), next: [], count: [] })
 
-/** What stands for a kind of fault in `FaultState.injected`; the value is the place in `FaultConfig.signals`. */
-export const SIGNAL_FAULT = 255
-
 /** kill(2), as a fault of it is told to observers. */
 const KILL = 62
 
 const nextAfter = (kernel: Kernel, config: FaultConfig, place: number, { every, most }: SignalFault, count: number, cycle: number): number => {
   if (config.list !== undefined) {
     let next = Infinity
-    for (const { fault, opportunity, value } of config.list) if (fault === 'signal' && (value ?? 0) === place && opportunity > cycle) next = Math.min(next, opportunity)
+    for (const one of config.list) if (one.fault === 'signal' && (one.value ?? 0) === place && one.cycle > cycle) next = Math.min(next, one.cycle)
     return next
   }
   // Evenly from 1 to twice the mean: any instruction is as likely as its neighbour.
@@ -51,7 +48,7 @@ export const sendDrawnSignals = (kernel: Kernel, signals: SignalFaultState): voi
       next[place] = nextAfter(kernel, config, place, source, 0, config.after ?? 0)
     }
     if (next[place] > state.now) continue
-    state.faults?.injected.push([next[place], SIGNAL_FAULT, place])
+    state.faults?.injected.push({ fault: 'signal', cycle: next[place], ...(place === 0 ? {} : { value: place }) })
     count[place]++
     next[place] = nextAfter(kernel, config, place, source, count[place], state.now)
     const group = targetOf(kernel, source)

@@ -1,8 +1,6 @@
 /** Runs scenarios: a world for each seed, recorded; what fails is made as small as its faults allow. */
 import type { ListedFault, WorldConfig } from '../../kernel/config.ts'
 import { mountsOf } from '../../kernel/hosts.ts'
-import { FAULT_KINDS } from '../../kernel/plan/faults.ts'
-import { SIGNAL_FAULT } from '../../kernel/plan/signals.ts'
 import type { TraceCodecs } from '../../trace/format.ts'
 import type { HostSurroundings } from '../default-world.ts'
 import { makeHostFiles } from '../host-files.ts'
@@ -103,7 +101,7 @@ export class ScenarioSession {
     const isBroken = result.outcome === 'failed'
     return {
       ...run, failure: isBroken || result.outcome === 'interrupted' ? undefined : judge(this.#options.scenario, run), broken: isBroken ? messageOf(result.error) : undefined,
-      faults: (this.#session.kernel?.state.faults?.injected ?? []).map(([opportunity, fault, value]) => ({ opportunity, fault: fault === SIGNAL_FAULT ? 'signal' as const : FAULT_KINDS[fault], ...(value === 0 ? {} : { value }) })),
+      faults: [...this.#session.kernel?.state.faults?.injected ?? []],
       trace: this.#sink.bytes, cycle: result.cycle, hash: result.hash,
     }
   }
