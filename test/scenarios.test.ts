@@ -96,6 +96,9 @@ withBusybox('a scenario that can\'t be is told', (t) => {
   const it = shell('true', {})
   t.throws(() => runScenario(optionsOf({ ...it, steps: [{ do: 'crash', host: 'none' }] }), '1'), { message: /names the host 'none'; there are host/ })
   t.throws(() => runScenario(optionsOf({ ...it, steps: [{ do: 'link', between: ['host', 'host2'], up: false }] }), '1'), { message: /no link between/ })
+  t.throws(() => runScenario(optionsOf({ ...it, faults: { hosts: ['none'] } }), '1'), { message: /names the host 'none'; there are host/ })
+  t.throws(() => runScenario(optionsOf({ ...it, faults: { signals: [{ signal: 9, every: 1000, host: 'none' }] } }), '1'), { message: /names the host 'none'; there are host/ })
+  t.throws(() => runScenario(optionsOf({ ...it, faults: { signals: [{ signal: 9, every: 1000, name: 'none' }] } }), '1'), { message: /sends signals to 'none', which no step runs/ })
   t.throws(() => runScenario(optionsOf({ ...it, hosts: { host: { run: ['/none'] } } }), '1'), { message: /none/ })
 })
 

@@ -1,5 +1,7 @@
 /** Shrinks the schedule of a trace, and records the result as a trace of its own. */
+import type { ListedFault, WorldConfig } from '../kernel/config.ts'
 import type { Kernel } from '../kernel/kernel.ts'
+import { listedFaults } from '../kernel/plan/faults.ts'
 import type { TraceCodecs, TraceSink } from '../trace/format.ts'
 import type { TraceReader } from '../trace/reader.ts'
 import { DEFAULT_FAIL_ON, type FailOn, type Failure, failureText, needsOutput, Watch } from './explore-failure.ts'
@@ -35,7 +37,13 @@ export interface ShrinkTraceResult extends Shrunk {
 /** What is needed to replay a trace and judge it. */
 export type WatchedTrace = Pick<ShrinkTraceOptions, 'trace' | 'engine' | 'clock' | 'codecs'> & { readonly failOn?: FailOn | undefined, readonly version?: string }
 
-interface Watched { readonly failure: Failure | undefined, readonly slices: readonly RunSegment[], readonly result: ReplayResult }
+interface Watched {
+  readonly failure: Failure | undefined
+  readonly slices: readonly RunSegment[]
+  readonly result: ReplayResult
+  /** Those that were drawn, or listed, and happened. */
+  readonly faults: readonly ListedFault[]
+}
 
 /** Replays a trace: how it failed, and what its scheduler did. */
 const watchReplay = function* ({ trace, engine, clock, codecs, failOn = DEFAULT_FAIL_ON, version }: WatchedTrace): Generator<undefined, Watched> {
@@ -57,8 +65,11 @@ const watchReplay = function* ({ trace, engine, clock, codecs, failOn = DEFAULT_
     result = session.advance()
   }
   const races = failOn.kinds.includes('race') ? yield* racesIn({ trace, engine, clock, codecs }, failOn.ignore) : []
-  return { failure: watch.judge(result, session.kernel, failOn, races.map(raceLine)), slices: recorder.slices(), result }
+  return { failure: watch.judge(result, session.kernel, failOn, races.map(raceLine)), slices: recorder.slices(), result, faults: [...session.kernel?.state.faults?.injected ?? []] }
 }
+
+/** What was drawn once is a list from now on: it goes with any schedule, and can be left out one by one. */
+const withListed = (world: WorldConfig, faults: readonly ListedFault[]): WorldConfig => world.faults === undefined ? world : { ...world, faults: listedFaults(world.faults, faults) }
 
 /** Yields now and then. @throws ShrinkError, Error if Retrograde itself fails, TraceError, and what `openTrace` throws */
 export const shrinkTrace = function* (options: ShrinkTraceOptions): Generator<ShrinkProgress, ShrinkTraceResult> {
@@ -67,13 +78,13 @@ export const shrinkTrace = function* (options: ShrinkTraceOptions): Generator<Sh
   const replay = watchReplay(options)
   let step = replay.next()
   for (; step.done !== true; step = replay.next()) yield replaying
-  const { failure, slices, result } = step.value
+  const { failure, slices, result, faults } = step.value
   if (result.divergence !== undefined) throw new ShrinkError(`${trace.name} does not replay: ${result.divergence.what} (event ${result.divergence.event})`)
   if (failure === undefined) throw new ShrinkError(`${trace.name} does not fail${result.outcome === 'exited' ? ': its program exits with 0' : `: ${result.outcome}`} (--fail-on says what a failure is)`)
   const { files, input } = outsideOf(trace)
   const runner = new ScriptRunner({ engine, clock, files, failOn })
   if (failure.kind === 'race') runner.wantedRace = failure.line
-  const shrunk = yield* shrink({ runner, world: worldOf(trace), input, slices, cycle: result.cycle, failure, isLate })
+  const shrunk = yield* shrink({ runner, world: withListed(worldOf(trace), faults), input, slices, cycle: result.cycle, failure, isLate })
   const watch = new Watch(needsOutput(failOn), shrunk.input)
   const session = startRecording({
     world: shrunk.world, host: runner.host(shrunk.world, watch), codecs, version, openTrace, onEvent: (event) => { watch.event(event) },

@@ -10,8 +10,9 @@
  *
  * All of it is deterministic: counts limit it, and only the deadline is time.
  */
-import type { ScheduleSegment, ScriptConfig, WorldConfig } from '../kernel/config.ts'
+import type { ListedFault, ScheduleSegment, ScriptConfig, WorldConfig } from '../kernel/config.ts'
 import type { Failure } from './explore-failure.ts'
+import { leaveOut } from './leave-out.ts'
 import { exactScript, plainSegments, preemptionsIn, type RunSegment } from './schedule.ts'
 import { type Attempt, type ChoicePoint, failsAlike, isDrawn, type ScriptRunner, scripted } from './shrink-run.ts'
 
@@ -200,17 +201,17 @@ class Shrinker {
 
   *#deltaDebug(): Generator<ShrinkProgress> {
     this.#step = 'fewer preemptions'
-    let size = Math.ceil(preemptionsIn(this.#segments) / 2)
-    while (size >= 1) {
-      let from = 0
-      while (from < preemptionPlaces(this.#segments).length) {
-        if (this.#isLate()) return
-        const chunk = preemptionPlaces(this.#segments).slice(from, from + size)
-        if (!this.#try(without(this.#segments, chunk, pullUp), this.#isLess) && !this.#try(without(this.#segments, chunk, pushDown), this.#isLess)) from += size
-        yield this.progress
-      }
-      if (size === 1) return
-      size = Math.ceil(size / 2)
+    const tryWithout = (from: number, size: number): boolean => {
+      const chunk = preemptionPlaces(this.#segments).slice(from, from + size)
+      return this.#try(without(this.#segments, chunk, pullUp), this.#isLess) || this.#try(without(this.#segments, chunk, pushDown), this.#isLess)
+    }
+    yield* this.#leaveOut(() => preemptionPlaces(this.#segments).length, tryWithout)
+  }
+
+  *#leaveOut(count: () => number, tryWithout: (from: number, size: number) => boolean): Generator<ShrinkProgress> {
+    for (const _ of leaveOut(count, (from, size) => !this.#isLate() && tryWithout(from, size))) {
+      if (this.#isLate()) return
+      yield this.progress
     }
   }
 
@@ -310,22 +311,15 @@ class Shrinker {
     yield this.progress
     if (this.#oneAtATime && this.#world.hosts === undefined && this.#world.cpus > 1) attempt({ ...this.#world, cpus: 1 }, this.#input)
     yield this.progress
-    // Faults that are listed, one by one; those that are drawn have no list.
-    for (let i = (this.#world.faults?.list?.length ?? 0) - 1; i >= 0; i--) {
-      const { faults } = this.#world
-      attempt({ ...this.#world, faults: { ...faults, list: (faults?.list ?? []).filter((_, place) => place !== i) } }, this.#input)
-      yield this.progress
-    }
-    for (let size = Math.ceil(this.#input.length / 2); size >= 1 && this.#input.length > 0; size = size === 1 ? 0 : Math.ceil(size / 2)) {
-      for (let from = 0; from < this.#input.length;) {
-        if (this.#isLate()) return
-        const shorter = new Uint8Array(Math.max(0, this.#input.length - size))
-        shorter.set(this.#input.subarray(0, from))
-        if (from + size < this.#input.length) shorter.set(this.#input.subarray(from + size), from)
-        if (!attempt(this.#world, from + size <= this.#input.length ? shorter : this.#input.slice(0, from))) from += size
-        yield this.progress
-      }
-    }
+    // Faults that were drawn are a list by now (shrink-trace.ts).
+    const list = (): readonly ListedFault[] => this.#world.faults?.list ?? []
+    yield* this.#leaveOut(() => list().length, (from, size) => attempt({ ...this.#world, faults: { ...this.#world.faults, list: [...list().slice(0, from), ...list().slice(from + size)] } }, this.#input))
+    yield* this.#leaveOut(() => this.#input.length, (from, size) => {
+      const shorter = new Uint8Array(this.#input.length - size)
+      shorter.set(this.#input.subarray(0, from))
+      shorter.set(this.#input.subarray(from + size), from)
+      return attempt(this.#world, shorter)
+    })
   }
 
   /** A schedule with one preemption less does not fail: otherwise that would be the result. The last whose loss mends it. */

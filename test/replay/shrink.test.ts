@@ -75,6 +75,20 @@ test('of the faults that are listed, those that do not matter are left out', (t)
   t.is(replay(trace, 'from-seed').result.exitCode, 139)
 })
 
+test('faults that are drawn become a list, of which is left what matters', (t) => {
+  for (let seed = 1; seed < 40; seed++) {
+    const world = worldOf('pthread-condition', { cpus: 1, seed: String(seed), stdio: ['null', 'pipe', 'pipe'], faults: { rates: { enomem: 0.2, eintr: 0.4, clone: 0.1 } } })
+    const original = record(world, treeFor('pthread-condition'))
+    if (original.result.exitCode !== 139) continue
+    const { result, trace } = shrunk(original.trace)
+    t.is(result.world.faults?.rates, undefined)
+    t.is(result.world.faults?.list?.length, 1)
+    t.is(replay(trace, 'from-seed').result.exitCode, 139)
+    return
+  }
+  t.fail('no seed crashed it')
+})
+
 test('the same trace shrinks to the same', (t) => {
   const original = failing('lost-update')
   const [a, b] = [shrunk(original), shrunk(original)]

@@ -25,6 +25,9 @@ export interface FaultState {
 export const makeFaults = ({ signals }: FaultConfig): FaultState =>
   ({ kind: 'faults', calls: new Map(), injected: [], ...(signals === undefined ? {} : { signals: makeSignalFaults() }) })
 
+/** In place of drawing: these, and no others. */
+export const listedFaults = ({ rates: _rates, ...config }: FaultConfig, list: readonly ListedFault[]): FaultConfig => ({ ...config, list })
+
 /** In the order in which they are drawn: new ones go to the end. */
 export const FAULT_KINDS = ['short', 'eintr', 'enomem', 'enospc', 'eio', 'clone'] as const satisfies readonly FaultKind[]
 

@@ -1,9 +1,11 @@
 /** Runs scenarios: a world for each seed, recorded; what fails is made as small as its faults allow. */
 import type { ListedFault, WorldConfig } from '../../kernel/config.ts'
 import { mountsOf } from '../../kernel/hosts.ts'
+import { listedFaults } from '../../kernel/plan/faults.ts'
 import type { TraceCodecs } from '../../trace/format.ts'
 import type { HostSurroundings } from '../default-world.ts'
 import { makeHostFiles } from '../host-files.ts'
+import { leaveOut } from '../leave-out.ts'
 import type { Machine } from '../machine.ts'
 import { MemorySink } from '../memory-sink.ts'
 import { startRecording } from '../record.ts'
@@ -69,7 +71,7 @@ export class ScenarioSession {
   constructor(options: ScenarioOptions, seed: string, faults?: readonly ListedFault[]) {
     this.#options = options
     const world = worldOfScenario(options.outside, options.folder, options.scenario, seed)
-    this.#world = faults === undefined ? world : { ...world, faults: { ...(world.faults?.signals === undefined ? {} : { signals: world.faults.signals }), list: faults } }
+    this.#world = faults === undefined ? world : { ...world, faults: listedFaults(world.faults ?? {}, faults) }
     const { engine, clock, codecs, version, machine } = options
     machine?.processor.recycle()
     this.#session = startRecording({
@@ -115,30 +117,19 @@ export const runScenario = (options: ScenarioOptions, seed: string, faults?: rea
   }
 }
 
-/**
- * From a run that fails after faults to one that fails with as few as can be found by leaving out (Zeller and Hildebrandt's ddmin).
- * Yields after each run.
- */
+/** From a run that fails after faults to one that fails with as few as can be found by leaving out. Yields after each run. */
 export function* shrinkFaults(options: ScenarioOptions, failing: ScenarioResult, most: number): Generator<number, ScenarioResult> {
   let best = failing
-  let parts = 2
-  for (let runs = 0; best.faults.length > 0 && runs < most;) {
-    const { faults } = best
-    const size = Math.ceil(faults.length / parts)
-    let smaller: ScenarioResult | undefined
-    for (let at = 0; at < faults.length && smaller === undefined && runs < most; at += size, runs++) {
-      const result = runScenario(options, best.seed, [...faults.slice(0, at), ...faults.slice(at + size)])
-      if (result.failure !== undefined && result.broken === undefined) smaller = result
-      yield runs
-    }
-    if (smaller !== undefined) {
-      best = smaller
-      parts = Math.max(parts - 1, 2)
-    } else if (size === 1) {
-      break
-    } else {
-      parts = Math.min(parts * 2, faults.length)
-    }
+  let runs = 0
+  const without = (from: number, size: number): boolean => {
+    const result = runScenario(options, best.seed, [...best.faults.slice(0, from), ...best.faults.slice(from + size)])
+    const fails = result.failure !== undefined && result.broken === undefined
+    if (fails) best = result
+    return fails
+  }
+  for (const _ of leaveOut(() => best.faults.length, without)) {
+    yield ++runs
+    if (runs >= most) break
   }
   return best
 }

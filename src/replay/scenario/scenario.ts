@@ -169,6 +169,12 @@ export const worldOfScenario = (outside: HostSurroundings, folder: string, it: S
     return name
   }
   for (const { ends } of links) for (const { host } of ends) known(host)
+  for (const host of it.faults?.hosts ?? []) known(host)
+  const started = (it.steps ?? []).flatMap((step) => step.do === 'run' ? [step.name] : [])
+  for (const { host, name } of it.faults?.signals ?? []) {
+    if (host !== undefined) known(host)
+    if (name !== undefined && !started.includes(name)) throw new WorldOptionError(`the scenario '${it.name}' sends signals to '${name}', which no step runs; there ${started.length === 1 ? 'is' : 'are'} ${started.join(', ') || 'none'}`)
+  }
   const plan = (it.steps ?? []).map((step): PlanStep => {
     if ('host' in step) known(step.host)
     if (step.do === 'run') {
