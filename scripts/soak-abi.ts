@@ -1,44 +1,95 @@
 /**
- * npm run soak:abi -- [--number N] [--time SECONDS] [--seed S]: sequences of system calls on this host's Linux and in worlds, until one
- * disagrees; then it is shrunk and printed as C. Needs Linux on x86-64; never makes a call as root.
+ * npm run soak:abi -- [--count N] [--seed S] [--from SEQUENCE] [--path P] [--keep-going] [--coverage] [--only CALLS]: sequences of system calls on this
+ * host's Linux and in a world, until one disagrees; then it is shrunk and printed as C. Needs Linux on x86-64 that lets its users make namespaces; never
+ * makes a call as root. Sequences come in batches of a seed of their own: `--from` goes on where a run was stopped.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import * as fc from 'fast-check'
-import { NativeFuzzer } from '../src/platform/native-fuzz.ts'
+import { isTooLate, NativeFuzzer } from '../src/platform/native-fuzz.ts'
 import { traceCodecs } from '../src/platform/trace-files.ts'
 import { arbitraryProgram } from '../src/replay/fuzz/arbitraries.ts'
+import { FuzzCoverage } from '../src/replay/fuzz/coverage.ts'
+import { FuzzFork } from '../src/replay/fuzz/fork.ts'
 import { disagreement } from '../src/replay/fuzz/oracle.ts'
-import { encodeFuzzProgram } from '../src/replay/fuzz/program.ts'
-import { FuzzRunner } from '../src/replay/fuzz/run.ts'
+import { encodeFuzzProgram, type FuzzProgram } from '../src/replay/fuzz/program.ts'
 import { callText, fuzzProgramToC } from '../src/replay/fuzz/source.ts'
 import { loadEngine, root } from '../test/replay/support.ts'
 
-const { values } = parseArgs({ options: { number: { type: 'string', default: '100000' }, time: { type: 'string' }, seed: { type: 'string' } } })
+const { values } = parseArgs({
+  options: {
+    count: { type: 'string', default: '100000' }, seed: { type: 'string' }, from: { type: 'string', default: '0' }, path: { type: 'string' }, only: { type: 'string' },
+    'keep-going': { type: 'boolean', default: false }, coverage: { type: 'boolean', default: false }, length: { type: 'string', default: '40' },
+  },
+})
+const BATCH = 500, SHOW_EVERY_MS = 10_000
+/** Looking for something smaller, and asking Linux again whether it always answers so. */
+const SHRINK_MS = 20_000, ASKED = 4
+
 const guest = readFileSync(join(root, 'guests/bin/fuzz-run'))
 const native = new NativeFuzzer(guest)
-const runner = new FuzzRunner({ engine: { ...loadEngine(), tier: undefined }, clock: { wallTimeMs: () => performance.now() }, codecs: traceCodecs, guest, version: 'soak' })
+const fork = new FuzzFork(
+  { engine: { ...loadEngine(), tier: undefined }, clock: { wallTimeMs: () => performance.now() }, codecs: traceCodecs, guest, version: 'soak' }, { seed: '1', cpus: 2, strategy: 'random', uid: native.uid },
+)
 const started = performance.now()
-const seed = values.seed === undefined ? Math.floor(performance.timeOrigin) % 0x7fff_ffff : Number(values.seed)
-let sequences = 0, calls = 0
-const result = fc.check(fc.property(arbitraryProgram({ safe: true, maxLength: 40 }), (program) => {
-  sequences++
-  calls += program.calls.length
-  if (sequences % 1000 === 0) process.stderr.write(`${sequences} sequences, ${calls} calls, ${((performance.now() - started) / 1000).toFixed(0)} s\n`)
-  const here = runner.run(program, { seed: String(sequences), cpus: 1 + sequences % 3, strategy: 'random', uid: native.uid })
-  if (here.broken !== undefined) throw new Error(here.broken)
-  const linux = native.run(encodeFuzzProgram(program))
-  const why = disagreement(program, here.lines, linux.lines) ?? (here.exitCode === linux.exitCode ? undefined : `Linux ends with ${linux.exitCode}, Retrograde with ${here.exitCode}`)
-  if (why !== undefined) throw new Error(why)
-}), { seed, numRuns: Number(values.number), interruptAfterTimeLimit: values.time === undefined ? undefined : Number(values.time) * 1000 })
-native.close()
-if (result.failed && result.counterexample !== null) {
-  const [program] = result.counterexample
-  console.log(`seed ${result.seed}, path ${result.counterexamplePath ?? ''}: ${String((result.errorInstance as Error | null)?.message)}`)
-  for (const [i, call] of program.calls.entries()) console.log(`  ${i} ${callText(call)}`)
-  console.log(fuzzProgramToC(program))
-  process.exitCode = 1
-} else {
-  console.log(`${sequences} sequences, ${calls} calls, no disagreement with this host's Linux, seed ${seed}, ${((performance.now() - started) / 1000).toFixed(0)} s`)
+const seed = values.seed === undefined ? Math.floor(performance.timeOrigin) % 0x3fff_ffff : Number(values.seed), count = Number(values.count)
+const coverage = new FuzzCoverage()
+const arbitrary = arbitraryProgram({ safe: true, maxLength: Number(values.length), size: 'max', only: values.only?.split(',') })
+let sequences = 0, calls = 0, wavering = 0, found = 0, shown = started
+
+const compare = (program: FuzzProgram): string | undefined => {
+  const bytes = encodeFuzzProgram(program)
+  native.start(bytes)
+  const here = fork.run(program, String(sequences))
+  const linux = native.answers()
+  if (here.broken !== undefined) return here.broken
+  if (isTooLate(linux)) return 'on Linux, it does not end'
+  coverage.add(program, linux.lines)
+  return disagreement(program, here.lines, linux.lines) ?? (here.exitCode === linux.exitCode ? undefined : `Linux ends with ${linux.exitCode}, Retrograde with ${here.exitCode}`)
 }
+
+const seconds = (): string => ((performance.now() - started) / 1000).toFixed(0)
+for (let from = Number(values.from); from < count; from += BATCH) {
+  let until = Infinity
+  const property = fc.property(arbitrary, (program) => {
+    if (performance.now() > until) return
+    if (until === Infinity) {
+      sequences++
+      calls += program.calls.length
+    }
+    if (performance.now() - shown > SHOW_EVERY_MS) {
+      shown = performance.now()
+      process.stderr.write(`${from + sequences % BATCH} of ${count} sequences, ${calls} calls, ${found} disagreements, ${wavering} not always the same on Linux, ${seconds()} s; seed ${seed}\n`)
+    }
+    let why = compare(program)
+    for (let asked = 1; why !== undefined && asked < ASKED; asked++) {
+      const again = compare(program)
+      if (again === undefined) {
+        if (until === Infinity) wavering++
+        return
+      }
+      why = again
+    }
+    if (why === undefined) return
+    if (until === Infinity) until = performance.now() + SHRINK_MS
+    throw new Error(why)
+  })
+  const result = fc.check(property, { seed: seed + from, numRuns: Math.min(BATCH, count - from), path: values.path })
+  if (!result.failed || result.counterexample === null) continue
+  const [program] = result.counterexample
+  found++
+  console.log(`--seed ${seed} --from ${from} --path ${result.counterexamplePath ?? ''}: ${String((result.errorInstance as Error | null)?.message)}`)
+  for (const [i, call] of program.calls.entries()) console.log(`  ${i} ${callText(call)}`)
+  process.exitCode = 1
+  if (!values['keep-going']) {
+    console.log(fuzzProgramToC(program))
+    break
+  }
+}
+native.close()
+if (values.coverage) {
+  console.log(['call                       calls  success  errors', ...coverage.lines()].join('\n'))
+  console.log(`never with success: ${coverage.unreached.join(', ')}`)
+}
+console.log(`${sequences} sequences, ${calls} calls, ${found === 0 ? 'no' : found} disagreements with this host's Linux, ${wavering} not always the same there, seed ${seed}, ${seconds()} s`)

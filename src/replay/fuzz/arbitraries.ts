@@ -14,6 +14,8 @@ export interface SyscallConstraints {
   readonly maxLength?: number
   /** From 1 to PROCESSES. */
   readonly processes?: number
+  /** Of sequences, as fast-check has it: 'max' makes them as long as they may be as often as not. */
+  readonly size?: fc.SizeForArbitrary
 }
 
 const chosen = ({ only, safe }: SyscallConstraints): FuzzedCall[] => {
@@ -26,7 +28,7 @@ const chosen = ({ only, safe }: SyscallConstraints): FuzzedCall[] => {
 export const arbitrarySyscalls = (constraints: SyscallConstraints = {}): fc.Arbitrary<FuzzCall[]> => {
   const calls = chosen(constraints)
   const one = fc.oneof(...calls.map((call) => ({ arbitrary: callOf(call, constraints.processes ?? 1), weight: call.row.weight ?? 1 })))
-  return fc.array(one, { minLength: constraints.minLength ?? 1, maxLength: constraints.maxLength ?? 30 })
+  return fc.array(one, { minLength: constraints.minLength ?? 1, maxLength: constraints.maxLength ?? 30, ...constraints.size === undefined ? {} : { size: constraints.size } })
 }
 
 /**

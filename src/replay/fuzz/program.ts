@@ -6,7 +6,11 @@
 /** The current directory of the calls in a world. */
 export const DIRECTORY = '/w'
 /** Where things that calls make are kept, so that other calls can use them. */
-export const FD_SLOTS = 16, ADDRESS_SLOTS = 4, PROCESSES = 3
+export const FD_SLOTS = 16, ADDRESS_SLOTS = 4, ID_SLOTS = 4, PROCESSES = 3
+/** Numbers of processes that children of calls get: FIRST_CHILD + slot % CHILDREN. */
+export const FIRST_CHILD = 5, CHILDREN = 3
+/** Not a system call: reads a byte of memory, and writes it if the second argument is not negative. */
+export const TOUCH = 9000
 
 export type FuzzArgument =
   /** As it is, in 64 bits. */
@@ -17,6 +21,10 @@ export type FuzzArgument =
   | { readonly is: 'mapping', readonly slot: number, readonly offset: number }
   /** The pid of one of the program's processes. */
   | { readonly is: 'process', readonly number: number }
+  /** What a call gave a name to last in this slot: a System V object, a timer. */
+  | { readonly is: 'id', readonly slot: number }
+  /** The address of a function: a handler, one that looks at siginfo_t, and what sa_restorer is for. */
+  | { readonly is: 'code', readonly which: number }
   /** The address of a copy of these bytes. */
   | { readonly is: 'in', readonly bytes: readonly number[], readonly patches?: readonly Patch[] }
   /** The address of as many bytes that the call may write to. */
@@ -24,16 +32,22 @@ export type FuzzArgument =
   /** The address of as many bytes, behind which nothing is mapped. */
   | { readonly is: 'edge', readonly size: number }
 
-/** What is written over some bytes of an argument when the call is made: 4 bytes of a descriptor or pid, 8 of an address. */
+/** What is written over some bytes of an argument when the call is made: 4 bytes of a descriptor, pid or id, 8 of an address. */
 export interface Patch {
   readonly at: number
   readonly argument: FuzzArgument
 }
 
-/** What is kept of a result: nothing, the descriptor or address itself, or the two descriptors that an argument points to. */
-export type FuzzResult = 'plain' | 'fd' | 'mapping' | 'pair' | 'hidden'
-/** How to print what an argument points to when the call has succeeded: as many bytes as it returned, all of it, fields of struct stat or statx, names in any order. */
-export type FuzzShow = 'returned' | 'all' | 'stat' | 'statx' | 'names'
+/**
+ * What is kept of a result: nothing, the descriptor, address or id itself, or the two descriptors that an argument points to. 'pid': it is the number
+ * of one of the processes; 'child': of a new one, whose sixth argument says what it does.
+ */
+export type FuzzResult = 'plain' | 'fd' | 'mapping' | 'pair' | 'hidden' | 'pid' | 'id' | 'child'
+/**
+ * How to print what an argument points to when the call has succeeded: as many bytes as it returned, all of it, fields of struct stat or statx, names in
+ * any order, words of which some are pids, a struct sockaddr, a siginfo_t, an int that may be a pid.
+ */
+export type FuzzShow = 'returned' | 'all' | 'stat' | 'statx' | 'names' | 'words' | 'sockaddr' | 'siginfo' | 'integer'
 
 export interface FuzzCall {
   readonly name: string
@@ -54,9 +68,9 @@ export interface FuzzProgram {
   readonly calls: readonly FuzzCall[]
 }
 
-const KINDS = { number: 0, fd: 1, mapping: 2, process: 3, in: 4, out: 5, edge: 6 } as const
-const RESULTS: readonly FuzzResult[] = ['plain', 'fd', 'mapping', 'pair', 'hidden']
-const SHOWS: readonly FuzzShow[] = ['returned', 'all', 'stat', 'statx', 'names']
+const KINDS = { number: 0, fd: 1, mapping: 2, process: 3, in: 4, out: 5, edge: 6, id: 7, code: 8 } as const
+const RESULTS: readonly FuzzResult[] = ['plain', 'fd', 'mapping', 'pair', 'hidden', 'pid', 'id', 'child']
+const SHOWS: readonly FuzzShow[] = ['returned', 'all', 'stat', 'statx', 'names', 'words', 'sockaddr', 'siginfo', 'integer']
 
 class Bytes {
   readonly #bytes: number[] = []
@@ -82,6 +96,8 @@ const encodeArgument = (to: Bytes, argument: FuzzArgument): void => {
       to.i64(argument.offset)
       return
     case 'process': to.u8(argument.number); return
+    case 'id': to.u8(argument.slot); return
+    case 'code': to.u8(argument.which); return
     case 'in':
       to.u32(argument.bytes.length)
       to.all(argument.bytes)
@@ -95,9 +111,18 @@ const encodeArgument = (to: Bytes, argument: FuzzArgument): void => {
   }
 }
 
+const AF_INET = 2
+const SIZE_BYTES = 4
+/** Natively, a network namespace of its own costs milliseconds. */
+const WANTS_NET = 0x8000_0000
+const wantsNet = ({ calls }: FuzzProgram): boolean =>
+  calls.some(({ name, args }) => (name === 'socket' || name === 'socketpair') && args[0].is === 'number' && args[0].value === AF_INET)
+
 /** What guests/src/fuzz-run.c reads: little-endian, see there. */
-export const encodeFuzzProgram = ({ processes, ordered, calls }: FuzzProgram): Uint8Array => {
+export const encodeFuzzProgram = (program: FuzzProgram): Uint8Array => {
+  const { processes, ordered, calls } = program
   const to = new Bytes()
+  to.u32(0)
   to.u8(processes)
   to.u8(ordered ? 1 : 0)
   to.u16(calls.length)
@@ -114,5 +139,7 @@ export const encodeFuzzProgram = ({ processes, ordered, calls }: FuzzProgram): U
     }
     for (const argument of call.args) encodeArgument(to, argument)
   }
-  return to.done()
+  const bytes = to.done()
+  new DataView(bytes.buffer).setUint32(0, bytes.length - SIZE_BYTES + (wantsNet(program) ? WANTS_NET : 0), true)
+  return bytes
 }

@@ -1,5 +1,6 @@
 /** Executes sequences of system calls in worlds, and judges what happens. */
 import type { WorldConfig } from '../../kernel/config.ts'
+import type { HostFiles } from '../../kernel/outside.ts'
 import type { TraceCodecs } from '../../trace/format.ts'
 import { TraceReader } from '../../trace/reader.ts'
 import { makeMachine, type Machine } from '../machine.ts'
@@ -35,25 +36,28 @@ export interface FuzzOutcome {
   readonly broken: string | undefined
 }
 
-const GUEST = '/bin/fuzz-run', PROGRAM = '/program'
+const GUEST = '/bin/fuzz-run'
 /** A sequence takes some hundred thousand cycles; one that waits for what never comes is stopped. */
 const CYCLES = 200e6
-const MEMORY = 256 << 20
+export const MEMORY = 256 << 20
 const EPOCH = 1_767_225_600
 
-const worldOf = (program: FuzzProgram, guest: Uint8Array, { seed, cpus, strategy, uid }: FuzzWorld): WorldConfig => ({
-  program: GUEST, argv: ['fuzz-run', PROGRAM], env: [], cwd: DIRECTORY,
+/** A world whose guest reads the program from its standard input. */
+export const worldOf = (guest: Uint8Array, { seed, cpus, strategy, uid }: FuzzWorld): WorldConfig => ({
+  program: GUEST, argv: ['fuzz-run'], env: [], cwd: DIRECTORY,
   mounts: [{ guest: '/', source: { kind: 'tmpfs' } }, { guest: DIRECTORY, source: { kind: 'tmpfs' } }, { guest: '/proc', source: { kind: 'proc' } }, { guest: '/dev', source: { kind: 'dev' } }],
-  files: [{ path: GUEST, mode: 0o755, content: guest }, { path: PROGRAM, mode: 0o644, content: encodeFuzzProgram(program) }],
-  hostname: 'fuzz', cpus, seed, strategy, cpuHz: 1e9, epochSeconds: EPOCH, uid, gid: uid, stdio: ['null', 'pipe', 'pipe'], terminal: { rows: 24, columns: 80 },
+  files: [{ path: GUEST, mode: 0o755, content: guest }],
+  hostname: 'fuzz', cpus, seed, strategy, cpuHz: 1e9, epochSeconds: EPOCH, uid, gid: uid, stdio: ['pipe', 'pipe', 'pipe'], terminal: { rows: 24, columns: 80 },
   memoryLimit: MEMORY, cycleLimit: CYCLES,
 })
 
-const messageOf = (error: unknown): string => error instanceof Error ? error.stack ?? error.message : String(error)
+export const messageOf = (error: unknown): string => error instanceof Error ? error.stack ?? error.message : String(error)
 const ENOENT = 2
 
-/** Text of bytes as they are, one character a byte. */
-const latin1 = (parts: readonly Uint8Array[]): string => parts.map((part) => Array.from(part, (byte) => String.fromCharCode(byte)).join('')).join('')
+/** Lines of text of bytes as they are, one character a byte. */
+export const linesOf = (parts: readonly Uint8Array[]): string[] => parts.map((part) => String.fromCharCode(...part)).join('').split('\n').filter((line) => line !== '')
+
+export const NO_FILES: HostFiles = { lstat: () => -ENOENT, readdir: () => -ENOENT, readlink: () => -ENOENT, readFile: () => -ENOENT }
 
 export class FuzzRunner {
   readonly #host: FuzzHost
@@ -61,20 +65,25 @@ export class FuzzRunner {
 
   constructor(host: FuzzHost) { this.#host = host }
 
-  #session(output: Uint8Array[]): SessionHost {
+  #session(program: FuzzProgram, output: Uint8Array[]): SessionHost {
     const { engine, clock } = this.#host
+    let input = encodeFuzzProgram(program)
     if (this.#machine === undefined) this.#machine = makeMachine(engine, MEMORY)
     else this.#machine.processor.recycle()
     return {
       engine, machine: this.#machine, wallTimeMs: () => clock.wallTimeMs(),
-      files: { lstat: () => -ENOENT, readdir: () => -ENOENT, readlink: () => -ENOENT, readFile: () => -ENOENT },
+      files: NO_FILES,
       console: {
         write: (_fd, bytes) => {
           output.push(bytes.slice())
           return 0
         },
         setRaw: () => { /* no terminal */ },
-        readInput: () => new Uint8Array(0),
+        readInput: (max) => {
+          const bytes = input.subarray(0, max)
+          input = input.subarray(max)
+          return bytes
+        },
       },
     }
   }
@@ -83,7 +92,7 @@ export class FuzzRunner {
     // After Retrograde's own failure nothing is used again.
     if (result.outcome === 'failed') this.#machine = undefined
     return {
-      outcome: result.outcome, exitCode: result.exitCode, lines: latin1(output).split('\n').filter((line) => line !== ''),
+      outcome: result.outcome, exitCode: result.exitCode, lines: linesOf(output),
       broken: result.outcome === 'failed' ? messageOf(result.error) : undefined,
     }
   }
@@ -91,7 +100,7 @@ export class FuzzRunner {
   /** Without recording: what the calls answer. */
   run(program: FuzzProgram, world: FuzzWorld): FuzzOutcome {
     const output: Uint8Array[] = []
-    return this.#outcome(runToEnd(startRun({ world: worldOf(program, this.#host.guest, world), host: this.#session(output) })), output)
+    return this.#outcome(runToEnd(startRun({ world: worldOf(this.#host.guest, world), host: this.#session(program, output) })), output)
   }
 
   /** Records it into memory. */
@@ -99,7 +108,7 @@ export class FuzzRunner {
     const output: Uint8Array[] = []
     const sink = new MemorySink()
     const { codecs, version } = this.#host
-    const result = runToEnd(startRecording({ world: worldOf(program, this.#host.guest, world), host: this.#session(output), codecs, version, openTrace: () => sink }))
+    const result = runToEnd(startRecording({ world: worldOf(this.#host.guest, world), host: this.#session(program, output), codecs, version, openTrace: () => sink }))
     return { ...this.#outcome(result, output), trace: sink.bytes }
   }
 

@@ -2,6 +2,7 @@
 import { ADDRESS_SLOTS, FD_SLOTS, type FuzzArgument, type FuzzCall, type FuzzProgram } from './program.ts'
 
 const RUN_LENGTH = 8
+const CODE = ['nothing', 'nothing', 'restore'] as const
 
 /** Bytes as a C string literal's content; long runs of what `filler` makes are cut in the text for people only. */
 const literal = (bytes: readonly number[]): string => {
@@ -28,6 +29,8 @@ class Source {
       case 'fd': return `fds[${argument.slot}]`
       case 'mapping': return argument.offset === 0 ? `mapping(${argument.slot % ADDRESS_SLOTS})` : `mapping(${argument.slot % ADDRESS_SLOTS}) + ${argument.offset}`
       case 'process': return `shared->pids[${argument.number}]`
+      case 'id': return `ids[${argument.slot}]`
+      case 'code': return `(long)${CODE[argument.which]}`
       case 'out': {
         const name = `out${this.#count++}`
         this.lines.push(`static char ${name}[${Math.max(argument.size, 1)}];`, `memset(${name}, 0xa5, ${argument.size});`)
@@ -38,7 +41,7 @@ class Source {
         const name = `in${this.#count++}`
         this.lines.push(`static char ${name}[] = "${literal(argument.bytes)}";`)
         for (const { at, argument: patch } of argument.patches ?? []) {
-          const narrow = patch.is === 'fd' || patch.is === 'process'
+          const narrow = patch.is === 'fd' || patch.is === 'process' || patch.is === 'id'
           const value = this.expression(patch)
           this.lines.push(`memcpy(${name} + ${at}, &(${narrow ? 'int' : 'long'}){ ${value} }, ${narrow ? 4 : 8});`)
         }
@@ -140,6 +143,8 @@ const shortArgument = (argument: FuzzArgument): string => {
     case 'fd': return `fd[${argument.slot}]`
     case 'mapping': return `mapping[${argument.slot}]${argument.offset === 0 ? '' : `+${argument.offset}`}`
     case 'process': return `pid[${argument.number}]`
+    case 'id': return `id[${argument.slot}]`
+    case 'code': return CODE[argument.which]
     case 'out': return `&out(${argument.size})`
     case 'edge': return `&edge(${argument.size})`
     case 'in': {
