@@ -10,6 +10,7 @@ import { forceFatal } from '../signal/send.ts'
 import { copyActions } from '../signal/signal.ts'
 import { execCredentials } from '../task/credentials.ts'
 import { leaveSpace } from '../task/exit.ts'
+import { enterTimeNamespace } from '../task/part-namespaces.ts'
 import type { Task } from '../task/task.ts'
 import { deletePosixTimers } from '../time/posix-timers.ts'
 import { mapVdso } from '../vdso/vdso.ts'
@@ -71,7 +72,8 @@ export const execProgram = (kernel: Kernel, task: Task, image: Image): void => {
     space.dataEnd = program.dataEnd
     space.heapStart = program.end
     space.heapEnd = program.end
-    const vdso = mapVdso(kernel, space)
+    enterTimeNamespace(task)
+    const vdso = mapVdso(kernel, space, task.namespaces.time)
     cpu.rsp = buildStack(kernel, task, space, image, program, interpreter, secure, vdso)
     cpu.rip = (interpreter ?? program).entry
   } catch (error) {

@@ -2,7 +2,7 @@
 import { EACCES, EAGAIN, EBUSY, EINVAL, ELOOP, ENODEV, ENOENT, ENOTBLK, ENOTDIR, ENXIO, EPERM } from '../abi/errno.ts'
 import { CAP_SYS_ADMIN } from '../abi/capabilities.ts'
 import {
-  AT_FDCWD, MNT_DETACH, MNT_EXPIRE, MNT_FORCE, MS_BIND, MS_MOVE, MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID, MS_PRIVATE,
+  AT_FDCWD, MNT_DETACH, MNT_EXPIRE, MNT_FORCE, MS_BIND, MS_MOVE, MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID, MS_NOSYMFOLLOW, MS_PRIVATE,
   MS_RDONLY, MS_REC, MS_RELATIME, MS_REMOUNT, MS_SHARED, MS_SILENT, MS_SLAVE, MS_STRICTATIME, MS_SYNCHRONOUS, MS_UNBINDABLE, O_ACCMODE, O_RDONLY, UMOUNT_NOFOLLOW,
 } from '../abi/fcntl.ts'
 import type { Kernel } from '../kernel.ts'
@@ -16,7 +16,7 @@ import { type DirectoryInode, ensureAttributes, type Inode, isNameless, makeDire
 import {
   attachMount, copyMount, detachMount, isBelow, isMountBelow, isTop, makeMount, type Mount, type MountNamespace,
 } from './mount-tree.ts'
-import { LOOKUP_DIRECTORY, LOOKUP_FOLLOW, type Place, resolve, resolveInode } from './path.ts'
+import { isLink, LOOKUP_DIRECTORY, LOOKUP_FOLLOW, type Place, resolve, resolveInode } from './path.ts'
 import { clearUnusedLoops, isLoopDevice, isReadOnlyLoop, loopImage } from './loop.ts'
 import { mountProc } from './proc/root.ts'
 
@@ -25,7 +25,7 @@ export const TMPFS_MAGIC = 0x0102_1994, PROC_MAGIC = 0x9fa0, EXT2_MAGIC = 0xef53
   ANONYMOUS_MAGIC = 0x0904_1934
 
 /** Flags that belong to the mount; the others are the file system's. */
-const MOUNT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_STRICTATIME
+const MOUNT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_STRICTATIME | MS_NOSYMFOLLOW
 
 const OPTION_NAMES: readonly (readonly [number, string])[] = [
   [MS_NOSUID, 'nosuid'], [MS_NODEV, 'nodev'], [MS_NOEXEC, 'noexec'], [MS_NOATIME, 'noatime'], [MS_NODIRATIME, 'nodiratime'],
@@ -36,6 +36,7 @@ const mountOptions = (flags: number): string => {
   let text = ''
   for (const [flag, name] of OPTION_NAMES) if ((flags & flag) !== 0) text += `,${name}`
   if ((flags & (MS_NOATIME | MS_STRICTATIME)) === 0) text += ',relatime'
+  if ((flags & MS_NOSYMFOLLOW) !== 0) text += ',nosymfollow'
   return text
 }
 const superblockOptions = ({ flags, options }: Superblock): string => ((flags & MS_SYNCHRONOUS) !== 0 ? ',sync' : '') + (options === '' ? '' : `,${options}`)
@@ -230,6 +231,8 @@ const hasOtherPeers = (kernel: Kernel, mount: Mount): boolean =>
 const graft = (kernel: Kernel, mount: Mount, place: Place): number => {
   const { inode } = place
   if (inode === undefined) return -ENOENT
+  // Links of /proc come and go (dont_mount).
+  if (inode.kind === 'proc' && isLink(inode)) return -ENOENT
   if ((mount.root.kind === 'directory') !== (inode.kind === 'directory')) return -ENOTDIR
   if (inode.nlink === 0 && inode.kind !== 'proc') return -ENOENT
   if (inode.kind === 'directory') attachMount(mount, place.mount, inode, '')

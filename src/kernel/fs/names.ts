@@ -25,7 +25,7 @@ export const ownershipFor = (kernel: Kernel, task: Task, parent: DirectoryInode)
   return { uid: fsuid, gid: (parent.mode & S_ISGID) !== 0 ? parent.gid : fsgid }
 }
 
-/** A file gets no set-group-id bit for a group that its maker is not in (mode_strip_sgid). */
+/** A file gets no set-group-id bit for a group that its maker is not in; that is looked at before the umask (vfs_prepare_mode). */
 export const withoutForeignSetGid = (task: Task, parent: DirectoryInode, mode: number): number => {
   if ((mode & (S_ISGID | 0o010)) !== (S_ISGID | 0o010) || (parent.mode & S_ISGID) === 0) return mode
   return isInGroup(task.credentials, parent.gid) || capableOver(task.credentials, parent, CAP_FSETID) ? mode : mode & ~S_ISGID

@@ -3,7 +3,7 @@ import {
   EACCES, EEXIST, EINVAL, EISDIR, ELOOP, EMFILE, ENOENT, ENOSPC, ENOTDIR, ENXIO, EOPNOTSUPP, EPERM, EROFS, ETXTBSY,
 } from '../abi/errno.ts'
 import {
-  __O_SYNC, __O_TMPFILE, O_ASYNC, MS_NODEV, O_ACCMODE, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_LARGEFILE,
+  F_SEAL_SHRINK, __O_SYNC, __O_TMPFILE, O_ASYNC, MS_NODEV, O_ACCMODE, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_LARGEFILE,
   O_NOATIME, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_TRUNC, RESOLVE_BENEATH, RESOLVE_CACHED,
   RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_NO_XDEV, O_WRONLY,
 } from '../abi/fcntl.ts'
@@ -140,7 +140,7 @@ const createFile = (kernel: Kernel, task: Task, mount: Mount, parent: DirectoryI
 
 const makeInode = (kernel: Kernel, task: Task, parent: DirectoryInode, mode: number): FileInode => {
   const { uid, gid } = ownershipFor(kernel, task, parent)
-  return makeFile(kernel, parent.superblock, withoutForeignSetGid(task, parent, mode & ~task.fs.umask), uid, gid)
+  return makeFile(kernel, parent.superblock, withoutForeignSetGid(task, parent, mode) & ~task.fs.umask, uid, gid)
 }
 
 const openTemporary = (kernel: Kernel, task: Task, place: Place, how: OpenHow): OpenFile | number => {
@@ -177,6 +177,8 @@ const openPlace = (kernel: Kernel, task: Task, place: Place, how: OpenHow): Open
     const denied = checkOpen(kernel, task, place.mount, inode, flags)
     if (denied !== 0) return denied
   }
+  // shmem_setattr
+  if (!isNew && (flags & O_TRUNC) !== 0 && inode.kind === 'file' && inode.size > 0 && ((inode.seals ?? 0) & F_SEAL_SHRINK) !== 0) return -EPERM
   const file = openInode(kernel, task, inode, path, flags & ~O_CLOEXEC)
   if (typeof file === 'number') return file
   if (!isNew && (flags & O_TRUNC) !== 0 && file.kind === 'regular' && file.inode.kind === 'file') setSize(kernel, task, file.inode, 0)

@@ -7,7 +7,7 @@
 import {
   EACCES, EBADF, EFAULT, EISDIR, ELOOP, EINVAL, ENAMETOOLONG, ENOENT, ENOTDIR, ETXTBSY, EXDEV,
 } from '../abi/errno.ts'
-import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, MS_NOEXEC, NAME_MAX, PATH_MAX } from '../abi/fcntl.ts'
+import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, MS_NOEXEC, MS_NOSYMFOLLOW, NAME_MAX, PATH_MAX } from '../abi/fcntl.ts'
 import type { Kernel } from '../kernel.ts'
 import { BadAddress } from '../mm/user-memory.ts'
 import type { Credentials, Task } from '../task/task.ts'
@@ -189,7 +189,7 @@ export const walk = (
     if (isLast && (flags & LOOKUP_FOLLOW) === 0 && !slash) {
       return (flags & LOOKUP_DIRECTORY) !== 0 ? -ENOTDIR : place(mount, directory, name, fileMount, inode, 'name', slash)
     }
-    if ((flags & LOOKUP_NO_SYMLINKS) !== 0 || ++links > LINK_LIMIT) return -ELOOP
+    if ((flags & LOOKUP_NO_SYMLINKS) !== 0 || (fileMount.flags & MS_NOSYMFOLLOW) !== 0 || ++links > LINK_LIMIT) return -ELOOP
     let target: string | number
     if (inode.kind === 'proc') {
       const jump = procJump(kernel, task, inode)

@@ -3,7 +3,7 @@ import { shownGid, shownUid } from '../task/user-namespace.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
 import { ensureAttributes, type Inode, inodeBlocks, inodeSize, isNameless, type Timestamp, typeBits } from './inode.ts'
-import { MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID } from '../abi/fcntl.ts'
+import { MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID, MS_NOSYMFOLLOW } from '../abi/fcntl.ts'
 import type { Mount } from './mount-tree.ts'
 import { isReadOnly } from './mounts.ts'
 
@@ -94,7 +94,7 @@ export const writeStatx = (kernel: Kernel, task: Task, mount: Mount, inode: Inod
   kernel.user(task).write(address, scratch)
 }
 
-const ST_RDONLY = 1, ST_NOSUID = 2, ST_NODEV = 4, ST_NOEXEC = 8, ST_VALID = 0x20, ST_NOATIME = 0x400, ST_NODIRATIME = 0x800, ST_RELATIME = 0x1000
+const ST_RDONLY = 1, ST_NOSUID = 2, ST_NODEV = 4, ST_NOEXEC = 8, ST_VALID = 0x20, ST_NOATIME = 0x400, ST_NOSYMFOLLOW = 0x2000, ST_NODIRATIME = 0x800, ST_RELATIME = 0x1000
 const NAME_LENGTH = 255
 /** A disk is not there: this is what file systems say that they hold and have free, in blocks. */
 const TOTAL_BLOCKS = 1 << 20
@@ -105,7 +105,8 @@ const mountFlags = (mount: Mount): number => {
   const { flags } = mount
   return ST_VALID | (isReadOnly(mount, mount.superblock) ? ST_RDONLY : 0) | ((flags & MS_NOSUID) !== 0 ? ST_NOSUID : 0) |
     ((flags & MS_NODEV) !== 0 ? ST_NODEV : 0) | ((flags & MS_NOEXEC) !== 0 ? ST_NOEXEC : 0) |
-    ((flags & MS_NOATIME) !== 0 ? ST_NOATIME : ST_RELATIME) | ((flags & MS_NODIRATIME) !== 0 ? ST_NODIRATIME : 0)
+    ((flags & MS_NOATIME) !== 0 ? ST_NOATIME : ST_RELATIME) | ((flags & MS_NODIRATIME) !== 0 ? ST_NODIRATIME : 0) |
+    ((flags & MS_NOSYMFOLLOW) !== 0 ? ST_NOSYMFOLLOW : 0)
 }
 
 const PIPEFS_MAGIC = 0x5049_5045, SOCKFS_MAGIC = 0x534f_434b, TMPFS_MAGIC = 0x0102_1994

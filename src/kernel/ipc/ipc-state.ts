@@ -1,4 +1,5 @@
 /** System V and POSIX IPC as state (sysvipc(7), mq_overview(7)). What is done with it is in the files beside this one. */
+import type { OpenFile } from '../fs/file.ts'
 import type { SharedMemory } from '../mm/address-space.ts'
 import type { WaitQueue } from '../wait-queue.ts'
 
@@ -98,7 +99,11 @@ export interface PosixMessageQueue {
   readonly senders: WaitQueue
   readonly receivers: WaitQueue
   /** mq_notify: who is told of the next message to the empty queue. */
-  notify: { readonly tgid: number, readonly method: number, readonly signal: number, readonly valueLow: number, readonly valueHigh: number } | undefined
+  notify: {
+    readonly tgid: number, readonly method: number, readonly signal: number, readonly valueLow: number, readonly valueHigh: number
+    /** SIGEV_THREAD: the netlink socket through which the library's thread is told, and what it is told. */
+    readonly socket?: OpenFile, readonly cookie?: Uint8Array
+  } | undefined
 }
 
 export interface IpcState {

@@ -2,7 +2,9 @@
 import { SI_MESGQ } from '../abi/signals.ts'
 import { SIGEV_SIGNAL } from '../abi/time.ts'
 import { type FileOperations, type OpenFile, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../fs/file.ts'
+import { releaseFile } from '../fs/descriptor.ts'
 import type { Kernel } from '../kernel.ts'
+import { socketOf } from '../net/socket.ts'
 import { sendSignal } from '../signal/send.ts'
 import type { Task } from '../task/task.ts'
 import type { PosixMessage, PosixMessageQueue } from './ipc-state.ts'
@@ -16,11 +18,37 @@ export const insertMessage = (queue: PosixMessageQueue, message: PosixMessage): 
   else queue.messages.splice(at, 0, message)
 }
 
+/** What the last byte of a cookie is when it comes back (ipc/mqueue.c). */
+const NOTIFY_WOKENUP = 1, NOTIFY_REMOVED = 2
+export const COOKIE_SIZE = 32
+
+type Notification = NonNullable<PosixMessageQueue['notify']>
+
+/** SIGEV_THREAD: the cookie goes to the netlink socket on which the thread waits. */
+const tellThread = (kernel: Kernel, { socket: file, cookie }: Notification, reason: number): void => {
+  if (file === undefined || cookie === undefined) return
+  const bytes = cookie.slice()
+  bytes[COOKIE_SIZE - 1] = reason
+  const socket = socketOf(file)
+  if (socket.kind === 'netlink') {
+    socket.queue.push({ bytes, group: 0 })
+    kernel.wake(socket.readable)
+  }
+  releaseFile(kernel, file)
+}
+
+/** Nobody is told of the next message any more. */
+export const removeNotification = (kernel: Kernel, queue: PosixMessageQueue): void => {
+  if (queue.notify !== undefined) tellThread(kernel, queue.notify, NOTIFY_REMOVED)
+  queue.notify = undefined
+}
+
 /** A message came to an empty queue on which nobody waits: whoever asked is told, once. */
 export const tellOfMessage = (kernel: Kernel, sender: Task, queue: PosixMessageQueue): void => {
   const { notify } = queue
   if (notify === undefined || queue.receivers.tids.length > 0) return
   queue.notify = undefined
+  tellThread(kernel, notify, NOTIFY_WOKENUP)
   const group = kernel.state.groups.get(notify.tgid)
   if (notify.method !== SIGEV_SIGNAL || group === undefined) return
   sendSignal(kernel, group, notify.signal, {
@@ -50,8 +78,8 @@ export const messageQueueOperations: FileOperations = {
     return (messages.length > 0 ? POLLIN | POLLRDNORM : 0) | (messages.length < maxMessages ? POLLOUT | POLLWRNORM : 0)
   },
   queues: (_kernel, file) => [queueOf(file).receivers, queueOf(file).senders],
-  close: (_kernel, task, file) => {
+  close: (kernel, task, file) => {
     const queue = queueOf(file)
-    if (queue.notify?.tgid === task.group.tgid) queue.notify = undefined
+    if (queue.notify?.tgid === task.group.tgid) removeNotification(kernel, queue)
   },
 }

@@ -2,6 +2,7 @@
 import { CAP_IPC_OWNER, CAP_SYS_ADMIN } from '../abi/capabilities.ts'
 import { EACCES, EEXIST, EIDRM, EINVAL, ENOENT, ENOSPC, EPERM } from '../abi/errno.ts'
 import { IPC_CREAT, IPC_EXCL, IPC_PRIVATE } from '../abi/ipc.ts'
+import { settingNumber } from '../fs/proc/settings.ts'
 import type { Kernel } from '../kernel.ts'
 import type { UserMemory } from '../mm/user-memory.ts'
 import { hasCapabilityIn, kernelGid, kernelUid, shownGid, shownUid } from '../task/user-namespace.ts'
@@ -21,9 +22,19 @@ export const makePermission = (task: Task, key: number, flags: number): IpcPermi
   return { key, uid: euid, gid: egid, cuid: euid, cgid: egid, mode: flags & 0o777 }
 }
 
-/** The next identifier, or −ENOSPC. */
-export const allocateId = <T extends IpcObject>(table: IpcTable<T>, limit: number): number => {
+/**
+ * The next identifier, or −ENOSPC. @param kind 'msg', 'sem' or 'shm': the one that kernel.KIND_next_id asks for comes once, if it is free
+ */
+export const allocateId = <T extends IpcObject>(kernel: Kernel, table: IpcTable<T>, limit: number, kind: string): number => {
   if (table.objects.size >= limit) return -ENOSPC
+  const wish = `sys/kernel/${kind}_next_id`
+  const wanted = settingNumber(kernel, wish, -1)
+  if (wanted >= 0) {
+    kernel.state.fs.settings.delete(wish)
+    let free = wanted % INDEX_LIMIT
+    while (free < INDEX_LIMIT && table.objects.has(free)) free++
+    if (free < INDEX_LIMIT) return Math.floor(wanted / INDEX_LIMIT) * INDEX_LIMIT + free
+  }
   const cycle = Math.min(Math.max(Math.floor((table.objects.size + 1) * 3 / 2), CYCLE_MINIMUM), INDEX_LIMIT)
   let index = table.lastIndex + 1 >= cycle ? 0 : table.lastIndex + 1
   while (table.objects.has(index)) index = index + 1 >= cycle ? 0 : index + 1

@@ -81,4 +81,6 @@ export interface AddressSpace {
   residentPeak: number
   /** mlockall(MCL_FUTURE): VMA_LOCKED for new areas. */
   futureFlags: number
+  /** Kinds of membarrier(2) that it is registered for: its commands, as bits. */
+  membarriers: number
 }

@@ -30,6 +30,7 @@ export const createSpace = (kernel: Kernel): AddressSpace => ({
   executable: '',
   residentPages: 0, residentPeak: 0,
   futureFlags: 0,
+  membarriers: 0,
 })
 
 /** A copy for fork: page tables are copied, frames are shared until one side writes. */

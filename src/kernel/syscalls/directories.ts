@@ -130,7 +130,7 @@ const makeNodeAt = (kernel: Kernel, task: Task, dirfd: number, address: number, 
   if (typeof path === 'number') return path
   const made = createNode(kernel, task, dirfd, path, (parent, uid, gid) => {
     const { superblock } = parent
-    const permissions = withoutForeignSetGid(task, parent, mode & 0o7777 & ~task.fs.umask)
+    const permissions = withoutForeignSetGid(task, parent, mode & 0o7777) & ~task.fs.umask
     switch (type) {
       case S_IFIFO: return makeFifo(kernel, superblock, permissions, uid, gid)
       case S_IFSOCK: return makeSocketInode(kernel, superblock, permissions, uid, gid)

@@ -16,7 +16,7 @@ import { UNBLOCKABLE } from '../signal/pending.ts'
 import type { SignalSet } from '../signal/signal.ts'
 import { hasCapability } from '../task/credentials.ts'
 import type { Task } from '../task/task.ts'
-import { deadlineAfter, deadlineAt, isZeroTime, readTimespec, timespecToCycles, writeTimespec } from '../time/clock.ts'
+import { deadlineAfter, deadlineAt, isZeroTime, readTimespec, timespecToCycles, worldTime, writeTimespec } from '../time/clock.ts'
 import type { Args, SyscallEntry } from './entry.ts'
 
 /** EFD_, TFD_ and SFD_ flags are those of open(2). */
@@ -63,7 +63,7 @@ const timerfdSettime = (kernel: Kernel, task: Task, args: Args): number => {
   const timer = fileTimerOf(file)
   const old = getFileTimer(kernel, timer)
   const deadline = isZeroTime(value) ? Infinity
-    : (flags & TFD_TIMER_ABSTIME) !== 0 ? Math.max(deadlineAt(kernel, timer.clock, value), kernel.now) : deadlineAfter(kernel, value)
+    : (flags & TFD_TIMER_ABSTIME) !== 0 ? Math.max(deadlineAt(kernel, timer.clock, worldTime(task, timer.clock, value)), kernel.now) : deadlineAfter(kernel, value)
   const repeat = timespecToCycles(kernel, interval)
   setFileTimer(kernel, timer, deadline, repeat === Infinity ? 0 : repeat)
   if (args[3] !== 0) writeSetting(kernel, task, args[3], old)

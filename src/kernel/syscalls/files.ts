@@ -289,12 +289,14 @@ const fadvise64 = (_kernel: Kernel, task: Task, args: Args): number => {
 // ——— memfd_create ———
 
 const MFD_ALL = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC
+/** MFD_HUGE_MASK << MFD_HUGE_SHIFT. */
+const MFD_HUGE_SIZE = 0xfc00_0000
 /** NAME_MAX less 'memfd:'. */
 const MEMFD_NAME_LIMIT = 249
 
 const memfdCreate = (kernel: Kernel, task: Task, args: Args): number => {
   const flags = uint32(args[1])
-  if ((flags & ~(MFD_ALL | MFD_HUGETLB)) !== 0 && (flags & MFD_HUGETLB) === 0) return -EINVAL
+  if ((flags & ~((flags & MFD_HUGETLB) === 0 ? MFD_ALL : MFD_ALL | MFD_HUGETLB | MFD_HUGE_SIZE)) !== 0) return -EINVAL
   if ((flags & MFD_EXEC) !== 0 && (flags & MFD_NOEXEC_SEAL) !== 0) return -EINVAL
   const name = kernel.user(task).string(args[0], MEMFD_NAME_LIMIT + 1)
   if (name === undefined) return -EINVAL

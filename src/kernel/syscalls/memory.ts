@@ -5,7 +5,7 @@ import { CAP_SYS_RAWIO } from '../abi/capabilities.ts'
 import {
   EACCES, EAGAIN, EBADF, EEXIST, EFAULT, EINVAL, ENODEV, ENOMEM, ENOSPC, ENOSYS, EOPNOTSUPP, EOVERFLOW, EPERM,
 } from '../abi/errno.ts'
-import { O_ACCMODE, O_PATH, O_RDONLY, O_WRONLY } from '../abi/fcntl.ts'
+import { F_SEAL_FUTURE_WRITE, F_SEAL_WRITE, O_ACCMODE, O_PATH, O_RDONLY, O_WRONLY } from '../abi/fcntl.ts'
 import {
   MAP_32BIT, MAP_ANONYMOUS, MAP_DENYWRITE, MAP_EXECUTABLE, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_GROWSDOWN, MAP_HUGETLB,
   MAP_LOCKED, MAP_NONBLOCK, MAP_NORESERVE, MAP_POPULATE, MAP_PRIVATE, MAP_SHARED, MAP_SHARED_VALIDATE, MAP_STACK, MAP_TYPE,
@@ -76,7 +76,8 @@ const fileFlags = (file: OpenFile, prot: number, flags: number): number => {
     if (type === MAP_SHARED_VALIDATE && (flags & ~KNOWN_FLAGS) !== 0) return -EOPNOTSUPP
     if ((prot & PROT_WRITE) !== 0 && mode === O_RDONLY) return -EACCES
     area |= VMA_SHARED
-    if (mode === O_RDONLY) area &= ~VMA_MAYWRITE
+    // Nor can a mapping of what is sealed against writing become writable.
+    if (mode === O_RDONLY || (file.inode.kind === 'file' && ((file.inode.seals ?? 0) & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0)) area &= ~VMA_MAYWRITE
   } else if (type !== MAP_PRIVATE) {
     return -EINVAL
   }

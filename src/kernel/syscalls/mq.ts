@@ -1,19 +1,20 @@
 /** POSIX message queues: mq_open(2), mq_unlink(2), mq_send(2), mq_receive(2), mq_notify(2), mq_getattr(2). */
 import { CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_SYS_RESOURCE } from '../abi/capabilities.ts'
 import {
-  EACCES, EAGAIN, EBADF, EBUSY, EEXIST, EINVAL, EMFILE, EMSGSIZE, ENAMETOOLONG, ENOENT, ENOSPC, EPERM, ERESTARTSYS, ETIMEDOUT,
+  EACCES, EAGAIN, EBADF, EBUSY, EEXIST, EINVAL, EMFILE, EMSGSIZE, ENAMETOOLONG, ENOENT, ENOSPC, ENOTSOCK, EPERM, ERESTARTSYS, ETIMEDOUT,
 } from '../abi/errno.ts'
 import { NAME_MAX, O_ACCMODE, O_CREAT, O_EXCL, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, PATH_MAX } from '../abi/fcntl.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import { RLIMIT_MSGQUEUE } from '../abi/resources.ts'
 import { SIGNAL_COUNT } from '../abi/signals.ts'
-import { CLOCK_REALTIME, SIGEV_NONE, SIGEV_SIGNAL } from '../abi/time.ts'
-import { getFile, installOrRelease, makeAnonymousFile } from '../fs/descriptor.ts'
+import { CLOCK_REALTIME, SIGEV_NONE, SIGEV_SIGNAL, SIGEV_THREAD } from '../abi/time.ts'
+import { getFile, installOrRelease, makeAnonymousFile, retainFile } from '../fs/descriptor.ts'
 import type { OpenFile } from '../fs/file.ts'
 import { MAY_READ, MAY_WRITE } from '../fs/permissions.ts'
 import type { PosixMessageQueue } from '../ipc/ipc-state.ts'
-import { insertMessage, queueOf, tellOfMessage } from '../ipc/message-queues.ts'
+import { COOKIE_SIZE, insertMessage, queueOf, removeNotification, tellOfMessage } from '../ipc/message-queues.ts'
 import type { Kernel } from '../kernel.ts'
+import { socketOf } from '../net/socket.ts'
 import { hasCapability, isInGroup } from '../task/credentials.ts'
 import type { Task } from '../task/task.ts'
 import { deadlineAt, readTimespec } from '../time/clock.ts'
@@ -160,18 +161,27 @@ const mqNotify = (kernel: Kernel, task: Task, args: Args): number => {
   const event = args[1] === 0 ? undefined : new DataView(user.read(uint64(args[1]), ATTRIBUTES_SIZE).buffer)
   const method = event?.getInt32(12, true) ?? SIGEV_NONE
   const signal = event?.getInt32(8, true) ?? 0
-  // SIGEV_THREAD is told through a netlink socket, which there is none.
-  if (event !== undefined && method !== SIGEV_NONE && method !== SIGEV_SIGNAL) return -EINVAL
+  if (event !== undefined && method !== SIGEV_NONE && method !== SIGEV_SIGNAL && method !== SIGEV_THREAD) return -EINVAL
   if (event !== undefined && method === SIGEV_SIGNAL && (signal <= 0 || signal > SIGNAL_COUNT)) return -EINVAL
+  // SIGEV_THREAD: a cookie, and in the place of the signal the socket to send it to.
+  const cookie = event !== undefined && method === SIGEV_THREAD ? user.read(uint64(user.i64(uint64(args[1]))), COOKIE_SIZE) : undefined
+  const socket = cookie === undefined ? undefined : getFile(task, signal)
+  if (cookie !== undefined && socket === undefined) return -EBADF
+  if (socket !== undefined && socket.kind !== 'socket') return -ENOTSOCK
+  if (socket !== undefined && socketOf(socket).kind !== 'netlink') return -EINVAL
   const file = getFile(task, int32(args[0]))
   if (file?.kind !== 'mqueue') return -EBADF
   const queue = queueOf(file)
   if (event === undefined) {
-    if (queue.notify?.tgid === task.group.tgid) queue.notify = undefined
+    if (queue.notify?.tgid === task.group.tgid) removeNotification(kernel, queue)
     return 0
   }
   if (queue.notify !== undefined) return -EBUSY
-  queue.notify = { tgid: task.group.tgid, method, signal, valueLow: event.getUint32(0, true), valueHigh: event.getUint32(4, true) }
+  if (socket !== undefined) retainFile(socket)
+  queue.notify = {
+    tgid: task.group.tgid, method, signal, valueLow: event.getUint32(0, true), valueHigh: event.getUint32(4, true),
+    ...(socket === undefined ? {} : { socket, cookie }),
+  }
   return 0
 }
 
@@ -194,6 +204,6 @@ export const mqCalls: readonly SyscallEntry[] = [
   { number: 241, name: 'mq_unlink', args: ['name:string'], handler: mqUnlink, status: 'full' },
   { number: 242, name: 'mq_timedsend', args: ['mqdes:fd', 'msg:in[2]', 'len:size', 'prio:uint', 'timeout:struct(timespec)'], handler: mqTimedsend, status: 'full' },
   { number: 243, name: 'mq_timedreceive', args: ['mqdes:fd', 'msg:out[2]', 'len:size', 'prio:pointer', 'timeout:struct(timespec)'], handler: mqTimedreceive, status: 'full' },
-  { number: 244, name: 'mq_notify', args: ['mqdes:fd', 'event:struct(sigevent)'], handler: mqNotify, status: 'partial', note: 'SIGEV_THREAD needs a netlink socket: EINVAL' },
+  { number: 244, name: 'mq_notify', args: ['mqdes:fd', 'event:struct(sigevent)'], handler: mqNotify, status: 'full' },
   { number: 245, name: 'mq_getsetattr', args: ['mqdes:fd', 'new:struct(mq_attr)', 'old:struct(mq_attr)*'], handler: mqGetsetattr, status: 'full' },
 ]

@@ -6,6 +6,7 @@ import {
   MSGMAX, MSGMNB, MSGMNI, S_IRUGO, S_IWUGO,
 } from '../abi/ipc.ts'
 import { int32, uint64 } from '../abi/numbers.ts'
+import { settingNumber } from '../fs/proc/settings.ts'
 import type { MessageQueue } from '../ipc/ipc-state.ts'
 import {
   addObject, allocateId, bytesOf, checkOwner, checkPermission, findByKey, findObject, highestIndex, makePermission, now, objectAt,
@@ -18,16 +19,19 @@ import type { Task } from '../task/task.ts'
 import { waitQueue } from '../wait-queue.ts'
 import type { Args, SyscallEntry } from './entry.ts'
 
+/** kernel.msgmnb: bytes that a new queue holds. */
+const queueLimit = (kernel: Kernel): number => settingNumber(kernel, 'sys/kernel/msgmnb', MSGMNB)
+
 const msgget = (kernel: Kernel, task: Task, args: Args): number => {
   const key = int32(args[0])
   const flags = int32(args[1])
   const table = task.namespaces.ipc.ipc.msg
   const found = findByKey(task, table, key, flags, () => true)
   if (found !== undefined) return found
-  const id = allocateId(table, MSGMNI)
+  const id = allocateId(kernel, table, settingNumber(kernel, 'sys/kernel/msgmni', MSGMNI), 'msg')
   if (id < 0) return id
   addObject(table, {
-    kind: 'msg', id, permission: makePermission(task, key, flags), messages: [], bytes: 0, limit: MSGMNB, sendTime: 0, receiveTime: 0,
+    kind: 'msg', id, permission: makePermission(task, key, flags), messages: [], bytes: 0, limit: queueLimit(kernel), sendTime: 0, receiveTime: 0,
     changeTime: now(kernel), lastSender: 0, lastReceiver: 0, senders: waitQueue(), receivers: waitQueue(),
   })
   return id
@@ -51,7 +55,7 @@ const msgsnd = (kernel: Kernel, task: Task, args: Args): number => {
   const size = args[2]
   const user = kernel.user(task)
   const type = user.i64(address)
-  if (size < 0 || size > MSGMAX || id < 0 || type < 1) return -EINVAL
+  if (size < 0 || size > settingNumber(kernel, 'sys/kernel/msgmax', MSGMAX) || id < 0 || type < 1) return -EINVAL
   const bytes = user.read(address + 8, size)
   const queue = queueOf(kernel, task, id)
   if (typeof queue === 'number') return queue
@@ -131,8 +135,8 @@ const info = (kernel: Kernel, task: Task, command: number, address: number): num
   const queues = [...table.objects.values()]
   const view = new DataView(new ArrayBuffer(32))
   const inUse = command === MSG_INFO
-  const values = [inUse ? queues.length : MSGPOOL, inUse ? queues.reduce((sum, queue) => sum + queue.messages.length, 0) : MSGMAP, MSGMAX,
-    MSGMNB, MSGMNI, MSGSSZ, inUse ? queues.reduce((sum, queue) => sum + queue.bytes, 0) : MSGTQL]
+  const values = [inUse ? queues.length : MSGPOOL, inUse ? queues.reduce((sum, queue) => sum + queue.messages.length, 0) : MSGMAP, settingNumber(kernel, 'sys/kernel/msgmax', MSGMAX),
+    queueLimit(kernel), settingNumber(kernel, 'sys/kernel/msgmni', MSGMNI), MSGSSZ, inUse ? queues.reduce((sum, queue) => sum + queue.bytes, 0) : MSGTQL]
   for (const [i, value] of values.entries()) view.setInt32(i * 4, value, true)
   view.setUint16(28, MSGSEG, true)
   kernel.user(task).write(address, bytesOf(view))
@@ -166,7 +170,7 @@ const msgctl = (kernel: Kernel, task: Task, args: Args): number => {
       if (change === undefined) {
         removeObject(table, queue)
       } else {
-        if (limit > MSGMNB && !hasCapability(task, CAP_SYS_RESOURCE)) return -EPERM
+        if (limit > queueLimit(kernel) && !hasCapability(task, CAP_SYS_RESOURCE)) return -EPERM
         Object.assign(queue.permission, change)
         queue.limit = limit
         queue.changeTime = now(kernel)

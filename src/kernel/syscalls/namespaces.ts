@@ -20,6 +20,7 @@ import { credentialsIn, partNamespaces } from '../task/part-namespaces.ts'
 import { isPidNamespaceBelow } from '../task/pid-namespace.ts'
 import type { Credentials, Task } from '../task/task.ts'
 import { isCapableIn } from '../task/user-namespace.ts'
+import { joinTimeNamespace } from '../vdso/vdso.ts'
 import type { Args, SyscallEntry } from './entry.ts'
 
 const KNOWN = CLONE_THREAD | CLONE_FS | CLONE_SIGHAND | CLONE_VM | CLONE_FILES | CLONE_SYSVSEM | NAMESPACES | CLONE_NEWTIME
@@ -137,12 +138,13 @@ const setns = (kernel: Kernel, task: Task, args: Args): number => {
     const { umask } = task.fs
     Object.assign(task.fs, rootContext(to.namespaces.mount), { umask })
   }
+  if (to.namespaces.time !== task.namespaces.time) joinTimeNamespace(kernel, task.mm, to.namespaces.time)
   switchTo(kernel, task, to.namespaces)
   if (to.credentials !== task.credentials) setCredentials(task, to.credentials)
   return 0
 }
 
 export const namespaceCalls: readonly SyscallEntry[] = [
-  { number: 272, name: 'unshare', args: ['flags:flags(CLONE_)'], handler: unshare, status: 'partial', note: 'offsets of time namespaces are kept and shown, clocks go on without them; cgroup namespaces have nothing in them' },
+  { number: 272, name: 'unshare', args: ['flags:flags(CLONE_)'], handler: unshare, status: 'partial', note: 'cgroup namespaces have nothing in them' },
   { number: 308, name: 'setns', args: ['fd:fd', 'type:flags(CLONE_)'], handler: setns, status: 'full' },
 ]

@@ -80,10 +80,14 @@ const poll = (kernel: Kernel, task: Task, args: Args): number => {
   return result
 }
 
+/** personality(2): timeouts stay as they are. */
+const STICKY_TIMEOUTS = 0x400_0000
+
 /** Takes the mask back, and writes what is left of the timeout. A signal leaves the mask for the handler's return. */
 const finish = (kernel: Kernel, task: Task, result: number, timeout: number, deadline: number, write: typeof writeTimespec): number => {
   if (result === BLOCKED) return result
   if (result !== -ERESTARTNOHAND) restoreMask(task)
+  if ((task.personality & STICKY_TIMEOUTS) !== 0) return result === -ERESTARTNOHAND ? -EINTR : result
   // A timeout of zero is not written back: it is as it was.
   if (timeout === 0 || deadline === Infinity || deadline <= (task.syscall?.started ?? 0)) return result
   const user = kernel.user(task)

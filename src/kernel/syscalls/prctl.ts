@@ -119,9 +119,8 @@ const setNoNewPrivileges: Operation = (_kernel, task, args) => {
   return 0
 }
 
-const DEFAULT_SLACK = 50_000
 const setSlack: Operation = (_kernel, task, args) => {
-  task.timerSlack = args[1] <= 0 ? DEFAULT_SLACK : args[1]
+  task.timerSlack = args[1] <= 0 ? task.defaultTimerSlack : args[1]
   return 0
 }
 

@@ -178,7 +178,7 @@ const sendfile = (kernel: Kernel, task: Task, args: Args): number => {
 const COPY_CHUNK = 1 << 20
 
 /** Whether an offset and a length wrap around as C numbers: a negative offset is a large unsigned one. */
-const overflows = (offset: number, length: number): boolean => offset < 0 ? offset + length >= 0 : offset + length >= 2 ** 63
+const overflows = (offset: number, length: number): boolean => offset < 0 ? offset + length >= 0 : offset + length >= 2 ** 64
 
 const copyFileRange = (kernel: Kernel, task: Task, args: Args): number => {
   const user = kernel.user(task)

@@ -5,6 +5,7 @@ import {
   SEM_STAT_ANY, SEM_UNDO, SEMMNI, SEMMNS, SEMMSL, SEMOPM, SEMVMX, SETALL, SETVAL,
 } from '../abi/ipc.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
+import { settingNumber } from '../fs/proc/settings.ts'
 import type { SemaphoreOperation, SemaphoreSet, SemaphoreWaiter } from '../ipc/ipc-state.ts'
 import { dismissWaiters, forgetUndo, serveWaiters, tryOperations, undoList } from '../ipc/semaphores.ts'
 import {
@@ -18,18 +19,21 @@ import { deadlineAfter, readTimespec } from '../time/clock.ts'
 import { waitQueue } from '../wait-queue.ts'
 import type { Args, SyscallEntry } from './entry.ts'
 
+/** SEMMSL, SEMMNS, SEMOPM, SEMMNI. */
+const SETTING = 'sys/kernel/sem'
+
 const semget = (kernel: Kernel, task: Task, args: Args): number => {
   const key = int32(args[0])
   const count = int32(args[1])
   const flags = int32(args[2])
   const table = task.namespaces.ipc.ipc.sem
-  if (count < 0 || count > SEMMSL) return -EINVAL
+  if (count < 0 || count > settingNumber(kernel, SETTING, SEMMSL, 0)) return -EINVAL
   const found = findByKey(task, table, key, flags, (set) => count <= set.semaphores.length)
   if (found !== undefined) return found
   if (count === 0) return -EINVAL
   const used = [...table.objects.values()].reduce((sum, set) => sum + set.semaphores.length, 0)
-  if (used + count > SEMMNS) return -ENOSPC
-  const id = allocateId(table, SEMMNI)
+  if (used + count > settingNumber(kernel, SETTING, SEMMNS, 1)) return -ENOSPC
+  const id = allocateId(kernel, table, settingNumber(kernel, SETTING, SEMMNI, 3), 'sem')
   if (id < 0) return id
   addObject(table, {
     kind: 'sem', id, permission: makePermission(task, key, flags), semaphores: Array.from({ length: count }, () => ({ value: 0, pid: 0 })),
@@ -66,7 +70,7 @@ const operate = (kernel: Kernel, task: Task, args: Args, timeout: number): numbe
   const user = kernel.user(task)
   const span = timeout === 0 ? undefined : readTimespec(user, timeout)
   if (count < 1 || id < 0) return -EINVAL
-  if (count > SEMOPM) return -E2BIG
+  if (count > settingNumber(kernel, SETTING, SEMOPM, 2)) return -E2BIG
   const view = new DataView(user.read(uint64(args[1]), count * 6).buffer)
   if (typeof span === 'number') return span
   const operations = Array.from({ length: count }, (_, i): SemaphoreOperation =>

@@ -9,6 +9,7 @@ import {
 import { MAP_FIXED, PROT_EXEC, PROT_READ, PROT_WRITE } from '../abi/mman.ts'
 import { int32, uint64 } from '../abi/numbers.ts'
 import { RLIMIT_MEMLOCK } from '../abi/resources.ts'
+import { settingNumber } from '../fs/proc/settings.ts'
 import type { SharedSegment } from '../ipc/ipc-state.ts'
 import { attachments, destroySegment, segmentAttached } from '../ipc/shared-memory.ts'
 import {
@@ -36,11 +37,11 @@ const shmget = (kernel: Kernel, task: Task, args: Args): number => {
   const table = task.namespaces.ipc.ipc.shm
   const found = findByKey(task, table, key, flags, (segment) => segment.size >= size)
   if (found !== undefined) return found
-  if (size === 0 || size >= 2 ** 63) return -EINVAL
+  if (size === 0 || size >= 2 ** 63 || size > settingNumber(kernel, 'sys/kernel/shmmax', Infinity)) return -EINVAL
   // There is no pool of huge pages.
   if ((flags & SHM_HUGETLB) !== 0) return -ENOMEM
   if ((flags & SHM_NORESERVE) === 0 && !mayCommit(kernel, size)) return -ENOMEM
-  const id = allocateId(table, SHMMNI)
+  const id = allocateId(kernel, table, settingNumber(kernel, 'sys/kernel/shmmni', SHMMNI), 'shm')
   if (id < 0) return id
   addObject(table, {
     kind: 'shm', id, permission: makePermission(task, key, flags), memory: makeSharedMemory(kernel, id, task.namespaces.ipc.ipc), size, destroyed: false, locked: false,

@@ -3,6 +3,7 @@ import { PAGE_SIZE } from '../../emu/cpu/layout.ts'
 import { CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_SYSLOG } from '../abi/capabilities.ts'
 import { EBADF, EFAULT, EINVAL, EPERM, ERESTARTSYS, ESRCH } from '../abi/errno.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
+import { CLOCK_BOOTTIME } from '../abi/time.ts'
 import { MACHINE, RELEASE, SYSTEM_NAME, VERSION } from '../abi/version.ts'
 import { getFile } from '../fs/descriptor.ts'
 import type { Kernel } from '../kernel.ts'
@@ -11,7 +12,7 @@ import { hasCapability, mayAccessTask } from '../task/credentials.ts'
 import { taskBy } from '../task/pid-namespace.ts'
 import { hasCapabilityIn } from '../task/user-namespace.ts'
 import type { Task } from '../task/task.ts'
-import { cyclesToTimespec } from '../time/clock.ts'
+import { addTime, cyclesToTimespec, namespaceOffset } from '../time/clock.ts'
 import type { Args, SyscallEntry } from './entry.ts'
 
 // ——— uname ———
@@ -60,7 +61,7 @@ const sysinfo = (kernel: Kernel, task: Task, args: Args): number => {
     view.setUint32(at, value, true)
     view.setUint32(at + 4, Math.floor(value / 2 ** 32), true)
   }
-  const [seconds, nanoseconds] = cyclesToTimespec(kernel, kernel.now)
+  const [seconds, nanoseconds] = addTime(cyclesToTimespec(kernel, kernel.now), namespaceOffset(task, CLOCK_BOOTTIME))
   const { frameLimit, framesInUse } = kernel.memory
   long(0, nanoseconds > 0 ? seconds + 1 : seconds)
   long(32, frameLimit * PAGE_SIZE)

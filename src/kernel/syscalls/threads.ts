@@ -68,11 +68,20 @@ const MEMBARRIER_ALL = MEMBARRIER_GLOBAL | MEMBARRIER_GLOBAL_EXPEDITED | MEMBARR
   MEMBARRIER_REGISTER_PRIVATE_EXPEDITED | MEMBARRIER_PRIVATE_EXPEDITED_SYNC_CORE | MEMBARRIER_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE
 
 /** CPUs take turns, and each sees what others did before: a barrier is always there. */
-const membarrier = (_kernel: Kernel, _task: Task, args: Args): number => {
+/** Who makes a private barrier must have said before that it would. */
+const REGISTRATIONS: ReadonlyMap<number, number> = new Map([
+  [MEMBARRIER_PRIVATE_EXPEDITED, MEMBARRIER_REGISTER_PRIVATE_EXPEDITED], [MEMBARRIER_PRIVATE_EXPEDITED_SYNC_CORE, MEMBARRIER_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE],
+])
+
+const membarrier = (_kernel: Kernel, task: Task, args: Args): number => {
   const command = int32(args[0])
   if (uint32(args[1]) !== 0) return -EINVAL
   if (command === MEMBARRIER_QUERY) return MEMBARRIER_ALL
-  return (command & MEMBARRIER_ALL) !== 0 && (command & (command - 1)) === 0 ? 0 : -EINVAL
+  if ((command & MEMBARRIER_ALL) === 0 || (command & (command - 1)) !== 0) return -EINVAL
+  const needed = REGISTRATIONS.get(command)
+  if (needed !== undefined && (task.mm.membarriers & needed) === 0) return -EPERM
+  if ((command & (MEMBARRIER_REGISTER_PRIVATE_EXPEDITED | MEMBARRIER_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE)) !== 0) task.mm.membarriers |= command
+  return 0
 }
 
 const RSEQ_SIZE = 32

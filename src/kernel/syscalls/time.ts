@@ -12,7 +12,7 @@ import {
 import type { Kernel } from '../kernel.ts'
 import {
   addTime, type CpuClock, cpuClock, cpuClockCycles, cyclesToTimespec, deadlineAfter, deadlineAt, isRealtimeClock, readClock,
-  readTimespec, readTimeval, realTime, subtractTime, type Time, timeUntil, timespecToCycles, writeTimespec, writeTimeval,
+  readTimespec, readTimeval, realTime, subtractTime, type Time, timeUntil, timespecToCycles, worldTime, writeTimespec, writeTimeval,
 } from '../time/clock.ts'
 import { alarmSeconds, getIntervalTimer, setIntervalTimer } from '../time/itimers.ts'
 import {
@@ -295,7 +295,7 @@ const clockNanosleep = (kernel: Kernel, task: Task, args: Args): number => {
     if (typeof span === 'number') return span
     if (isCpu && (clock === undefined || clock.task === task)) return -EINVAL
     const deadline = clock === undefined ? deadlineAfter(kernel, span) : timespecToCycles(kernel, span) + (isAbsolute ? 0 : cpuClockCycles(kernel, clock))
-    memory = remember(task, { kind: 'sleep', clock: clockId, absolute: isAbsolute ? span : undefined, deadline })
+    memory = remember(task, { kind: 'sleep', clock: clockId, absolute: isAbsolute ? worldTime(task, clockId, span) : undefined, deadline })
   }
   if (clock !== undefined) return sleepOnCpuClock(kernel, task, memory as SleepMemory, clock, isAbsolute, remaining)
   // The clock's process is gone: its time stands still.

@@ -103,6 +103,7 @@ export const makeTask = (kernel: Kernel, parts: TaskParts): Task => ({
   noNewPrivileges: false,
   seccomp: undefined,
   timerSlack: 50_000,
+  defaultTimerSlack: 50_000,
   policy: 0,
   priority: 0,
   nice: 0,

@@ -25,6 +25,7 @@ import { allocatePid } from './pids.ts'
 import type { Task, ThreadGroup } from './task.ts'
 import { EVENT_CLONE, EVENT_FORK, EVENT_VFORK, traceChild } from './trace.ts'
 
+import { joinTimeNamespace } from '../vdso/vdso.ts'
 const SCHED_RESET_ON_FORK = 0x4000_0000
 
 
@@ -107,6 +108,7 @@ const inherit = (task: Task, child: Task, flags: number): void => {
   child.policy = task.policy
   child.priority = task.priority
   child.nice = task.nice
+  child.defaultTimerSlack = task.timerSlack
   if (has(task.policy, SCHED_RESET_ON_FORK)) {
     // What was privileged is not passed on (sched(7)).
     child.policy = task.priority !== 0 ? 0 : task.policy & ~SCHED_RESET_ON_FORK
@@ -174,6 +176,7 @@ export const cloneTask = (kernel: Kernel, task: Task, request: CloneRequest): Ta
   const files = has(flags, CLONE_FILES) ? task.files : copyDescriptors(kernel, task.files)
   if (files === task.files) files.users++
   const fs = has(flags, CLONE_FS) ? task.fs : copyPathContext(kernel, task.fs)
+  else if (namespaces.time !== task.namespaces.time) joinTimeNamespace(kernel, mm, namespaces.time)
   if (fs === task.fs) fs.users++
   parted.enter(fs)
   const actions = has(flags, CLONE_SIGHAND) ? task.actions : request.clearHandlers ? cleared(task.actions) : copyActions(task.actions)

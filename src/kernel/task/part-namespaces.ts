@@ -7,7 +7,7 @@ import type { PathContext } from '../fs/path.ts'
 import { makeIpc } from '../ipc/ipc-state.ts'
 import type { Kernel } from '../kernel.ts'
 import { makeNetNamespace } from '../net/namespace.ts'
-import { CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, CLONE_NEWUTS } from './clone-flags.ts'
+import { CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, CLONE_NEWUTS, CLONE_VM } from './clone-flags.ts'
 import { ALL_CAPABILITIES } from './create.ts'
 import { type Namespaces, nextNamespaceId } from './namespaces.ts'
 import { enterPidNamespace, kernelPid, leavePidNamespaces, makePidNamespace, PID_NAMESPACE_DEPTH, type PidNamespace } from './pid-namespace.ts'
@@ -48,11 +48,14 @@ const newUser = (kernel: Kernel, task: Task): Credentials | number => {
  */
 export const partNamespaces = (kernel: Kernel, task: Task, flags: number, isThread: boolean, forSelf = false): Parted | number => {
   const old = task.namespaces
+  // Clocks are the address space's: who shares it stays in its time namespace until it executes a program (copy_namespaces).
+  const sharesMemory = (flags & CLONE_VM) !== 0
   let { credentials } = task
   if ((flags & (PARTED | CLONE_NEWUSER)) === 0) {
-    if (forSelf || isThread || (old.pid === old.pidForChildren && old.time === old.timeForChildren)) return { namespaces: old, credentials, enter: stay }
-    old.timeForChildren.frozen = true
-    return { namespaces: { ...old, pid: old.pidForChildren, time: old.timeForChildren }, credentials, enter: stay }
+    const time = sharesMemory ? old.time : old.timeForChildren
+    if (forSelf || isThread || (old.pid === old.pidForChildren && old.time === time)) return { namespaces: old, credentials, enter: stay }
+    time.frozen = true
+    return { namespaces: { ...old, pid: old.pidForChildren, time }, credentials, enter: stay }
   }
   if ((flags & CLONE_NEWUSER) !== 0) {
     const parted = newUser(kernel, task)
@@ -72,7 +75,8 @@ export const partNamespaces = (kernel: Kernel, task: Task, flags: number, isThre
   }
   let { timeForChildren: time } = old
   if (has(CLONE_NEWTIME)) time = { ...time, id: id(), owner, frozen: false }
-  if (!forSelf) time.frozen = true
+  const joinsTime = !forSelf && !sharesMemory
+  if (joinsTime) time.frozen = true
   const copies = new Map<Mount, Mount>()
   const mount = has(CLONE_NEWNS) ? copyMountNamespace(kernel.state.fs, old.mount, id(), owner, copies) : old.mount
   const namespaces: Namespaces = {
@@ -81,13 +85,21 @@ export const partNamespaces = (kernel: Kernel, task: Task, flags: number, isThre
     ipc: has(CLONE_NEWIPC) ? { kind: 'ipc-namespace', id: id(), owner, ipc: makeIpc() } : old.ipc,
     net: has(CLONE_NEWNET) ? { kind: 'net-namespace', id: id(), owner, net: makeNetNamespace(kernel) } : old.net,
     cgroup: has(CLONE_NEWCGROUP) ? { ...old.cgroup, id: id(), owner } : old.cgroup,
-    time: forSelf ? old.time : time, timeForChildren: time,
+    time: joinsTime ? time : old.time, timeForChildren: time,
   }
   const enter = (context: PathContext): void => {
     context.rootMount = copies.get(context.rootMount) ?? context.rootMount
     context.cwdMount = copies.get(context.cwdMount) ?? context.cwdMount
   }
   return { namespaces, credentials, enter }
+}
+
+/** Who executes a program comes into the time namespace that its children would be in (exec_task_namespaces). */
+export const enterTimeNamespace = (task: Task): void => {
+  const { namespaces } = task
+  if (namespaces.time === namespaces.timeForChildren) return
+  namespaces.timeForChildren.frozen = true
+  task.namespaces = { ...namespaces, time: namespaces.timeForChildren }
 }
 
 /**

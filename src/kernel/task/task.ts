@@ -133,6 +133,8 @@ export interface Task {
   /** PR_SET_TIMERSLACK, nanoseconds. */
   timerSlack: number
   /** sched_setscheduler(2): SCHED_*, real-time priority; nice(2). */
+  /** What PR_SET_TIMERSLACK goes back to: the slack of the task that made it. */
+  defaultTimerSlack: number
   policy: number
   priority: number
   nice: number

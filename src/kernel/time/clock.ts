@@ -152,14 +152,32 @@ export const cpuClockCycles = (kernel: Kernel, clock: CpuClock): number =>
   clock.task !== undefined ? (clock.userOnly ? clock.task.usage.userCycles : taskCycles(clock.task))
     : clock.userOnly ? groupUserCycles(kernel, clock.group) : groupCycles(kernel, clock.group)
 
+/** What the task's time namespace adds to a clock (time_namespaces(7)). */
+const NO_OFFSET: Time = [0, 0]
+export const namespaceOffset = (task: Task, clockId: number): Time => {
+  switch (clockId) {
+    case CLOCK_MONOTONIC: case CLOCK_MONOTONIC_RAW: case CLOCK_MONOTONIC_COARSE: return task.namespaces.time.monotonic
+    case CLOCK_BOOTTIME: case CLOCK_BOOTTIME_ALARM: return task.namespaces.time.boottime
+    default: return NO_OFFSET
+  }
+}
+
+/** A time of a clock as the task's namespace shows it, as the time of the world's clock; what was before its start is that (do_timens_ktime_to_host). */
+export const worldTime = (task: Task, clockId: number, time: Time): Time => {
+  const offset = namespaceOffset(task, clockId)
+  if (offset[0] === 0 && offset[1] === 0) return time
+  const world = subtractTime(time, offset)
+  return world[0] < 0 ? NO_OFFSET : world
+}
+
 /** What clock_gettime answers: a time or −EINVAL. */
 export const readClock = (kernel: Kernel, task: Task, clockId: number): Time | number => {
   switch (clockId) {
     case CLOCK_REALTIME: case CLOCK_REALTIME_ALARM: return realTime(kernel)
     case CLOCK_MONOTONIC: case CLOCK_MONOTONIC_RAW: case CLOCK_BOOTTIME: case CLOCK_BOOTTIME_ALARM:
-      return cyclesToTimespec(kernel, kernel.now)
+      return addTime(cyclesToTimespec(kernel, kernel.now), namespaceOffset(task, clockId))
     case CLOCK_REALTIME_COARSE: return addTime(kernel.state.clocks.realtimeBase, coarse(cyclesToTimespec(kernel, kernel.now)))
-    case CLOCK_MONOTONIC_COARSE: return coarse(cyclesToTimespec(kernel, kernel.now))
+    case CLOCK_MONOTONIC_COARSE: return addTime(coarse(cyclesToTimespec(kernel, kernel.now)), namespaceOffset(task, clockId))
     case CLOCK_TAI: return addTime(realTime(kernel), [kernel.state.clocks.taiOffset, 0])
     default: {
       const clock = cpuClock(kernel, task, clockId, true)

@@ -14,7 +14,7 @@ import { setAdd, setHas, type SignalInfo } from '../signal/signal.ts'
 import type { PosixTimer, Task, ThreadGroup } from '../task/task.ts'
 import {
   type CpuClock, cpuClock, cpuClockCycles, cyclesToTimespec, deadlineAfter, deadlineAt, isRealtimeClock, isZeroTime, type Time,
-  timeUntil, timespecToCycles,
+  timeUntil, timespecToCycles, worldTime,
 } from './clock.ts'
 import { nextOnGrid } from './itimers.ts'
 import { arm, disarm, makeTimer, type Timer } from './timer-queue.ts'
@@ -85,7 +85,7 @@ export const setPosixTimer = (kernel: Kernel, task: Task, timer: PosixTimer, fla
     checkPosixCpuTimers(kernel, task.group)
     return 0
   }
-  timer.expiry = absolute ? deadlineAt(kernel, timer.clock, value) : deadlineAfter(kernel, value)
+  timer.expiry = absolute ? deadlineAt(kernel, timer.clock, worldTime(task, timer.clock, value)) : deadlineAfter(kernel, value)
   if (timer.notify !== SIGEV_NONE) arm(kernel.state.timers, timer.timer, timer.expiry)
   return 0
 }

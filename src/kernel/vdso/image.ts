@@ -3,7 +3,7 @@
  * LINUX_2.6 (vdso(7); System V ABI, 'Dynamic Linking'; Linux Standard Base, 'Symbol Versioning').
  */
 import { PAGE_SIZE } from '../../emu/cpu/layout.ts'
-import { vdsoCode } from './code.ts'
+import { callClockGettime, vdsoCode } from './code.ts'
 
 const EHDR_SIZE = 64, PHDR_SIZE = 56, SYM_SIZE = 24, DYN_SIZE = 16, VERDEF_SIZE = 20, VERDAUX_SIZE = 8
 const ET_DYN = 3, EM_X86_64 = 62
@@ -17,6 +17,9 @@ const TEXT = 1
 const SONAME = 'linux-vdso.so.1', VERSION = 'LINUX_2.6'
 const CODE_ALIGN = 64
 
+/** Where the code begins: with its first function, which is the entry point. */
+const imageCode = (image: Uint8Array): number => new DataView(image.buffer, image.byteOffset).getUint32(24, true) - vdsoCode(0, 0).functions[0].offset
+
 /** The ELF hash function. */
 const elfHash = (name: string): number => {
   let hash = 0
@@ -26,6 +29,15 @@ const elfHash = (name: string): number => {
     hash = (hash ^ (high >>> 24)) & ~high
   }
   return hash >>> 0
+}
+
+/** A copy of the image whose clock_gettime does nothing but the system call. */
+export const withoutClocks = (image: Uint8Array): Uint8Array => {
+  const bytes = image.slice()
+  const code = imageCode(bytes)
+  const [{ offset }] = vdsoCode(0, 0).functions.filter(({ name }) => name === 'clock_gettime')
+  bytes.set(callClockGettime(), code + offset)
+  return bytes
 }
 
 /** @param data where the page of data begins, relative to the image */

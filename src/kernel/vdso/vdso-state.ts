@@ -4,8 +4,10 @@ import type { SharedMemory } from '../mm/address-space.ts'
 export interface VdsoState {
   readonly kind: 'vdso'
   image: SharedMemory | undefined
+  /** The image for tasks in a time namespace with offsets (undefined: nobody was yet). */
+  shiftedImage: SharedMemory | undefined
   /** The page of time data beside it, and its frame (0: not made yet). */
   data: SharedMemory | undefined
   dataFrame: number
 }
-export const makeVdso = (): VdsoState => ({ kind: 'vdso', image: undefined, data: undefined, dataFrame: 0 })
+export const makeVdso = (): VdsoState => ({ kind: 'vdso', image: undefined, shiftedImage: undefined, data: undefined, dataFrame: 0 })

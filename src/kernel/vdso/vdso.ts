@@ -8,14 +8,15 @@ import { PAGE_SIZE } from '../../emu/cpu/layout.ts'
 import { PROT_EXEC, PROT_READ } from '../abi/mman.ts'
 import { NANOSECONDS } from '../abi/time.ts'
 import type { Kernel } from '../kernel.ts'
-import { type AddressSpace, VMA_DONTDUMP, VMA_MAYEXEC, VMA_MAYREAD, VMA_MAYWRITE } from '../mm/address-space.ts'
-import { makeSharedMemory, retainBacking } from '../mm/backing.ts'
-import { findPlace, mapRegion } from '../mm/map.ts'
+import { type AddressSpace, type SharedMemory, VMA_DONTDUMP, VMA_MAYEXEC, VMA_MAYREAD, VMA_MAYWRITE } from '../mm/address-space.ts'
+import { makeSharedMemory, releaseBacking, retainBacking } from '../mm/backing.ts'
+import { dropRange, findPlace, mapRegion } from '../mm/map.ts'
 import type { VirtualCpu } from '../state.ts'
+import type { TimeNamespace } from '../task/namespaces.ts'
 import {
   DATA_BASE_NANOSECONDS, DATA_BASE_SECONDS, DATA_BILLION, DATA_CPU, DATA_HZ, DATA_SEQUENCE, DATA_TAI, DATA_TIMEZONE,
 } from './code.ts'
-import { vdsoImage } from './image.ts'
+import { vdsoImage, withoutClocks } from './image.ts'
 
 /** The page of data comes first, the image behind it, as on Linux. */
 const DATA_OFFSET = -PAGE_SIZE
@@ -28,6 +29,36 @@ const put64 = (kernel: Kernel, at: number, value: number): void => {
 
 /** The same in all worlds. */
 let imageBytes: Uint8Array | undefined
+
+/** The image of those whose clocks have offsets: clock_gettime makes the system call. Everything is where it is in the other one. */
+const shiftedImage = (kernel: Kernel): SharedMemory => {
+  const { vdso } = kernel.state
+  if (vdso.shiftedImage === undefined) {
+    const frame = kernel.memory.allocate()
+    const image = makeSharedMemory(kernel)
+    image.frames.set(0, frame)
+    kernel.memory.u8.set(withoutClocks(imageBytes ??= vdsoImage(DATA_OFFSET)), frame * PAGE_SIZE)
+    vdso.shiftedImage = image
+  }
+  return vdso.shiftedImage
+}
+
+const isShifted = ({ monotonic, boottime }: TimeNamespace): boolean => monotonic[0] !== 0 || monotonic[1] !== 0 || boottime[0] !== 0 || boottime[1] !== 0
+
+/** An address space comes into a time namespace (vdso_join_timens): its clocks are that one's from now on. */
+export const joinTimeNamespace = (kernel: Kernel, space: AddressSpace, time: TimeNamespace): void => {
+  const { vdso } = kernel.state
+  const { image } = vdso
+  if (image === undefined || (!isShifted(time) && vdso.shiftedImage === undefined)) return
+  const wanted = isShifted(time) ? shiftedImage(kernel) : image
+  for (const vma of space.vmas) {
+    if (vma.backing === wanted || (vma.backing !== image && vma.backing !== vdso.shiftedImage)) continue
+    dropRange(kernel, space, vma.start, vma.end)
+    releaseBacking(kernel, vma)
+    vma.backing = wanted
+    retainBacking(kernel, vma)
+  }
+}
 
 const make = (kernel: Kernel): void => {
   const { vdso } = kernel.state
@@ -72,10 +103,11 @@ export const updateVdsoCpu = (kernel: Kernel, cpu: VirtualCpu): void => {
 }
 
 /** Maps the vDSO where mmap would; returns the image's address for AT_SYSINFO_EHDR, 0 if there is no room. */
-export const mapVdso = (kernel: Kernel, space: AddressSpace): number => {
+export const mapVdso = (kernel: Kernel, space: AddressSpace, time: TimeNamespace): number => {
   const { vdso } = kernel.state
   if (vdso.dataFrame === 0) make(kernel)
-  const { image, data } = vdso
+  const { data } = vdso
+  const image = isShifted(time) ? shiftedImage(kernel) : vdso.image
   const start = findPlace(space, 2 * PAGE_SIZE, 0)
   if (image === undefined || data === undefined || start === undefined) return 0
   const middle = start + PAGE_SIZE

@@ -326,7 +326,7 @@ export const setTimerSlack = (kernel: Kernel, node: ProcNode, _writer: Task, tex
   const task = subjectOf(kernel, node)
   if (task === undefined) return -ESRCH
   if (value === undefined || value < 0) return -EINVAL
-  task.timerSlack = value === 0 ? 50_000 : value
+  task.timerSlack = value === 0 ? task.defaultTimerSlack : value
   return 0
 }
 

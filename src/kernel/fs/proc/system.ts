@@ -1,7 +1,7 @@
 /** Files of /proc that are about the whole system, in the formats of Linux 6.1 (fs/proc/*.c; proc(5)). */
 import { PAGE_SIZE } from '../../../emu/cpu/layout.ts'
 import { VENDOR, cpuModel, flagNames, signatureParts } from '../../../emu/cpu/model.ts'
-import { CLOCK_TICKS } from '../../abi/time.ts'
+import { CLOCK_BOOTTIME, CLOCK_TICKS } from '../../abi/time.ts'
 import { RELEASE, SYSTEM_NAME, VERSION } from '../../abi/version.ts'
 import type { Kernel } from '../../kernel.ts'
 import type { AddressSpace } from '../../mm/address-space.ts'
@@ -9,6 +9,8 @@ import { directoryPath, type Mount, rootPath } from '../mount-tree.ts'
 import { optionText, optionTexts } from '../mounts.ts'
 import type { ProcNode } from './nodes.ts'
 import type { FileLock } from '../locks.ts'
+import type { Task } from '../../task/task.ts'
+import { namespaceOffset } from '../../time/clock.ts'
 import { residentOf } from './maps.ts'
 import { isAlive, subjectOf } from './subject.ts'
 
@@ -43,10 +45,11 @@ const runningCount = (kernel: Kernel): number => {
   return count
 }
 
-export const uptime = (kernel: Kernel): string => {
+export const uptime = (kernel: Kernel, _node: ProcNode, reader: Task): string => {
   const busy = busyTime(kernel)
+  const offset = namespaceOffset(reader, CLOCK_BOOTTIME)
   const idle = Math.max(kernel.now * kernel.config.cpus - busy.user - busy.system, 0)
-  return `${twoDigits(hundredths(kernel, kernel.now))} ${twoDigits(hundredths(kernel, idle))}\n`
+  return `${twoDigits(hundredths(kernel, kernel.now) + offset[0] * 100 + Math.floor(offset[1] / 10_000_000))} ${twoDigits(hundredths(kernel, idle))}\n`
 }
 
 /** Averages need a past: there is none. */
@@ -222,6 +225,3 @@ export const FILESYSTEMS = ['sysfs', 'tmpfs', 'bdev', 'proc', 'cgroup', 'cgroup2
 export const DEVICES = 'Character devices:\n  1 mem\n  4 tty\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n 10 misc\n128 ptm\n136 pts\n\nBlock devices:\n'
 export const TTY_DRIVERS = '/dev/tty             /dev/tty        5       0 system:/dev/tty\n/dev/console         /dev/console    5       1 system:console\n' +
   '/dev/ptmx            /dev/ptmx       5       2 system\npty_slave            /dev/pts      136 0-1048575 pty:slave\npty_master           /dev/ptm      128 0-1048575 pty:master\n'
-export const SYSV_MSG = '       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime      ctime\n'
-export const SYSV_SEM = '       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n'
-export const SYSV_SHM = '       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap\n'

@@ -12,6 +12,7 @@ import * as processes from './process.ts'
 import * as descriptors from './descriptors.ts'
 import * as system from './system.ts'
 import * as sysctl from './sysctl.ts'
+import * as sysvipc from './sysvipc.ts'
 
 /** Longer settings are refused. */
 const SETTING_LIMIT = 1024
@@ -161,6 +162,9 @@ const makeTables = (): Tables => {
       shmall: setting('18446744073692774399\n'),
       shmmax: setting('18446744073692774399\n'),
       shmmni: setting('4096\n'),
+      msg_next_id: setting('-1\n'),
+      sem_next_id: setting('-1\n'),
+      shm_next_id: setting('-1\n'),
       shm_rmid_forced: setting('0\n'),
       dmesg_restrict: setting('0\n'),
       kptr_restrict: setting('0\n'),
@@ -182,7 +186,7 @@ const makeTables = (): Tables => {
         write_wakeup_threshold: setting('256\n'),
       }),
       yama: folder({ ptrace_scope: setting('0\n') }),
-      keys: folder({ maxkeys: setting('200\n'), maxbytes: setting('20000\n') }),
+      keys: folder({ maxkeys: setting('200\n'), maxbytes: setting('20000\n'), root_maxkeys: setting('1000000\n'), root_maxbytes: setting('25000000\n'), gc_delay: setting('300\n'), persistent_keyring_expiry: setting('259200\n') }),
     }),
     vm: folder({
       overcommit_memory: setting('0\n'),
@@ -262,7 +266,7 @@ const makeTables = (): Tables => {
     stat: file(0o444, system.stat),
     swaps: fixed('Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n'),
     sys: sysTree,
-    sysvipc: folder({ msg: fixed(system.SYSV_MSG), sem: fixed(system.SYSV_SEM), shm: fixed(system.SYSV_SHM) }),
+    sysvipc: folder({ msg: file(0o444, sysvipc.messages), sem: file(0o444, sysvipc.semaphores), shm: file(0o444, sysvipc.segments) }),
     tty: folder({ drivers: fixed(system.TTY_DRIVERS), ldiscs: fixed('n_tty       0\n') }),
     uptime: file(0o444, system.uptime),
     version: file(0o444, system.version),

@@ -1,0 +1,248 @@
+/* What test suites of others asked for that no other guest does, each in a part of its own. Run as root. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <mqueue.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ipc.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/msg.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/sysinfo.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *name(int e) {
+  switch (e) {
+    case EPERM: return "EPERM"; case ENOENT: return "ENOENT"; case ESRCH: return "ESRCH"; case EBADF: return "EBADF"; case ECHILD: return "ECHILD";
+    case ENOMEM: return "ENOMEM"; case EACCES: return "EACCES"; case EBUSY: return "EBUSY"; case EEXIST: return "EEXIST"; case ENOTDIR: return "ENOTDIR";
+    case EINVAL: return "EINVAL"; case EROFS: return "EROFS"; case ELOOP: return "ELOOP"; case ENODEV: return "ENODEV"; case ENOTTY: return "ENOTTY";
+    case EXDEV: return "EXDEV"; case EAGAIN: return "EAGAIN"; case ENOSPC: return "ENOSPC"; case EUSERS: return "EUSERS"; case EFAULT: return "EFAULT";
+    case EOVERFLOW: return "EOVERFLOW"; case EFBIG: return "EFBIG"; case ENOSYS: return "ENOSYS"; case EOPNOTSUPP: return "EOPNOTSUPP";
+    case ESTALE: return "ESTALE"; case ENOKEY: return "ENOKEY"; case ENODATA: return "ENODATA"; case EIDRM: return "EIDRM"; case EBADE: return "EBADE";
+    default: { static char text[20]; snprintf(text, sizeof text, "errno %d", e); return text; }
+  }
+}
+#define SAY(...) do { errno = 0; long r_ = (long)(__VA_ARGS__); \
+  if (r_ == -1) printf("%s: %s\n", #__VA_ARGS__, name(errno)); else printf("%s: %ld\n", #__VA_ARGS__, r_); } while (0)
+
+static void in_child(const char *title, void (*part)(void)) {
+  printf("--- %s\n", title);
+  fflush(stdout);
+  pid_t child = fork();
+  if (child == 0) { part(); fflush(stdout); _exit(0); }
+  int status;
+  waitpid(child, &status, 0);
+  if (status != 0) printf("ended with %x\n", status);
+}
+static int put(const char *path, const char *text) {
+  int fd = open(path, O_WRONLY);
+  if (fd < 0) return -1;
+  int r = write(fd, text, strlen(text)), e = errno;
+  close(fd);
+  errno = e;
+  return r;
+}
+static long number(const char *path) {
+  char text[64] = "";
+  int fd = open(path, O_RDONLY);
+  if (fd < 0) return -1;
+  if (read(fd, text, 63) < 0) text[0] = 0;
+  close(fd);
+  return atol(text);
+}
+static char directory[] = "/tmp/abi-suites-XXXXXX";
+
+/* Offsets of a time namespace: for children, for their vDSO and their system calls. */
+static void time_namespace(void) {
+  struct timespec outside, inside, call;
+  struct sysinfo before, after;
+  SAY(unshare(CLONE_NEWTIME));
+  SAY(put("/proc/self/timens_offsets", "monotonic 1000 0\nboottime 5000 0\n") > 0);
+  clock_gettime(CLOCK_MONOTONIC, &outside);
+  sysinfo(&before);
+  fflush(stdout);
+  if (fork() == 0) {
+    clock_gettime(CLOCK_MONOTONIC, &inside);
+    syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &call);
+    sysinfo(&after);
+    printf("monotonic: %d, by call: %d\n", inside.tv_sec - outside.tv_sec >= 1000 && inside.tv_sec - outside.tv_sec < 1010,
+      call.tv_sec - outside.tv_sec >= 1000 && call.tv_sec - outside.tv_sec < 1010);
+    printf("uptime: %d\n", after.uptime - before.uptime >= 5000 && after.uptime - before.uptime < 5010);
+    struct timespec until = { inside.tv_sec, inside.tv_nsec + 1000000 };
+    if (until.tv_nsec >= 1000000000) { until.tv_nsec -= 1000000000; until.tv_sec++; }
+    SAY(clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL));
+    int fd = timerfd_create(CLOCK_BOOTTIME, 0);
+    clock_gettime(CLOCK_BOOTTIME, &inside);
+    struct itimerspec at = { { 0, 0 }, { inside.tv_sec, inside.tv_nsec } };
+    SAY(timerfd_settime(fd, TFD_TIMER_ABSTIME, &at, NULL));
+    uint64_t ticks = 0;
+    SAY(read(fd, &ticks, 8));
+    clock_gettime(CLOCK_MONOTONIC, &inside);
+    printf("soon after: %d\n", inside.tv_sec - outside.tv_sec < 1010);
+    SAY(put("/proc/self/timens_offsets", "monotonic 1 0\n"));
+    fflush(stdout);
+    _exit(0);
+  }
+  wait(NULL);
+}
+
+/* Settings of a namespace for System V IPC. */
+static void ipc_settings(void) {
+  struct msginfo info;
+  SAY(unshare(CLONE_NEWIPC));
+  SAY(put("/proc/sys/kernel/msg_next_id", "50") > 0);
+  SAY(msgget(IPC_PRIVATE, 0600));
+  SAY(number("/proc/sys/kernel/msg_next_id"));
+  SAY(put("/proc/sys/kernel/msgmni", "2") > 0);
+  SAY(msgget(1234, 0600 | IPC_CREAT) >= 0);
+  SAY(msgget(1235, 0600 | IPC_CREAT));
+  SAY(msgctl(0, IPC_INFO, (struct msqid_ds *)&info) >= 0);
+  printf("msgmni %d\n", info.msgmni);
+  FILE *file = fopen("/proc/sysvipc/msg", "r");
+  char line[200];
+  int lines = 0;
+  while (fgets(line, sizeof line, file)) if (lines++ > 0 && strstr(line, "1234")) printf("%.10s\n", line);
+  printf("lines %d\n", lines);
+}
+
+static void sealed_memory(void) {
+  int fd = syscall(SYS_memfd_create, "sealed", MFD_ALLOW_SEALING);
+  SAY(ftruncate(fd, 8192));
+  SAY(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK));
+  void *p = mmap(NULL, 8192, PROT_READ, MAP_SHARED, fd, 0);
+  SAY(p == MAP_FAILED);
+  SAY(mprotect(p, 8192, PROT_READ | PROT_WRITE));
+  char path[40];
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  SAY(open(path, O_RDWR | O_TRUNC));
+  SAY(syscall(SYS_memfd_create, "flags", -500));
+  SAY(syscall(SYS_memfd_create, "flags", 0x80000000u));
+}
+
+static void barriers(void) {
+  SAY(syscall(SYS_membarrier, 8, 0));
+  SAY(syscall(SYS_membarrier, 16, 0));
+  SAY(syscall(SYS_membarrier, 8, 0));
+  SAY(syscall(SYS_membarrier, 32, 0));
+  SAY(syscall(SYS_membarrier, 2, 0));
+}
+
+static void symlinks_of_mounts(void) {
+  struct statfs stat;
+  SAY(unshare(CLONE_NEWNS));
+  SAY(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+  SAY(mkdir("m", 0755));
+  SAY(mount("none", "m", "tmpfs", 256, NULL));
+  SAY(statfs("m", &stat));
+  printf("nosymfollow %d\n", (stat.f_flags & 0x2000) != 0);
+  SAY(close(open("m/file", O_CREAT | O_WRONLY, 0644)));
+  SAY(symlink("file", "m/link"));
+  SAY(open("m/link", O_RDONLY));
+  SAY(readlink("m/link", (char[10]){0}, 10));
+  SAY(open("m/file", O_RDONLY) >= 0);
+  int fd = open("m/file", O_RDONLY);
+  char path[40];
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  int link = open(path, O_PATH | O_NOFOLLOW);
+  snprintf(path, sizeof path, "/proc/self/fd/%d", link);
+  SAY(mount("m/file", path, "", MS_BIND, 0));
+  SAY(umount2("m", MNT_DETACH));
+  SAY(rmdir("m"));
+}
+
+/* mq_notify with SIGEV_THREAD, as libraries do it: a cookie through a netlink socket. */
+static void queue_thread(void) {
+  int fd = socket(AF_NETLINK, SOCK_RAW, 0);
+  char cookie[32] = "cookie", got[64];
+  struct { void *value; int signal, notify; char rest[48]; } event = { cookie, fd, SIGEV_THREAD, {0} };
+  mqd_t queue = mq_open("/abi-suites", O_RDWR | O_CREAT, 0600, NULL);
+  mq_unlink("/abi-suites");
+  SAY(syscall(SYS_mq_notify, queue, &event));
+  SAY(syscall(SYS_mq_notify, queue, &event));
+  SAY(syscall(SYS_mq_notify, queue, NULL));
+  SAY(recv(fd, got, sizeof got, 0));
+  printf("%s %d\n", got, got[31]);
+  SAY(syscall(SYS_mq_notify, queue, &event));
+  SAY(mq_send(queue, "x", 1, 0));
+  SAY(recv(fd, got, sizeof got, 0));
+  printf("%s %d\n", got, got[31]);
+  event.signal = 99;
+  SAY(syscall(SYS_mq_notify, queue, &event));
+  event.signal = queue;
+  SAY(syscall(SYS_mq_notify, queue, &event));
+}
+
+static void odds(void) {
+  struct timeval tv = { 0, 10 };
+  SAY(personality(0x4000000) >= 0);
+  SAY(select(0, NULL, NULL, NULL, &tv));
+  printf("sticky %ld\n", (long)tv.tv_usec);
+  SAY(personality(0) >= 0);
+  SAY(prctl(PR_SET_TIMERSLACK, 70000));
+  fflush(stdout);
+  if (fork() == 0) {
+    SAY(prctl(PR_SET_TIMERSLACK, 0));
+    SAY(prctl(PR_GET_TIMERSLACK));
+    fflush(stdout);
+    _exit(0);
+  }
+  wait(NULL);
+  int from = open("from", O_RDWR | O_CREAT, 0600), to = open("to", O_RDWR | O_CREAT, 0600);
+  SAY(write(from, "text", 4));
+  off_t start = 0, end = 0x7fffffffffffffff;
+  SAY(syscall(SYS_copy_file_range, from, &start, to, &end, 65537L, 0));
+  SAY(syscall(SYS_copy_file_range, from, &start, to, &end, -1L, 0));
+  /* A group that the maker is not in: the bit goes even where the umask takes the group's right to execute. */
+  SAY(mkdir("sgid", 0777));
+  SAY(chown("sgid", 0, 4321));
+  SAY(chmod("sgid", 02777));
+  fflush(stdout);
+  if (fork() == 0) {
+    struct stat stat;
+    setgroups(0, NULL);
+    setresgid(1000, 1000, 1000);
+    setresuid(1000, 1000, 1000);
+    umask(0010);
+    SAY(close(open("sgid/file", O_CREAT | O_WRONLY, 02777)));
+    SAY(lstat("sgid/file", &stat));
+    printf("%o %d\n", stat.st_mode, stat.st_gid);
+    fflush(stdout);
+    _exit(0);
+  }
+  wait(NULL);
+}
+
+int main(void) {
+  if (mkdtemp(directory) == NULL || chdir(directory) != 0 || chmod(".", 0755) != 0) return 1;
+  umask(022);
+  in_child("time namespaces", time_namespace);
+  in_child("settings of IPC", ipc_settings);
+  in_child("sealed memory", sealed_memory);
+  in_child("memory barriers", barriers);
+  in_child("MS_NOSYMFOLLOW", symlinks_of_mounts);
+  in_child("SIGEV_THREAD of queues", queue_thread);
+  in_child("odds and ends", odds);
+  chdir("/");
+  char command[80];
+  snprintf(command, sizeof command, "rm -rf %s", directory);
+  fflush(stdout);
+  return system(command) == 0 ? 0 : 1;
+}
