@@ -1,4 +1,5 @@
 /** The processor as the kernel sees it. */
+import type { Breakpoints } from './breakpoints.ts'
 import type { CpuName } from './cpu/model.ts'
 import type { CpuState } from './cpu/state.ts'
 import type { PhysicalMemory } from './memory.ts'
@@ -25,6 +26,8 @@ export interface Fault {
   errorCode: number
   /** CR2 of a page fault, as a number; non-canonical addresses give #GP or #SS, not #PF. */
   address: number
+  /** DR6 of a #DB: breakpoints that were met, and single step; 0 for INT1. */
+  debugStatus: number
 }
 
 export interface Processor {
@@ -56,6 +59,8 @@ export interface Processor {
   watch(watcher: AccessWatcher | undefined): void
   /** The watcher may answer otherwise about pages: all are asked for again. What is known of code stays. */
   forgetData(): void
+  /** The debug registers of the task that is loaded: see breakpoints.ts. Cheap if they are the same object as before. */
+  setBreakpoints(breakpoints: Breakpoints): void
   /** From inside `Mmu.resolve`: makes `run` return EXIT_REQUESTED at the next instruction boundary that it can. */
   requestExit(): void
 }

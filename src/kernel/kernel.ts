@@ -5,11 +5,13 @@
  * strings; no closures, promises, generators or host handles), so that it can be hashed, copied and compared. What the
  * kernel does with it is in modules of functions that take the kernel first.
  */
+import { NO_BREAKPOINTS } from '../emu/breakpoints.ts'
 import type { PhysicalMemory } from '../emu/memory.ts'
 import type { Processor } from '../emu/processor.ts'
 import type { WorldConfig } from './config.ts'
 import type { Outside } from './outside.ts'
 import type { KernelState } from './state.ts'
+import { breakpointsOf } from './task/debug-registers.ts'
 import type { Task } from './task/task.ts'
 import type { AddressSpace } from './mm/address-space.ts'
 import { ProcessMmu } from './mm/process-mmu.ts'
@@ -87,8 +89,14 @@ export class Kernel {
       this.processor.cpu.load(task.context)
       this.loadedTask = task
       this.watch?.switched()
+      this.setBreakpoints(task)
     }
     this.loadSpace(task.mm)
+  }
+
+  /** The loaded task's debug registers are in force. */
+  setBreakpoints(task: Task): void {
+    this.processor.setBreakpoints(task.debug === undefined ? NO_BREAKPOINTS : breakpointsOf(task.debug) ?? NO_BREAKPOINTS)
   }
 
   /** Brings the `context` of the loaded task up to date: before state is looked at from outside, or another task is loaded. */

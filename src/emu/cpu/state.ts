@@ -77,7 +77,7 @@ export class CpuState {
     let aux = flags & (layout.CF | layout.AF | layout.OF | layout.SF)
     if (((flags & layout.PF) !== 0) !== zero) aux |= layout.PF
     u32[layout.FLAG_AUX >> 2] = aux
-    u32[layout.FLAG_OTHER >> 2] = flags & (layout.TF | layout.DF | 0x4000 | 0x40000 | 0x200000) | layout.IF
+    u32[layout.FLAG_OTHER >> 2] = flags & (layout.TF | layout.DF | layout.RF | 0x4000 | 0x40000 | 0x200000) | layout.IF
   }
 
   /** A copy of the architectural state, to be given to `load` later. The lazy flags are put into their one normal form, so that equal states are equal bytes. */

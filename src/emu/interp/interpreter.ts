@@ -4,6 +4,7 @@
  * Budgets are exact. A block that fits the budget is paid for when it is entered; one that does not is executed
  * instruction by instruction (`#step`) until the budget is used up. A fault gives back what was not executed.
  */
+import { type Breakpoints, DR6_STEP, NO_BREAKPOINTS } from '../breakpoints.ts'
 import * as layout from '../cpu/layout.ts'
 import { CpuState } from '../cpu/state.ts'
 import { clearCoverage, type CoverageObserver } from '../coverage.ts'
@@ -27,6 +28,9 @@ const GUEST_FAULT = Object.freeze(new GuestFault())
 /** As GuestFault: the watcher stopped an access. */
 class AccessStopped {}
 const ACCESS_STOPPED = Object.freeze(new AccessStopped())
+/** An instruction is to be executed alone, as it meets a breakpoint. */
+class BreakpointMet {}
+const BREAKPOINT_MET = Object.freeze(new BreakpointMet())
 
 const MOST_ENTRIES = 1000
 /** Twice this is not canonical. */
@@ -38,7 +42,7 @@ const USER_PAGES = 2 ** 35
 export class Interpreter implements Processor {
   readonly memory: PhysicalMemory
   readonly cpu: CpuState
-  readonly fault: Fault = { vector: 0, errorCode: 0, address: 0 }
+  readonly fault: Fault = { vector: 0, errorCode: 0, address: 0, debugStatus: 0 }
   executed = 0
   randomWord: () => number = () => 0
 
@@ -67,6 +71,13 @@ export class Interpreter implements Processor {
   #watcher: AccessWatcher | undefined
   /** Where the last watched access was, as `AccessWatcher.access` counts. */
   #lastPosition = -1
+  #breakpoints = NO_BREAKPOINTS
+  /** The first instruction of this run has RF. */
+  #passes = false
+  /** The next instruction is executed alone, and traps then. */
+  #trapsNext = false
+  /** An instruction is executed alone: breakpoints that it has met. −1: none is. */
+  #met = -1
   /** What is in the bounce buffer goes to the store buffer: address and size. 0: to memory. */
   #bufferedAddress = 0
   #bufferedSize = 0
@@ -115,6 +126,7 @@ export class Interpreter implements Processor {
     this.#run = instance.exports.run as (record: number) => void
     if (tier !== undefined) {
       const codePage = (page: number): CodePage | undefined => {
+        if (this.#breakpoints.isIn(page)) return undefined
         const known = this.#codePages.get(page)
         return known?.valid === true && (memory.flags(known.frame) & FRAME_CODE) !== 0 ? known : undefined
       }
@@ -136,6 +148,7 @@ export class Interpreter implements Processor {
     this.memory.u8.fill(0, layout.CPU_STATE, layout.ENGINE_STATE_END)
     this.#mmu = undefined
     this.#watcher = undefined
+    this.#breakpoints = NO_BREAKPOINTS
     this.#reserve = 0
     this.#untilSample = this.#jit?.chunk ?? 0
     this.#requested = false
@@ -204,6 +217,14 @@ export class Interpreter implements Processor {
 
   forgetData(): void { this.#emptyTlb() }
 
+  setBreakpoints(breakpoints: Breakpoints): void {
+    if (breakpoints === this.#breakpoints) return
+    const hadCode = this.#breakpoints.hasCode
+    this.#breakpoints = breakpoints
+    this.#emptyTlb()
+    if (hadCode || breakpoints.hasCode) this.#emptyJumpCache()
+  }
+
   /** Counts edges between blocks from now on (src/emu/coverage.ts), or no more. Tier 1 must be off. */
   cover(observer: CoverageObserver | undefined): void {
     if (observer !== undefined && this.#jit !== undefined) throw new Error('coverage is of tier 0 alone')
@@ -231,6 +252,11 @@ export class Interpreter implements Processor {
     this.#withheld = 0
     this.#requested = false
     this.#lastPosition = -1
+    this.#trapsNext = false
+    // RF lets the first instruction pass its breakpoint.
+    const resumes = (this.memory.u32[layout.FLAG_OTHER >> 2] & layout.RF) !== 0
+    if (resumes) this.memory.u32[layout.FLAG_OTHER >> 2] &= ~layout.RF
+    this.#passes = resumes
     // What another task did before is no edge.
     if (this.#translator.coverage !== undefined) memory.u32[layout.COVERAGE_LAST >> 2] = 0
     const hasBuffers = this.#watcher?.buffers !== undefined
@@ -240,7 +266,8 @@ export class Interpreter implements Processor {
     }
     const reason = this.#now === undefined ? this.#loop() : this.#timedLoop(this.#now)
     // Views may have been replaced while the guest ran.
-    this.executed = this.memory.i32[layout.SLICE_BUDGET >> 2] - this.memory.i32[layout.BUDGET >> 2] - this.#withheld
+    this.executed = this.#position()
+    if (resumes && this.executed === 0 && reason === EXIT_ACCESS) this.memory.u32[layout.FLAG_OTHER >> 2] |= layout.RF
     return reason
   }
 
@@ -291,32 +318,31 @@ export class Interpreter implements Processor {
     for (;;) {
       const { memory } = this
       try {
-        if (this.#isSingleStepped()) {
-          // A repeated instruction traps after each iteration (Intel SDM volume 3, 18.3.1.4).
-          this.#withheld += memory.i32[layout.BUDGET >> 2] - 1
-          memory.i32[layout.BUDGET >> 2] = 1
-          const reason = this.#step()
+        if (this.#trapsNext || this.#isSingleStepped()) return this.#stepAndTrap()
+        if (memory.i32[layout.BUDGET >> 2] > 0 && this.#isAmongBreakpoints()) {
+          const reason = this.#stepAmongBreakpoints()
           if (reason === EXIT_SYSCALL) return EXIT_SYSCALL
           if (reason === EXIT_FAULT) return this.#trapped()
-          this.fault.vector = VECTOR_DB
-          this.fault.errorCode = 0
-          this.fault.address = 0
-          return EXIT_FAULT
+          if (this.#requested) return EXIT_REQUESTED
+          if (memory.i32[layout.BUDGET >> 2] > 0) continue
         }
         const rip = layout.RIP >> 2
-        const at = this.#lookup(memory.i32[rip], memory.i32[rip + 1])
+        const at = this.#lookupWithinBudget(memory.i32[rip], memory.i32[rip + 1])
         if (this.#jit?.isEager === true && !this.#translator.fences) this.#jit.compileAt(this.cpu.rip)
         this.memory.i32[layout.CODE_CHANGED >> 2] = 0
         this.#run(at)
       } catch (error) {
         if (error === GUEST_FAULT) return EXIT_FAULT
         if (error === ACCESS_STOPPED) return EXIT_ACCESS
-        throw error
+        if (error !== BREAKPOINT_MET) throw error
+        this.#trapsNext = true
+        continue
       }
       const reason = this.memory.u32[layout.EXIT_REASON >> 2]
       if (reason === EXIT_SYSCALL) return EXIT_SYSCALL
       if (reason === EXIT_FAULT) return this.#trapped()
       if (this.#requested) return EXIT_REQUESTED
+      if (this.memory.i32[layout.BUDGET >> 2] > 0 && this.#isAmongBreakpoints()) continue
       if (reason === EXIT_BUDGET) {
         if (this.#jit !== undefined) this.#sample(this.#jit)
         if (this.#reserve > 0) {
@@ -326,7 +352,7 @@ export class Interpreter implements Processor {
       }
       if (reason === EXIT_BUDGET) {
         try {
-          while (this.memory.i32[layout.BUDGET >> 2] > 0 && !this.#isSingleStepped()) {
+          while (this.memory.i32[layout.BUDGET >> 2] > 0 && !this.#isSingleStepped() && !this.#isAmongBreakpoints()) {
             const stepped = this.#step()
             if (stepped === EXIT_SYSCALL) return EXIT_SYSCALL
             if (stepped === EXIT_FAULT) return this.#trapped()
@@ -335,7 +361,8 @@ export class Interpreter implements Processor {
         } catch (error) {
           if (error === GUEST_FAULT) return EXIT_FAULT
           if (error === ACCESS_STOPPED) return EXIT_ACCESS
-          throw error
+          if (error !== BREAKPOINT_MET) throw error
+          this.#trapsNext = true
         }
       }
       if (this.memory.i32[layout.BUDGET >> 2] <= 0) {
@@ -344,6 +371,78 @@ export class Interpreter implements Processor {
         this.#nextChunk()
       }
     }
+  }
+
+  /** One instruction, or iteration of a repeated one (Intel SDM volume 3, 18.3.1.4), and #DB: TF is set, or it meets a breakpoint. */
+  #stepAndTrap(): ExitReason {
+    const { i32 } = this.memory
+    const isStep = this.#isSingleStepped()
+    if (!this.#trapsNext) this.#checkReached()
+    const { rip } = this.cpu
+    this.#withheld += i32[layout.BUDGET >> 2] - 1
+    i32[layout.BUDGET >> 2] = 1
+    this.#met = 0
+    try {
+      const reason = this.#step()
+      if (reason === EXIT_SYSCALL) return EXIT_SYSCALL
+      if (reason === EXIT_FAULT) return this.#trapped()
+      this.fault.vector = VECTOR_DB
+      this.fault.errorCode = 0
+      this.fault.address = 0
+      this.fault.debugStatus = this.#met | (isStep ? DR6_STEP : 0)
+      this.#resumeRepeated(rip)
+      return EXIT_FAULT
+    } finally {
+      this.#met = -1
+      this.#trapsNext = false
+    }
+  }
+
+  /** The instruction at rip is in a page with breakpoints. */
+  #isAmongBreakpoints(): boolean { return this.#breakpoints.hasCode && this.#breakpoints.isIn(Math.floor(this.cpu.rip / layout.PAGE_SIZE)) }
+
+  /** One instruction after the other, while they are in such a page. @returns the reason for which the last one ended */
+  #stepAmongBreakpoints(): number {
+    for (;;) {
+      this.#checkReached()
+      const { rip } = this.cpu
+      const reason = this.#step()
+      if (reason === EXIT_SYSCALL || reason === EXIT_FAULT || this.#requested) return reason
+      if (this.memory.i32[layout.BUDGET >> 2] <= 0) {
+        this.#resumeRepeated(rip)
+        return reason
+      }
+      if (this.#isSingleStepped() || !this.#isAmongBreakpoints()) return reason
+    }
+  }
+
+  /** #DB before the instruction at rip, if it has a breakpoint and may not pass it. */
+  #checkReached(): void {
+    if (!this.#breakpoints.hasCode || (this.#passes && this.#position() === 0)) return
+    const met = this.#breakpoints.reached(this.cpu.rip)
+    if (met === 0) return
+    this.fault.debugStatus = met
+    this.#throwFault(VECTOR_DB, 0, 0)
+  }
+
+  /** RF between iterations of a repeated instruction, which goes on without meeting its breakpoint again. */
+  #resumeRepeated(rip: number): void {
+    if (this.cpu.rip === rip && this.#isRepeated(rip)) this.memory.u32[layout.FLAG_OTHER >> 2] |= layout.RF
+  }
+
+  /** Whether the instruction has a REP prefix, among its first bytes. */
+  #isRepeated(rip: number): boolean {
+    const page = Math.floor(rip / layout.PAGE_SIZE), offset = rip % layout.PAGE_SIZE
+    const { u8 } = this.memory
+    const at = this.#frameForFetch(page) * layout.PAGE_SIZE
+    for (let i = offset; i < Math.min(offset + 4, layout.PAGE_SIZE); i++) if (u8[at + i] === 0xf2 || u8[at + i] === 0xf3) return true
+    return false
+  }
+
+  /** Cycles of this run until now. */
+  #position(): number {
+    const { i32 } = this.memory
+    return i32[layout.SLICE_BUDGET >> 2] - i32[layout.BUDGET >> 2] - this.#withheld
   }
 
   /** At the end of what was given out: rip is where a block begins. */
@@ -377,6 +476,7 @@ export class Interpreter implements Processor {
     this.fault.vector = this.memory.u32[layout.EXIT_VECTOR >> 2]
     this.fault.errorCode = this.memory.u32[layout.EXIT_ERROR >> 2]
     this.fault.address = 0
+    this.fault.debugStatus = 0
     return EXIT_FAULT
   }
 
@@ -439,6 +539,7 @@ export class Interpreter implements Processor {
 
   #lookup(low: number, high: number): number {
     const page = this.#codePageNumber(low, high)
+    if (this.#breakpoints.isIn(page)) return this.#translator.leaving(low, high)
     let codePage = this.#codePages.get(page)
     if (codePage?.valid !== true) {
       const u32 = this.memory.u32
@@ -544,7 +645,7 @@ export class Interpreter implements Processor {
     }
     const isWrite = access === ACCESS_WRITE
     if (isWrite) this.memory.beforeWrite(frame)
-    this.#pageIsWatched = this.#watcher?.watches(page, isWrite) === true
+    this.#pageIsWatched = this.#watcher?.watches(page, isWrite) === true || this.#breakpoints.watches(page)
     if (!this.#pageIsWatched) this.#fillTlb(isWrite ? layout.TLB_WRITE : layout.TLB_READ, page, frame)
     return frame
   }
@@ -591,13 +692,13 @@ export class Interpreter implements Processor {
   }
 
   /** Out of the instruction at a record, of which nothing has happened. */
-  #stopAt(at: number): never {
+  #stopAt(at: number, why: AccessStopped | BreakpointMet): never {
     const { i32, u16, u32 } = this.memory
     u32[layout.RIP >> 2] = u32[(at + record.RECORD_RIP) >> 2]
     u32[(layout.RIP >> 2) + 1] = u32[(at + record.RECORD_RIP + 4) >> 2]
     i32[layout.BUDGET >> 2] += u16[(at + record.RECORD_REFUND) >> 1]
     // eslint-disable-next-line @typescript-eslint/only-throw-error -- as faults
-    throw ACCESS_STOPPED
+    throw why
   }
 
   #fence(at: number): void {
@@ -606,12 +707,17 @@ export class Interpreter implements Processor {
     const position = this.#positionOf(at)
     const isFirst = position !== this.#lastPosition
     this.#lastPosition = position
-    if (watcher.fence?.(this.#ripOf(at), isFirst) === false && isFirst) this.#stopAt(at)
+    if (watcher.fence?.(this.#ripOf(at), isFirst) === false && isFirst) this.#stopAt(at, ACCESS_STOPPED)
     watcher.buffers.fence()
   }
 
   /** Tells the watcher of an access at the host address; where it goes through a store buffer, that is the bounce buffer, which has its bytes. */
   #watched(at: number, address: number, size: number, wanted: number, host: number): number {
+    const met = this.#breakpoints.accessed(address, size, (wanted & (1 | ACCESS_MODIFIES)) !== 0)
+    if (met !== 0) {
+      if (this.#met < 0) this.#stopAt(at, BREAKPOINT_MET)
+      this.#met |= met
+    }
     const watcher = this.#watcher
     if (watcher === undefined) return host
     const { u8 } = this.memory
@@ -620,7 +726,7 @@ export class Interpreter implements Processor {
     const position = this.#positionOf(at)
     const isFirst = position !== this.#lastPosition
     this.#lastPosition = position
-    if (!watcher.access(address, size, kind, this.#ripOf(at), position, isFirst) && isFirst) this.#stopAt(at)
+    if (!watcher.access(address, size, kind, this.#ripOf(at), position, isFirst) && isFirst) this.#stopAt(at, ACCESS_STOPPED)
     if (watcher.buffers === undefined || (kind === KIND_READ && watcher.buffers.isEmpty)) return host
     if (locks) {
       // Stores that were waiting may have come to memory since.

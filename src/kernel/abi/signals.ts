@@ -34,6 +34,6 @@ export const ILL_ILLOPN = 2
 export const FPE_INTDIV = 1, FPE_INTOVF = 2, FPE_FLTDIV = 3, FPE_FLTOVF = 4, FPE_FLTUND = 5, FPE_FLTRES = 6, FPE_FLTINV = 7
 export const SEGV_MAPERR = 1, SEGV_ACCERR = 2
 export const BUS_ADRALN = 1, BUS_ADRERR = 2, BUS_OBJERR = 3
-export const TRAP_BRKPT = 1, TRAP_TRACE = 2
+export const TRAP_BRKPT = 1, TRAP_TRACE = 2, TRAP_HWBKPT = 4
 export const CLD_EXITED = 1, CLD_KILLED = 2, CLD_DUMPED = 3, CLD_TRAPPED = 4, CLD_STOPPED = 5, CLD_CONTINUED = 6
 export const POLL_IN = 1, POLL_OUT = 2, POLL_MSG = 3

@@ -62,6 +62,8 @@ export const execProgram = (kernel: Kernel, task: Task, image: Image): void => {
 
   const { cpu } = kernel.processor
   cpu.reset()
+  task.debug = undefined
+  kernel.setBreakpoints(task)
   try {
     const program = loadElf(kernel, space, image.inode, image.path, image.elf, image.interpreter !== undefined)
     const interpreter: Loaded | undefined = image.interpreter === undefined ? undefined

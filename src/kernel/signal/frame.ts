@@ -34,9 +34,9 @@ const CONTEXT_FLAGS = 6
 const CONTEXT_XSTATE = 1
 const USER_CS = 0x33, USER_SS = 0x2b
 /** Flags that a handler starts without: DF, RF, TF. */
-const CLEARED_FLAGS = layout.DF | layout.TF
-/** Flags that rt_sigreturn takes from the frame (FIX_EFLAGS): AC OF DF TF SF ZF AF PF CF. */
-const RESTORED_FLAGS = 0x4_0000 | layout.OF | layout.DF | layout.TF | layout.SF | layout.ZF | layout.AF | layout.PF | layout.CF
+const CLEARED_FLAGS = layout.DF | layout.RF | layout.TF
+/** Flags that rt_sigreturn takes from the frame (FIX_EFLAGS): AC RF OF DF TF SF ZF AF PF CF. */
+const RESTORED_FLAGS = 0x4_0000 | layout.RF | layout.OF | layout.DF | layout.TF | layout.SF | layout.ZF | layout.AF | layout.PF | layout.CF
 /** Cycles are not charged for frames: they are part of the interruption. */
 const STACK_FLAG_BITS = SS_AUTODISARM
 

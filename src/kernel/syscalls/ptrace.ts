@@ -17,6 +17,7 @@ import { setSignalMask } from '../signal/pending.ts'
 import { notice, sendSignal } from '../signal/send.ts'
 import { readSiginfo, SIGINFO_SIZE, siginfoBytes } from '../signal/siginfo.ts'
 import { mayAccessTask } from '../task/credentials.ts'
+import { debugRegisters, readDebugRegister, writeDebugRegister } from '../task/debug-registers.ts'
 import type { Task } from '../task/task.ts'
 import { attach, detach, EVENT_STOP, PTRACE_O_EXITKILL, queueStop, resumeTracee, type Trace } from '../task/trace.ts'
 import type { Args, SyscallEntry } from './entry.ts'
@@ -36,9 +37,9 @@ const REGISTERS: readonly number[] = [layout.R15, layout.R14, layout.R13, layout
 const ORIG_RAX = 15, RIP = 16, CS = 17, FLAGS = 18, RSP = 19, SS = 20, FS_BASE = 21, GS_BASE = 22, WORDS = 27
 const REGISTERS_SIZE = WORDS * 8
 const USER_CS = 0x33, USER_SS = 0x2b
-const WRITABLE_FLAGS = layout.CF | layout.PF | layout.AF | layout.ZF | layout.SF | layout.TF | layout.DF | layout.OF | 0x4000 | 0x4_0000
-/** struct user: debug registers from here; there are none to be set. */
-const DEBUG_REGISTERS = 848, DEBUG_END = DEBUG_REGISTERS + 64
+const WRITABLE_FLAGS = layout.CF | layout.PF | layout.AF | layout.ZF | layout.SF | layout.TF | layout.DF | layout.OF | layout.RF | 0x4000 | 0x4_0000
+/** struct user: debug registers from here, and two words for the kernel's own use behind them. */
+const DEBUG_REGISTERS = 848, DEBUG_END = DEBUG_REGISTERS + 64, USER_SIZE = DEBUG_END + 16
 
 /** Runs `access` with the tracee's registers in the processor. */
 const withRegisters = <T>(kernel: Kernel, tracer: Task, tracee: Task, access: () => T): T => {
@@ -145,8 +146,12 @@ const extendedState = (kernel: Kernel, task: Task, tracee: Task, vector: number,
 }
 
 const peekUser = (kernel: Kernel, task: Task, tracee: Task, offset: number, data: number): number => {
-  if (offset % 8 !== 0 || offset < 0 || offset >= DEBUG_END) return -EIO
+  if (offset % 8 !== 0 || offset < 0 || offset >= USER_SIZE) return -EIO
   const user = kernel.user(task)
+  if (offset >= DEBUG_REGISTERS) {
+    user.setI64(data, offset < DEBUG_END ? readDebugRegister(tracee.debug, (offset - DEBUG_REGISTERS) / 8) : 0)
+    return 0
+  }
   const view = new DataView(readRegisters(kernel, task, tracee).buffer)
   user.setU32(data, offset < REGISTERS_SIZE ? view.getUint32(offset, true) : 0)
   user.setU32(data + 4, offset < REGISTERS_SIZE ? view.getUint32(offset + 4, true) : 0)
@@ -154,7 +159,10 @@ const peekUser = (kernel: Kernel, task: Task, tracee: Task, offset: number, data
 }
 const pokeUser = (kernel: Kernel, task: Task, tracee: Task, offset: number, value: number): number => {
   if (offset % 8 !== 0 || offset < 0 || offset >= DEBUG_END) return -EIO
-  if (offset >= DEBUG_REGISTERS) return value === 0 ? 0 : -EINVAL
+  if (offset >= DEBUG_REGISTERS) {
+    tracee.debug ??= debugRegisters()
+    return writeDebugRegister(tracee.debug, (offset - DEBUG_REGISTERS) / 8, value)
+  }
   if (offset >= REGISTERS_SIZE) return -EIO
   const bytes = readRegisters(kernel, task, tracee)
   set64(new DataView(bytes.buffer), offset, value)
@@ -319,5 +327,5 @@ const ptrace = (kernel: Kernel, task: Task, args: Args): number => {
 }
 
 export const ptraceCalls: readonly SyscallEntry[] = [
-  { number: 101, name: 'ptrace', args: ['request:int', 'pid:pid', 'address:address', 'data:long'], handler: ptrace, status: 'partial', note: 'no debug registers, XSAVE areas, seccomp events, exit events but for exit and exit_group, system call emulation' },
+  { number: 101, name: 'ptrace', args: ['request:int', 'pid:pid', 'address:address', 'data:long'], handler: ptrace, status: 'partial', note: 'no seccomp events, exit events but for exit and exit_group, system call emulation' },
 ]

@@ -114,6 +114,7 @@ export const makeTask = (kernel: Kernel, parts: TaskParts): Task => ({
   faultVector: 0,
   faultError: 0,
   faultAddress: 0,
+  debug: undefined,
   trace: undefined,
   nextAction: undefined,
   stores: [],

@@ -22,6 +22,7 @@ import { hasCapability } from './credentials.ts'
 import { becomeInit, type PidNamespace, seenBy } from './pid-namespace.ts'
 import { giveNumbers, partNamespaces } from './part-namespaces.ts'
 import { allocatePid } from './pids.ts'
+import { inheritedDebugRegisters } from './debug-registers.ts'
 import type { Task, ThreadGroup } from './task.ts'
 import { EVENT_CLONE, EVENT_FORK, EVENT_VFORK, traceChild } from './trace.ts'
 
@@ -104,6 +105,7 @@ const inherit = (task: Task, child: Task, flags: number): void => {
   child.signalStack = has(flags, CLONE_VM) && !has(flags, CLONE_VFORK) ? { address: 0, size: 0, flags: SS_DISABLE } : { ...task.signalStack }
   child.noNewPrivileges = task.noNewPrivileges
   child.seccomp = task.seccomp
+  child.debug = inheritedDebugRegisters(task.debug)
   child.timerSlack = task.timerSlack
   child.policy = task.policy
   child.priority = task.priority

@@ -12,6 +12,7 @@ import type { Timer } from '../time/timer-queue.ts'
 import type { WaitQueue } from '../wait-queue.ts'
 import type { PidNamespace } from './pid-namespace.ts'
 import type { Namespaces } from './namespaces.ts'
+import type { DebugRegisters } from './debug-registers.ts'
 import type { Trace } from './trace.ts'
 import type { UserNamespace } from './user-namespace.ts'
 import type { Seccomp } from './seccomp.ts'
@@ -149,6 +150,8 @@ export interface Task {
   faultVector: number
   faultError: number
   faultAddress: number
+  /** Undefined until something is in them. */
+  debug: DebugRegisters | undefined
   /** Undefined unless it is traced. */
   trace: Trace | undefined
   /** What it was stopped before, by a strategy that chooses at accesses and system calls; see watch/memory-watch.ts. */
