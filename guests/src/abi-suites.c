@@ -43,7 +43,10 @@ static const char *name(int e) {
 #define SAY(...) do { errno = 0; long r_ = (long)(__VA_ARGS__); \
   if (r_ == -1) printf("%s: %s\n", #__VA_ARGS__, name(errno)); else printf("%s: %ld\n", #__VA_ARGS__, r_); } while (0)
 
+/* The only part to run; NULL: all. */
+static const char *only;
 static void in_child(const char *title, void (*part)(void)) {
+  if (only != NULL && strcmp(only, title) != 0) return;
   printf("--- %s\n", title);
   fflush(stdout);
   pid_t child = fork();
@@ -230,7 +233,61 @@ static void odds(void) {
   wait(NULL);
 }
 
-int main(void) {
+/* Tasks that compete for one CPU. */
+static void priorities(void) {
+  struct shared { volatile long counts[2]; volatile int stop; } *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(0, &one);
+  SAY(sched_setaffinity(0, sizeof one, &one));
+  pid_t children[2];
+  fflush(stdout);
+  for (int i = 0; i < 2; i++) {
+    if ((children[i] = fork()) != 0) continue;
+    if (i == 1) nice(10);
+    while (!shared->stop) shared->counts[i]++;
+    _exit(0);
+  }
+  usleep(300000);
+  shared->stop = 1;
+  for (int i = 0; i < 2; i++) waitpid(children[i], NULL, 0);
+  printf("nice 0 has more than 3 times what nice 10 has: %d\n", shared->counts[0] > 3 * shared->counts[1]);
+  memset(shared, 0, sizeof *shared);
+  struct { int priority; } high = { 50 }, none = { 0 };
+  SAY(syscall(SYS_sched_setscheduler, 0, SCHED_FIFO | 0x40000000, &high));
+  fflush(stdout);
+  if ((children[0] = fork()) == 0) {
+    while (!shared->stop) shared->counts[0]++;
+    _exit(0);
+  }
+  struct timespec start, now;
+  clock_gettime(CLOCK_MONOTONIC, &start);
+  start.tv_sec += start.tv_nsec > 900000000;
+  do clock_gettime(CLOCK_MONOTONIC, &now); while ((now.tv_sec - start.tv_sec) * 1000000000 + now.tv_nsec - start.tv_nsec < 20000000);
+  printf("beside a real-time task: %d\n", shared->counts[0] != 0);
+  sched_yield();
+  printf("after it yields: %d\n", shared->counts[0] != 0);
+  usleep(20000);
+  printf("while it sleeps: %d\n", shared->counts[0] != 0);
+  shared->stop = 1;
+  waitpid(children[0], NULL, 0);
+  SAY(syscall(SYS_sched_setscheduler, 0, SCHED_OTHER, &none));
+  struct { uint32_t size, policy; uint64_t flags; int32_t nice; uint32_t priority; uint64_t runtime, deadline, period; } attr = { 48, 6, 0, 0, 0, 10000000, 30000000, 0 };
+  CPU_ZERO(&one);
+  for (int i = 0; i < 64; i++) CPU_SET(i, &one);
+  sched_setaffinity(0, sizeof one, &one);
+  SAY(syscall(SYS_sched_setattr, 0, &attr, 0));
+  SAY(syscall(SYS_sched_getattr, 0, &attr, 48, 0));
+  printf("%u %lu %lu %lu\n", attr.policy, (long)attr.runtime, (long)attr.deadline, (long)attr.period);
+  SAY(fork());
+  attr.runtime = 40000000;
+  SAY(syscall(SYS_sched_setattr, 0, &attr, 0));
+  attr.runtime = 100;
+  SAY(syscall(SYS_sched_setattr, 0, &attr, 0));
+}
+
+int main(int argc, char **argv) {
+  only = argc > 1 ? argv[1] : NULL;
   if (mkdtemp(directory) == NULL || chdir(directory) != 0 || chmod(".", 0755) != 0) return 1;
   umask(022);
   in_child("time namespaces", time_namespace);
@@ -240,6 +297,7 @@ int main(void) {
   in_child("MS_NOSYMFOLLOW", symlinks_of_mounts);
   in_child("SIGEV_THREAD of queues", queue_thread);
   in_child("odds and ends", odds);
+  in_child("priorities", priorities);
   chdir("/");
   char command[80];
   snprintf(command, sizeof command, "rm -rf %s", directory);

@@ -41,6 +41,8 @@ export interface KernelState {
   readonly cpus: VirtualCpu[]
   /** The last pid given out; numbers are reused only after the whole range was. */
   lastPid: number
+  /** Somebody has asked for a nice value or a policy (sched/policies.ts). */
+  hasPriorities: boolean
   /** The last id given to an address space or to shared memory. */
   lastSpaceId: number
   /** The frame of zeros behind private pages that were only read so far. */

@@ -7,6 +7,7 @@
 import type { Kernel } from '../kernel.ts'
 import type { KernelState, VirtualCpu } from '../state.ts'
 import type { Task } from '../task/task.ts'
+import { keepHighest, keepsCpu } from './policies.ts'
 import type { SchedulingStrategy } from './strategy.ts'
 
 /** Where there is one CPU, whatever number programs are told (`simulatedCpus`), all run on it. */
@@ -40,7 +41,10 @@ const idleStart = (state: KernelState, cpu: VirtualCpu): number => {
   let ready = Infinity
   for (const tid of state.runqueue) {
     const task = taskOf(state, tid)
-    if (task.readyAt < ready && mayRunOn(state, task, cpu)) ready = task.readyAt
+    if (task.readyAt >= ready || !mayRunOn(state, task, cpu)) continue
+    ready = task.readyAt
+    // It can't be earlier.
+    if (ready <= cpu.clock) return cpu.clock
   }
   return ready === Infinity ? Infinity : Math.max(ready, cpu.clock)
 }
@@ -60,11 +64,23 @@ export const nextCpu = (state: KernelState): VirtualCpu | undefined => {
   return next
 }
 
+/** Which place of the runqueue the CPU takes. Where there is one CPU all that wait are candidates: that is not looked for. */
+const pickPlace = (kernel: Kernel, cpu: VirtualCpu, strategy: SchedulingStrategy): number => {
+  const { state } = kernel
+  if (state.cpus.length === 1 && !state.hasPriorities) return strategy.pick(kernel, state.runqueue, state.runqueue.length, cpu)
+  let count = findCandidates(state, cpu)
+  if (state.hasPriorities) count = keepHighest(kernel, candidateTids, candidates, count, cpu)
+  return candidates[strategy.pick(kernel, candidateTids, count, cpu)]
+}
+
+/** Whether a task waits that the CPU may take. */
+const hasCandidate = (state: KernelState, cpu: VirtualCpu): boolean =>
+  state.cpus.length === 1 ? state.runqueue.length > 0 : findCandidates(state, cpu) > 0
+
 /** Takes a task of the runqueue for an idle CPU. */
 const take = (kernel: Kernel, cpu: VirtualCpu, strategy: SchedulingStrategy): Task => {
   const { state } = kernel
-  const count = findCandidates(state, cpu)
-  const place = candidates[strategy.pick(kernel, candidateTids, count, cpu)]
+  const place = pickPlace(kernel, cpu, strategy)
   const task = taskOf(state, state.runqueue[place])
   if (place === 0) state.runqueue.shift()
   else state.runqueue.splice(place, 1)
@@ -88,13 +104,14 @@ export const choose = (kernel: Kernel, cpu: VirtualCpu, strategy: SchedulingStra
     strategy.pick(kernel, candidateTids, 1, cpu)
     return task
   }
-  if (mayStay && (cpu.clock < cpu.sliceEnd || state.runqueue.length === 0 || findCandidates(state, cpu) === 0)) return task
+  if (mayStay && (cpu.clock < cpu.sliceEnd || !hasCandidate(state, cpu))) return task
+  if (mayStay && state.hasPriorities && keepsCpu(kernel, task, candidateTids, findCandidates(state, cpu), cpu)) return task
   cpu.tid = 0
   task.usage.involuntarySwitches++
   task.state = 'runnable'
   task.readyAt = cpu.clock
   state.runqueue.push(task.tid)
-  return mayStay || findCandidates(state, cpu) > 0 ? take(kernel, cpu, strategy) : task
+  return mayStay || hasCandidate(state, cpu) ? take(kernel, cpu, strategy) : task
 }
 
 /** Whether the CPU's task is the only one that could run: nobody would notice how long it does. */

@@ -18,6 +18,7 @@ import { checkCpuTimers, cyclesToCpuTimer } from '../time/itimers.ts'
 import { nextDeadline } from '../time/timer-queue.ts'
 import { updateVdsoCpu } from '../vdso/vdso.ts'
 import { isAlone, mayRunOn } from './schedule.ts'
+import { YIELDED } from './policies.ts'
 import type { SchedulingStrategy } from './strategy.ts'
 
 /** Virtual cost of an exception. */
@@ -91,7 +92,7 @@ export const runSlice = (kernel: Kernel, cpu: VirtualCpu, task: Task, budget: nu
       dispatch(kernel, task)
     }
   }
-  const waiting = preempts ? state.runqueue.length : Infinity
+  const waiting = preempts || state.hasPriorities ? state.runqueue.length : Infinity
   for (;;) {
     if (task.trace !== undefined && task.trace.queue.length > 0) {
       buffers?.drain(task)
@@ -151,7 +152,7 @@ export const runSlice = (kernel: Kernel, cpu: VirtualCpu, task: Task, budget: nu
   if (task.state === 'running') {
     checkCpuTimers(kernel, task)
     // What ended early may be preempted too; but one that is not alone any more goes on for a slice of the usual length.
-    cpu.sliceEnd = joined && !asksWhenJoined ? cpu.clock + 1 : cpu.clock
+    cpu.sliceEnd = joined && !asksWhenJoined && !state.hasPriorities ? cpu.clock + 1 : kernel.yielded ? YIELDED : cpu.clock
   } else {
     cpu.tid = 0
     task.usage.voluntarySwitches++

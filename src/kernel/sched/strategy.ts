@@ -7,6 +7,7 @@ import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
 import type { VirtualCpu } from '../state.ts'
 import { GUIDED } from './guided.ts'
+import { weigh } from './policies.ts'
 import { PCT } from './pct.ts'
 import { PCT_ACCESS } from './pct-access.ts'
 import { POS } from './pos.ts'
@@ -41,7 +42,7 @@ const ROUND_ROBIN_CYCLES = 50_000, ROUND_ROBIN_DRIFT = 997
 const ROUND_ROBIN: SchedulingStrategy = {
   preempts: false,
   pick: () => 0,
-  slice: (_kernel, _task, cycle) => ROUND_ROBIN_CYCLES + cycle % ROUND_ROBIN_DRIFT,
+  slice: (kernel, task, cycle) => weigh(kernel, task, ROUND_ROBIN_CYCLES + cycle % ROUND_ROBIN_DRIFT),
 }
 
 /**
@@ -56,10 +57,10 @@ const STEPS = 1 << STEPS_SHIFT
 const RANDOM: SchedulingStrategy = {
   preempts: false,
   pick: (kernel, _tids, count) => count === 1 ? 0 : kernel.outside.entropy.decide('pick', count),
-  slice: (kernel) => {
+  slice: (kernel, task) => {
     const drawn = kernel.outside.entropy.decide('slice', OCTAVES * STEPS)
     const base = 1 << (FIRST_OCTAVE + (drawn >> STEPS_SHIFT))
-    return base + ((base * (drawn & (STEPS - 1))) >> STEPS_SHIFT)
+    return weigh(kernel, task, base + ((base * (drawn & (STEPS - 1))) >> STEPS_SHIFT))
   },
 }
 

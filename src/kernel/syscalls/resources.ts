@@ -90,9 +90,12 @@ const isAlive = (task: Task): boolean => task.state !== 'zombie' && task.state !
 
 /** The tasks that `which` and `who` name; for process groups and users every thread of every process. */
 const targets = (kernel: Kernel, task: Task, which: number, who: number): Task[] => {
+  if (which === PRIO_PROCESS) {
+    const other = who === 0 ? task : taskBy(kernel, task, who)
+    return other !== undefined && isAlive(other) ? [other] : []
+  }
   const all = [...kernel.state.tasks.values()].filter(isAlive)
   switch (which) {
-    case PRIO_PROCESS: return all.filter((other) => other === (who === 0 ? task : taskBy(kernel, task, who)))
     case PRIO_PGRP: return all.filter((other) => other.group.processGroup === (who === 0 ? task.group.processGroup : kernelPid(task.namespaces.pid, who)))
     default: return all.filter((other) => other.namespaces.host === task.namespaces.host && other.credentials.uid === (who === 0 ? task.credentials.uid : kernelUid(task.credentials.user, who >>> 0)))
   }
@@ -124,6 +127,7 @@ const setpriority = (kernel: Kernel, task: Task, args: Args): number => {
     } else {
       if (error === -ESRCH) error = 0
       other.nice = nice
+      kernel.state.hasPriorities ||= nice !== 0
     }
   }
   return error
@@ -179,7 +183,7 @@ export const resourceCalls: readonly SyscallEntry[] = [
   { number: 97, name: 'getrlimit', args: ['resource:enum(RLIMIT)', 'rlim:struct(rlimit)*'], handler: getrlimit, status: 'full' },
   { number: 98, name: 'getrusage', args: ['who:enum(RUSAGE)', 'usage:struct(rusage)*'], handler: getrusage, status: 'full' },
   { number: 140, name: 'getpriority', args: ['which:enum(PRIO)', 'who:pid'], handler: getpriority, status: 'full' },
-  { number: 141, name: 'setpriority', args: ['which:enum(PRIO)', 'who:pid', 'prio:int'], handler: setpriority, status: 'full', note: 'the scheduler does not weigh nice values' },
+  { number: 141, name: 'setpriority', args: ['which:enum(PRIO)', 'who:pid', 'prio:int'], handler: setpriority, status: 'full' },
   { number: 160, name: 'setrlimit', args: ['resource:enum(RLIMIT)', 'rlim:struct(rlimit)'], handler: setrlimit, status: 'full' },
   { number: 251, name: 'ioprio_set', args: ['which:int', 'who:pid', 'ioprio:int'], handler: ioprioSet, status: 'full' },
   { number: 252, name: 'ioprio_get', args: ['which:int', 'who:pid'], handler: ioprioGet, status: 'full' },

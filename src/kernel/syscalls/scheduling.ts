@@ -4,6 +4,7 @@ import { E2BIG, EBUSY, EINVAL, EPERM, ESRCH } from '../abi/errno.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import { RLIMIT_RTPRIO } from '../abi/resources.ts'
 import type { Kernel } from '../kernel.ts'
+import { policyOf, SCHED_BATCH, SCHED_DEADLINE, SCHED_FIFO, SCHED_IDLE, SCHED_OTHER, SCHED_RESET_ON_FORK, SCHED_RR } from '../sched/policies.ts'
 import { hasCapability } from '../task/credentials.ts'
 import { taskBy } from '../task/pid-namespace.ts'
 import type { Task } from '../task/task.ts'
@@ -11,13 +12,10 @@ import { writeTimespec } from '../time/clock.ts'
 import { mayBeNice } from './resources.ts'
 import type { Args, SyscallEntry } from './entry.ts'
 
-const SCHED_OTHER = 0, SCHED_FIFO = 1, SCHED_RR = 2, SCHED_BATCH = 3, SCHED_IDLE = 5, SCHED_DEADLINE = 6
 const POLICIES: readonly number[] = [SCHED_OTHER, SCHED_FIFO, SCHED_RR, SCHED_BATCH, SCHED_IDLE, SCHED_DEADLINE]
-const SCHED_RESET_ON_FORK = 0x4000_0000
 const LAST_PRIORITY = 99
 
 const isRealTime = (policy: number): boolean => policy === SCHED_FIFO || policy === SCHED_RR
-const policyOf = (task: Task): number => task.policy & ~SCHED_RESET_ON_FORK
 
 const findTask = (kernel: Kernel, task: Task, pid: number): Task | undefined => pid === 0 ? task : taskBy(kernel, task, pid)
 
@@ -26,14 +24,35 @@ const isSameOwner = (task: Task, other: Task): boolean => {
   return euid === other.credentials.euid || euid === other.credentials.uid
 }
 
-interface Setting { readonly policy: number, readonly priority: number, readonly nice: number, readonly resetOnFork: boolean }
+interface Setting { readonly policy: number, readonly priority: number, readonly nice: number, readonly resetOnFork: boolean, readonly reservation?: Task['reservation'] }
+
+const DEADLINE_SCALE = 1024
+/** sched_deadline_period_min_us, _max_us. */
+const PERIOD_MINIMUM = 100_000, PERIOD_LIMIT = 2 ** 22 * 1000
+/** __checkparam_dl: a period of 0 is the deadline. */
+const isReservation = (reservation: Task['reservation']): boolean => {
+  if (reservation === undefined) return false
+  const [runtime, deadline, given] = reservation
+  const period = given === 0 ? deadline : given
+  if (deadline <= 0 || runtime < DEADLINE_SCALE || deadline >= 2 ** 63 || period >= 2 ** 63) return false
+  return runtime <= deadline && deadline <= period && period >= PERIOD_MINIMUM && period <= PERIOD_LIMIT
+}
+
+/** The share of a CPU that it takes. */
+const shareOf = (reservation: Task['reservation']): number => reservation === undefined ? 0 : reservation[0] / (reservation[2] === 0 ? reservation[1] : reservation[2])
+const RESERVABLE = 0.95
+const fits = (kernel: Kernel, task: Task, reservation: Task['reservation']): boolean => {
+  let sum = shareOf(reservation)
+  for (const other of kernel.state.tasks.values()) if (other !== task) sum += shareOf(other.reservation)
+  return sum <= RESERVABLE * kernel.config.cpus
+}
 
 /** __sched_setscheduler: checks in Linux's order. */
-const change = (task: Task, other: Task, setting: Setting): number => {
+const change = (kernel: Kernel, task: Task, other: Task, setting: Setting): number => {
   const { policy, priority, nice, resetOnFork } = setting
   if (!POLICIES.includes(policy)) return -EINVAL
   if (priority < 0 || priority > LAST_PRIORITY) return -EINVAL
-  if (policy !== SCHED_DEADLINE && isRealTime(policy) !== (priority !== 0)) return -EINVAL
+  if (policy === SCHED_DEADLINE ? !isReservation(setting.reservation) : isRealTime(policy) !== (priority !== 0)) return -EINVAL
   if (!hasCapability(task, CAP_SYS_NICE)) {
     const old = policyOf(other)
     if (!isRealTime(policy) && policy !== SCHED_DEADLINE && nice < other.nice && !mayBeNice(task, other, nice)) return -EPERM
@@ -47,8 +66,14 @@ const change = (task: Task, other: Task, setting: Setting): number => {
     if (!isSameOwner(task, other)) return -EPERM
     if ((other.policy & SCHED_RESET_ON_FORK) !== 0 && !resetOnFork) return -EPERM
   }
-  // No bandwidth is set aside for deadlines.
-  if (policy === SCHED_DEADLINE) return -EBUSY
+  if (policy === SCHED_DEADLINE) {
+    // Who has a reservation may run everywhere, and together they leave something to others.
+    const online = kernel.state.hosts[other.namespaces.host].cpus
+    if (((online[0] & ~other.affinity[0]) | (online[1] & ~other.affinity[1])) !== 0) return -EPERM
+    if (!fits(kernel, other, setting.reservation)) return -EBUSY
+  }
+  other.reservation = policy === SCHED_DEADLINE ? setting.reservation : undefined
+  kernel.state.hasPriorities ||= policy !== SCHED_OTHER || nice !== 0
   other.policy = policy | (resetOnFork ? SCHED_RESET_ON_FORK : 0)
   other.priority = priority
   if (!isRealTime(policy)) other.nice = nice
@@ -61,7 +86,7 @@ const setPolicy = (kernel: Kernel, task: Task, pid: number, policy: number | und
   const other = findTask(kernel, task, pid)
   if (other === undefined) return -ESRCH
   const wanted = policy ?? other.policy
-  return change(task, other, {
+  return change(kernel, task, other, {
     policy: wanted & ~SCHED_RESET_ON_FORK, priority, nice: other.nice, resetOnFork: (wanted & SCHED_RESET_ON_FORK) !== 0,
   })
 }
@@ -107,6 +132,8 @@ const rrGetInterval = (kernel: Kernel, task: Task, args: Args): number => {
 const ATTR_SIZE_0 = 48, ATTR_SIZE = 56, ATTR_LIMIT = 4096
 const SCHED_FLAG_RESET_ON_FORK = 1, SCHED_FLAG_KEEP_POLICY = 8, SCHED_FLAG_KEEP_PARAMS = 16, SCHED_FLAG_ALL = 0x7f
 
+const unsigned = (view: DataView, at: number): number => view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000
+
 const setattr = (kernel: Kernel, task: Task, args: Args): number => {
   const pid = int32(args[0])
   const address = uint64(args[1])
@@ -130,8 +157,9 @@ const setattr = (kernel: Kernel, task: Task, args: Args): number => {
   const keepsPolicy = (flags & SCHED_FLAG_KEEP_POLICY) !== 0
   const keepsParameters = (flags & SCHED_FLAG_KEEP_PARAMS) !== 0
   const wanted = keepsPolicy ? policyOf(other) : policy
-  return change(task, other, {
+  return change(kernel, task, other, {
     policy: wanted,
+    reservation: keepsParameters ? other.reservation : [unsigned(view, 24), unsigned(view, 32), unsigned(view, 40)],
     priority: keepsParameters ? other.priority : view.getUint32(20, true),
     nice: keepsParameters ? other.nice : Math.max(-20, Math.min(19, view.getInt32(16, true))),
     resetOnFork: (flags & SCHED_FLAG_RESET_ON_FORK) !== 0,
@@ -150,6 +178,13 @@ const getattr = (kernel: Kernel, task: Task, args: Args): number => {
   view.setUint32(8, (other.policy & SCHED_RESET_ON_FORK) !== 0 ? SCHED_FLAG_RESET_ON_FORK : 0, true)
   view.setInt32(16, isRealTime(policyOf(other)) ? 0 : other.nice, true)
   view.setUint32(20, other.priority, true)
+  if (other.reservation !== undefined) {
+    const [runtime, deadline, period] = other.reservation
+    for (const [i, value] of [runtime, deadline, period === 0 ? deadline : period].entries()) {
+      view.setUint32(24 + i * 8, value, true)
+      view.setUint32(28 + i * 8, Math.floor(value / 0x1_0000_0000), true)
+    }
+  }
   kernel.user(task).write(uint64(args[1]), new Uint8Array(view.buffer))
   return 0
 }
@@ -193,12 +228,12 @@ const getcpu = (kernel: Kernel, task: Task, args: Args): number => {
   return 0
 }
 
-const NOTE = 'kept and shown; every policy is scheduled alike, SCHED_DEADLINE gives EBUSY'
+const NOTE = 'SCHED_DEADLINE comes before all others, without its runtime being enforced; SCHED_RR takes turns after slices of any length'
 
 export const schedulingCalls: readonly SyscallEntry[] = [
-  { number: 142, name: 'sched_setparam', args: ['pid:pid', 'param:pointer'], handler: setparam, status: 'partial', note: NOTE },
+  { number: 142, name: 'sched_setparam', args: ['pid:pid', 'param:pointer'], handler: setparam, status: 'full', note: NOTE },
   { number: 143, name: 'sched_getparam', args: ['pid:pid', 'param:pointer'], handler: getparam, status: 'full' },
-  { number: 144, name: 'sched_setscheduler', args: ['pid:pid', 'policy:enum(SCHED)', 'param:pointer'], handler: setscheduler, status: 'partial', note: NOTE },
+  { number: 144, name: 'sched_setscheduler', args: ['pid:pid', 'policy:enum(SCHED)', 'param:pointer'], handler: setscheduler, status: 'full', note: NOTE },
   { number: 145, name: 'sched_getscheduler', args: ['pid:pid'], handler: getscheduler, status: 'full' },
   { number: 146, name: 'sched_get_priority_max', args: ['policy:enum(SCHED)'], handler: priorityMax, status: 'full' },
   { number: 147, name: 'sched_get_priority_min', args: ['policy:enum(SCHED)'], handler: priorityMin, status: 'full' },
@@ -206,6 +241,6 @@ export const schedulingCalls: readonly SyscallEntry[] = [
   { number: 203, name: 'sched_setaffinity', args: ['pid:pid', 'size:size', 'mask:in[1]'], handler: setaffinity, status: 'full' },
   { number: 204, name: 'sched_getaffinity', args: ['pid:pid', 'size:size', 'mask:out[1]'], handler: getaffinity, status: 'full' },
   { number: 309, name: 'getcpu', args: ['cpu:pointer', 'node:pointer', 'cache:pointer'], handler: getcpu, status: 'full' },
-  { number: 314, name: 'sched_setattr', args: ['pid:pid', 'attr:pointer', 'flags:uint'], handler: setattr, status: 'partial', note: NOTE },
+  { number: 314, name: 'sched_setattr', args: ['pid:pid', 'attr:pointer', 'flags:uint'], handler: setattr, status: 'full', note: NOTE },
   { number: 315, name: 'sched_getattr', args: ['pid:pid', 'attr:pointer', 'size:size', 'flags:uint'], handler: getattr, status: 'full' },
 ]

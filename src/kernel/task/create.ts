@@ -106,6 +106,7 @@ export const makeTask = (kernel: Kernel, parts: TaskParts): Task => ({
   defaultTimerSlack: 50_000,
   policy: 0,
   priority: 0,
+  reservation: undefined,
   nice: 0,
   semaphoreUndo: 0,
   ioPriority: 0,

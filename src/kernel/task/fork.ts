@@ -25,8 +25,8 @@ import { allocatePid } from './pids.ts'
 import { inheritedDebugRegisters } from './debug-registers.ts'
 import type { Task, ThreadGroup } from './task.ts'
 import { EVENT_CLONE, EVENT_FORK, EVENT_VFORK, traceChild } from './trace.ts'
-
 import { joinTimeNamespace } from '../vdso/vdso.ts'
+
 const SCHED_RESET_ON_FORK = 0x4000_0000
 
 
@@ -108,12 +108,12 @@ const inherit = (task: Task, child: Task, flags: number): void => {
   child.debug = inheritedDebugRegisters(task.debug)
   child.timerSlack = task.timerSlack
   child.policy = task.policy
+  child.defaultTimerSlack = task.timerSlack
   child.priority = task.priority
   child.nice = task.nice
-  child.defaultTimerSlack = task.timerSlack
   if (has(task.policy, SCHED_RESET_ON_FORK)) {
     // What was privileged is not passed on (sched(7)).
-    child.policy = task.priority !== 0 ? 0 : task.policy & ~SCHED_RESET_ON_FORK
+    child.policy = task.priority !== 0 || task.reservation !== undefined ? 0 : task.policy & ~SCHED_RESET_ON_FORK
     child.priority = 0
     child.nice = Math.max(task.nice, 0)
   }
@@ -158,6 +158,8 @@ export const cloneTask = (kernel: Kernel, task: Task, request: CloneRequest): Ta
   if (kernel.interrupted(task)) return -ERESTARTNOINTR
   if (!mayFork(kernel, task)) return -EAGAIN
   const { state } = kernel
+  // Reservations are not passed on (sched_fork).
+  if (task.reservation !== undefined && !has(task.policy, SCHED_RESET_ON_FORK)) return -EAGAIN
   const isThread = has(flags, CLONE_THREAD)
   if (has(flags, CLONE_PIDFD)) {
     if (!hasFreeDescriptor(task)) return -EMFILE
@@ -176,9 +178,9 @@ export const cloneTask = (kernel: Kernel, task: Task, request: CloneRequest): Ta
   const mm = has(flags, CLONE_VM) ? task.mm : copySpace(kernel, task.mm)
   if (mm === task.mm) mm.users++
   const files = has(flags, CLONE_FILES) ? task.files : copyDescriptors(kernel, task.files)
+  else if (namespaces.time !== task.namespaces.time) joinTimeNamespace(kernel, mm, namespaces.time)
   if (files === task.files) files.users++
   const fs = has(flags, CLONE_FS) ? task.fs : copyPathContext(kernel, task.fs)
-  else if (namespaces.time !== task.namespaces.time) joinTimeNamespace(kernel, mm, namespaces.time)
   if (fs === task.fs) fs.users++
   parted.enter(fs)
   const actions = has(flags, CLONE_SIGHAND) ? task.actions : request.clearHandlers ? cleared(task.actions) : copyActions(task.actions)

@@ -133,11 +133,13 @@ export interface Task {
   seccomp: Seccomp | undefined
   /** PR_SET_TIMERSLACK, nanoseconds. */
   timerSlack: number
-  /** sched_setscheduler(2): SCHED_*, real-time priority; nice(2). */
   /** What PR_SET_TIMERSLACK goes back to: the slack of the task that made it. */
   defaultTimerSlack: number
+  /** sched_setscheduler(2): SCHED_*, real-time priority; nice(2). */
   policy: number
   priority: number
+  /** SCHED_DEADLINE: runtime, deadline and period in nanoseconds. */
+  reservation: readonly [runtime: number, deadline: number, period: number] | undefined
   nice: number
   /** Where semop's SEM_UNDO adjustments are kept: 0 none yet; shared by CLONE_SYSVSEM. */
   semaphoreUndo: number
