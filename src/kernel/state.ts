@@ -39,10 +39,10 @@ export interface KernelState {
   /** Runnable tasks that no CPU runs, in the order in which they became so. */
   readonly runqueue: number[]
   readonly cpus: VirtualCpu[]
-  /** The last pid given out; numbers are reused only after the whole range was. */
-  lastPid: number
   /** Somebody has asked for a nice value or a policy (sched/policies.ts). */
   hasPriorities: boolean
+  /** The last pid given out; numbers are reused only after the whole range was. */
+  lastPid: number
   /** The last id given to an address space or to shared memory. */
   lastSpaceId: number
   /** The frame of zeros behind private pages that were only read so far. */

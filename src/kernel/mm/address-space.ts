@@ -79,8 +79,8 @@ export interface AddressSpace {
   /** Pages in the page table, but for the zero page; and the most there ever were. */
   residentPages: number
   residentPeak: number
-  /** mlockall(MCL_FUTURE): VMA_LOCKED for new areas. */
-  futureFlags: number
   /** Kinds of membarrier(2) that it is registered for: its commands, as bits. */
   membarriers: number
+  /** mlockall(MCL_FUTURE): VMA_LOCKED for new areas. */
+  futureFlags: number
 }

@@ -29,8 +29,8 @@ export const createSpace = (kernel: Kernel): AddressSpace => ({
   auxv: new Uint8Array(0),
   executable: '',
   residentPages: 0, residentPeak: 0,
-  futureFlags: 0,
   membarriers: 0,
+  futureFlags: 0,
 })
 
 /** A copy for fork: page tables are copied, frames are shared until one side writes. */

@@ -24,8 +24,8 @@ import { giveNumbers, partNamespaces } from './part-namespaces.ts'
 import { allocatePid } from './pids.ts'
 import { inheritedDebugRegisters } from './debug-registers.ts'
 import type { Task, ThreadGroup } from './task.ts'
-import { EVENT_CLONE, EVENT_FORK, EVENT_VFORK, traceChild } from './trace.ts'
 import { joinTimeNamespace } from '../vdso/vdso.ts'
+import { EVENT_CLONE, EVENT_FORK, EVENT_VFORK, traceChild } from './trace.ts'
 
 const SCHED_RESET_ON_FORK = 0x4000_0000
 
@@ -107,8 +107,8 @@ const inherit = (task: Task, child: Task, flags: number): void => {
   child.seccomp = task.seccomp
   child.debug = inheritedDebugRegisters(task.debug)
   child.timerSlack = task.timerSlack
-  child.policy = task.policy
   child.defaultTimerSlack = task.timerSlack
+  child.policy = task.policy
   child.priority = task.priority
   child.nice = task.nice
   if (has(task.policy, SCHED_RESET_ON_FORK)) {
@@ -157,9 +157,9 @@ export const cloneTask = (kernel: Kernel, task: Task, request: CloneRequest): Ta
   // Signals are taken before, so that what is sent to a group reaches either both or none.
   if (kernel.interrupted(task)) return -ERESTARTNOINTR
   if (!mayFork(kernel, task)) return -EAGAIN
-  const { state } = kernel
   // Reservations are not passed on (sched_fork).
   if (task.reservation !== undefined && !has(task.policy, SCHED_RESET_ON_FORK)) return -EAGAIN
+  const { state } = kernel
   const isThread = has(flags, CLONE_THREAD)
   if (has(flags, CLONE_PIDFD)) {
     if (!hasFreeDescriptor(task)) return -EMFILE
@@ -177,8 +177,8 @@ export const cloneTask = (kernel: Kernel, task: Task, request: CloneRequest): Ta
   const group = isThread ? task.group : newGroup(kernel, task, tid, request, namespaces.pid)
   const mm = has(flags, CLONE_VM) ? task.mm : copySpace(kernel, task.mm)
   if (mm === task.mm) mm.users++
-  const files = has(flags, CLONE_FILES) ? task.files : copyDescriptors(kernel, task.files)
   else if (namespaces.time !== task.namespaces.time) joinTimeNamespace(kernel, mm, namespaces.time)
+  const files = has(flags, CLONE_FILES) ? task.files : copyDescriptors(kernel, task.files)
   if (files === task.files) files.users++
   const fs = has(flags, CLONE_FS) ? task.fs : copyPathContext(kernel, task.fs)
   if (fs === task.fs) fs.users++
