@@ -64,6 +64,7 @@ const makeState = (config: WorldConfig): KernelState => ({
   now: 0, cycle: 0,
   tasks: new Map(), groups: new Map(), runqueue: [],
   cpus: Array.from({ length: simulatedCpus(config) }, (_, index): VirtualCpu => ({ index, clock: 0, tid: 0, sliceEnd: 0 })),
+  hasPriorities: false,
   lastPid: FIRST_PID - 1, lastSpaceId: 0, zeroFrame: 0,
   timers: timerQueue(), futexes: futexTable(),
   unknownSyscalls: new Set(), consoleInput: waitQueue(),
