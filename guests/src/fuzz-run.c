@@ -35,10 +35,10 @@
 #include <grp.h>
 #include <unistd.h>
 
-enum { FD_SLOTS = 16, ADDRESS_SLOTS = 4, ID_SLOTS = 4, CHILDREN = 3, MOST_PROCESSES = 8, ARENA = 1 << 20, MOST_ARGS = 6, EDGE = 1 << 17, SHOWN = 8, NO_PROCESS = 4194303 };
+enum { FD_SLOTS = 26, ADDRESS_SLOTS = 4, ID_SLOTS = 4, CHILDREN = 3, MOST_PROCESSES = 8, ARENA = 1 << 20, MOST_ARGS = 6, EDGE = 1 << 17, SHOWN = 8, NO_PROCESS = 4194303 };
 enum { NUMBER, FD, MAPPING, PROCESS, IN, OUT, EDGE_OF, ID, CODE };
 enum { PLAIN, RESULT_FD, RESULT_MAPPING, PAIR, HIDDEN, RESULT_PID, RESULT_ID, CHILD };
-enum { RETURNED, ALL, STAT, STATX, NAMES, WORDS, SOCKADDR, SIGINFO, INTEGER };
+enum { RETURNED, ALL, STAT, STATX, NAMES, WORDS, SOCKADDR, SIGINFO, INTEGER, TIMER, MESSAGE, PERMISSIONS };
 /* No system call: a byte of memory is read or written. */
 enum { TOUCH = 9000 };
 enum { OUTPUT = 700, INPUT = 701, MOST_PROGRAM = 1 << 20, WANTS_NET = 1 << 31, NOBODY = 65534, PATIENCE_MS = 10000 };
@@ -244,6 +244,42 @@ static void show(int form, const struct place *place, long result) {
     PRINT(is_process(value) ? " [P%d]" : " [%d]", is_process(value) ? process_of(value) : value);
     return;
   }
+  if (form == TIMER) {
+    /* struct itimerspec, itimerval: what is left is a matter of time. */
+    long it[4];
+    if (place->size < sizeof it) return;
+    memcpy(it, place->at, sizeof it);
+    PRINT(" [%ld.%ld %s]", it[0], it[1], it[2] | it[3] ? "armed" : "off");
+    return;
+  }
+  if (form == MESSAGE) {
+    struct msghdr it;
+    if (place->size < sizeof it) return;
+    memcpy(&it, place->at, sizeof it);
+    PRINT(" [%u %zu %x", it.msg_namelen, (size_t)it.msg_controllen, it.msg_flags);
+    if (it.msg_name && it.msg_namelen >= 2 && it.msg_namelen <= 128) {
+      struct place name = { it.msg_name, it.msg_namelen < 16 ? 16 : it.msg_namelen };
+      show(SOCKADDR, &name, 0);
+    }
+    if (it.msg_control && it.msg_controllen > 0 && it.msg_controllen <= 256) {
+      struct place control = { it.msg_control, it.msg_controllen };
+      show(WORDS, &control, 0);
+    }
+    for (size_t i = 0; i < it.msg_iovlen && i < 4 && result > 0; i++) {
+      size_t some = it.msg_iov[i].iov_len < (size_t)result ? it.msg_iov[i].iov_len : (size_t)result;
+      if (some > 0) show_bytes(it.msg_iov[i].iov_base, some);
+      result -= some;
+    }
+    PRINT("]");
+    return;
+  }
+  if (form == PERMISSIONS) {
+    struct { int key; unsigned uid, gid, cuid, cgid, mode; } it;
+    if (place->size < sizeof it) return;
+    memcpy(&it, place->at, sizeof it);
+    PRINT(" [%d %u:%u %u:%u %o]", it.key, it.uid, it.gid, it.cuid, it.cgid, it.mode & 0xffff);
+    return;
+  }
   size_t size = form == RETURNED && (size_t)result < place->size ? (size_t)result : place->size;
   /* Pids are not the same; what reads a signalfd has them, too. */
   if (form == WORDS || (form == RETURNED && size > 0 && size % 128 == 0)) {
@@ -344,13 +380,13 @@ static long bare_syscall(long number, const long *args) {
   __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(args[0]), "S"(args[1]), "d"(args[2]), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
   return result;
 }
-static void leave(int status) {
+__attribute__((noreturn)) static void leave(int status) {
   const long args[6] = { status, 0, 0, 0, 0, 0 };
   for (;;) bare_syscall(SYS_exit_group, args);
 }
 
 /* What children do, which others can see afterwards: it ends with them. They may share memory with the parent (vfork). */
-static void be_child(int behaviour) {
+__attribute__((noinline, noreturn)) static void be_child(int behaviour) {
   long args[6] = { 0 };
   switch (behaviour) {
   case 0: leave(0); break;
@@ -412,9 +448,11 @@ static long touch(volatile unsigned char *at, int value) {
   return 0x10000 | fault;
 }
 
-/* Whether it would wait for ever: for signals that are not there. */
+/* Whether it would wait for ever: for signals that are not there, or for somebody else to open a FIFO. */
 static int waits_for_ever(int number, const long *args) {
   uint64_t pending = 0, blocked = 0, wanted = 0;
+  struct stat it;
+  if (number == SYS_creat && args[0] >= (long)(uintptr_t)arena && args[0] < (long)(uintptr_t)(arena + ARENA)) return stat((char *)args[0], &it) == 0 && S_ISFIFO(it.st_mode);
   if (number != SYS_rt_sigsuspend && number != SYS_pause) return 0;
   if (number == SYS_pause) return 1;
   if (args[1] != 8 || syscall(SYS_rt_sigpending, &pending, 8) != 0 || args[0] < (long)(uintptr_t)arena || args[0] >= (long)(uintptr_t)(arena + ARENA)) return 0;
@@ -464,6 +502,9 @@ static void call(int index, int is_ordered) {
     else if (kind == RESULT_PID || kind == CHILD) PRINT(is_process(result) ? "P%d" : result == 0 ? "0" : "pid", process_of(result));
     else PRINT("ok");
     if (!error && kind == RESULT_FD) fds[slot] = result;
+    /* Nothing made here ever blocks. */
+    if (!error && (number == SYS_accept || number == SYS_eventfd || number == SYS_signalfd || number == SYS_inotify_init)) fcntl(result, F_SETFL, fcntl(result, F_GETFL) | O_NONBLOCK);
+    if (!error && number == SYS_pipe) for (int i = 0; i < 2; i++) fcntl(((int *)places[0].at)[i], F_SETFL, O_NONBLOCK);
     if (!error && kind == RESULT_ID) ids[slot % ID_SLOTS] = result;
     if (!error && kind == RESULT_MAPPING) mappings[slot % ADDRESS_SLOTS] = (unsigned char *)result;
     if (!error && kind == PAIR) {
@@ -548,7 +589,15 @@ static void run(int has_size, uint32_t size) {
   sigaction(SIGSEGV, &action, NULL);
   sigaction(SIGBUS, &action, NULL);
   fds[0] = open("a", O_RDWR | O_CREAT, 0644);
+  unsigned char content[10000];
+  for (size_t i = 0; i < sizeof content; i++) content[i] = i * 7 + (i >> 8);
+  write(fds[0], content, sizeof content);
+  lseek(fds[0], 0, SEEK_SET);
   mkdir("d", 0755);
+  mkdir("d/d", 0700);
+  close(open("d/a", O_RDWR | O_CREAT, 0600));
+  symlink("d/a", "l");
+  mkfifo("f", 0644);
   fds[1] = open("d", O_RDONLY | O_DIRECTORY);
   if (pipe2(&fds[2], O_NONBLOCK) != 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, &fds[4]) != 0) _exit(2);
   limit(RLIMIT_NOFILE, 48, 48);
@@ -657,7 +706,7 @@ static void make_root(const char *folder, const char *self) {
 
 /* The uid of who started it; nobody if that is root. Capabilities go with root. */
 static void become_nobody(void) {
-  if (setgroups(0, NULL) != 0 && errno != EPERM) die("setgroups");
+  if (setgroups(1, &(gid_t){ NOBODY }) != 0 && errno != EPERM) die("setgroups");
   if (setresgid(NOBODY, NOBODY, NOBODY) != 0 || setresuid(NOBODY, NOBODY, NOBODY) != 0) die("setresuid");
   /* In a user namespace of its own, where its uid was never 0. */
   struct { uint32_t version; int pid; } header = { 0x20080522, 0 };

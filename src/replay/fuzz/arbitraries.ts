@@ -27,7 +27,7 @@ const chosen = ({ only, safe }: SyscallConstraints): FuzzedCall[] => {
 /** A sequence of system calls, some of which use what others made. @throws RangeError for a name that is none */
 export const arbitrarySyscalls = (constraints: SyscallConstraints = {}): fc.Arbitrary<FuzzCall[]> => {
   const calls = chosen(constraints)
-  const one = fc.oneof(...calls.map((call) => ({ arbitrary: callOf(call, constraints.processes ?? 1), weight: call.row.weight ?? 1 })))
+  const one = fc.oneof(...calls.map((call) => ({ arbitrary: callOf(call, constraints.processes ?? 1), weight: call.row.weight ?? 2 })))
   return fc.array(one, { minLength: constraints.minLength ?? 1, maxLength: constraints.maxLength ?? 30, ...constraints.size === undefined ? {} : { size: constraints.size } })
 }
 

@@ -24,7 +24,8 @@ const wild: ArgumentArbitrary = constant(0, 1, 0x1000, 0x7fff_ffff_f000, -1, -40
 const bytesOf = (text: string): number[] => [...text].map((char) => char.charCodeAt(0))
 const text = (value: string): FuzzArgument => ({ is: 'in', bytes: [...bytesOf(value), 0] })
 
-const NAMES = ['a', 'b', 'c', 'd', 'd/a', 'd/b', 'd/c', 'd/d', 'd/d/a', '.', 'd/', 'a/', 'd/..', 'd/../b', 'nowhere/a', 'a/a'] as const
+/** The first are there when it begins. */
+const NAMES = ['a', 'a', 'd', 'd/a', 'd/a', 'd/d', 'l', 'f', 'a', 'b', 'b', 'c', 'd/b', 'd/c', 'd/d/a', '.', 'd/', 'a/', 'd/..', 'd/../b', 'nowhere/a', 'a/a', 'l/a'] as const
 /** Nothing absolute and no way up: what is done natively stays in its directory (a symbolic link in place of `d` leads one level up at most). */
 export const path: ArgumentArbitrary = fc.oneof(
   { arbitrary: fc.constantFrom(...NAMES).map(text), weight: 30 },
@@ -135,7 +136,7 @@ export const argumentOf = (type: string): ArgumentArbitrary => {
     case 'struct': return type.endsWith('*') ? outBytes(256) : fc.oneof({ arbitrary: STRUCTS[inner] ?? inBytes(128), weight: 9 }, { arbitrary: wild, weight: 1 })
     case 'iovec': return iovec(true)
     // Only a mark: its length is another argument's.
-    case 'in': case 'out': return fc.oneof({ arbitrary: fc.constant<FuzzArgument>({ is: kind, bytes: [], size: 0 }), weight: 14 }, { arbitrary: wild, weight: 1 }, { arbitrary: fc.constant<FuzzArgument>({ is: 'edge', size: 0 }), weight: 1 })
+    case 'in': case 'out': return fc.oneof({ arbitrary: fc.constant<FuzzArgument>({ is: kind, bytes: [], size: 0 }), weight: 14 }, { arbitrary: wild, weight: 1 }, { arbitrary: fc.constant<FuzzArgument>({ is: 'edge', size: 0 }), weight: 1 }, { arbitrary: mapping, weight: 1 })
     default: return fc.oneof(integer, wild)
   }
 }
@@ -153,7 +154,7 @@ export const bytesFor = (type: string, args: readonly FuzzArgument[]): number | 
 /** Buffers get the length that the others say. */
 export const fit = (types: readonly string[], args: readonly FuzzArgument[]): FuzzArgument[] => args.map((argument, i) => {
   const bytes = bytesFor(types[i] ?? '', args)
-  if (bytes === undefined || argument.is === 'number') return argument
+  if (bytes === undefined || argument.is === 'number' || argument.is === 'mapping') return argument
   if (argument.is === 'edge') return { is: 'edge', size: bytes >> 1 }
   return types[i].startsWith('in') ? { is: 'in', bytes: filler(bytes) } : { is: 'out', size: bytes }
 })

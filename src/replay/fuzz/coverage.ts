@@ -3,6 +3,8 @@ import { ERRNO_NAMES } from '../../kernel/abi/errno.ts'
 import { FUZZED } from './calls.ts'
 import type { FuzzProgram } from './program.ts'
 
+const SAFE: ReadonlySet<string> = new Set(FUZZED.filter(({ isSafe }) => isSafe).map(({ name }) => name))
+
 interface Row {
   calls: number
   successes: number
@@ -30,7 +32,7 @@ export class FuzzCoverage {
 
   /** Of those that may be made natively: call, calls made, successes, errors. */
   lines(): string[] {
-    return FUZZED.filter(({ isSafe }) => isSafe).map(({ name }) => {
+    return [...SAFE].map((name) => {
       const { calls, successes, errors } = this.#rows.get(name) ?? { calls: 0, successes: 0, errors: new Map<string, number>() }
       const seen = [...errors].sort((a, b) => b[1] - a[1]).map(([error, count]) => `${error} ${count}`)
       return `${name.padEnd(24)} ${String(calls).padStart(8)} ${String(successes).padStart(8)}  ${seen.join(', ')}`
@@ -38,5 +40,5 @@ export class FuzzCoverage {
   }
 
   /** Names of those that were never made, or never with success. */
-  get unreached(): string[] { return FUZZED.filter(({ isSafe, name }) => isSafe && (this.#rows.get(name)?.successes ?? 0) === 0).map(({ name }) => name) }
+  get unreached(): string[] { return [...SAFE].filter((name) => (this.#rows.get(name)?.successes ?? 0) === 0) }
 }

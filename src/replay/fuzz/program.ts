@@ -6,7 +6,12 @@
 /** The current directory of the calls in a world. */
 export const DIRECTORY = '/w'
 /** Where things that calls make are kept, so that other calls can use them. */
-export const FD_SLOTS = 16, ADDRESS_SLOTS = 4, ID_SLOTS = 4, PROCESSES = 3
+export const FD_SLOTS = 26, ADDRESS_SLOTS = 4, ID_SLOTS = 4, PROCESSES = 3
+/** Which slots descriptors of a kind go to, more often than not: so that calls meet what they are made for. What is there first: guests/src/fuzz-run.c. */
+export const SLOTS = {
+  file: [0, 6, 7], directory: [1, 8], pipe: [2, 3, 9, 10], unix: [4, 5, 11, 12], tcp: [13, 14, 15], udp: [16, 17], epoll: [18], event: [19], timer: [20], signal: [21], inotify: [22], queue: [23], pidfd: [24], other: [25],
+} as const
+export type SlotKind = keyof typeof SLOTS
 /** Numbers of processes that children of calls get: FIRST_CHILD + slot % CHILDREN. */
 export const FIRST_CHILD = 5, CHILDREN = 3
 /** Not a system call: reads a byte of memory, and writes it if the second argument is not negative. */
@@ -45,9 +50,10 @@ export interface Patch {
 export type FuzzResult = 'plain' | 'fd' | 'mapping' | 'pair' | 'hidden' | 'pid' | 'id' | 'child'
 /**
  * How to print what an argument points to when the call has succeeded: as many bytes as it returned, all of it, fields of struct stat or statx, names in
- * any order, words of which some are pids, a struct sockaddr, a siginfo_t, an int that may be a pid.
+ * any order, words of which some are pids, a struct sockaddr, a siginfo_t, an int that may be a pid, what a timer is set to, struct msghdr and what it
+ * points to, struct ipc_perm.
  */
-export type FuzzShow = 'returned' | 'all' | 'stat' | 'statx' | 'names' | 'words' | 'sockaddr' | 'siginfo' | 'integer'
+export type FuzzShow = 'returned' | 'all' | 'stat' | 'statx' | 'names' | 'words' | 'sockaddr' | 'siginfo' | 'integer' | 'timer' | 'message' | 'permissions'
 
 export interface FuzzCall {
   readonly name: string
@@ -70,7 +76,7 @@ export interface FuzzProgram {
 
 const KINDS = { number: 0, fd: 1, mapping: 2, process: 3, in: 4, out: 5, edge: 6, id: 7, code: 8 } as const
 const RESULTS: readonly FuzzResult[] = ['plain', 'fd', 'mapping', 'pair', 'hidden', 'pid', 'id', 'child']
-const SHOWS: readonly FuzzShow[] = ['returned', 'all', 'stat', 'statx', 'names', 'words', 'sockaddr', 'siginfo', 'integer']
+const SHOWS: readonly FuzzShow[] = ['returned', 'all', 'stat', 'statx', 'names', 'words', 'sockaddr', 'siginfo', 'integer', 'timer', 'message', 'permissions']
 
 class Bytes {
   readonly #bytes: number[] = []

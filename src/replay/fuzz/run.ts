@@ -46,7 +46,7 @@ const EPOCH = 1_767_225_600
 export const worldOf = (guest: Uint8Array, { seed, cpus, strategy, uid }: FuzzWorld): WorldConfig => ({
   program: GUEST, argv: ['fuzz-run'], env: [], cwd: DIRECTORY,
   mounts: [{ guest: '/', source: { kind: 'tmpfs' } }, { guest: DIRECTORY, source: { kind: 'tmpfs' } }, { guest: '/proc', source: { kind: 'proc' } }, { guest: '/dev', source: { kind: 'dev' } }],
-  files: [{ path: GUEST, mode: 0o755, content: guest }],
+  files: [{ path: '/', mode: 0o40_755 }, { path: GUEST, mode: 0o755, content: guest }],
   hostname: 'fuzz', cpus, seed, strategy, cpuHz: 1e9, epochSeconds: EPOCH, uid, gid: uid, stdio: ['pipe', 'pipe', 'pipe'], terminal: { rows: 24, columns: 80 },
   memoryLimit: MEMORY, cycleLimit: CYCLES,
 })

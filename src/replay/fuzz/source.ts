@@ -1,5 +1,5 @@
 /** A sequence of system calls as C: a program of its own that makes them natively, and as lines for people. */
-import { ADDRESS_SLOTS, FD_SLOTS, type FuzzArgument, type FuzzCall, type FuzzProgram } from './program.ts'
+import { ADDRESS_SLOTS, CHILDREN, FD_SLOTS, FIRST_CHILD, type FuzzArgument, type FuzzCall, type FuzzProgram, ID_SLOTS, TOUCH } from './program.ts'
 
 const RUN_LENGTH = 8
 const CODE = ['nothing', 'nothing', 'restore'] as const
@@ -59,9 +59,10 @@ const callLines = (call: FuzzCall, index: number, ordered: boolean): string[] =>
     `if (me == ${call.process}) { /* ${index} */`,
     ...ordered ? [`  wait_turn(${index});`] : [],
     ...source.lines.map((line) => `  ${line}`),
-    `  long result = syscall(${[`SYS_${call.name}`, ...args].join(', ')});`,
+    `  long result = ${call.number === TOUCH ? `touch((char *)${args[0]}, ${args[1]})` : call.result === 'child' ? `make_child(${call.slot % CHILDREN}, ${[`SYS_${call.name}`, ...args].join(', ')})` : `syscall(${[`SYS_${call.name}`, ...args].join(', ')})`};`,
     `  printf("${index}.${call.process} ${call.name} = %ld %s\\n", result, result == -1 ? strerror(errno) : ""); fflush(stdout);`,
     ...call.result === 'fd' ? [`  if (result >= 0) fds[${call.slot}] = result;`] : [],
+    ...call.result === 'id' ? [`  if (result >= 0) ids[${call.slot % ID_SLOTS}] = result;`] : [],
     ...call.result === 'mapping' ? [`  if (result != -1) mappings[${call.slot % ADDRESS_SLOTS}] = result;`] : [],
     ...pair === undefined ? [] : [`  if (result == 0) { memcpy(&fds[${call.slot}], (char *)${pair}, 4); memcpy(&fds[${(call.slot + 1) % FD_SLOTS}], (char *)${pair} + 4, 4); }`],
     ...ordered ? ['  end_turn();'] : [],
@@ -73,6 +74,7 @@ const PRELUDE = (processes: number): string => `/* Made by retrograde fuzz. Run 
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <setjmp.h>
 #include <linux/futex.h>
 #include <signal.h>
 #include <stdio.h>
@@ -87,10 +89,37 @@ const PRELUDE = (processes: number): string => `/* Made by retrograde fuzz. Run 
 
 enum { PROCESSES = ${processes} };
 static struct { volatile int turn; volatile pid_t pids[8]; } *shared;
-static int fds[${FD_SLOTS}], me;
+static int fds[${FD_SLOTS}], ids[${ID_SLOTS}], me;
 static long mappings[${ADDRESS_SLOTS}];
 static char *nowhere;
 static void nothing(int signal) { (void)signal; }
+__attribute__((naked)) void restore(void) { __asm__("mov $15, %eax\\n\\tsyscall"); }
+static sigjmp_buf way_back;
+static void faulted(int signal) { siglongjmp(way_back, signal); }
+static long touch(volatile char *at, int value) {
+  int fault = sigsetjmp(way_back, 1);
+  if (fault) return -100 - fault;
+  long result = (unsigned char)*at;
+  if (value >= 0) *at = value;
+  return result;
+}
+/* What children do (the sixth argument): guests/src/fuzz-run.c has the same, and vfork. */
+static long make_child(int slot, long number, long a, long b, long c, long d, long e, long behaviour) {
+  static char *const arguments[] = { "fuzz-run", "exit", "5", NULL };
+  long result = syscall(number == SYS_vfork ? SYS_fork : number, a, b, c, d, e, 0L);
+  if (result == 0) switch (behaviour & 7) {
+    case 0: _exit(0);
+    case 1: _exit(7);
+    case 2: case 3: case 4: kill(getpid(), behaviour == 2 ? SIGKILL : behaviour == 3 ? SIGUSR1 : SIGABRT); _exit(3);
+    case 5: execve("/bin/fuzz-run", arguments, arguments + 3); _exit(6);
+    case 6: close(fds[6]); umask(077); _exit(8);
+    default: _exit(write(fds[0], "child", 5) & 0xff);
+  }
+  siginfo_t it;
+  if (result > 0) shared->pids[${FIRST_CHILD} + slot] = result;
+  if (result > 0) while (waitid(P_PID, result, &it, WEXITED | WNOWAIT | __WALL) < 0 && errno == EINTR);
+  return result;
+}
 static long mapping(int slot) { return mappings[slot] ? mappings[slot] : (long)nowhere; }
 static void wait_turn(int wanted) {
   for (int now; (now = shared->turn) < wanted;) syscall(SYS_futex, &shared->turn, FUTEX_WAIT, now, NULL, NULL, 0);
@@ -115,9 +144,20 @@ int main(void) {
   nowhere = map(1 << 20, MAP_PRIVATE);
   munmap(nowhere, 1 << 20);
   for (size_t i = 0; i < sizeof handled / sizeof *handled; i++) sigaction(handled[i], &(struct sigaction){ .sa_handler = nothing, .sa_flags = SA_RESTART }, NULL);
+  signal(SIGSEGV, faulted);
+  signal(SIGBUS, faulted);
+  (void)touch, (void)make_child, (void)restore;
   for (int i = 0; i < ${FD_SLOTS}; i++) fds[i] = 900 + i;
+  for (int i = 0; i < ${ID_SLOTS}; i++) ids[i] = 12345678 + i;
   fds[0] = open("a", O_RDWR | O_CREAT, 0644);
+  char content[10000];
+  for (int i = 0; i < (int)sizeof content; i++) content[i] = i * 7 + (i >> 8);
+  if (write(fds[0], content, sizeof content) < 0) return 2;
+  lseek(fds[0], 0, SEEK_SET);
   mkdir("d", 0755);
+  mkdir("d/d", 0700);
+  close(open("d/a", O_RDWR | O_CREAT, 0600));
+  if (symlink("d/a", "l") != 0 || mkfifo("f", 0644) != 0) return 2;
   fds[1] = open("d", O_RDONLY | O_DIRECTORY);
   pipe2(&fds[2], O_NONBLOCK);
   socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, &fds[4]);
