@@ -81,6 +81,16 @@ export interface GuidedConfig {
   readonly choices: readonly number[]
 }
 
+/** Where the strategy 'guided' stops less: see watch/choice-code.ts. Pairs of addresses in order: where it begins, and ends. */
+export interface ChoiceCode {
+  /** No access and no system call is a choice. */
+  readonly quiet: readonly number[]
+  /** Of accesses those with LOCK alone, and no futex call. */
+  readonly sync: readonly number[]
+  /** The same, but each function is stopped at its first such access alone. */
+  readonly once: readonly number[]
+}
+
 /** One end of a link: an interface of a host, which it makes. */
 export interface LinkEnd {
   /** The host's name. */
@@ -212,6 +222,8 @@ export interface WorldConfig {
   readonly guided?: GuidedConfig
   /** Of strategies that stop tasks before they access shared memory: only at these addresses, in eights, in order. Without it everywhere. */
   readonly choicePoints?: readonly number[]
+  /** Of the strategy 'guided'. */
+  readonly choiceCode?: ChoiceCode
   /** sc: each store is seen by all at once; tso: with store buffers, as processors have them (watch/store-buffers.ts). */
   readonly memoryModel?: 'sc' | 'tso'
   /** Cycles in a virtual second. */

@@ -33,6 +33,7 @@ import { fireTimers } from './time/timer-actions.ts'
 import { nextDeadline, timerQueue } from './time/timer-queue.ts'
 import { makeVdso } from './vdso/vdso-state.ts'
 import { waitQueue } from './wait-queue.ts'
+import { CodeRules } from './watch/choice-code.ts'
 import { watchMemory } from './watch/memory-watch.ts'
 import { TaskStores } from './watch/store-buffers.ts'
 
@@ -86,12 +87,13 @@ const makeState = (config: WorldConfig): KernelState => ({
 
 /** Tasks are stopped before what others may notice. */
 const stopAtChoices = (kernel: Kernel): void => {
-  const { choicePoints } = kernel.config
+  const { choicePoints, choiceCode } = kernel.config
   const watch = watchMemory(kernel, { always: new Set(choicePoints?.map((eight) => Math.floor(eight * 8 / PAGE_SIZE))) })
   watch.stops = true
   const strategy = STRATEGIES[kernel.config.strategy]
   watch.goesOn = (task) => strategy.goesOn?.(kernel, task) === true
   watch.stopsAt = choicePoints === undefined ? undefined : new Set(choicePoints)
+  watch.code = choiceCode === undefined ? undefined : new CodeRules(choiceCode, kernel.state)
 }
 
 /** @throws WorldError if the program can't be run */

@@ -19,6 +19,7 @@ import { type End, INPUT_BYTES } from './loop.ts'
 import type { Machine } from './machine.ts'
 import { exitCodeOf, type SessionClock, type SessionResult } from './session.ts'
 import type { ConflictFinder } from './search/conflicts.ts'
+import { Library } from './search/library.ts'
 import { choicesOf, type Guide, type GuideState } from './search/plan.ts'
 import { type Snapshot, takeSnapshot } from './snapshot.ts'
 import type { StateImage } from './snapshot-state.ts'
@@ -72,6 +73,8 @@ export interface ForkOptions {
   readonly finder?: ConflictFinder | undefined
   /** Schedules of guides may start in the middle of others that began in the same way: not if somebody has to see all of each. */
   readonly keepsMarks?: boolean
+  /** What is known of the C library is to be found: of 'dpor'. */
+  readonly usesLibrary?: boolean
 }
 
 /** A place on the way of a guided schedule. */
@@ -107,6 +110,7 @@ export class ForkedWorld {
   #slices = 0
   #limit = Infinity
   #fork: Place & { readonly executed: number } | undefined
+  #library: Library | undefined
   /** Of the schedule that was run last, in order. */
   readonly #marks: Mark[] = []
   #markEvery = MARK_EVERY
@@ -124,6 +128,8 @@ export class ForkedWorld {
 
   /** A hash of the order of system calls of the schedule. */
   get order(): number { return this.#sink.order }
+  /** What is known of the program's C library; none before `isReady`. */
+  get library(): Library | undefined { return this.#library }
   /** Instructions since the fork. */
   get executedOfSchedule(): number { return this.#fork === undefined ? 0 : this.#options.machine.processor.totalExecuted - this.#fork.executed }
 
@@ -147,6 +153,14 @@ export class ForkedWorld {
       this.#again(this.#slices)
       return
     }
+    if (this.#options.usesLibrary === true && this.#library === undefined) {
+      const first = kernel.state.tasks.get(kernel.state.mainPid)
+      this.#library = new Library(kernel, first?.mm)
+      if (this.#options.finder !== undefined) this.#options.finder.library = this.#library
+      // Once more, now that it is known where to stop: as it is when a schedule is recorded.
+      this.#again(Infinity)
+      return
+    }
     this.#options.finder?.forked()
     this.#fork = {
       snapshot: takeSnapshot(kernel, machine), bytes: world.common.bytesPosition, tap: world.tap.position(), watch: this.#sink.watch, executed: machine.processor.totalExecuted,
@@ -167,13 +181,14 @@ export class ForkedWorld {
     const common = new CommonEntropy(world.seed)
     this.#entropy = common
     const tap = new Tap(this.#sources(files), this.#sink, () => 0)
-    const kernel = createWorld(world, machine.memory, machine.processor, tap)
+    const kernel = createWorld(this.#library === undefined ? world : { ...world, choiceCode: this.#library.code }, machine.memory, machine.processor, tap)
     tap.kernel = kernel
     const { finder } = this.#options
     if (finder !== undefined) {
       const watch = watchMemory(kernel)
       watch.everything = true
       watch.listen(finder)
+      watch.listen({ access: (task, page, address, size, kind, rip) => { this.#guide?.access?.(task, page, address, size, kind, rip) } })
     }
     kernel.tracers.push({
       taskStarted: (parent, child) => {
@@ -184,7 +199,10 @@ export class ForkedWorld {
         finder?.woke(waker, woken)
         this.#guide?.woke?.(waker, woken)
       },
-      taskEnds: (task) => { finder?.ends(kernel, task) },
+      taskEnds: (task) => {
+        finder?.ends(kernel, task)
+        this.#guide?.ends?.(kernel, task)
+      },
     })
     return { kernel, tap, common }
   }

@@ -1,5 +1,5 @@
 /** Runs one program under one schedule after the other, as forks of one world: what a worker of explore does. */
-import type { PctConfig, WorldConfig } from '../kernel/config.ts'
+import type { ChoiceCode, PctConfig, WorldConfig } from '../kernel/config.ts'
 import type { HostFiles } from '../kernel/outside.ts'
 import { WorldError } from '../kernel/world.ts'
 import type { TraceCodecs, TraceSink } from '../trace/format.ts'
@@ -27,6 +27,8 @@ export interface Schedule {
   /** Another than the world's. */
   readonly strategy?: WorldConfig['strategy']
   readonly choicePoints?: readonly number[]
+  /** Code in which they are less (search/library.ts). */
+  readonly choiceCode?: ChoiceCode
   /** Of the strategy 'guided': all choices; or how it begins, and a search that makes the others. */
   readonly choices?: readonly number[]
   readonly plan?: Plan
@@ -154,24 +156,24 @@ export class ScheduleRunner {
 
   #watch(): Watch { return new Watch(needsOutput(this.#options.failOn), this.#options.input) }
 
-  #worldOf({ seed, pct, cycleLimit, strategy: other, choicePoints, choices = [] }: Schedule): WorldConfig {
-    const { pct: _pct, guided: _guided, choicePoints: _points, ...world } = this.#options.world
+  #worldOf({ seed, pct, cycleLimit, strategy: other, choicePoints, choiceCode, choices = [] }: Schedule): WorldConfig {
+    const { pct: _pct, guided: _guided, choicePoints: _points, choiceCode: _code, ...world } = this.#options.world
     const strategy = other ?? world.strategy
     return {
       ...world, strategy, scheduleSeed: seed, cycleLimit, ...(pct === undefined ? {} : { pct }), ...(strategy === 'guided' ? { guided: { choices } } : {}),
-      ...(choicePoints === undefined ? {} : { choicePoints }),
+      ...(choicePoints === undefined ? {} : { choicePoints }), ...(choiceCode === undefined ? {} : { choiceCode }),
     }
   }
 
   #forked(schedule: Schedule): Fork {
     const { engine, clock, world: { memoryLimit } } = this.#options
-    const { strategy, choicePoints, plan, findsPoints } = schedule
+    const { strategy, choicePoints, choiceCode, plan, findsPoints } = schedule
     const needsFinder = findsPoints === true || plan?.search === 'dpor'
-    const key = JSON.stringify([strategy, choicePoints, needsFinder])
+    const key = JSON.stringify([strategy, choicePoints, choiceCode, needsFinder])
     if (this.#fork?.key === key) return this.#fork
     const machine = this.#forkMachine ??= makeMachine(engine, memoryLimit)
     const finder = needsFinder ? new ConflictFinder() : undefined
-    const world = new ForkedWorld({ world: this.#worldOf(schedule), machine, files: this.#files, clock, watch: this.#watch(), finder, keepsMarks: plan?.search === 'dpor' && this.#search === undefined && this.#options.world.faults === undefined })
+    const world = new ForkedWorld({ world: this.#worldOf(schedule), machine, files: this.#files, clock, watch: this.#watch(), finder, usesLibrary: plan?.search === 'dpor', keepsMarks: plan?.search === 'dpor' && this.#search === undefined && this.#options.world.faults === undefined })
     return this.#fork = { key, world, finder }
   }
 
@@ -223,8 +225,9 @@ export class ScheduleRun {
     let end: End | undefined
     try {
       if (this.#watch === undefined) {
-        this.#guide = guideFor(this.#schedule.plan)
-        this.#watch = fork.start(this.#world, this.#guide, this.#schedule.plan?.choices)
+        this.#guide = guideFor(this.#schedule.plan, fork.library)
+        const code = fork.library?.code
+        this.#watch = fork.start(code === undefined ? this.#world : { ...this.#world, choiceCode: code }, this.#guide, this.#schedule.plan?.choices)
         this.#races = this.#search?.attach(fork.kernel)
       }
       end = fork.advance()
@@ -252,7 +255,7 @@ export class ScheduleRun {
     const kernel = this.#watch === undefined ? undefined : this.#fork.kernel
     const path = this.#guide?.path
     return {
-      ...this.#schedule, ...(this.#finder === undefined ? {} : { points: this.#finder.found }), ...(path === undefined ? {} : { path }), order: this.#fork.order,
+      ...this.#schedule, ...(this.#finder === undefined ? {} : { points: this.#finder.found }), ...(path === undefined ? {} : { path }), ...(this.#fork.library === undefined ? {} : { choiceCode: this.#fork.library.code }), order: this.#fork.order,
       failure: path?.isPruned === true ? undefined : this.#watch?.judge(resultOfFork(kernel, end), kernel, this.#failOn, failures.map(({ line }) => line)), broken: isBroken ? messageOf(end.error) : undefined,
       interrupted: end.outcome === 'interrupted', cycle: kernel?.now ?? 0, executed: this.#fork.executedOfSchedule, steps: kernel?.state.pct?.steps ?? 0,
       details: failures.flatMap(({ details }) => details), warnings,

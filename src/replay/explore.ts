@@ -185,7 +185,7 @@ export class Exploration {
 }
 
 /** What is needed to run it again. */
-const scheduleOf = ({ number, seed, pct, cycleLimit, strategy, choicePoints, path }: ScheduleResult): Schedule => ({
+const scheduleOf = ({ number, seed, pct, cycleLimit, strategy, choicePoints, choiceCode, path }: ScheduleResult): Schedule => ({
   number, seed, cycleLimit, ...(pct === undefined ? {} : { pct }), ...(strategy === undefined ? {} : { strategy }), ...(choicePoints === undefined ? {} : { choicePoints }),
-  ...(path === undefined ? {} : { choices: choicesOf(path) }),
+  ...(choiceCode === undefined ? {} : { choiceCode }), ...(path === undefined ? {} : { choices: choicesOf(path) }),
 })

@@ -107,7 +107,7 @@ export const isDrawn = ({ memoryModel, faults, links }: WorldConfig): boolean =>
 
 /** What a world of a script is: of a world that was recorded under any strategy. */
 export const scripted = (world: WorldConfig, script: ScriptConfig): WorldConfig => {
-  const { pct: _pct, guided: _guided, choicePoints: _points, script: _script, scheduleSeed, ...rest } = world
+  const { pct: _pct, guided: _guided, choicePoints: _points, choiceCode: _code, script: _script, scheduleSeed, ...rest } = world
   return { ...rest, strategy: 'script', script, ...(scheduleSeed === undefined || !isDrawn(world) ? {} : { scheduleSeed }) }
 }
 

@@ -1,6 +1,6 @@
 /** A world's configuration in the head of a trace: to plain data and back, checked, as a trace may come from anywhere. */
 import { CPU_NAMES } from '../emu/cpu/model.ts'
-import type { FileAttribute, GeneratedFile, HostConfig, LinkConfig, LinkEnd, MountConfig, MountSource, ScriptConfig, StdioKind, WorldConfig } from '../kernel/config.ts'
+import type { ChoiceCode, FileAttribute, GeneratedFile, HostConfig, LinkConfig, LinkEnd, MountConfig, MountSource, ScriptConfig, StdioKind, WorldConfig } from '../kernel/config.ts'
 import { parseAddress, parseMac } from '../kernel/net/hosts.ts'
 import { parseDotted } from '../kernel/net/ipv4.ts'
 import { isMap, type Plain } from '../trace/msgpack.ts'
@@ -17,7 +17,7 @@ const attributesToPlain = (attributes: readonly FileAttribute[] | undefined): Pl
 const hostToPlain = ({ attributes, ...host }: HostConfig): PlainMap =>
   ({ ...host, ...attributesToPlain(attributes), argv: [...host.argv], env: [...host.env], mounts: mountsToPlain(host.mounts), files: filesToPlain(host.files) })
 
-export const configToPlain = ({ pct, script, guided, choicePoints, hosts, links, attributes, plan, faults, ...config }: WorldConfig): PlainMap => ({
+export const configToPlain = ({ pct, script, guided, choicePoints, choiceCode, hosts, links, attributes, plan, faults, ...config }: WorldConfig): PlainMap => ({
   ...config,
   ...attributesToPlain(attributes),
   ...(hosts === undefined ? {} : { hosts: hosts.map(hostToPlain) }),
@@ -26,6 +26,7 @@ export const configToPlain = ({ pct, script, guided, choicePoints, hosts, links,
   ...(faults === undefined ? {} : { faults: faultsToPlain(faults) }),
   ...(guided === undefined ? {} : { guided: { choices: [...guided.choices] } }),
   ...(choicePoints === undefined ? {} : { choicePoints: [...choicePoints] }),
+  ...(choiceCode === undefined ? {} : { choiceCode: { quiet: [...choiceCode.quiet], sync: [...choiceCode.sync], once: [...choiceCode.once] } }),
   argv: [...config.argv],
   env: [...config.env],
   mounts: mountsToPlain(config.mounts),
@@ -123,6 +124,8 @@ const parseScript = (script: Fields): ScriptConfig => {
 }
 
 const integers = (fields: Fields, name: string): number[] => fields.list(name, (value, where) => new Fields({ value }, where).integer('value', 0, 2 ** 53))
+
+const parseChoiceCode = (fields: Fields): ChoiceCode => ({ quiet: integers(fields, 'quiet'), sync: integers(fields, 'sync'), once: integers(fields, 'once') })
 
 const parseStrategy = (fields: Fields): Pick<WorldConfig, 'strategy' | 'pct' | 'script' | 'guided'> => {
   const strategy = fields.choice('strategy', ['round-robin', 'random', 'pct', 'pct-access', 'script', 'pos', 'guided'])
@@ -223,6 +226,7 @@ export const configFromPlain = (plain: PlainMap): WorldConfig => {
     ...(fields.has('scheduleSeed') ? { scheduleSeed: typeof scheduleSeed === 'string' ? scheduleSeed : fields.fail('scheduleSeed') } : {}),
     ...parseStrategy(fields),
     ...(fields.has('choicePoints') ? { choicePoints: integers(fields, 'choicePoints') } : {}),
+    ...(fields.has('choiceCode') ? { choiceCode: parseChoiceCode(fields.inner('choiceCode')) } : {}),
     ...(fields.has('memoryModel') ? { memoryModel: fields.choice('memoryModel', ['sc', 'tso'] as const) } : {}),
     cpuHz: fields.number('cpuHz', 1, 2 ** 53),
     epochSeconds: fields.number('epochSeconds', -(2 ** 53), 2 ** 53),

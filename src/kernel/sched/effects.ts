@@ -109,6 +109,19 @@ export const isActionKnown = ({ nextAction, syscall }: Task): boolean =>
   // One that was woken in a call goes on with it. What woke it from a futex has decided how that ends.
   nextAction !== undefined || (syscall !== undefined && syscall.number !== CALL_FUTEX)
 
+/** The same, if it turns out that nothing is changed. */
+export const asRead = ({ about, ranges }: Effects): Effects => ({ about, ranges: ranges.map((range) => ({ ...range, does: range.does & ~WRITES })) })
+
+/** Of a task that waits until somebody writes there. */
+export const readsOf = (kernel: Kernel, task: Task, addresses: readonly number[]): Effects =>
+  ({ about: 0, ranges: addresses.flatMap((address) => rangesOf(kernel, task, address - address % 8, 8, READS)) })
+
+/** A number for the word at an address, the same for all tasks that reach it; 0: nobody else does. */
+export const wordOf = (kernel: Kernel, task: Task, address: number): number => {
+  const page = kernel.watch?.pageAt(task.mm, address)
+  return page === undefined ? 0 : page.id * PAGE_SIZE + address % PAGE_SIZE
+}
+
 /** What the task will do next, which is known. */
 export const nextEffects = (kernel: Kernel, task: Task): Effects => {
   const { nextAction, syscall } = task

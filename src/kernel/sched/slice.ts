@@ -23,6 +23,7 @@ import type { SchedulingStrategy } from './strategy.ts'
 
 /** Virtual cost of an exception. */
 const FAULT_CYCLES = 200
+const SYSCALL_LENGTH = 2
 /** `Processor.run` takes less than 2^31. */
 const LONGEST_RUN = 2 ** 30
 
@@ -132,7 +133,7 @@ export const runSlice = (kernel: Kernel, cpu: VirtualCpu, task: Task, budget: nu
     if (reason === EXIT_ACCESS) break
     if (reason !== EXIT_BUDGET) buffers?.drain(task)
     if (reason === EXIT_SYSCALL && task.trace !== undefined && traceSyscall(kernel, task, task.trace)) continue
-    if (reason === EXIT_SYSCALL && stops && !alone) {
+    if (reason === EXIT_SYSCALL && stops && !alone && kernel.watch?.code?.stopsAtCall(processor.cpu.rip - SYSCALL_LENGTH, processor.cpu.low(RAX) | 0) !== false) {
       task.nextAction = { kind: 'syscall', number: processor.cpu.low(RAX) | 0, args: [processor.cpu.get(RDI), processor.cpu.get(RSI), processor.cpu.get(RDX)], rip: processor.cpu.rip }
       if (strategy.goesOn?.(kernel, task) !== true) break
       task.nextAction = undefined

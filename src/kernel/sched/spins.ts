@@ -12,26 +12,32 @@ export interface Spins {
   task: number
   /** What it has read: instruction and address, in pairs. */
   readonly reads: number[]
+  /** Of each what registers had: 0 if that does not count. */
+  readonly marks: number[]
   /** How many reads were repetitions. */
   count: number
 }
 
-export const noSpins = (): Spins => ({ task: -1, reads: [], count: 0 })
+export const noSpins = (): Spins => ({ task: -1, reads: [], marks: [], count: 0 })
 
 /** Different reads of one loop. */
 const MOST_READS = 8
 /** Times round, about. C libraries spin 100 times before they sleep. */
 const MOST_TIMES = 256
 
-const isKnown = ({ reads }: Spins, rip: number, address: number): boolean => {
-  for (let i = 0; i < reads.length; i += 2) if (reads[i] === rip && reads[i + 1] === address) return true
+const isKnown = ({ reads, marks }: Spins, rip: number, address: number, mark: number): boolean => {
+  for (let i = 0; i < reads.length; i += 2) if (reads[i] === rip && reads[i + 1] === address && marks[i >> 1] === mark) return true
   return false
 }
 
-/** Whether the task is about to read once more what it has just read; that counts. */
-export const repeatsRead = (spins: Spins, { index, nextAction }: Task): boolean => {
-  if (spins.task !== index || nextAction?.kind !== 'access' || nextAction.access !== KIND_READ || spins.count >= MOST_TIMES) return false
-  if (!isKnown(spins, nextAction.rip, nextAction.address)) return false
+/** The task is about to read, and nothing else. */
+export const isRead = ({ nextAction }: Task): boolean => nextAction?.kind === 'access' && nextAction.access === KIND_READ
+
+/** Whether the task is about to read once more what it has just read; that counts. @param reads what it is about to do is no more than that @param mark only with the same registers */
+export const repeatsRead = (spins: Spins, task: Task, reads = isRead(task), mark = 0): boolean => {
+  const { index, nextAction } = task
+  if (spins.task !== index || nextAction?.kind !== 'access' || !reads || spins.count >= MOST_TIMES) return false
+  if (!isKnown(spins, nextAction.rip, nextAction.address, mark)) return false
   spins.count++
   return true
 }
@@ -40,12 +46,15 @@ export const repeatsRead = (spins: Spins, { index, nextAction }: Task): boolean 
 export const hasSpun = (spins: Spins, index: number): boolean => spins.task === index && spins.count >= MOST_TIMES
 
 /** The task, which may be another than before, does what it is about to do. */
-export const noteAction = (spins: Spins, { index, nextAction }: Task): void => {
-  const isRead = nextAction?.kind === 'access' && nextAction.access === KIND_READ
-  if (spins.task !== index || !isRead || spins.reads.length >= 2 * MOST_READS || spins.count >= MOST_TIMES) {
+export const noteAction = (spins: Spins, task: Task, reads = isRead(task), mark = 0): void => {
+  const { index, nextAction } = task
+  if (spins.task !== index || !reads || spins.reads.length >= 2 * MOST_READS || spins.count >= MOST_TIMES) {
     spins.task = index
     spins.reads.length = 0
+    spins.marks.length = 0
     spins.count = 0
   }
-  if (isRead) spins.reads.push(nextAction.rip, nextAction.address)
+  if (!reads || nextAction?.kind !== 'access') return
+  spins.reads.push(nextAction.rip, nextAction.address)
+  spins.marks.push(mark)
 }

@@ -18,6 +18,7 @@ import type { Kernel } from '../kernel.ts'
 import { type AddressSpace, VMA_SHARED, type Vma } from '../mm/address-space.ts'
 import { findVma } from '../mm/vma.ts'
 import type { Task } from '../task/task.ts'
+import type { CodeRules } from './choice-code.ts'
 import type { TaskStores } from './store-buffers.ts'
 
 /** A page that several tasks can reach: private memory by address space and page, shared memory by what is behind it. */
@@ -99,6 +100,8 @@ export class MemoryWatch implements AccessWatcher {
   stops = false
   /** Only at accesses to these addresses, in eights; undefined: at all. */
   stopsAt: ReadonlySet<number> | undefined
+  /** Code in which they are stopped less. */
+  code: CodeRules | undefined
   /** Asks the strategy. */
   goesOn: (task: Task) => boolean = () => false
   /** Pages whose first owner's accesses were not seen. */
@@ -259,7 +262,7 @@ export class MemoryWatch implements AccessWatcher {
     const start = Math.floor(address / PAGE_SIZE), last = Math.floor((address + size - 1) / PAGE_SIZE)
     const page = this.#pageOf(space, start) ?? this.#pageOf(space, last)
     const isShared = page?.shared === true || (start !== last && this.#pageOf(space, last)?.shared === true)
-    if (first && this.stops && isShared && (this.stopsAt === undefined || touches(this.stopsAt, address, size))) {
+    if (first && this.stops && isShared && (this.stopsAt === undefined || touches(this.stopsAt, address, size)) && this.code?.stopsAtAccess(task, rip, kind) !== false) {
       if (!this.#granted && kernel.isContended) {
         task.nextAction = { kind: 'access', access: kind, address, size, rip }
         if (!this.goesOn(task)) return false

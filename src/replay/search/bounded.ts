@@ -52,7 +52,7 @@ export class BoundedGuide implements Guide {
     if (lastOnly && places[wanted] !== count - 1) return -1
     const task = candidates[wanted]
     this.#streak = task === last ? this.#streak + 1 : 0
-    this.#moments.push({ task, candidates, effects: [], canGoOn, after: [] })
+    this.#moments.push({ task, candidates, isChoice: true, effects: [], canGoOn, after: [], lock: 0, wasFree: false, waits: false })
     return places[wanted]
   }
 }

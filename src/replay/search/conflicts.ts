@@ -13,6 +13,7 @@ import type { Kernel } from '../../kernel/kernel.ts'
 import type { Task } from '../../kernel/task/task.ts'
 import type { AccessListener, WatchedPage } from '../../kernel/watch/memory-watch.ts'
 import { StateImage } from '../snapshot-state.ts'
+import type { Library } from './library.ts'
 
 /** By `Task.index`. */
 type Clock = number[]
@@ -44,6 +45,8 @@ export class ConflictFinder implements AccessListener {
   /** As it is where schedules begin. */
   #start: StateImage | undefined
   readonly #found = new Set<number>()
+  /** What is known of the program's C library: of 'dpor'. */
+  library: Library | undefined
 
   /** Schedules begin here. */
   forked(): void { this.#start = this.image() }
@@ -104,7 +107,9 @@ export class ConflictFinder implements AccessListener {
     return eight
   }
 
-  access({ index }: Task, page: WatchedPage, address: number, size: number, kind: AccessKind): void {
+  access({ index }: Task, page: WatchedPage, address: number, size: number, kind: AccessKind, rip: number): void {
+    // Where there are no choices nothing is put in order by them.
+    if (this.library?.isUnseen(rip, kind) === true) return
     const last = Math.floor((address + size - 1) / 8)
     for (let at = Math.floor(address / 8); at <= last; at++) {
       const eight = this.#eight(page.id * EIGHTS + at % EIGHTS)
@@ -117,8 +122,8 @@ export class ConflictFinder implements AccessListener {
       const isSync = eight.clock !== undefined
       const competes = isSync ? this.#meets(eight, index, kind) : this.#races(eight, index, kind)
       if (competes) for (const found of eight.addresses) this.#found.add(found)
-      // Where all is in order whoever comes last has it for itself.
-      eight.user = eight.user === NOBODY || eight.user === index || (!isSync && !competes) ? index : SEVERAL
+      // Where all is in order whoever comes last has it for itself; reads are in no order with reads.
+      eight.user = eight.user === NOBODY || eight.user === index || (!isSync && !this.#races(eight, index, KIND_UPDATE)) ? index : SEVERAL
       this.#note(eight, index, kind)
     }
   }

@@ -6,20 +6,33 @@
  * Races are looked for when a schedule has ended, in what it did. An action is what a task was stopped before (effects.ts), and what
  * it does on its own until it is stopped again. Tasks that wait are no candidates: what woke one, or made it, is before what it does.
  */
+import { PAGE_SIZE } from '../../emu/cpu/layout.ts'
+import { type AccessKind, KIND_UPDATE, writesMemory } from '../../emu/watch.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
-import { areDependent, type Effects, isAboutAll, nextEffects } from '../../kernel/sched/effects.ts'
+import { areDependent, asRead, type Effects, isAboutAll, nextEffects, readsOf, wordOf } from '../../kernel/sched/effects.ts'
 import { candidateTask } from '../../kernel/sched/pos.ts'
+import { isZero, leavesUnchanged } from '../../kernel/sched/unchanged.ts'
 import type { Task } from '../../kernel/task/task.ts'
+import type { WatchedPage } from '../../kernel/watch/memory-watch.ts'
 import { hasSpunLast } from './bounded.ts'
+import type { Library } from './library.ts'
 import { type Guide, type GuideState, type Moment, type Path, type Plan, Pruned, type Search, type Sleeper } from './plan.ts'
 
 /** A task that did so many things in a row, while others waited, spins. */
 const SPINS = 500
 const NOTHING: Effects = { about: 0, ranges: [] }
+const WORD = 4
+
+/** What a task is about to do, as far as the guide wants to know. */
+interface Next { readonly effects: Effects, readonly lock: number, readonly wasFree: boolean, readonly waits: boolean }
+
+/** More of a guide's state. */
+interface More { readonly waiting: ReadonlyMap<number, Effects>, readonly writers: ReadonlyMap<number, number> }
 
 export class DporGuide implements Guide {
   readonly #choices: readonly number[]
   readonly #sleepers: readonly Sleeper[]
+  readonly #library: Library | undefined
   #sleep: readonly Sleeper[] = []
   #moments: Moment[] = []
   #chosen = 0
@@ -27,36 +40,64 @@ export class DporGuide implements Guide {
   #streak = 0
   /** By task: moments that it comes after, of other tasks, since its last own. */
   readonly #after = new Map<number, number[]>()
+  /** Tasks that went round a loop without finding what they wait for: what they read. They need not go on before somebody writes there. */
+  #waiting = new Map<number, Effects>()
+  /** By word: the moment in which the library wrote it last. */
+  #writers = new Map<number, number>()
 
   readonly #known = new Map<number, { readonly action: object | undefined, readonly effects: Effects }>()
 
-  constructor({ choices, sleepers }: Plan) {
+  constructor({ choices, sleepers }: Plan, library?: Library) {
     this.#choices = choices
     this.#sleepers = sleepers
+    this.#library = library
     if (choices.length === 0) this.#sleep = sleepers
   }
 
   get path(): Path { return { moments: this.#moments, isPruned: this.#isPruned } }
 
-  started(_parent: Task, child: Task): void { this.#comesAfter(child) }
-  woke(waker: Task | undefined, woken: Task): void { if (waker !== undefined) this.#comesAfter(woken) }
+  started(_parent: Task, child: Task): void { this.#comesAfter(child, this.#moments.length - 1) }
+  woke(waker: Task | undefined, woken: Task): void { if (waker !== undefined) this.#comesAfter(woken, this.#moments.length - 1) }
 
-  #comesAfter(task: Task): void {
-    const now = this.#moments.length - 1
-    if (now < 0) return
+  /** Whoever waits for its end finds its thread identifier cleared. */
+  ends(kernel: Kernel, task: Task): void {
+    const word = task.clearChildTid === 0 ? 0 : wordOf(kernel, task, task.clearChildTid)
+    if (word !== 0) this.#writers.set(word, this.#moments.length - 1)
+  }
+
+  access(task: Task, page: WatchedPage, address: number, size: number, kind: AccessKind, rip: number): void {
+    const library = this.#library
+    if (library === undefined || size !== WORD || !library.isPart(rip)) return
+    const word = page.id * PAGE_SIZE + address % PAGE_SIZE
+    if (writesMemory(kind)) {
+      this.#writers.set(word, this.#moments.length - 1)
+    } else if (library.isAwait(rip)) {
+      const writer = this.#writers.get(word) ?? -1
+      if (writer >= 0 && this.#moments[writer].task !== task.index) this.#comesAfter(task, writer)
+    }
+  }
+
+  #comesAfter(task: Task, moment: number): void {
+    if (moment < 0) return
     const known = this.#after.get(task.index)
-    if (known === undefined) this.#after.set(task.index, [now])
-    else known.push(now)
+    if (known === undefined) this.#after.set(task.index, [moment])
+    else known.push(moment)
   }
 
   /** Only up to the last choice of a plan: who sleeps is known from there on. */
-  save(): GuideState { return { moments: [...this.#moments], streak: this.#streak, after: [...this.#after].map(([task, moments]) => [task, [...moments]] as const) } }
+  save(): GuideState {
+    const more: More = { waiting: new Map(this.#waiting), writers: new Map(this.#writers) }
+    return { moments: [...this.#moments], streak: this.#streak, after: [...this.#after].map(([task, moments]) => [task, [...moments]] as const), more }
+  }
 
-  resume({ moments, streak, after }: GuideState): void {
+  resume({ moments, streak, after, more }: GuideState): void {
+    const { waiting, writers } = more as More
     this.#moments = [...moments]
     this.#streak = streak
     for (const [task, earlier] of after) this.#after.set(task, [...earlier])
-    this.#chosen = moments.filter(({ candidates }) => candidates.length > 1).length
+    this.#waiting = new Map(waiting)
+    this.#writers = new Map(writers)
+    this.#chosen = moments.filter(({ isChoice }) => isChoice).length
   }
 
   /** Of what is pending already they are known. */
@@ -69,6 +110,19 @@ export class DporGuide implements Guide {
     return effects
   }
 
+  #next(kernel: Kernel, task: Task): Next {
+    const effects = this.#effectsOf(kernel, task)
+    const { nextAction } = task
+    if (nextAction?.kind !== 'access' || nextAction.access !== KIND_UPDATE) return { effects, lock: 0, wasFree: false, waits: false }
+    const { address, size, rip } = nextAction
+    const isOfLibrary = size === WORD && this.#library?.isPart(rip) === true
+    const isUnchanged = leavesUnchanged(kernel, task)
+    return {
+      effects: isUnchanged ? asRead(effects) : effects, lock: isOfLibrary && !isUnchanged ? wordOf(kernel, task, address) : 0,
+      wasFree: isOfLibrary && isZero(kernel, task, address, WORD), waits: isOfLibrary && this.#library.isLock(rip),
+    }
+  }
+
   /** The place of the one that goes on where the plan has ended; −1: all sleep. */
   #awake(candidates: readonly number[], last: number, spins: boolean): number {
     const isAwake = (at: number): boolean => !this.#sleep.some(({ task }) => task === candidates[at])
@@ -77,18 +131,35 @@ export class DporGuide implements Guide {
     return last >= 0 && isAwake(last) && (others < 0 || (this.#streak < SPINS && !spins)) ? last : others
   }
 
+  /** What ran last went round a loop for long. */
+  #noteSpins(kernel: Kernel): boolean {
+    const { guided } = kernel.state
+    if (guided === undefined || !hasSpunLast(kernel)) return false
+    const task = [...kernel.state.tasks.values()].find(({ index }) => index === guided.last)
+    if (task !== undefined && !this.#waiting.has(task.index)) this.#waiting.set(task.index, readsOf(kernel, task, guided.spins.reads.filter((_, i) => i % 2 === 1)))
+    return true
+  }
+
   pick(kernel: Kernel, tids: readonly number[], count: number, lastOnly: boolean): number {
-    const candidates: number[] = []
-    const effects: Effects[] = []
+    kernel.save()
+    const spins = this.#noteSpins(kernel)
+    const all: number[] = []
+    const nexts: Next[] = []
     for (let place = 0; place < count; place++) {
       const task = candidateTask(kernel, tids[place])
-      candidates.push(task.index)
-      effects.push(this.#effectsOf(kernel, task))
+      all.push(task.index)
+      nexts.push(this.#next(kernel, task))
     }
+    // If none could go on they find out for themselves: that is a deadlock, most likely.
+    const places = all.map((_, place) => place)
+    const able = places.filter((place) => !(nexts[place].waits && !nexts[place].wasFree) && !this.#waiting.has(all[place]))
+    const enabled = able.length > 0 ? able : places
+    const candidates = enabled.map((place) => all[place])
     const isPlanned = count > 1 && this.#chosen < this.#choices.length
     const isFree = !isPlanned && this.#chosen === this.#choices.length
     const last = candidates.indexOf(kernel.state.guided?.last ?? -1)
-    const place = isPlanned ? candidates.indexOf(this.#choices[this.#chosen]) : isFree ? this.#awake(candidates, last, hasSpunLast(kernel)) : 0
+    const at = isFree ? this.#awake(candidates, last, spins) : 0
+    const place = isPlanned ? all.indexOf(this.#choices[this.#chosen]) : at < 0 ? -1 : enabled[at]
     if (lastOnly && place !== count - 1) return -1
     if (isPlanned) {
       if (place < 0) throw new Error('a schedule did not repeat')
@@ -98,13 +169,16 @@ export class DporGuide implements Guide {
         this.#isPruned = true
         throw new Pruned()
       }
-      this.#streak = place === last ? this.#streak + 1 : 0
-      this.#sleep = this.#sleep.filter((sleeper) => !areDependent(sleeper.effects, effects[place]))
+      this.#streak = at === last ? this.#streak + 1 : 0
+      this.#sleep = this.#sleep.filter((sleeper) => !areDependent(sleeper.effects, nexts[place].effects))
     }
-    const task = candidates[place]
-    this.#moments.push({ task, candidates, effects, canGoOn: false, after: this.#after.get(task) ?? [] })
+    const task = all[place]
+    const { effects, lock, wasFree, waits } = nexts[place]
+    this.#moments.push({ task, candidates, isChoice: count > 1, effects: enabled.map((one) => nexts[one].effects), canGoOn: false, after: this.#after.get(task) ?? [], lock, wasFree, waits })
     this.#after.delete(task)
     this.#known.delete(task)
+    this.#waiting.delete(task)
+    for (const [other, reads] of this.#waiting) if (areDependent(reads, effects)) this.#waiting.delete(other)
     return place
   }
 }
@@ -119,6 +193,8 @@ interface Node {
   /** Of what happened: by task, how many of its events are before it or are it; and its own number. */
   clock: ReadonlyMap<number, number>
   number: number
+  /** A lock is given back: who takes it next could not have done so before. */
+  gives: boolean
 }
 
 const join = (into: Map<number, number>, from: ReadonlyMap<number, number>): void => {
@@ -191,7 +267,7 @@ export class DporSearch implements Search {
     this.#nodes = moments.map((moment, at): Node => {
       // Up to the choice that was new, nodes are those of before.
       const known = at < old.length ? old[at] : undefined
-      const node: Node = known ?? { moment, backtrack: new Set(), done: new Set(), sleep, clock: new Map(), number: 0 }
+      const node: Node = known ?? { moment, backtrack: new Set(), done: new Set(), sleep, clock: new Map(), number: 0, gives: false }
       node.moment = moment
       node.backtrack.add(moment.task)
       const effects = effectsOf(moment, moment.task)
@@ -213,24 +289,36 @@ export class DporSearch implements Search {
     const places = new Places()
     const counts = new Map<number, number>()
     const lastOf = new Map<number, number>()
+    /** By lock: the task that has it. */
+    const holders = new Map<number, number>()
     for (const [event, node] of nodes.entries()) {
       const { moment } = node
       const { task } = moment
       const own = effectsOf(moment, task)
       const number = (counts.get(task) ?? 0) + 1
       counts.set(task, number)
+      node.gives = moment.lock !== 0 && !moment.wasFree && holders.get(moment.lock) === task
+      if (node.gives) holders.delete(moment.lock)
+      else if (moment.lock !== 0 && moment.wasFree) holders.set(moment.lock, task)
       if (event >= from) {
         const clock = new Map<number, number>()
         const last = lastOf.get(task)
         if (last !== undefined) join(clock, nodes[last].clock)
         for (const maker of moment.after) join(clock, nodes[maker].clock)
         const races: number[] = []
+        const given: number[] = []
         for (const earlier of places.dependent(own)) {
           const other = nodes[earlier]
           if (other.moment.task === task || (clock.get(other.moment.task) ?? 0) >= other.number || !areDependent(effectsOf(other.moment, other.moment.task), own)) continue
+          // The race is with whoever took the lock, and there is none with who gave it back.
+          if (moment.waits && moment.wasFree && other.gives && other.moment.lock === moment.lock) {
+            given.push(earlier)
+            continue
+          }
           races.push(earlier)
           join(clock, other.clock)
         }
+        for (const earlier of given) join(clock, nodes[earlier].clock)
         clock.set(task, number)
         node.clock = clock
         node.number = number
@@ -281,7 +369,7 @@ export class DporSearch implements Search {
         const effects = effectsOf(moment, task)
         const sleepers = [...node.sleep, ...[...node.done].map((done): Sleeper => ({ task: done, effects: effectsOf(moment, done) }))]
         this.#nodes.length = at + 1
-        const choices = this.#nodes.slice(0, at).filter(({ moment: { candidates } }) => candidates.length > 1).map(({ moment: { task: chosen } }) => chosen)
+        const choices = this.#nodes.slice(0, at).filter(({ moment: { isChoice } }) => isChoice).map(({ moment: { task: chosen } }) => chosen)
         this.#plan = { search: 'dpor', choices: [...choices, task], cost: 0, sleepers: sleepers.filter((sleeper) => !areDependent(sleeper.effects, effects)) }
         return
       }

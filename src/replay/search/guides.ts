@@ -1,10 +1,12 @@
 /** Which guide and which search go by which name: to add one, a row here and in SEARCHES (plan.ts). */
 import { BoundedGuide, BoundedSearch } from './bounded.ts'
 import { DporGuide, DporSearch } from './dpor.ts'
+import type { Library } from './library.ts'
 import type { Guide, Plan, Search, SearchName } from './plan.ts'
 
-export const guideFor = (plan: Plan | undefined): Guide | undefined =>
-  plan === undefined ? undefined : plan.search === 'dpor' ? new DporGuide(plan) : new BoundedGuide(plan)
+/** @param library of the program: of 'dpor' */
+export const guideFor = (plan: Plan | undefined, library: Library | undefined): Guide | undefined =>
+  plan === undefined ? undefined : plan.search === 'dpor' ? new DporGuide(plan, library) : new BoundedGuide(plan)
 
 /** A number of 31 bits that is the same for the same text (FNV-1a). */
 const hashOf = (text: string): number => {

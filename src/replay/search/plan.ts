@@ -1,7 +1,9 @@
 /** What systematic searches give to those who run schedules, and get back. Plain data: it goes between threads. */
+import type { AccessKind } from '../../emu/watch.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { Effects } from '../../kernel/sched/effects.ts'
 import type { Task } from '../../kernel/task/task.ts'
+import type { WatchedPage } from '../../kernel/watch/memory-watch.ts'
 
 export const SEARCHES = ['preempt', 'delay', 'dpor'] as const
 export type SearchName = (typeof SEARCHES)[number]
@@ -23,13 +25,20 @@ export interface Plan {
 /** A moment at which it was known of all that could run what they would do. */
 export interface Moment {
   readonly task: number
+  /** Those that could go on; who waits for a lock or in a loop could not. */
   readonly candidates: readonly number[]
+  /** The scheduler had a choice: whatever else could run counts. */
+  readonly isChoice: boolean
   /** Of the candidates: of 'dpor'. */
   readonly effects: readonly Effects[]
   /** Whether what ran before could go on; it is the first of the candidates then. */
   readonly canGoOn: boolean
   /** Events (indices of moments) that made the task or woke it since its last: of 'dpor'. */
   readonly after: readonly number[]
+  /** Of 'dpor': the library's lock that the task works on (`wordOf`), 0: none; it was free; the task waits where it is not. */
+  readonly lock: number
+  readonly wasFree: boolean
+  readonly waits: boolean
 }
 
 export interface Path {
@@ -39,7 +48,7 @@ export interface Path {
 }
 
 /** All choices of a path. */
-export const choicesOf = ({ moments }: Path): number[] => moments.filter(({ candidates }) => candidates.length > 1).map(({ task }) => task)
+export const choicesOf = ({ moments }: Path): number[] => moments.filter(({ isChoice }) => isChoice).map(({ task }) => task)
 
 /** Decides while a schedule runs. */
 export interface Guide {
@@ -47,6 +56,9 @@ export interface Guide {
   pick(kernel: Kernel, tids: readonly number[], count: number, lastOnly: boolean): number
   started?(parent: Task, child: Task): void
   woke?(waker: Task | undefined, woken: Task): void
+  ends?(kernel: Kernel, task: Task): void
+  /** Of all watched memory. */
+  access?(task: Task, page: WatchedPage, address: number, size: number, kind: AccessKind, rip: number): void
   readonly path: Path
   /** What it has decided so far, to be given to `resume`. */
   save(): GuideState
@@ -59,6 +71,8 @@ export interface GuideState {
   readonly streak: number
   /** By task: moments that its next comes after. */
   readonly after: readonly (readonly [task: number, moments: readonly number[]])[]
+  /** Of 'dpor'. */
+  readonly more?: object
 }
 
 /** Thrown by a guide: the schedule is not worth running on. */
