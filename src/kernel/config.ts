@@ -8,7 +8,7 @@ export type MountSource =
   | { readonly kind: 'host', readonly host: string }
   /** A host directory whose changes are written back to the host when the world ends well (`--mount H:G:rw`). */
   | { readonly kind: 'host-rw', readonly host: string }
-  | { readonly kind: 'tmpfs' } | { readonly kind: 'proc' } | { readonly kind: 'dev' }
+  | { readonly kind: 'tmpfs' } | { readonly kind: 'proc' } | { readonly kind: 'sys' } | { readonly kind: 'dev' }
 
 /** Mounts are applied in order; their mount points are made as needed. A host mount may be of a single file. */
 export interface MountConfig {

@@ -139,13 +139,13 @@ export const makeWorldConfig = (host: HostSurroundings, options: WorldOptions,
   let program: string
   if (options.rootfs !== undefined) {
     mounts.push({ guest: '/', source: { kind: 'host', host: options.rootfs } },
-      { guest: '/proc', source: { kind: 'proc' } }, { guest: '/dev', source: { kind: 'dev' } })
+      { guest: '/proc', source: { kind: 'proc' } }, { guest: '/sys', source: { kind: 'sys' } }, { guest: '/dev', source: { kind: 'dev' } })
     cwd = options.cwd ?? '/'
     program = findProgram(options, (path) => inRootfs?.(normalize(path).slice(1)) ?? false)
   } else {
     const system = systemMounts(host)
     mounts.push(...system.mounts, { guest: '/tmp', source: { kind: 'tmpfs' } }, { guest: '/root', source: { kind: 'tmpfs' } },
-      { guest: '/proc', source: { kind: 'proc' } }, { guest: '/dev', source: { kind: 'dev' } })
+      { guest: '/proc', source: { kind: 'proc' } }, { guest: '/sys', source: { kind: 'sys' } }, { guest: '/dev', source: { kind: 'dev' } })
     const zone = host.readFile('/etc/localtime')
     files.push(...system.files, ...generatedFiles(options, zone instanceof Uint8Array ? zone : undefined))
     // The root itself would be everything that the host has.

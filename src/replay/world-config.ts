@@ -91,7 +91,7 @@ const MOST_DEPTH = 1000
 const MAX_ID = 2 ** 32 - 2
 
 const parseSource = (fields: Fields): MountSource => {
-  const kind = fields.choice('kind', ['host', 'host-rw', 'tmpfs', 'proc', 'dev'])
+  const kind = fields.choice('kind', ['host', 'host-rw', 'tmpfs', 'proc', 'sys', 'dev'])
   return kind === 'host' || kind === 'host-rw' ? { kind, host: fields.text('host') } : { kind }
 }
 

@@ -22,6 +22,8 @@ export interface Superblock {
   /** Of ext2: what its image has room for; and the number that the next inode to be made has in the image, 0 for new ones. */
   volume: Ext2Volume | undefined
   nextIno: number
+  /** size= and nr_inodes= of a tmpfs: pages and inodes that it may have, and the pages that it has or has set aside. */
+  limits: { readonly pages: number, readonly inodes: number, usedPages: number } | undefined
   /** Read-only mounts refuse writes with EROFS. */
   readOnly: boolean
   /** What /proc/mounts says. */
@@ -60,6 +62,8 @@ export interface FsState {
   /** Terminals by number of /dev/pts, and the console at −1. */
   readonly terminals: Map<number, Terminal>
   lastPty: number
+  /** By number of /dev/loopN: sectors of each device, as BLKRASET set them: nothing is read ahead. */
+  readonly loopReadAhead: number[]
   /** By number of /dev/loopN. */
   readonly loops: (LoopDevice | undefined)[]
   /** Contexts of io_setup(2). */

@@ -54,6 +54,8 @@ interface InodeBase {
   /** Open files and mappings that use it. */
   users: number
   xattrs?: Map<string, Uint8Array>
+  /** RWH_* of F_SET_RW_HINT (fcntl(2)). */
+  writeHint?: number
   /** inotify watches of it (inotify.ts). */
   watches?: InotifyWatch[]
 }
@@ -279,9 +281,12 @@ export const pageFrame = (kernel: Kernel, inode: FileInode, index: number, creat
   const offset = index * PAGE_SIZE
   const content = offset < inode.hostSize ? loadHostContent(kernel, inode) : undefined
   if (content === undefined && !create) return NO_FRAME
-  const { volume } = inode.superblock
+  const { volume, limits } = inode.superblock
   if (volume !== undefined && !takePage(volume)) throw new OutOfFrames('the ext2 volume is full')
+  const isCounted = limits === undefined || inode.reserved?.has(index) === true
+  if (!isCounted && limits.usedPages >= limits.pages) throw new OutOfFrames('the tmpfs is full')
   frame = kernel.memory.allocate()
+  if (!isCounted) limits.usedPages++
   if (content !== undefined) kernel.memory.u8.set(content.subarray(offset, Math.min(offset + PAGE_SIZE, inode.hostSize)), frame * PAGE_SIZE)
   inode.pages.set(index, frame)
   if (inode.reserved !== undefined) inode.reserved.delete(index)
@@ -291,10 +296,11 @@ export const pageFrame = (kernel: Kernel, inode: FileInode, index: number, creat
 /** Gives pages [first, last) back; those that the host has would show its bytes again. */
 const dropPages = (kernel: Kernel, inode: FileInode, first: number, last: number): void => {
   const { pages, reserved } = inode
-  const { volume } = inode.superblock
+  const { volume, limits } = inode.superblock
   const drop = (index: number, frame: number): void => {
     kernel.memory.release(frame)
     if (volume !== undefined) givePage(volume)
+    if (limits !== undefined) limits.usedPages--
     pages.delete(index)
   }
   if (last - first > pages.size) {
@@ -305,7 +311,12 @@ const dropPages = (kernel: Kernel, inode: FileInode, first: number, last: number
       if (frame !== undefined) drop(index, frame)
     }
   }
-  if (reserved !== undefined) for (const index of reserved) if (index >= first && index < last) reserved.delete(index)
+  if (reserved === undefined) return
+  for (const index of reserved) {
+    if (index < first || index >= last) continue
+    reserved.delete(index)
+    if (limits !== undefined) limits.usedPages--
+  }
 }
 
 /** Zeroes bytes of a page, if there is a page. */
@@ -316,10 +327,18 @@ const zeroPart = (kernel: Kernel, inode: FileInode, index: number, start: number
   kernel.memory.u8.fill(0, frame * PAGE_SIZE + start, frame * PAGE_SIZE + end)
 }
 
-/** Sets pages aside, as fallocate does. */
-export const reservePages = (inode: FileInode, first: number, last: number): void => {
-  inode.reserved ??= new Set()
-  for (let index = Math.max(first, Math.ceil(inode.hostSize / PAGE_SIZE)); index < last; index++) if (!inode.pages.has(index)) inode.reserved.add(index)
+/** Sets pages aside, as fallocate does. @returns false if the file system has not so many: then none are */
+export const reservePages = (inode: FileInode, first: number, last: number): boolean => {
+  const { limits } = inode.superblock
+  const reserved = inode.reserved ??= new Set<number>()
+  const wanted: number[] = []
+  for (let index = Math.max(first, Math.ceil(inode.hostSize / PAGE_SIZE)); index < last; index++) if (!inode.pages.has(index) && !reserved.has(index)) wanted.push(index)
+  if (limits !== undefined) {
+    if (limits.usedPages + wanted.length > limits.pages) return false
+    limits.usedPages += wanted.length
+  }
+  for (const index of wanted) reserved.add(index)
+  return true
 }
 
 /** st_size of /proc/PID/fd's links. */
@@ -446,7 +465,7 @@ export const disposeIfUnused = (kernel: Kernel, inode: Inode): void => {
 
 /** Whether the file system may have one more inode in memory: half as many as there are pages, as tmpfs does it (nr_inodes). */
 export const hasInodeRoom = (kernel: Kernel, superblock: Superblock): boolean =>
-  superblock.inodes < kernel.memory.frameLimit / 2 && (superblock.volume === undefined || hasFreeIno(superblock.volume))
+  superblock.inodes < (superblock.limits?.inodes ?? kernel.memory.frameLimit / 2) && (superblock.volume === undefined || hasFreeIno(superblock.volume))
 
 /** 512-byte blocks in use, as st_blocks counts them. */
 export const inodeBlocks = (inode: Inode): number => {

@@ -5,6 +5,7 @@ import {
   AT_FDCWD, MNT_DETACH, MNT_EXPIRE, MNT_FORCE, MS_BIND, MS_MOVE, MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID, MS_NOSYMFOLLOW, MS_PRIVATE,
   MS_RDONLY, MS_REC, MS_RELATIME, MS_REMOUNT, MS_SHARED, MS_SILENT, MS_SLAVE, MS_STRICTATIME, MS_SYNCHRONOUS, MS_UNBINDABLE, O_ACCMODE, O_RDONLY, UMOUNT_NOFOLLOW,
 } from '../abi/fcntl.ts'
+import { PAGE_SIZE } from '../../emu/cpu/layout.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
 import { hasCapabilityIn, kernelGid, kernelUid, type UserNamespace } from '../task/user-namespace.ts'
@@ -19,10 +20,11 @@ import {
 import { isLink, LOOKUP_DIRECTORY, LOOKUP_FOLLOW, type Place, resolve, resolveInode } from './path.ts'
 import { clearUnusedLoops, isLoopDevice, isReadOnlyLoop, loopImage } from './loop.ts'
 import { mountProc } from './proc/root.ts'
+import { SYSFS_ENTRY } from './proc/sysfs.ts'
 
 /** statfs f_type (statfs(2)). */
 export const TMPFS_MAGIC = 0x0102_1994, PROC_MAGIC = 0x9fa0, EXT2_MAGIC = 0xef53, RAMFS_MAGIC = 0x8584_58f6, DEVPTS_MAGIC = 0x1cd1,
-  ANONYMOUS_MAGIC = 0x0904_1934
+  ANONYMOUS_MAGIC = 0x0904_1934, SYSFS_MAGIC = 0x6265_6572, MQUEUE_MAGIC = 0x1980_0202
 
 /** Flags that belong to the mount; the others are the file system's. */
 const MOUNT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_STRICTATIME | MS_NOSYMFOLLOW
@@ -53,7 +55,7 @@ export const optionTexts = ({ flags, superblock }: Mount): readonly [string, str
 /** A new superblock; its device number is its place in the list. */
 export const makeSuperblock = (fs: FsState, kind: SuperblockKind, type: string, source: string, magic: number, flags = 0, extra = ''): Superblock => {
   const superblock: Superblock = {
-    kind, dev: fs.superblocks.length + 1, lastIno: 0, inodes: 0, volume: undefined, nextIno: 0, readOnly: (flags & MS_RDONLY) !== 0, source, type, options: extra,
+    kind, dev: fs.superblocks.length + 1, lastIno: 0, inodes: 0, volume: undefined, nextIno: 0, limits: undefined, readOnly: (flags & MS_RDONLY) !== 0, source, type, options: extra,
     flags: flags & ~MOUNT_FLAGS, root: undefined, owner: undefined, magic,
   }
   fs.superblocks.push(superblock)
@@ -69,9 +71,20 @@ export const attach = (fs: FsState, parent: Mount, on: DirectoryInode, name: str
 
 // ——— mount(2) ———
 
-/** `mode=`, `uid=` and `gid=` of tmpfs; undefined: an option that it does not know. */
-const tmpfsOptions = ({ credentials: { user, fsuid, fsgid } }: Task, data: string): { mode: number, uid: number, gid: number } | undefined => {
-  const options = { mode: 0o1777, uid: fsuid, gid: fsgid }
+const SUFFIXES: Readonly<Record<string, number>> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 }
+/** A number with a suffix, or (of sizes) a share of memory; 0: no limit; undefined: neither. */
+const parseSize = (kernel: Kernel, text: string): number | undefined => {
+  const match = /^(\d+)([kmgt]|%)?$/i.exec(text)
+  if (match === null) return undefined
+  const suffix = (match[2] ?? '').toLowerCase()
+  return suffix === '%' ? Math.floor(kernel.memory.frameLimit * PAGE_SIZE / 100) * Number(match[1]) : Number(match[1]) * SUFFIXES[suffix]
+}
+
+interface TmpfsOptions { mode: number, uid: number, gid: number, pages: number, inodes: number }
+/** Options of tmpfs (tmpfs(5)): half of memory if nothing is said; undefined: an option that it does not know. */
+const tmpfsOptions = (kernel: Kernel, { credentials: { user, fsuid, fsgid } }: Task, data: string): TmpfsOptions | undefined => {
+  const half = Math.floor(kernel.memory.frameLimit / 2)
+  const options = { mode: 0o1777, uid: fsuid, gid: fsgid, pages: half, inodes: half }
   for (const option of data.split(',')) {
     if (option === '') continue
     const [name, value = ''] = option.split('=')
@@ -85,7 +98,15 @@ const tmpfsOptions = ({ credentials: { user, fsuid, fsgid } }: Task, data: strin
         options[name] = name === 'uid' ? kernelUid(user, Number(value)) : kernelGid(user, Number(value))
         if (options[name] < 0) return undefined
         break
-      case 'size': case 'nr_inodes': case 'nr_blocks': case 'huge': case 'mpol': case 'inode32': case 'inode64': break
+      case 'size': case 'nr_blocks': case 'nr_inodes': {
+        const size = parseSize(kernel, value)
+        if (size === undefined) return undefined
+        const limit = size === 0 ? Infinity : name === 'size' ? Math.ceil(size / PAGE_SIZE) : size
+        if (name === 'nr_inodes') options.inodes = limit
+        else options.pages = limit
+        break
+      }
+      case 'huge': case 'mpol': case 'inode32': case 'inode64': break
       default: return undefined
     }
   }
@@ -93,29 +114,32 @@ const tmpfsOptions = ({ credentials: { user, fsuid, fsgid } }: Task, data: strin
 }
 
 /** File systems that a user namespace may mount (FS_USERNS_MOUNT). */
-const FOR_USERS: readonly string[] = ['tmpfs', 'ramfs', 'proc', 'sysfs', 'devpts', 'mqueue', 'cgroup2']
+const FOR_USERS: readonly string[] = ['tmpfs', 'ramfs', 'proc', 'sysfs', 'devpts', 'mqueue']
 
 const makeRoot = (kernel: Kernel, task: Task, type: string, source: string, flags: number, data: string): DirectoryInode | number => {
   const { fs } = kernel.state
   switch (type) {
     case 'tmpfs': case 'ramfs': {
-      const options = tmpfsOptions(task, data)
+      const options = tmpfsOptions(kernel, task, data)
       if (options === undefined && type === 'tmpfs') return -EINVAL
       const superblock = makeSuperblock(fs, 'ramfs', type, source, type === 'tmpfs' ? TMPFS_MAGIC : RAMFS_MAGIC, flags)
+      if (type === 'tmpfs' && options !== undefined) {
+        const { pages, inodes } = options
+        superblock.limits = { pages, inodes, usedPages: 0 }
+        if (/(^|,)(size|nr_blocks)=/.test(data)) superblock.options = pages === Infinity ? 'size=0' : `size=${pages * PAGE_SIZE / 1024}k`
+      }
       return makeDirectory(kernel, superblock, undefined, '', type === 'tmpfs' ? options?.mode ?? 0o1777 : 0o755,
         options?.uid, options?.gid)
     }
     case 'proc': return mountProc(kernel, makeSuperblock(fs, 'proc', 'proc', source, PROC_MAGIC, flags), task.namespaces.pid)
     case 'devtmpfs': return mountDev(kernel, makeSuperblock(fs, 'dev', 'devtmpfs', source, TMPFS_MAGIC, flags))
     case 'devpts': return mountDevpts(kernel, makeSuperblock(fs, 'dev', 'devpts', source, DEVPTS_MAGIC, flags, 'mode=600,ptmxmode=000'))
-    case 'sysfs': case 'mqueue': case 'cgroup2':
-      return makeDirectory(kernel, makeSuperblock(fs, 'ramfs', type, source, OTHER_MAGIC[type], flags), undefined, '', type === 'mqueue' ? 0o1777 : 0o555)
+    case 'mqueue': return makeDirectory(kernel, makeSuperblock(fs, 'ramfs', type, source, MQUEUE_MAGIC, flags), undefined, '', 0o1777)
+    case 'sysfs': return mountProc(kernel, makeSuperblock(fs, 'proc', type, source, SYSFS_MAGIC, flags), task.namespaces.pid, SYSFS_ENTRY)
     case 'ext2': return mountExt2(kernel, task, source, flags)
     default: return -ENODEV
   }
 }
-/** There is nothing in these. */
-const OTHER_MAGIC = { sysfs: 0x6265_6572, mqueue: 0x1980_0202, cgroup2: 0x6367_7270 } as const
 
 /** From a loop device, or its file at once. */
 const mountExt2 = (kernel: Kernel, task: Task, source: string, flags: number): DirectoryInode | number => {

@@ -20,12 +20,13 @@ import {
 } from './inode.ts'
 import { LOOP_COUNT } from './loop.ts'
 import {
-  ANONYMOUS_MAGIC, attach, EXT2_MAGIC, makeSuperblock, PROC_MAGIC, RAMFS_MAGIC, TMPFS_MAGIC,
+  ANONYMOUS_MAGIC, attach, EXT2_MAGIC, makeSuperblock, PROC_MAGIC, RAMFS_MAGIC, SYSFS_MAGIC, TMPFS_MAGIC,
 } from './mounts.ts'
 import { enterMounts, type Location, makeMount, makeMountNamespace, type Mount, type MountNamespace } from './mount-tree.ts'
 import { LOOKUP_FOLLOW, type PathContext, type Place, resolve, walk } from './path.ts'
 import { checkAccess, MAY_EXEC } from './permissions.ts'
 import { mountProc } from './proc/root.ts'
+import { SYSFS_ENTRY } from './proc/sysfs.ts'
 
 const ROOT = initialCredentials(0, 0)
 const DIRECTORY_MODE = 0o755
@@ -129,6 +130,7 @@ const mountOne = (
       return undefined
     }
     case 'proc': mountRoot(kernel, namespace, mountProc(kernel, makeSuperblock(fs, 'proc', 'proc', 'proc', PROC_MAGIC), pids), guest); return undefined
+    case 'sys': mountRoot(kernel, namespace, mountProc(kernel, makeSuperblock(fs, 'proc', 'sysfs', 'sysfs', SYSFS_MAGIC), pids, SYSFS_ENTRY), guest); return undefined
     case 'dev': mountRoot(kernel, namespace, mountDev(kernel, makeSuperblock(fs, 'dev', 'devtmpfs', 'devtmpfs', TMPFS_MAGIC)), guest); return undefined
   }
 }
@@ -150,6 +152,9 @@ const generate = (kernel: Kernel, namespace: MountNamespace, { path, mode, conte
   put(kernel, parent, name, inode)
 }
 
+/** 128 KiB. */
+const READ_AHEAD_SECTORS = 256
+
 const HEX_DIGITS = '0123456789abcdef'
 const BOOT_ID_BYTES = 16
 
@@ -170,7 +175,7 @@ export const setUpFileSystems = (kernel: Kernel): FsState => {
   const fs: FsState = {
     superblocks: [], mountNamespaces: [], lastMountId: 0, lastPeers: 0, anonymousMount: undefined as unknown as Mount, anonymous: undefined as unknown as FsState['anonymous'],
     terminals: new Map(), lastPty: -1, hostInput: { pending: [], ended: false }, streams: [undefined, undefined, undefined], outputBytes: [0, 0, 0], hostContents: [],
-    locks: [], lockWaiters: waitQueue(), leases: [], aio: [], loops: Array.from({ length: LOOP_COUNT }, () => undefined), watches: [], settings: new Map(), lastCookie: 0, bootId: makeBootId(kernel),
+    locks: [], lockWaiters: waitQueue(), leases: [], aio: [], loops: Array.from({ length: LOOP_COUNT }, () => undefined), loopReadAhead: Array.from({ length: LOOP_COUNT }, () => READ_AHEAD_SECTORS), watches: [], settings: new Map(), lastCookie: 0, bootId: makeBootId(kernel),
   }
   // What follows works on the state as everything does.
   Object.assign(kernel.state, { fs })

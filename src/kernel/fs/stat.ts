@@ -4,6 +4,7 @@ import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
 import { ensureAttributes, type Inode, inodeBlocks, inodeSize, isNameless, type Timestamp, typeBits } from './inode.ts'
 import { MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID, MS_NOSYMFOLLOW } from '../abi/fcntl.ts'
+import { freeInos } from './ext2/volume.ts'
 import type { Mount } from './mount-tree.ts'
 import { isReadOnly } from './mounts.ts'
 
@@ -44,7 +45,7 @@ export const writeStat = (kernel: Kernel, task: Task, inode: Inode, address: num
   view.setUint32(32, shownGid(task.credentials.user, inode.gid), true)
   put64(40, inode.rdev)
   put64(48, inodeSize(kernel, inode))
-  put64(56, BLOCK_SIZE)
+  put64(56, inode.superblock.volume?.blockSize ?? BLOCK_SIZE)
   put64(64, inodeBlocks(inode))
   putTime(72, inode.atime)
   putTime(88, inode.mtime)
@@ -72,7 +73,7 @@ export const writeStatx = (kernel: Kernel, task: Task, mount: Mount, inode: Inod
   // Times of changes that nobody asked for are not given, so that they need not be told apart finely (fill_mg_cmtime).
   const isTimed = (mask & (STATX_MTIME | STATX_CTIME)) !== 0 || inode.superblock.type !== 'tmpfs'
   view.setUint32(0, (isTimed ? STATX_BASIC_STATS : STATX_BASIC_STATS & ~(STATX_MTIME | STATX_CTIME)) | (mask & STATX_MNT_ID), true)
-  view.setUint32(4, BLOCK_SIZE, true)
+  view.setUint32(4, inode.superblock.volume?.blockSize ?? BLOCK_SIZE, true)
   put64(8, mount.root === inode ? STATX_ATTR_MOUNT_ROOT : 0)
   view.setUint32(16, linksOf(inode), true)
   view.setUint32(20, shownUid(task.credentials.user, inode.uid), true)
@@ -129,16 +130,25 @@ export const writeStatfs = (kernel: Kernel, task: Task, mount: Mount, inode: Ino
   const hasStorage = superblock.kind === 'ramfs' || superblock.kind === 'host'
   put64(0, magicOf(inode))
   put64(8, BLOCK_SIZE)
+  put64(72, BLOCK_SIZE)
   if (hasStorage) {
-    put64(16, TOTAL_BLOCKS)
-    put64(24, FREE_BLOCKS)
-    put64(32, FREE_BLOCKS)
-    put64(40, TOTAL_FILES)
-    put64(48, Math.max(TOTAL_FILES - superblock.inodes, 0))
+    const { volume, limits } = superblock
+    // A tmpfs without limits shows none.
+    const shown = (count: number): number => count === Infinity ? 0 : count
+    const size = volume?.blockSize ?? BLOCK_SIZE
+    put64(8, size)
+    put64(72, size)
+    const total = volume !== undefined ? volume.blockCount - volume.overhead : limits === undefined ? TOTAL_BLOCKS : shown(limits.pages)
+    const free = volume !== undefined ? volume.freeBlocks : limits === undefined ? FREE_BLOCKS : shown(Math.max(limits.pages - limits.usedPages, 0))
+    const files = volume?.inodeCount ?? (limits === undefined ? TOTAL_FILES : shown(limits.inodes))
+    put64(16, total)
+    put64(24, free)
+    put64(32, volume === undefined ? free : Math.max(free - volume.reservedBlocks, 0))
+    put64(40, files)
+    put64(48, volume === undefined ? Math.max(files - superblock.inodes, 0) : freeInos(volume))
   }
   view.setUint32(56, superblock.dev, true)
   put64(64, NAME_LENGTH)
-  put64(72, BLOCK_SIZE)
   put64(80, mountFlags(mount))
   kernel.user(task).write(address, statfsBytes)
 }

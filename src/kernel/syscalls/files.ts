@@ -141,8 +141,7 @@ const allocatePages = (kernel: Kernel, inode: FileInode, offset: number, length:
   const last = Math.ceil((offset + length) / PAGE_SIZE)
   const free = kernel.memory.frameLimit - kernel.memory.framesInUse - (inode.reserved?.size ?? 0)
   if (last - first - inode.pages.size > free) return -ENOSPC
-  reservePages(inode, first, last)
-  return 0
+  return reservePages(inode, first, last) ? 0 : -ENOSPC
 }
 
 /** Gives the pages behind the piece other places; false if memory is full. */
@@ -206,11 +205,13 @@ const fallocate = (kernel: Kernel, task: Task, args: Args): number => {
   const { inode } = file
   if (file.kind !== 'regular' || inode.kind !== 'file') return -ENODEV
   const end = offset + length
-  if (end > MAX_FILE_SIZE) return -EFBIG
+  // ext2 knows nothing of it.
+  if (inode.superblock.volume !== undefined) return -EOPNOTSUPP
   const seals = inode.seals ?? 0
   const size = inodeSize(kernel, inode)
   const operation = mode & ~FALLOC_FL_KEEP_SIZE
   if (operation !== 0 && operation !== FALLOC_FL_PUNCH_HOLE && isTmpfs(inode)) return -EOPNOTSUPP
+  if (end > MAX_FILE_SIZE) return -EFBIG
   // That is for disks that can be told to.
   if (operation === FALLOC_FL_WRITE_ZEROES) return -EOPNOTSUPP
   if (operation === FALLOC_FL_COLLAPSE_RANGE || operation === FALLOC_FL_INSERT_RANGE) {

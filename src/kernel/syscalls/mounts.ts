@@ -55,7 +55,7 @@ export const MOUNT_CALLS: readonly SyscallEntry[] = [
   {
     number: 165, name: 'mount', args: ['source:string', 'target:path', 'filesystemtype:string', 'mountflags:flags(MS)', 'data:string'],
     handler: mount, status: 'partial',
-    note: 'tmpfs, ramfs, proc, devtmpfs, devpts (all show the same terminals), ext2 (from a loop device or a regular file); sysfs, mqueue and cgroup2 are empty; propagation goes one step',
+    note: 'tmpfs, ramfs, proc, devtmpfs, devpts (all show the same terminals), ext2 (from a loop device or a regular file); sysfs; mqueue is empty; there is no cgroup2; propagation goes one step',
   },
   { number: 166, name: 'umount2', args: ['target:path', 'flags:flags(MNT)'], handler: umount2, status: 'full' },
 ]

@@ -28,6 +28,13 @@ const LARGEST_IMAGE = 1 << 30
 /** No file is larger than its file system's largest offset, sparse or not. */
 const LARGEST_FILE = 2 ** 44
 
+/** Blocks that are no file's (ext2_statfs). */
+const overheadOf = (groupCount: number, firstDataBlock: number, descriptorBlocks: number, tableBlocks: number, isSparse: boolean): number => {
+  let sum = firstDataBlock + groupCount * (2 + tableBlocks)
+  for (let group = 0; group < groupCount; group++) if (hasSuperblock(group, isSparse)) sum += 1 + descriptorBlocks
+  return sum
+}
+
 /** What the superblock says, or a negative errno. */
 export const readVolume = (kernel: Kernel, image: FileInode, flags: number): Ext2Volume | number => {
   const bytes = readInode(kernel, image, SUPERBLOCK_OFFSET, SUPERBLOCK_SIZE)
@@ -57,6 +64,8 @@ export const readVolume = (kernel: Kernel, image: FileInode, flags: number): Ext
   if (blockCount * blockSize > LARGEST_IMAGE) return -EFBIG
   return {
     kind: 'ext2', image, blockSize, blockCount, firstDataBlock, blocksPerGroup, inodesPerGroup, inodeCount, inodeSize, groupCount,
+    overhead: overheadOf(groupCount, firstDataBlock, Math.ceil(groupCount * GROUP_SIZE / blockSize), Math.ceil(inodesPerGroup * inodeSize / blockSize), (view.getUint32(SB.readOnlyCompatible, true) & READ_ONLY_SPARSE_SUPER) !== 0),
+    reservedBlocks: view.getUint32(SB.reservedBlocks, true),
     firstIno: isOld ? 11 : view.getUint32(SB.firstIno, true), used: new Uint8Array(inodeCount + 1), freeBlocks: view.getUint32(SB.freeBlocks, true),
   }
 }

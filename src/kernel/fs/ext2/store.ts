@@ -12,6 +12,7 @@ import {
   DIRECT_BLOCKS, DIRENT_HEAD, FAST_LINK_LIMIT, GD, GROUP_SIZE, IN, INCOMPATIBLE_FILETYPE, INDEX_FLAG,
   INODE_BASE_SIZE, READ_ONLY_LARGE_FILE, SB, SUPERBLOCK_OFFSET, viewOf,
 } from './format.ts'
+import { countWritten } from '../loop.ts'
 import { eachReserved, Reader } from './load.ts'
 import { type Ext2Volume, ROOT_INO } from './volume.ts'
 
@@ -269,13 +270,20 @@ class Writer {
     const changed: number[] = []
     for (let at = 0; at < this.#bytes.length; at += PAGE_SIZE) {
       const old = readInode(this.#kernel, image, at, PAGE_SIZE)
-      if (old.some((byte, index) => byte !== this.#bytes[at + index])) changed.push(at)
+      if (differs(old, this.#bytes, at)) changed.push(at)
     }
     // Room for all of it first: a half-written image would be a broken one.
     for (const at of changed) pageFrame(this.#kernel, image, at / PAGE_SIZE, true)
     for (const at of changed) writeInode(this.#kernel, image, at, this.#bytes.subarray(at, at + PAGE_SIZE))
     if (changed.length > 0) touchModified(this.#kernel, image)
+    countWritten(this.#kernel, image, changed.length * PAGE_SIZE)
   }
+}
+
+/** Whether a page is not what is at the offset. A plain loop, as whole images are compared so. */
+const differs = (page: Uint8Array, bytes: Uint8Array, at: number): boolean => {
+  for (let i = 0; i < page.length; i++) if (page[i] !== bytes[at + i]) return true
+  return false
 }
 
 /** Brings the image up to date: 0, or −ENOSPC with the image as it was. */

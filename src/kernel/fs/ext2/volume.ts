@@ -16,6 +16,10 @@ export interface Ext2Volume {
   readonly image: FileInode
   readonly blockSize: number
   readonly blockCount: number
+  /** Of these: superblocks, group descriptors, bitmaps and inode tables (ext2_statfs). */
+  readonly overhead: number
+  /** For root. */
+  readonly reservedBlocks: number
   readonly firstDataBlock: number
   readonly blocksPerGroup: number
   readonly inodesPerGroup: number
@@ -38,6 +42,11 @@ export const takeIno = (volume: Ext2Volume): number => {
   return ino
 }
 export const hasFreeIno = (volume: Ext2Volume): boolean => volume.used.indexOf(0, volume.firstIno) >= 0
+export const freeInos = (volume: Ext2Volume): number => {
+  let count = 0
+  for (let ino = 1; ino <= volume.inodeCount; ino++) if (volume.used[ino] === 0) count++
+  return count
+}
 export const giveIno = (volume: Ext2Volume, ino: number): void => { if (ino >= volume.firstIno) volume.used[ino] = 0 }
 
 const blocksOfPage = (volume: Ext2Volume): number => PAGE_SIZE / volume.blockSize

@@ -108,6 +108,10 @@ const refreshStatic = (kernel: Kernel, task: Task | undefined, directory: Direct
   const child = row.children.get(name)
   if (child === undefined) return
   let inode = directory.entries.get(name)
+  if (child.shown !== undefined && !child.shown(kernel, task)) {
+    if (directory.entries.delete(name)) directory.version++
+    return
+  }
   if (inode === undefined) {
     inode = make(kernel, directory, name, child, nodeFor(parent, name, child))
     directory.entries.set(name, inode)

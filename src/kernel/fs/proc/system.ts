@@ -220,7 +220,7 @@ const lockLine = (number: number, lock: FileLock): string => {
 
 // ——— What never changes ———
 
-export const FILESYSTEMS = ['sysfs', 'tmpfs', 'bdev', 'proc', 'cgroup', 'cgroup2', 'devtmpfs', 'securityfs', 'sockfs', 'pipefs', 'ramfs',
+export const FILESYSTEMS = ['sysfs', 'tmpfs', 'bdev', 'proc', 'devtmpfs', 'securityfs', 'sockfs', 'pipefs', 'ramfs',
   'devpts', 'mqueue'].map((name) => `nodev\t${name}\n`).join('') + '\text2\n'
 export const DEVICES = 'Character devices:\n  1 mem\n  4 tty\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n 10 misc\n128 ptm\n136 pts\n\nBlock devices:\n'
 export const TTY_DRIVERS = '/dev/tty             /dev/tty        5       0 system:/dev/tty\n/dev/console         /dev/console    5       1 system:console\n' +

@@ -12,6 +12,7 @@ import * as processes from './process.ts'
 import * as descriptors from './descriptors.ts'
 import * as system from './system.ts'
 import * as sysctl from './sysctl.ts'
+import { SYSFS_ENTRY, sysfsTree } from './sysfs.ts'
 import * as sysvipc from './sysvipc.ts'
 
 /** Longer settings are refused. */
@@ -20,7 +21,11 @@ const SETTING_LIMIT = 1024
 /** Content: text (latin1) or bytes, or a negative errno. `reader` is who reads. */
 export type ProcContent = (kernel: Kernel, node: ProcNode, reader: Task) => string | Uint8Array | number
 
-export interface ProcFile {
+interface ProcRowBase {
+  /** Whether it is there now; without: always. */
+  readonly shown?: (kernel: Kernel, reader: Task | undefined) => boolean
+}
+export interface ProcFile extends ProcRowBase {
   readonly kind: 'file'
   readonly mode: number
   readonly content: ProcContent
@@ -31,7 +36,7 @@ export interface ProcFile {
   /** Not a text: memory of the process. */
   readonly memory?: boolean
 }
-export interface ProcLink {
+export interface ProcLink extends ProcRowBase {
   readonly kind: 'link'
   readonly mode: number
   /** What readlink says. */
@@ -39,7 +44,7 @@ export interface ProcLink {
   /** Following it leads to an inode whatever its text. */
   readonly magic?: boolean
 }
-export interface ProcFolder {
+export interface ProcFolder extends ProcRowBase {
   readonly kind: 'folder'
   readonly mode: number
   readonly children: ReadonlyMap<string, ProcRow>
@@ -294,6 +299,7 @@ const makeTables = (): Tables => {
     if (row.dynamic !== undefined) index(prefix + dynamic[row.dynamic].name, dynamic[row.dynamic].row)
   }
   index('', rootTree)
+  index(SYSFS_ENTRY, sysfsTree())
   return { rows, dynamic }
 }
 
