@@ -23,6 +23,7 @@ import { endAbruptly, OUTSIDE_PID } from './task/exit.ts'
 import { FIRST_IDS, type Namespaces, nextNamespaceId } from './task/namespaces.ts'
 import { enterPidNamespace, makePidNamespace, type PidNamespace } from './task/pid-namespace.ts'
 import { allocatePid } from './task/pids.ts'
+import { addGroup } from './task/process-groups.ts'
 import type { Task } from './task/task.ts'
 import { firstUserNamespace, type UserNamespace } from './task/user-namespace.ts'
 
@@ -136,7 +137,7 @@ const makeFirstTask = (kernel: Kernel, namespaces: Namespaces, user: UserNamespa
     actions: signalActions(), credentials: initialCredentials(uid, gid, user), namespaces, name: 'init',
   })
   state.tasks.set(pid, task)
-  state.groups.set(pid, group)
+  addGroup(kernel, group)
   return task
 }
 

@@ -18,6 +18,7 @@ import { ProcessMmu } from './mm/process-mmu.ts'
 import type { UserMemory } from './mm/user-memory.ts'
 import { forgetSpareCall } from './syscalls/call.ts'
 import { tellOwners } from './fs/async-io.ts'
+import { tellItems } from './fs/epoll.ts'
 import { isSignalDue } from './signal/pending.ts'
 import { arm, disarm } from './time/timer-queue.ts'
 import { BLOCKED, type WaitQueue } from './wait-queue.ts'
@@ -154,6 +155,7 @@ export class Kernel {
     let woken = 0
     queue.wakes++
     if (queue.async !== undefined) tellOwners(this, queue)
+    if (queue.items !== undefined) tellItems(this, queue.items)
     while (woken < count && queue.tids.length > 0) {
       const task = this.state.tasks.get(queue.tids[0])
       if (task === undefined) throw new Error(`wait queue lists task ${queue.tids[0]}, which is gone`)

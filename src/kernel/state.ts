@@ -11,6 +11,7 @@ import type { ScriptState } from './sched/script.ts'
 import type { HostState } from './hosts.ts'
 import type { FutexTable } from './task/futex-table.ts'
 import type { PidNamespace } from './task/pid-namespace.ts'
+import type { ProcessGroups } from './task/process-groups.ts'
 import type { Task, ThreadGroup } from './task/task.ts'
 import type { ClockState } from './time/clock.ts'
 import type { TimerQueue } from './time/timer-queue.ts'
@@ -36,6 +37,7 @@ export interface KernelState {
   readonly tasks: Map<number, Task>
   /** Thread groups by tgid, until reaped. */
   readonly groups: Map<number, ThreadGroup>
+  readonly processGroups: ProcessGroups
   /** Runnable tasks that no CPU runs, in the order in which they became so. */
   readonly runqueue: number[]
   readonly cpus: VirtualCpu[]

@@ -7,6 +7,7 @@
  * Invariant: a task is in `queue.tids` exactly if `queue` is in `task.blockedOn`.
  */
 import type { AsyncFile } from './fs/async-io.ts'
+import type { EpollItem } from './fs/epoll.ts'
 
 export interface WaitQueue {
   /** Tasks in the order in which they came. */
@@ -15,6 +16,8 @@ export interface WaitQueue {
   wakes: number
   /** Descriptions whose owners want a signal (fs/async-io.ts): there only while there are some. */
   async?: AsyncFile[]
+  /** Items of epoll sets that are told when it is woken (fs/epoll.ts): there only while there are some. */
+  items?: Set<EpollItem>
 }
 export const waitQueue = (): WaitQueue => ({ tids: [], wakes: 0 })
 

@@ -27,6 +27,7 @@ import { runSlice } from './sched/slice.ts'
 import { STRATEGIES } from './sched/strategy.ts'
 import type { KernelState, VirtualCpu } from './state.ts'
 import { futexTable } from './task/futex-table.ts'
+import { processGroups } from './task/process-groups.ts'
 import { makeClocks } from './time/clock.ts'
 import { isPassive } from './net/timers.ts'
 import { fireTimers } from './time/timer-actions.ts'
@@ -63,7 +64,7 @@ const LINGER_SECONDS = 10
 
 const makeState = (config: WorldConfig): KernelState => ({
   now: 0, cycle: 0,
-  tasks: new Map(), groups: new Map(), runqueue: [],
+  tasks: new Map(), groups: new Map(), processGroups: processGroups(), runqueue: [],
   cpus: Array.from({ length: simulatedCpus(config) }, (_, index): VirtualCpu => ({ index, clock: 0, tid: 0, sliceEnd: 0 })),
   hasPriorities: false,
   lastPid: FIRST_PID - 1, lastSpaceId: 0, zeroFrame: 0,

@@ -51,7 +51,8 @@ export const deviceOperations: FileOperations = {
     const user = kernel.user(task)
     const room = user.accessible(address, Math.min(length, MOST_AT_ONCE), ACCESS_WRITE)
     if (room === 0) return -EFAULT
-    user.write(address, isRandom(file.inode.rdev) ? kernel.outside.entropy.randomBytes(room) : new Uint8Array(room))
+    if (isRandom(file.inode.rdev)) user.write(address, kernel.outside.entropy.randomBytes(room))
+    else user.fill(address, room, 0)
     return room
   },
   // Where nothing goes, nothing is looked at: any address will do (write_null).

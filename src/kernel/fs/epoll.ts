@@ -1,18 +1,21 @@
 /**
  * epoll(7): a set of files of which to say which are ready.
  *
- * There is no list of ready items that wake-ups fill: items are asked when somebody wants to know, in order, and those
- * that were reported go to the end so that all get their turn. Edge-triggered items compare how often their wait queues were woken.
+ * Files that tell of every change by their wait queues have the items in these (`WaitQueue.items`): a wake-up puts them on the ready list, and
+ * only that is looked at, so that files that do nothing cost nothing. Items stay there while they are ready, and go to its end when they
+ * were reported, so that all get their turn. Edge-triggered items compare how often their wait queues were woken.
+ * Invariant: what is ready is in `ready`, but for items of `asked`; an item is in `queue.items` exactly if `queue` is in `item.queues`.
  */
 import { EPOLLET, EPOLLEXCLUSIVE, EPOLLONESHOT, EPOLLWAKEUP } from '../abi/epoll.ts'
 import type { Kernel } from '../kernel.ts'
 import { waitQueue, type WaitQueue } from '../wait-queue.ts'
 import {
-  type FileOperations, type OpenFile, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDBAND, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM, stayingSeek,
+  type FileKind, type FileOperations, type OpenFile, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDBAND, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM, stayingSeek,
 } from './file.ts'
 import { readiness, readinessQueues } from './readiness.ts'
 
 export interface EpollItem {
+  readonly epoll: Epoll
   readonly fd: number
   readonly file: OpenFile
   /** EPOLL* bits as given, a signed 32-bit number; without event bits once EPOLLONESHOT was used up. */
@@ -21,16 +24,23 @@ export interface EpollItem {
   dataHigh: number
   /** Of an edge-triggered item: wake-ups of its queues when it was last looked at; −1: not yet. */
   seenWakes: number
+  /** That tell it. */
+  readonly queues: WaitQueue[]
 }
 
 export interface Epoll {
   readonly kind: 'epoll'
-  readonly items: EpollItem[]
-  /** Woken when the set changes. */
+  /** By descriptor: more than one if it was of another file before, which is open still. */
+  readonly items: Map<number, EpollItem[]>
+  /** What may be ready, in the order in which it became so. */
+  readonly ready: Set<EpollItem>
+  /** Items that nobody tells. */
+  readonly asked: Set<EpollItem>
+  /** Woken when the set changes, and when items become ready. */
   readonly changed: WaitQueue
 }
 
-export const makeEpoll = (): Epoll => ({ kind: 'epoll', items: [], changed: waitQueue() })
+export const makeEpoll = (): Epoll => ({ kind: 'epoll', items: new Map(), ready: new Set(), asked: new Set(), changed: waitQueue() })
 export const epollOf = (file: OpenFile): Epoll => file.data as Epoll
 
 const FLAGS = EPOLLEXCLUSIVE | EPOLLWAKEUP | EPOLLONESHOT | EPOLLET
@@ -62,62 +72,119 @@ export const itemEvents = (kernel: Kernel, item: EpollItem, consume: boolean): n
   return found
 }
 
-/** Queues of all items, and that of changes of the set. */
+/** What wakes who waits for the set: that of the set, and those of items that must be asked. */
 export const epollQueues = (kernel: Kernel, epoll: Epoll): WaitQueue[] => {
   const queues = [epoll.changed]
-  for (const item of epoll.items) if ((item.events & ~FLAGS) !== 0) queues.push(...readinessQueues(kernel, item.file))
+  for (const item of epoll.asked) if ((item.events & ~FLAGS) !== 0) queues.push(...readinessQueues(kernel, item.file))
   return queues
 }
 
+/** A queue was woken: its items may be ready now. */
+export const tellItems = (kernel: Kernel, items: ReadonlySet<EpollItem>): void => {
+  for (const item of items) {
+    // Used up by EPOLLONESHOT.
+    if ((item.events & ~FLAGS) === 0) continue
+    item.epoll.ready.add(item)
+    kernel.wake(item.epoll.changed)
+  }
+}
+
+/** All that may be ready, those that must be asked included. */
+export const readyItems = (kernel: Kernel, epoll: Epoll): ReadonlySet<EpollItem> => {
+  for (const item of epoll.asked) if (itemEvents(kernel, item, false) !== 0) epoll.ready.add(item)
+  return epoll.ready
+}
+
+/** Items were reported: they go to the end; edges are over. */
+export const wereReported = (epoll: Epoll, items: readonly EpollItem[]): void => {
+  for (const item of items) {
+    epoll.ready.delete(item)
+    if ((item.events & EPOLLET) === 0) epoll.ready.add(item)
+  }
+}
+
 /** A set that is in another one adds to how deep they are nested. */
-const depthOf = (epoll: Epoll): number =>
-  1 + epoll.items.reduce((deepest, { file }) => Math.max(deepest, file.kind === 'epoll' ? depthOf(epollOf(file)) : 0), 0)
+const depthOf = (epoll: Epoll): number => {
+  let deepest = 0
+  for (const { file } of epoll.asked) if (file.kind === 'epoll') deepest = Math.max(deepest, depthOf(epollOf(file)))
+  return 1 + deepest
+}
 
 /** EP_MAX_NESTS: sets in sets, at most so deep. */
 const NEST_LIMIT = 4
-const holds = (epoll: Epoll, sought: Epoll): boolean =>
-  epoll === sought || epoll.items.some(({ file }) => file.kind === 'epoll' && holds(epollOf(file), sought))
+const holds = (epoll: Epoll, sought: Epoll): boolean => {
+  if (epoll === sought) return true
+  for (const { file } of epoll.asked) if (file.kind === 'epoll' && holds(epollOf(file), sought)) return true
+  return false
+}
 
 /** Whether `inner` can't be put into `outer`: a loop, or too deep. */
 export const wouldNestBadly = (outer: Epoll, inner: Epoll): boolean => holds(inner, outer) || depthOf(inner) > NEST_LIMIT
 
-const removeItem = (epoll: Epoll, item: EpollItem): void => {
-  epoll.items.splice(epoll.items.indexOf(item), 1)
-  const { watchers } = item.file
-  if (watchers !== undefined) watchers.splice(watchers.indexOf(epoll), 1)
+/** What becomes ready wakes a queue that is always the same. Others depend on who asks, on the world outside, or on further sets. */
+const TELLING: ReadonlySet<FileKind> = new Set<FileKind>(['pipe', 'event', 'timer', 'socket', 'pid', 'inotify', 'mqueue'])
+
+export const findItem = (epoll: Epoll, fd: number, file: OpenFile): EpollItem | undefined => epoll.items.get(fd)?.find((item) => item.file === file)
+
+const removeItem = (item: EpollItem): void => {
+  const { epoll, fd, file } = item
+  const items = epoll.items.get(fd)
+  items?.splice(items.indexOf(item), 1)
+  if (items?.length === 0) epoll.items.delete(fd)
+  epoll.ready.delete(item)
+  epoll.asked.delete(item)
+  for (const queue of item.queues) {
+    queue.items?.delete(item)
+    if (queue.items?.size === 0) queue.items = undefined
+  }
+  item.queues.length = 0
+  file.watchers?.delete(item)
+  if (file.watchers?.size === 0) file.watchers = undefined
 }
 
-export const addItem = (kernel: Kernel, epoll: Epoll, item: EpollItem): void => {
-  epoll.items.push(item)
-  const { watchers } = item.file
-  if (watchers === undefined) item.file.watchers = [epoll]
-  else watchers.push(epoll)
-  kernel.wake(epoll.changed)
+/** It may be ready: it is new, or what is asked of it is. */
+export const lookAgain = (kernel: Kernel, item: EpollItem): void => {
+  if (itemEvents(kernel, item, false) !== 0) item.epoll.ready.add(item)
+  kernel.wake(item.epoll.changed)
 }
 
-export const dropItem = (kernel: Kernel, epoll: Epoll, item: EpollItem): void => {
-  removeItem(epoll, item)
-  kernel.wake(epoll.changed)
+export const addItem = (kernel: Kernel, epoll: Epoll, fd: number, file: OpenFile, events: number, dataLow: number, dataHigh: number): void => {
+  const item: EpollItem = { epoll, fd, file, events, dataLow, dataHigh, seenWakes: -1, queues: [] }
+  const items = epoll.items.get(fd)
+  if (items === undefined) epoll.items.set(fd, [item])
+  else items.push(item)
+  file.watchers ??= new Set()
+  file.watchers.add(item)
+  if (TELLING.has(file.kind)) {
+    for (const queue of readinessQueues(kernel, file)) {
+      queue.items ??= new Set()
+      queue.items.add(item)
+      item.queues.push(queue)
+    }
+  } else {
+    epoll.asked.add(item)
+  }
+  lookAgain(kernel, item)
+}
+
+export const dropItem = (kernel: Kernel, item: EpollItem): void => {
+  removeItem(item)
+  kernel.wake(item.epoll.changed)
 }
 
 /** The description is going: it is in no set any more. */
 export const forgetFile = (_kernel: Kernel, file: OpenFile): void => {
-  const { watchers } = file
-  if (watchers === undefined) return
-  while (watchers.length > 0) {
-    const epoll = watchers[0]
-    const item = epoll.items.find((other) => other.file === file)
-    if (item === undefined) throw new Error(`a file's watcher has no item for it (${file.path})`)
-    removeItem(epoll, item)
-  }
+  for (const item of file.watchers ?? []) removeItem(item)
 }
 
 export const epollOperations: FileOperations = {
   seek: stayingSeek,
-  poll: (kernel, file) => epollOf(file).items.some((item) => itemEvents(kernel, item, false) !== 0) ? POLLIN | POLLRDNORM : 0,
+  poll: (kernel, file) => {
+    for (const item of readyItems(kernel, epollOf(file))) if (itemEvents(kernel, item, false) !== 0) return POLLIN | POLLRDNORM
+    return 0
+  },
   queues: (kernel, file) => epollQueues(kernel, epollOf(file)),
   release: (_kernel, file) => {
-    const epoll = epollOf(file)
-    while (epoll.items.length > 0) removeItem(epoll, epoll.items[0])
+    for (const items of epollOf(file).items.values()) for (const item of [...items]) removeItem(item)
   },
 }

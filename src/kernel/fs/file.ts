@@ -7,7 +7,7 @@
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
 import type { WaitQueue } from '../wait-queue.ts'
-import type { Epoll } from './epoll.ts'
+import type { EpollItem } from './epoll.ts'
 import type { Inode } from './inode.ts'
 import type { Mount } from './mount-tree.ts'
 
@@ -33,8 +33,8 @@ export interface OpenFile {
   ownerSignal: number
   /** F_OWNER_* of F_SETOWN_EX. */
   ownerType: number
-  /** epoll sets that it is in, one entry for each item. */
-  watchers: Epoll[] | undefined
+  /** What it is in epoll sets. */
+  watchers: Set<EpollItem> | undefined
   /** What the kind needs beyond that: plain data, its own. */
   readonly data: unknown
 }

@@ -6,7 +6,8 @@
  * Invariant: no buffer is empty, and there are at most `slots`.
  */
 import { tellOwners } from './async-io.ts'
-import { EAGAIN, EBUSY, EINVAL, ENOTTY, ENXIO, EPERM, EPIPE, ERESTARTSYS } from '../abi/errno.ts'
+import { ACCESS_READ } from '../../emu/mmu/mmu.ts'
+import { EAGAIN, EBUSY, EFAULT, EINVAL, ENOTTY, ENXIO, EPERM, EPIPE, ERESTARTSYS } from '../abi/errno.ts'
 import { O_ACCMODE, O_DIRECT, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } from '../abi/fcntl.ts'
 import { SIGPIPE } from '../abi/signals.ts'
 import { CAP_SYS_RESOURCE } from '../abi/capabilities.ts'
@@ -27,12 +28,14 @@ const PAGE = 4096
 /** Writes up to this size are not mixed with others'. */
 export const PIPE_BUF = 4096
 export const DEFAULT_SLOTS = 16
+/** What is kept in one piece until all of it is read. */
+const LARGEST_PIECE = 1 << 16
 /** /proc/sys/fs/pipe-max-size: F_SETPIPE_SZ of unprivileged tasks. */
 export const PIPE_MAX_SIZE = 1 << 20
 
 export interface PipeBuffer {
-  /** A page, or a piece that splice put in whole. */
-  readonly bytes: Uint8Array
+  /** Up to a page, which grows as writes are merged with it; or what a write brought, of which each of its pages is a buffer. */
+  bytes: Uint8Array
   /** What is still to be read: [start, end). */
   start: number
   end: number
@@ -70,22 +73,49 @@ export const pipeOf = (file: OpenFile): Pipe => (file.data as PipeData).pipe
 const canRead = (file: OpenFile): boolean => (file.flags & O_ACCMODE) !== O_WRONLY
 const canWrite = (file: OpenFile): boolean => (file.flags & O_ACCMODE) !== O_RDONLY
 export const isFull = (pipe: Pipe): boolean => pipe.buffers.length >= pipe.slots
-export const bytesIn = (pipe: Pipe): number => pipe.buffers.reduce((sum, buffer) => sum + buffer.end - buffer.start, 0)
+export const bytesIn = (pipe: Pipe): number => {
+  let sum = 0
+  for (const { start, end } of pipe.buffers) sum += end - start
+  return sum
+}
 
-/** Takes up to `length` bytes; a packet is taken whole, and what does not fit is lost. */
-export const takeBytes = (kernel: Kernel, pipe: Pipe, length: number): Uint8Array => {
-  const wasFull = isFull(pipe)
-  const result = new Uint8Array(Math.min(length, bytesIn(pipe)))
+/** The first `length` bytes without a copy, if they lie behind each other; of a packet what it has. */
+const viewOf = ({ buffers }: Pipe, length: number): Uint8Array | undefined => {
+  const [{ bytes, start, end, packet }] = buffers
+  let last = end
+  for (let i = 1; !packet && last - start < length; i++) {
+    const next = buffers[i]
+    if (next.packet || next.bytes !== bytes || next.start !== last) return undefined
+    last = next.end
+  }
+  return bytes.subarray(start, Math.min(last, start + length))
+}
+
+/** Takes `length` bytes off the front; of a packet what is left is lost. Into `result`, if it is given. */
+const dropBytes = (pipe: Pipe, length: number, result?: Uint8Array): number => {
   let done = 0
-  while (done < result.length) {
-    const buffer = pipe.buffers[0]
-    const count = Math.min(buffer.end - buffer.start, result.length - done)
-    result.set(buffer.bytes.subarray(buffer.start, buffer.start + count), done)
+  let gone = 0
+  while (done < length) {
+    const buffer = pipe.buffers[gone]
+    const count = Math.min(buffer.end - buffer.start, length - done)
+    result?.set(buffer.bytes.subarray(buffer.start, buffer.start + count), done)
     done += count
     buffer.start += count
-    if (buffer.packet || buffer.start === buffer.end) pipe.buffers.shift()
+    if (buffer.packet || buffer.start === buffer.end) gone++
     if (buffer.packet) break
   }
+  if (gone === 1) pipe.buffers.shift()
+  else if (gone > 0) pipe.buffers.splice(0, gone)
+  return done
+}
+
+/** Takes up to `length` bytes, which nobody may change; a packet is taken whole, and what does not fit is lost. */
+export const takeBytes = (kernel: Kernel, pipe: Pipe, length: number): Uint8Array => {
+  const wasFull = isFull(pipe)
+  const most = Math.min(length, bytesIn(pipe))
+  const view = most === 0 ? undefined : viewOf(pipe, most)
+  const result = view ?? new Uint8Array(most)
+  const done = view === undefined ? dropBytes(pipe, most, result) : dropBytes(pipe, view.length)
   if (wasFull && !isFull(pipe)) kernel.wake(pipe.writable)
   // Owners are told of each read.
   else if (pipe.writable.async !== undefined) tellOwners(kernel, pipe.writable)
@@ -96,24 +126,50 @@ export const takeBytes = (kernel: Kernel, pipe: Pipe, length: number): Uint8Arra
 export const mergedBytes = (pipe: Pipe, length: number): number => {
   const last = pipe.buffers.at(-1)
   const rest = length % PAGE
-  return last !== undefined && !last.packet && last.bytes.length === PAGE && last.end + rest <= PAGE ? rest : 0
+  // Pages of a large write end at their own page's end or beyond.
+  return last !== undefined && !last.packet && last.end + rest <= PAGE ? rest : 0
 }
 
-/** Puts as many bytes as fit; returns how many. */
-export const putBytes = (kernel: Kernel, pipe: Pipe, bytes: Uint8Array, packet: boolean): number => {
+/** Small ones are cheap to make, and most of what goes through pipes in small pieces is read before more comes. */
+const LEAST_ROOM = 64
+
+/** Room for at least `count` bytes of a page. */
+const roomFor = (count: number): Uint8Array => {
+  let size = LEAST_ROOM
+  while (size < count) size *= 2
+  return new Uint8Array(size)
+}
+
+/** Writes go onto the end of a page that has room. */
+const merge = (buffer: PipeBuffer, bytes: Uint8Array): void => {
+  const end = buffer.end + bytes.length
+  if (end > buffer.bytes.length) {
+    const larger = roomFor(end)
+    larger.set(buffer.bytes.subarray(0, buffer.end))
+    buffer.bytes = larger
+  }
+  buffer.bytes.set(bytes, buffer.end)
+  buffer.end = end
+}
+
+/** Puts as many bytes as fit; returns how many. `own`: the pipe may keep the array, which nobody else will change. */
+export const putBytes = (kernel: Kernel, pipe: Pipe, bytes: Uint8Array, packet: boolean, own = false): number => {
   let done = 0
   const last = pipe.buffers.at(-1)
   const rest = packet ? 0 : mergedBytes(pipe, bytes.length)
   if (last !== undefined && rest > 0) {
-    last.bytes.set(bytes.subarray(0, rest), last.end)
-    last.end += rest
+    merge(last, bytes.subarray(0, rest))
     done = rest
   }
   while (done < bytes.length && !isFull(pipe)) {
     const count = Math.min(PAGE, bytes.length - done)
-    const page = new Uint8Array(PAGE)
-    page.set(bytes.subarray(done, done + count))
-    pipe.buffers.push({ bytes: page, start: 0, end: count, packet })
+    if (own && count === PAGE) {
+      pipe.buffers.push({ bytes, start: done, end: done + PAGE, packet })
+    } else {
+      const page = roomFor(count)
+      page.set(bytes.subarray(done, done + count))
+      pipe.buffers.push({ bytes: page, start: 0, end: count, packet })
+    }
     done += count
   }
   if (done > 0) kernel.wake(pipe.readable)
@@ -151,6 +207,36 @@ const write = (kernel: Kernel, task: Task, file: OpenFile, bytes: Uint8Array): n
   return kernel.block(task, [pipe.writable])
 }
 
+/** As `write`, but only what fits now is taken from the guest, and it is copied once. */
+const writeFrom = (kernel: Kernel, task: Task, file: OpenFile, address: number, length: number): number => {
+  if (length === 0) return 0
+  const pipe = pipeOf(file)
+  const packet = (file.flags & O_DIRECT) !== 0
+  const user = kernel.user(task)
+  let done = writtenSoFar(task)
+  // What is merged is so by the length of all; it is put by itself, and so are the pages that fit.
+  for (;;) {
+    const left = length - done
+    const merged = packet || done > 0 ? 0 : mergedBytes(pipe, length)
+    const fits = merged > 0 ? merged : (pipe.slots - pipe.buffers.length) * PAGE
+    // That it is good memory is found out even if nothing fits.
+    const wanted = Math.min(left, fits > 0 ? Math.min(fits, LARGEST_PIECE) : PAGE)
+    const room = user.accessible(address + done, wanted, ACCESS_READ)
+    // Whole pages are taken before a bad one (anon_pipe_write).
+    const good = room === wanted ? room : room - room % PAGE
+    if (good === 0) return endWrite(task, done, -EFAULT)
+    if (pipe.readers === 0) return endWrite(task, done, brokenPipe(kernel, task))
+    if (fits <= 0) break
+    done += putBytes(kernel, pipe, user.read(address + done, good), packet, true)
+    touchModified(kernel, file.inode)
+    if (done === length || good < wanted) return endWrite(task, done, 0)
+  }
+  if ((file.flags & O_NONBLOCK) !== 0) return endWrite(task, done, -EAGAIN)
+  if (kernel.interrupted(task)) return endWrite(task, done, -ERESTARTSYS)
+  rememberWritten(task, done)
+  return kernel.block(task, [pipe.writable])
+}
+
 const poll = (_kernel: Kernel, file: OpenFile): number => {
   const { pipe, quietUntil } = file.data as PipeData
   let events = 0
@@ -168,7 +254,7 @@ const poll = (_kernel: Kernel, file: OpenFile): number => {
 const FIONREAD = 0x541b
 
 export const pipeOperations: FileOperations = {
-  read, write, poll,
+  read, write, writeFrom, poll,
   queues: (_kernel, file) => {
     const { readable, writable } = pipeOf(file)
     return canRead(file) ? canWrite(file) ? [readable, writable] : [readable] : [writable]

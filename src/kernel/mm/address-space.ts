@@ -65,6 +65,8 @@ export interface AddressSpace {
   heapEnd: number
   /** mmap goes down from here. */
   mmapBase: number
+  /** Where looking for a gap may begin: none of so many bytes is above this address and below `mmapBase` (vma.ts). */
+  gapHints: (readonly [length: number, top: number])[]
   codeStart: number
   codeEnd: number
   dataStart: number

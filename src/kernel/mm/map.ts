@@ -97,7 +97,7 @@ export const findPlace = (space: AddressSpace, length: number, hint: number): nu
     const at = Math.max(pageUp(hint), MMAP_MIN_ADDRESS)
     if (at + length <= USER_END && isFree(space, at, at + length)) return at
   }
-  return findGapDown(space, length, space.mmapBase) ?? findGapUp(space, length, MMAP_BOTTOM, USER_END)
+  return findGapDown(space, length) ?? findGapUp(space, length, MMAP_BOTTOM, USER_END)
 }
 
 /** MAP_32BIT: between 1 and 2 GiB. */
@@ -123,7 +123,8 @@ export const mayCommit = (kernel: Kernel, bytes: number): boolean => bytes <= ke
 export const mayExpand = (
   kernel: Kernel, group: ThreadGroup, space: AddressSpace, bytes: number, prot: number, flags: number, isMapped = false,
 ): boolean => {
-  if (!isMapped && mappedBytes(space) + bytes > group.limits[RLIMIT_AS][0]) return false
+  const most = group.limits[RLIMIT_AS][0]
+  if (!isMapped && most !== Infinity && mappedBytes(space) + bytes > most) return false
   if (!isData(prot, flags)) return true
   const limit = group.limits[RLIMIT_DATA][0]
   if (limit !== Infinity && dataBytes(space) + bytes > limit) return false

@@ -24,6 +24,7 @@ export const createSpace = (kernel: Kernel): AddressSpace => ({
   tables: new Map(),
   heapStart: 0, heapEnd: 0,
   mmapBase: MMAP_BASE,
+  gapHints: [],
   codeStart: 0, codeEnd: 0, dataStart: 0, dataEnd: 0, stackStart: 0,
   argumentArea: [0, 0], environmentArea: [0, 0],
   auxv: new Uint8Array(0),
@@ -43,6 +44,7 @@ export const copySpace = (kernel: Kernel, space: AddressSpace): AddressSpace => 
     users: 1,
     vmas: [],
     tables: new Map(),
+    gapHints: [],
     argumentArea: [...space.argumentArea],
     environmentArea: [...space.environmentArea],
     residentPeak: space.residentPages,
@@ -75,6 +77,7 @@ export const emptySpace = (kernel: Kernel, space: AddressSpace): void => {
   dropEntries(kernel.memory, space, 0, USER_END / PAGE_SIZE)
   for (const vma of space.vmas) releaseBacking(kernel, vma)
   space.vmas = []
+  space.gapHints = []
   kernel.flushSpace(space)
 }
 

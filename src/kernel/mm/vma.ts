@@ -91,7 +91,9 @@ export const cutVmas = (kernel: Kernel, space: AddressSpace, start: number, end:
   const from = vmaIndex(space, start)
   let to = from
   while (to < space.vmas.length && space.vmas[to].start < end) to++
-  return to === from ? [] : space.vmas.splice(from, to - from)
+  if (to === from) return []
+  widenHints(space, to === space.vmas.length ? space.mmapBase : space.vmas[to].start)
+  return space.vmas.splice(from, to - from)
 }
 
 /** Start of what must stay free for the area: a stack keeps its guard gap below. */
@@ -104,13 +106,39 @@ export const isFree = (space: AddressSpace, start: number, end: number): boolean
   return index === space.vmas.length || guardedStart(space.vmas[index]) >= end
 }
 
-/** The highest gap of `length` bytes that ends at or below `top`; undefined if there is none (Linux's top-down layout). */
-export const findGapDown = (space: AddressSpace, length: number, top: number): number | undefined => {
+/** So many lengths are remembered: programs ask for few different ones again and again, and would look through all areas each time. */
+const HINTS = 4
+
+/** A gap that ends at `end` came to be. */
+const widenHints = (space: AddressSpace, end: number): void => {
+  const top = Math.min(end, space.mmapBase)
+  const { gapHints } = space
+  for (let i = 0; i < gapHints.length; i++) if (gapHints[i][1] < top) gapHints[i] = [gapHints[i][0], top]
+}
+
+/** No gap of `length` bytes is above `top`. */
+const noteHint = (space: AddressSpace, length: number, top: number): void => {
+  const { gapHints } = space
+  const at = gapHints.findIndex(([known]) => known === length)
+  if (at >= 0) {
+    gapHints[at] = [length, top]
+    return
+  }
+  if (gapHints.length === HINTS) gapHints.shift()
+  gapHints.push([length, top])
+}
+
+/** The highest gap of `length` bytes below the base of mappings; undefined if there is none (Linux's top-down layout). */
+export const findGapDown = (space: AddressSpace, length: number): number | undefined => {
+  let top = space.mmapBase
+  for (const hint of space.gapHints) if (hint[0] <= length && hint[1] < top) [, top] = hint
   let high = top
   for (let index = vmaIndex(space, top - 1); index >= 0; index--) {
     if (index < space.vmas.length) high = Math.min(high, guardedStart(space.vmas[index]))
     const low = index > 0 ? space.vmas[index - 1].end : MMAP_MIN_ADDRESS
-    if (high - Math.max(low, MMAP_MIN_ADDRESS) >= length) return high - length
+    if (high - Math.max(low, MMAP_MIN_ADDRESS) < length) continue
+    noteHint(space, length, high)
+    return high - length
   }
   return undefined
 }

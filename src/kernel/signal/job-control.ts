@@ -6,9 +6,10 @@
  */
 import { CLD_CONTINUED, CLD_STOPPED, SA_NOCLDSTOP, SIG_IGN, SIGCHLD, SIGCONT, SIGHUP } from '../abi/signals.ts'
 import type { Kernel } from '../kernel.ts'
+import { processGroupMembers } from '../task/process-groups.ts'
 import type { Task, ThreadGroup } from '../task/task.ts'
 import { continueListener, enterTraceStop, EVENT_STOP, queueStop } from '../task/trace.ts'
-import { groupTasks, notice, processGroupMembers, sendSignal, sendToProcessGroup } from './send.ts'
+import { groupTasks, notice, sendSignal, sendToProcessGroup } from './send.ts'
 import { childInfo } from './siginfo.ts'
 
 const tellParent = (kernel: Kernel, group: ThreadGroup, code: number, status: number): void => {

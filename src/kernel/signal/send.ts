@@ -8,6 +8,7 @@ import { RLIMIT_SIGPENDING } from '../abi/resources.ts'
 import { SI_KERNEL, SI_USER, SIG_DFL, SIG_IGN, SIGCHLD, SIGCONT, SIGKILL, SIGRTMIN, SIGSTOP, SIGURG, SIGWINCH } from '../abi/signals.ts'
 import type { Kernel } from '../kernel.ts'
 import { isPidNamespaceBelow, shownPid } from '../task/pid-namespace.ts'
+import { processGroupMembers } from '../task/process-groups.ts'
 import { shownUid } from '../task/user-namespace.ts'
 import type { Task, ThreadGroup } from '../task/task.ts'
 import { setHas, setRemove, type SignalInfo } from './signal.ts'
@@ -38,15 +39,21 @@ export const groupTasks = (kernel: Kernel, group: ThreadGroup): Task[] =>
     return task === undefined || task.state === 'dead' || task.state === 'zombie' ? [] : [task]
   })
 
+/** Whether any of its tasks has not ended. Only the leader stays in the list when it has. */
+export const hasLiveTask = (kernel: Kernel, { threads }: ThreadGroup): boolean => {
+  if (threads.length > 1) return true
+  const state = threads.length === 0 ? undefined : kernel.state.tasks.get(threads[0])?.state
+  return state !== undefined && state !== 'dead' && state !== 'zombie'
+}
+
 /** SIGCONT continues and SIGSTOP forgets SIGCONT when sent, whether or not they are blocked or ignored. */
 const prepare = (kernel: Kernel, group: ThreadGroup, signal: number): void => {
-  const tasks = groupTasks(kernel, group)
   if (STOP_SIGNALS.includes(signal)) {
     discardContinue(group.pending)
-    for (const task of tasks) discardContinue(task.pending)
+    for (const task of groupTasks(kernel, group)) discardContinue(task.pending)
   } else if (signal === SIGCONT) {
     discardStops(group.pending)
-    for (const task of tasks) discardStops(task.pending)
+    for (const task of groupTasks(kernel, group)) discardStops(task.pending)
     continueGroup(kernel, group)
   }
 }
@@ -73,9 +80,8 @@ const takesSignal = (task: Task, signal: number): boolean =>
   !setHas(task.signalMask, signal) && (signal === SIGKILL || task.state !== 'stopped')
 
 /** The task that will act on a signal for the group: the leader if it wants it, else the first that does. */
-const chooseTask = (kernel: Kernel, group: ThreadGroup, preferred: Task | undefined, signal: number): Task | undefined => {
-  const tasks = groupTasks(kernel, group)
-  if (preferred !== undefined && tasks.includes(preferred) && takesSignal(preferred, signal)) return preferred
+const chooseTask = (tasks: readonly Task[], preferred: Task | undefined, signal: number): Task | undefined => {
+  if (preferred !== undefined && takesSignal(preferred, signal) && preferred.state !== 'dead' && preferred.state !== 'zombie') return preferred
   return tasks.find((task) => takesSignal(task, signal) && !isSignalDue(task)) ?? tasks.find((task) => takesSignal(task, signal))
 }
 
@@ -102,7 +108,8 @@ export const sendSignal = (kernel: Kernel, target: Task | ThreadGroup, signal: n
   if (!enqueue(pending, asSeenBy(task, info))) return 0
   kernel.wake(group.signalWait)
   // A task in sigtimedwait for it takes it, though it blocks it otherwise.
-  for (const waiter of isTask(target) ? [target] : groupTasks(kernel, group)) {
+  const tasks = isTask(target) ? [target] : groupTasks(kernel, group)
+  for (const waiter of tasks) {
     if (waiter.state === 'blocked' && waiter.waitSet !== undefined && setHas(waiter.waitSet, signal)) {
       kernel.wakeTask(waiter, 'signal')
       return 0
@@ -110,14 +117,14 @@ export const sendSignal = (kernel: Kernel, target: Task | ThreadGroup, signal: n
   }
   const chosen = isTask(target)
     ? takesSignal(target, signal) ? target : undefined
-    : chooseTask(kernel, group, task, signal)
+    : chooseTask(tasks, task, signal)
   if (signal === SIGKILL) {
     killGroup(kernel, group)
     return 0
   }
   if (chosen === undefined) return 0
   // Others of the group may end up taking a shared signal: they all look.
-  if (!isTask(target)) for (const other of groupTasks(kernel, group)) other.signalDue = true
+  if (!isTask(target)) for (const other of tasks) other.signalDue = true
   notice(kernel, chosen, false)
   return 0
 }
@@ -139,9 +146,6 @@ const isProtected = (kernel: Kernel, task: Task, group: ThreadGroup, signal: num
   const isFromInside = info.code <= 0 && kernel.current !== undefined && isPidNamespaceBelow(kernel.current.namespaces.pid, pids)
   return isFromInside || (signal !== SIGKILL && signal !== SIGSTOP)
 }
-
-export const processGroupMembers = (kernel: Kernel, processGroup: number): ThreadGroup[] =>
-  [...kernel.state.groups.values()].filter((group) => group.processGroup === processGroup)
 
 /** Sends to each process of a process group; returns how many there are. */
 export const sendToProcessGroup = (kernel: Kernel, processGroup: number, signal: number, info?: SignalInfo): number => {

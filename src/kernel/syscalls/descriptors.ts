@@ -101,7 +101,7 @@ const setFlags = (kernel: Kernel, task: Task, file: OpenFile, fd: number, flags:
 
 const processExists = (kernel: Kernel, owner: number): boolean => {
   if (owner > 0) return kernel.state.tasks.has(owner) || kernel.state.groups.has(owner)
-  return [...kernel.state.groups.values()].some((group) => group.processGroup === -owner)
+  return kernel.state.processGroups.members.has(-owner)
 }
 
 const INT_MIN = -0x8000_0000

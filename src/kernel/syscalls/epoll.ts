@@ -7,7 +7,7 @@ import { O_RDWR } from '../abi/fcntl.ts'
 import { int32, uint32 } from '../abi/numbers.ts'
 import { getFile, installOrRelease, makeAnonymousFile } from '../fs/descriptor.ts'
 import {
-  addItem, dropItem, epollOf, epollQueues, type EpollItem, itemEvents, makeEpoll, wouldNestBadly,
+  addItem, dropItem, epollOf, epollQueues, type EpollItem, findItem, itemEvents, lookAgain, makeEpoll, readyItems, wereReported, wouldNestBadly,
 } from '../fs/epoll.ts'
 import { POLLERR, POLLHUP, POLLIN, POLLOUT } from '../fs/file.ts'
 import { operationsOf } from '../fs/file-operations.ts'
@@ -55,11 +55,11 @@ const control = (kernel: Kernel, task: Task, args: Args): number => {
   }
   const epoll = epollOf(file)
   if (operation === EPOLL_CTL_ADD && target.kind === 'epoll' && wouldNestBadly(epoll, epollOf(target))) return -ELOOP
-  const item = epoll.items.find((other) => other.fd === fd && other.file === target)
+  const item = findItem(epoll, fd, target)
   switch (operation) {
     case EPOLL_CTL_ADD:
       if (item !== undefined) return -EEXIST
-      addItem(kernel, epoll, { fd, file: target, events: events | POLLERR | POLLHUP, dataLow, dataHigh, seenWakes: -1 })
+      addItem(kernel, epoll, fd, target, events | POLLERR | POLLHUP, dataLow, dataHigh)
       return 0
     case EPOLL_CTL_MOD:
       if (item === undefined) return -ENOENT
@@ -68,11 +68,11 @@ const control = (kernel: Kernel, task: Task, args: Args): number => {
       item.dataLow = dataLow
       item.dataHigh = dataHigh
       item.seenWakes = -1
-      kernel.wake(epoll.changed)
+      lookAgain(kernel, item)
       return 0
     case EPOLL_CTL_DEL:
       if (item === undefined) return -ENOENT
-      dropItem(kernel, epoll, item)
+      dropItem(kernel, item)
       return 0
     default: return -EINVAL
   }
@@ -92,10 +92,13 @@ const waitUntil = (kernel: Kernel, task: Task, args: Args, deadline: number): nu
   const epoll = epollOf(file)
   const user = kernel.user(task)
   const reported: EpollItem[] = []
-  for (const item of epoll.items) {
+  for (const item of readyItems(kernel, epoll)) {
     if (reported.length === limit) break
     const events = itemEvents(kernel, item, true)
-    if (events === 0) continue
+    if (events === 0) {
+      epoll.ready.delete(item)
+      continue
+    }
     const address = args[1] + reported.length * EVENT_SIZE
     user.setU32(address, events)
     user.setU32(address + 4, item.dataLow)
@@ -103,10 +106,7 @@ const waitUntil = (kernel: Kernel, task: Task, args: Args, deadline: number): nu
     reported.push(item)
   }
   if (reported.length > 0) {
-    for (const item of reported) {
-      epoll.items.splice(epoll.items.indexOf(item), 1)
-      epoll.items.push(item)
-    }
+    wereReported(epoll, reported)
     return reported.length
   }
   if (kernel.now >= deadline) return 0

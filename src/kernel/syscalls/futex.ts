@@ -5,7 +5,7 @@ import { CLOCK_MONOTONIC, CLOCK_REALTIME } from '../abi/time.ts'
 import type { Kernel } from '../kernel.ts'
 import { USER_END } from '../mm/user-memory.ts'
 import { addWaiter, FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, futexKey, handOverLock, MATCH_ANY, removeWaiter, wakeFutex, wakeWaiter } from '../task/futex.ts'
-import type { FutexWaiter } from '../task/futex-table.ts'
+import { type FutexWaiter, isForLock } from '../task/futex-table.ts'
 import { kernelPid, seenBy } from '../task/pid-namespace.ts'
 import type { Task } from '../task/task.ts'
 import { deadlineAfter, deadlineAt, readTimespec, worldTime } from '../time/clock.ts'
@@ -76,7 +76,7 @@ const wake = (kernel: Kernel, task: Task, address: number, isPrivate: boolean, c
 
 /** Those who wait for a lock, or to be moved to one, are woken in other ways only. */
 const hasLockWaiter = (kernel: Kernel, key: string): boolean =>
-  kernel.state.futexes.waiters.get(key)?.some(({ lock, requeueTo }) => lock || requeueTo !== '') === true
+  kernel.state.futexes.forLocks > 0 && kernel.state.futexes.waiters.get(key)?.some(isForLock) === true
 
 /** Whether there can be a futex (get_futex_key). @throws BadAddress for a shared one where nothing is mapped */
 const checkKey = (kernel: Kernel, task: Task, address: number, isPrivate: boolean): number => {

@@ -2,8 +2,8 @@
 import { EACCES, EINVAL, EPERM, ESRCH } from '../abi/errno.ts'
 import { int32 } from '../abi/numbers.ts'
 import type { Kernel } from '../kernel.ts'
-import { processGroupMembers } from '../signal/send.ts'
 import { groupBy, kernelPid, parentSeenBy, seenBy, taskBy } from '../task/pid-namespace.ts'
+import { moveToProcessGroup, processGroupMembers } from '../task/process-groups.ts'
 import type { Task, ThreadGroup } from '../task/task.ts'
 import type { Args, SyscallEntry } from './entry.ts'
 
@@ -29,15 +29,14 @@ const setpgid = (kernel: Kernel, task: Task, args: Args): number => {
   }
   if (group.session === group.tgid) return -EPERM
   if (wanted !== pid && !processGroupMembers(kernel, wanted).some((member) => member.session === own.session)) return -EPERM
-  group.processGroup = wanted
+  moveToProcessGroup(kernel, group, wanted)
   return 0
 }
 
 const setsid = (kernel: Kernel, task: Task): number => {
   const { group } = task
-  if (group.session === group.tgid || processGroupMembers(kernel, group.tgid).length > 0) return -EPERM
-  group.session = group.tgid
-  group.processGroup = group.tgid
+  if (group.session === group.tgid || kernel.state.processGroups.members.has(group.tgid)) return -EPERM
+  moveToProcessGroup(kernel, group, group.tgid, group.tgid)
   group.controllingTerminal = 0
   return seenBy(task, group.session)
 }

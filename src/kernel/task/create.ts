@@ -162,6 +162,7 @@ export const makeGroup = (kernel: Kernel, parts: GroupParts): ThreadGroup => ({
   realExpired: 0,
   cpuTimers: { virtual: Infinity, virtualInterval: 0, profile: Infinity, profileInterval: 0 },
   posixTimers: new Map(),
+  posixCpuTimers: new Set(),
   nextPosixTimer: 0,
   startCycle: kernel.now,
   usage: noUsage(),

@@ -14,13 +14,14 @@ import type { Kernel } from '../kernel.ts'
 import { releaseSpace } from '../mm/space.ts'
 import { BadAddress } from '../mm/user-memory.ts'
 import { afterTaskLeft, killOrphaned } from '../signal/job-control.ts'
-import { groupTasks, killGroup, killTask, sendSignal } from '../signal/send.ts'
+import { groupTasks, hasLiveTask, killGroup, killTask, sendSignal } from '../signal/send.ts'
 import { childInfo } from '../signal/siginfo.ts'
 import { disarm } from '../time/timer-queue.ts'
 import { deletePosixTimers } from '../time/posix-timers.ts'
 import { addUsage, noUsage } from './create.ts'
 import { exitLocks, removeWaiter, wakeFutexWord } from './futex.ts'
 import { isPidNamespaceBelow, leavePidNamespaces, type PidNamespace } from './pid-namespace.ts'
+import { isNumberOfProcessGroup, removeGroup } from './process-groups.ts'
 import { exitRobustList } from './robust-list.ts'
 import type { Task, ThreadGroup } from './task.ts'
 import { detach, traceeEnded, tracerEnded } from './trace.ts'
@@ -61,23 +62,21 @@ export const leaveSpace = (kernel: Kernel, task: Task): void => {
 export const reapGroup = (kernel: Kernel, group: ThreadGroup): void => {
   const { groups, tasks } = kernel.state
   const parent = groups.get(group.parent)
-  if (group.pids.level > 0) numberIsFree(kernel, group)
   if (parent !== undefined) parent.children.splice(parent.children.indexOf(group.tgid), 1)
-  groups.delete(group.tgid)
+  removeGroup(kernel, group)
   const leader = tasks.get(group.tgid)
   if (leader !== undefined) {
     leader.state = 'dead'
     tasks.delete(group.tgid)
   }
+  if (group.pids.level > 0) numberIsFree(kernel, group)
 }
 
 /** Numbers in nested namespaces are free, unless a process group or session is still known by them. An init that waits for it may go on. */
 const numberIsFree = (kernel: Kernel, group: ThreadGroup): void => {
   const { groups } = kernel.state
   const { tgid } = group
-  let isNamed = false
-  for (const other of groups.values()) if (other !== group && (other.processGroup === tgid || other.session === tgid)) isNamed = true
-  if (!isNamed) leavePidNamespaces(group.pids, tgid)
+  if (!isNumberOfProcessGroup(kernel, tgid)) leavePidNamespaces(group.pids, tgid)
   for (let at: PidNamespace | undefined = group.pids; at !== undefined && at.level > 0; at = at.parent) {
     const init = at.dead && at.init !== tgid ? groups.get(at.init) : undefined
     if (init?.endsLast === true && !hasOthers(kernel, at, init, group)) {
@@ -200,7 +199,7 @@ export const exitTask = (kernel: Kernel, task: Task, status: number): void => {
   }
   if (task.namespaces.mount !== state.hosts[task.namespaces.host].namespaces?.mount) leaveMountNamespace(kernel, task)
   kernel.wake(group.threadExit)
-  if (groupTasks(kernel, group).length > 0) {
+  if (hasLiveTask(kernel, group)) {
     afterTaskLeft(kernel, group)
     return
   }
@@ -249,7 +248,7 @@ export const endAbruptly = (kernel: Kernel, host: number): void => {
     if (tid !== group.tgid) continue
     disarm(state.timers, group.realTimer)
     deletePosixTimers(kernel, group)
-    state.groups.delete(tid)
+    removeGroup(kernel, group)
   }
 }
 

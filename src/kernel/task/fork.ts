@@ -23,6 +23,7 @@ import { becomeInit, type PidNamespace, seenBy } from './pid-namespace.ts'
 import { giveNumbers, partNamespaces } from './part-namespaces.ts'
 import { allocatePid } from './pids.ts'
 import { inheritedDebugRegisters } from './debug-registers.ts'
+import { addGroup } from './process-groups.ts'
 import type { Task, ThreadGroup } from './task.ts'
 import { joinTimeNamespace } from '../vdso/vdso.ts'
 import { EVENT_CLONE, EVENT_FORK, EVENT_VFORK, traceChild } from './trace.ts'
@@ -196,7 +197,7 @@ export const cloneTask = (kernel: Kernel, task: Task, request: CloneRequest): Ta
     group.threads.push(tid)
     if (group.stopSignal !== 0) child.signalDue = true
   } else {
-    state.groups.set(tid, group)
+    addGroup(kernel, group)
     state.groups.get(group.parent)?.children.push(tid)
     becomeInit(namespaces.pid, tid)
   }

@@ -19,8 +19,13 @@ export interface FutexWaiter {
   owner: number
 }
 
-/** By key (`p:space:address` private, `s:…` shared): waiters, the longest waiting first. */
 export interface FutexTable {
+  /** By key (`p:space:address` private, `s:…` shared): the longest waiting first. */
   readonly waiters: Map<string, FutexWaiter[]>
+  /** How many of them have to do with locks (`isForLock`): mostly none, and then they need not be looked for. */
+  forLocks: number
 }
-export const futexTable = (): FutexTable => ({ waiters: new Map() })
+export const futexTable = (): FutexTable => ({ waiters: new Map(), forLocks: 0 })
+
+/** Waits for a priority-inheriting lock, or to be moved to one. Does not change while it is in the table. */
+export const isForLock = ({ lock, requeueTo }: FutexWaiter): boolean => lock || requeueTo !== ''

@@ -9,7 +9,7 @@ import type { AddressSpace } from '../mm/address-space.ts'
 import { VMA_SHARED } from '../mm/address-space.ts'
 import { BadAddress, type UserMemory } from '../mm/user-memory.ts'
 import { findVma } from '../mm/vma.ts'
-import type { FutexWaiter } from './futex-table.ts'
+import { type FutexWaiter, isForLock } from './futex-table.ts'
 import { seenBy } from './pid-namespace.ts'
 import type { Task } from './task.ts'
 
@@ -30,20 +30,22 @@ export const futexKey = (space: AddressSpace, address: number, isPrivate: boolea
 }
 
 export const addWaiter = (kernel: Kernel, waiter: FutexWaiter): void => {
-  const { waiters } = kernel.state.futexes
-  const list = waiters.get(waiter.key)
-  if (list === undefined) waiters.set(waiter.key, [waiter])
+  const { futexes } = kernel.state
+  const list = futexes.waiters.get(waiter.key)
+  if (list === undefined) futexes.waiters.set(waiter.key, [waiter])
   else list.push(waiter)
+  if (isForLock(waiter)) futexes.forLocks++
 }
 
 /** Takes a waiter off its futex, if it is still there. */
 export const removeWaiter = (kernel: Kernel, waiter: FutexWaiter): void => {
-  const { waiters } = kernel.state.futexes
-  const list = waiters.get(waiter.key)
+  const { futexes } = kernel.state
+  const list = futexes.waiters.get(waiter.key)
   const at = list === undefined ? -1 : list.indexOf(waiter)
   if (list === undefined || at < 0) return
   list.splice(at, 1)
-  if (list.length === 0) waiters.delete(waiter.key)
+  if (list.length === 0) futexes.waiters.delete(waiter.key)
+  if (isForLock(waiter)) futexes.forLocks--
 }
 
 /** Wakes one waiter, which it takes off the list. */
@@ -86,7 +88,7 @@ const passOn = (kernel: Kernel, { key, tid }: FutexWaiter): boolean => {
 
 /** A task ends: locks that it has and others wait for go to the first of these (exit_pi_state_list). */
 export const exitLocks = (kernel: Kernel, { tid }: Task): void => {
-  if (kernel.state.futexes.waiters.size === 0) return
+  if (kernel.state.futexes.forLocks === 0) return
   for (const list of [...kernel.state.futexes.waiters.values()]) {
     const waiter = list.find((one) => one.lock && one.owner === tid)
     const next = waiter === undefined ? undefined : kernel.state.tasks.get(waiter.tid)

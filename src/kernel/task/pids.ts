@@ -1,16 +1,14 @@
 /** Numbers of tasks, process groups and sessions. */
 import type { Kernel } from '../kernel.ts'
 import { leavePidNamespaces } from './pid-namespace.ts'
+import { isNumberOfProcessGroup } from './process-groups.ts'
 
 const PID_LIMIT = 32_768
 /** After the first round, numbers below are left alone (RESERVED_PIDS). */
 const RESERVED = 300
 
-export const isPidUsed = (kernel: Kernel, pid: number): boolean => {
-  if (kernel.state.tasks.has(pid) || kernel.state.groups.has(pid)) return true
-  for (const group of kernel.state.groups.values()) if (group.processGroup === pid || group.session === pid) return true
-  return false
-}
+export const isPidUsed = (kernel: Kernel, pid: number): boolean =>
+  kernel.state.tasks.has(pid) || kernel.state.groups.has(pid) || isNumberOfProcessGroup(kernel, pid)
 
 /** The next free number, 0 if there is none. */
 export const allocatePid = (kernel: Kernel): number => {

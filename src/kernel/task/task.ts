@@ -217,6 +217,8 @@ export interface ThreadGroup {
   /** ITIMER_VIRTUAL, ITIMER_PROF: the group's CPU cycles at which they expire (Infinity: off), and intervals. */
   readonly cpuTimers: { virtual: number, virtualInterval: number, profile: number, profileInterval: number }
   readonly posixTimers: Map<number, PosixTimer>
+  /** Those of them that measure CPU time, which are looked at in each slice. */
+  readonly posixCpuTimers: Set<PosixTimer>
   nextPosixTimer: number
   startCycle: number
   /** Of its tasks that are gone. */

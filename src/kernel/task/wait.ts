@@ -117,9 +117,10 @@ export const pollChildren = (kernel: Kernel, task: Task, request: WaitRequest): 
   const traced = pollTracees(kernel, group, request)
   if (typeof traced !== 'number') return traced
   if (traced === 0) found = true
-  for (const pid of group.children) {
+  // One that is asked for by its number need not be looked for among the others.
+  for (const pid of request.type === P_PID ? [request.id] : group.children) {
     const child = kernel.state.groups.get(pid)
-    if (child === undefined || !isWanted(child, request)) continue
+    if (child?.parent !== group.tgid || !isWanted(child, request)) continue
     found = true
     const told = collect(kernel, group, child, request.options)
     if (told !== undefined) return told

@@ -49,6 +49,7 @@ export const createPosixTimer = (kernel: Kernel, task: Task, clock: number, even
     interval: 0, expiry: Infinity, absolute: undefined, overrun: 0, lastOverrun: 0, queued: false,
   }
   group.posixTimers.set(id, timer)
+  if (isCpuClock(clock)) group.posixCpuTimers.add(timer)
   return timer
 }
 
@@ -107,12 +108,14 @@ export const posixTimerOverrun = (timer: PosixTimer): number => timer.lastOverru
 export const deletePosixTimer = (kernel: Kernel, group: ThreadGroup, timer: PosixTimer): void => {
   disarm(kernel.state.timers, timer.timer)
   group.posixTimers.delete(timer.id)
+  group.posixCpuTimers.delete(timer)
 }
 
 /** execve and exit: all go. */
 export const deletePosixTimers = (kernel: Kernel, group: ThreadGroup): void => {
   for (const timer of group.posixTimers.values()) disarm(kernel.state.timers, timer.timer)
   group.posixTimers.clear()
+  group.posixCpuTimers.clear()
 }
 
 /** Queues the timer's signal. Each timer has a place of its own in the queue, even for standard signals (send_sigqueue). */
@@ -183,15 +186,15 @@ export const timerSignalTaken = (kernel: Kernel, group: ThreadGroup, info: Signa
 // ——— CPU time: see itimers.ts for when these are called ———
 
 export const hasPosixCpuTimers = (group: ThreadGroup): boolean => {
-  for (const timer of group.posixTimers.values()) if (timer.expiry !== Infinity && !timer.queued && isCpuClock(timer.clock)) return true
+  for (const timer of group.posixCpuTimers) if (timer.expiry !== Infinity && !timer.queued) return true
   return false
 }
 
 /** Cycles until the next of them can expire, as far as this task alone runs. */
 export const posixCpuTimerSlack = (kernel: Kernel, task: Task): number => {
   let slack = Infinity
-  for (const timer of task.group.posixTimers.values()) {
-    if (timer.expiry === Infinity || timer.queued || !isCpuClock(timer.clock)) continue
+  for (const timer of task.group.posixCpuTimers) {
+    if (timer.expiry === Infinity || timer.queued) continue
     const clock = clockOf(kernel, task.group, timer)
     if (clock !== undefined && (clock.task === undefined || clock.task === task)) slack = Math.min(slack, timer.expiry - cpuClockCycles(kernel, clock))
   }
@@ -199,8 +202,8 @@ export const posixCpuTimerSlack = (kernel: Kernel, task: Task): number => {
 }
 
 export const checkPosixCpuTimers = (kernel: Kernel, group: ThreadGroup): void => {
-  for (const timer of group.posixTimers.values()) {
-    if (timer.expiry === Infinity || timer.queued || !isCpuClock(timer.clock) || timer.notify === SIGEV_NONE) continue
+  for (const timer of group.posixCpuTimers) {
+    if (timer.expiry === Infinity || timer.queued || timer.notify === SIGEV_NONE) continue
     const clock = clockOf(kernel, group, timer)
     if (clock === undefined) continue
     const now = cpuClockCycles(kernel, clock)

@@ -18,6 +18,7 @@ import type { KernelState } from '../../../src/kernel/state.ts'
 import { SYSCALLS } from '../../../src/kernel/syscalls/table.ts'
 import { initialCredentials, makeGroup, makeTask } from '../../../src/kernel/task/create.ts'
 import { futexTable } from '../../../src/kernel/task/futex-table.ts'
+import { addGroup, processGroups } from '../../../src/kernel/task/process-groups.ts'
 import type { Task } from '../../../src/kernel/task/task.ts'
 import { makeClocks } from '../../../src/kernel/time/clock.ts'
 import { timerQueue } from '../../../src/kernel/time/timer-queue.ts'
@@ -237,7 +238,7 @@ export class TestTask {
     })
     child.state = 'running'
     kernel.state.tasks.set(pid, child)
-    kernel.state.groups.set(pid, group)
+    addGroup(kernel, group)
     return new TestTask(kernel, child)
   }
 }
@@ -250,7 +251,7 @@ export const makeTestTask = ({ trees = [], ...options }: TestWorld = {}): TestTa
   const config = { ...CONFIG, ...options }
   const memory = new PhysicalMemory(config.memoryLimit)
   const state = {
-    now: 0, cycle: 0, tasks: new Map(), groups: new Map(), runqueue: [], cpus: [], lastPid: 99, lastSpaceId: 0, zeroFrame: memory.allocate(),
+    now: 0, cycle: 0, tasks: new Map(), groups: new Map(), processGroups: processGroups(), runqueue: [], cpus: [], lastPid: 99, lastSpaceId: 0, zeroFrame: memory.allocate(),
     timers: timerQueue(), futexes: futexTable(), unknownSyscalls: new Set(), consoleInput: waitQueue(), mainPid: 100, mainStatus: undefined,
     mainExitCycle: 0, nextConsolePoll: 0, hosts: makeHosts(config), lastNamespace: 0, pidNamespaces: [], fs: undefined, clocks: makeClocks(config.epochSeconds), vdso: makeVdso(),
     net: makeNet(),

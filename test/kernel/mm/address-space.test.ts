@@ -5,7 +5,7 @@ import type { Kernel } from '../../../src/kernel/kernel.ts'
 import { PTE_FRAME, TABLE_PAGES, type AddressSpace } from '../../../src/kernel/mm/address-space.ts'
 import { copySpace, releaseSpace } from '../../../src/kernel/mm/space.ts'
 import { BadAddress } from '../../../src/kernel/mm/user-memory.ts'
-import { findVma } from '../../../src/kernel/mm/vma.ts'
+import { findGapDown, findVma } from '../../../src/kernel/mm/vma.ts'
 import { SYSCALLS } from '../../../src/kernel/syscalls/table.ts'
 import type { Task } from '../../../src/kernel/task/task.ts'
 import { guestPath } from '../abi/native.ts'
@@ -171,5 +171,35 @@ test('pages are what a simple model says, and frames are counted right', (t) => 
     call(kernel, task, 'munmap', BASE, PAGES * PAGE)
     expect(kernel.memory.framesInUse === before, `${kernel.memory.framesInUse - before} frames are lost`)
   }), { numRuns: 400, includeErrorInReport: true })
+  t.pass()
+})
+
+test('where the kernel places mappings does not depend on what it remembers of gaps', (t) => {
+  t.timeout(120_000)
+  const LENGTHS = [1, 2, 3, 5, 8, 17]
+  const action = fc.oneof(
+    { weight: 3, arbitrary: fc.record({ pages: fc.constantFrom(...LENGTHS), unmap: fc.constant(-1), offset: fc.constant(0) }) },
+    { weight: 2, arbitrary: fc.record({ pages: fc.constantFrom(...LENGTHS), unmap: fc.nat({ max: 40 }), offset: fc.nat({ max: 3 }) }) })
+  fc.assert(fc.property(fc.array(action, { minLength: 5, maxLength: 80 }), (actions) => {
+    const { kernel, task } = freshWorld()
+    const mapped: { start: number, pages: number }[] = []
+    for (const [i, { pages, unmap, offset }] of actions.entries()) {
+      if (unmap < 0 || unmap >= mapped.length) {
+        const hints = task.mm.gapHints
+        task.mm.gapHints = []
+        const wanted = findGapDown(task.mm, pages * PAGE)
+        task.mm.gapHints = hints
+        // Neighbours are unlike each other, so that all stay areas of their own.
+        const start = call(kernel, task, 'mmap', 0, pages * PAGE, i % 2 === 0 ? READ : READ | WRITE, 0x20 | PRIVATE, -1, 0)
+        expect(start === wanted, `at ${start.toString(16)} rather than ${wanted?.toString(16)}`)
+        mapped.push({ start, pages })
+      } else {
+        const [{ start, pages: all }] = mapped.splice(unmap, 1)
+        const from = Math.min(offset, all - 1)
+        call(kernel, task, 'munmap', start + from * PAGE, (all - from) * PAGE)
+        if (from > 0) mapped.push({ start, pages: from })
+      }
+    }
+  }), { numRuns: 60, includeErrorInReport: true })
   t.pass()
 })

@@ -32,7 +32,7 @@ const extra = (kernel: Kernel, file: OpenFile): string => {
       return `eventfd-count: ${count.padStart(16)}\n`
     }
     case 'epoll':
-      return epollOf(file).items.map(({ fd, events, dataLow, dataHigh, file: watched }) => {
+      return [...epollOf(file).items.values()].flat().map(({ fd, events, dataLow, dataHigh, file: watched }) => {
         const data = dataHigh === 0 ? dataLow.toString(16) : dataHigh.toString(16) + hex(dataLow, 8)
         return `tfd: ${String(fd).padStart(8)} events: ${(events >>> 0).toString(16).padStart(8)} data: ${data.padStart(16)}  ` +
           `pos:${watched.position} ino:${watched.inode.ino.toString(16)} sdev:${watched.inode.superblock.dev.toString(16)}\n`

@@ -1,7 +1,8 @@
 /** The stream as it arrives: in order, early, or again (tcp_data_queue). */
 import { SIGURG } from '../../abi/signals.ts'
 import type { Kernel } from '../../kernel.ts'
-import { processGroupMembers, sendSignal } from '../../signal/send.ts'
+import { sendSignal } from '../../signal/send.ts'
+import { processGroupMembers } from '../../task/process-groups.ts'
 import { CLOSE, type InetSocket } from '../inet.ts'
 import { DELAYED_ACK_SECONDS, offeredWindow, roomFor, sendAck, setTimer } from './output.ts'
 import { FIN, PSH, type Segment } from './segment.ts'
