@@ -372,7 +372,8 @@ static void rewind_directory(int fd) {
   if (fstat(fd, &it) == 0 && S_ISDIR(it.st_mode)) lseek(fd, 0, SEEK_SET);
 }
 
-static long bare_syscall(long number, const long *args) {
+/* Inline: a child of vfork must not return from where its parent still is. */
+__attribute__((always_inline)) static inline long bare_syscall(long number, const long *args) {
   long result;
   register long r10 __asm__("r10") = args[3];
   register long r8 __asm__("r8") = args[4];
@@ -451,10 +452,16 @@ static long touch(volatile unsigned char *at, int value) {
 /* Whether it would wait for ever: for signals that are not there, or for somebody else to open a FIFO. */
 static int waits_for_ever(int number, const long *args) {
   uint64_t pending = 0, blocked = 0, wanted = 0;
-  struct stat it;
-  if (number == SYS_creat && args[0] >= (long)(uintptr_t)arena && args[0] < (long)(uintptr_t)(arena + ARENA)) return stat((char *)args[0], &it) == 0 && S_ISFIFO(it.st_mode);
+  struct stat file;
+  if (number == SYS_creat && args[0] >= (long)(uintptr_t)arena && args[0] < (long)(uintptr_t)(arena + ARENA)) return stat((char *)args[0], &file) == 0 && S_ISFIFO(file.st_mode);
   if (number != SYS_rt_sigsuspend && number != SYS_pause) return 0;
-  if (number == SYS_pause) return 1;
+  if (number == SYS_pause) {
+    /* An alarm ends it, unless that is blocked, or somebody else's. */
+    struct itimerval it;
+    syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &blocked, 8);
+    getitimer(ITIMER_REAL, &it);
+    return (blocked & 1ull << (SIGALRM - 1)) != 0 || it.it_value.tv_sec != 0 || it.it_value.tv_usec != 0;
+  }
   if (args[1] != 8 || syscall(SYS_rt_sigpending, &pending, 8) != 0 || args[0] < (long)(uintptr_t)arena || args[0] >= (long)(uintptr_t)(arena + ARENA)) return 0;
   memcpy(&wanted, (void *)args[0], 8);
   syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &blocked, 8);
@@ -490,11 +497,17 @@ static void call(int index, int is_ordered) {
     PRINT("%d.%d %d = waits", index, me, number);
   } else {
     if (number == SYS_getdents64 || number == SYS_getdents) rewind_directory(args[0]);
+    if (number == SYS_pause) {
+      struct itimerval it = { { 0, 0 }, { 0, 2000 } };
+      signal(SIGALRM, on_signal);
+      setitimer(ITIMER_REAL, &it, NULL);
+    }
     errno = 0;
     long result = number == TOUCH ? touch((unsigned char *)args[0], args[1]) : kind == CHILD ? make_child(number, args, args[5] & 7, slot)
       : syscall(number, args[0], args[1], args[2], args[3], args[4], args[5]);
     int error = result == -1 ? errno : 0;
     if (number == SYS_getdents64 || number == SYS_getdents) rewind_directory(args[0]);
+    if (number == SYS_pause) signal(SIGALRM, SIG_IGN);
     PRINT("%d.%d %d = ", index, me, number);
     if (error) PRINT("-%d", error);
     else if (number == TOUCH) PRINT("0x%lx", result);

@@ -55,7 +55,7 @@ export const unshareDescriptors = (kernel: Kernel, task: Task): void => {
 /** A description with one reference. */
 export const makeOpenFile = (kernel: Kernel, kind: FileKind, inode: Inode, path: string, flags: number, data: unknown): OpenFile => {
   retainInode(kernel, inode)
-  return { kind, inode, mount: kernel.state.fs.anonymousMount, path, flags, position: 0, references: 1, owner: 0, ownerSignal: 0, ownerType: 1, watchers: undefined, data }
+  return { kind, inode, mount: kernel.state.fs.anonymousMount, path, flags, position: 0, references: 1, owner: 0, ownerSignal: 0, ownerType: 0, watchers: undefined, data }
 }
 
 /** A description of something without a name: its inode is one of the anonymous file system. `path` is what /proc/PID/fd shows. */

@@ -71,10 +71,11 @@ const place = (kernel: Kernel, parent: DirectoryInode, name: string, inode: Inod
  */
 export const createNode = (
   kernel: Kernel, task: Task, dirfd: number, path: string, make: (parent: DirectoryInode, uid: number, gid: number) => Inode,
+  mayMake?: () => number,
 ): Inode | number => {
   const at = placeForNew(kernel, task, dirfd, path, false)
   if (typeof at === 'number') return at
-  const denied = checkCreate(kernel, task, at.parent)
+  const denied = checkCreate(kernel, task, at.parent) || (mayMake?.() ?? 0)
   if (denied !== 0) return denied
   if (!hasInodeRoom(kernel, at.parent.superblock)) return -ENOSPC
   const { uid, gid } = ownershipFor(kernel, task, at.parent)

@@ -104,7 +104,11 @@ export class UserMemory {
   setU32(address: number, value: number): void {
     const at = this.#host(address, ACCESS_WRITE)
     if ((at & PAGE_MASK) <= PAGE_SIZE - 4) this.#memory.view.setUint32(at, value, true)
-    else this.write(address, Uint8Array.of(value, value >>> 8, value >>> 16, value >>> 24))
+    else {
+      // One store: all of it or nothing (put_user).
+      this.#host(address + 3, ACCESS_WRITE)
+      this.write(address, Uint8Array.of(value, value >>> 8, value >>> 16, value >>> 24))
+    }
   }
 
   /** All 64 bits from a signed or unsigned number. */

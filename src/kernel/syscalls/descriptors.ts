@@ -1,9 +1,9 @@
 /** Descriptors: close, dup, fcntl, flock. */
 import { EBADF, EBUSY, EINVAL, EMFILE, ENOTDIR, EPERM, ESRCH } from '../abi/errno.ts'
 import {
-  F_ADD_SEALS, F_DUPFD, F_DUPFD_CLOEXEC, F_DUPFD_QUERY, F_CREATED_QUERY, F_GET_FILE_RW_HINT, F_GET_RW_HINT, F_GET_SEALS, F_GETFD, F_GETFL, F_GETLEASE, F_GETLK, F_GETOWN,
+  F_ADD_SEALS, F_DUPFD, F_DUPFD_CLOEXEC, F_DUPFD_QUERY, F_CREATED_QUERY, F_GET_RW_HINT, F_GET_SEALS, F_GETFD, F_GETFL, F_GETLEASE, F_GETLK, F_GETOWN,
   F_GETOWN_EX, F_GETOWNER_UIDS, F_GETPIPE_SZ, F_GETSIG, F_NOTIFY, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_OWNER_PGRP, F_OWNER_PID, F_OWNER_TID,
-  F_SEAL_EXEC, F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE, F_SET_FILE_RW_HINT, F_SET_RW_HINT, F_SETFD,
+  F_SEAL_EXEC, F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE, F_SET_RW_HINT, F_SETFD,
   F_SETFL, F_SETLEASE, F_SETLK, F_SETLKW, F_SETOWN, F_SETOWN_EX, F_SETPIPE_SZ, F_SETSIG, FD_CLOEXEC, O_ASYNC, LOCK_MAND, LOCK_EX, LOCK_NB,
   LOCK_SH, LOCK_UN, O_ACCMODE, O_APPEND, O_CLOEXEC, O_DIRECT, O_NOATIME, O_NONBLOCK,
 } from '../abi/fcntl.ts'
@@ -110,7 +110,7 @@ const INT_MIN = -0x8000_0000
 const setOwner = (kernel: Kernel, task: Task, file: OpenFile, number: number): number => {
   if (number === INT_MIN) return -EINVAL
   const owner = fromNumber(task, number)
-  if (owner !== 0 && !processExists(kernel, owner)) return -ESRCH
+  if (owner !== 0 && !processExists(kernel, owner) && !processExists(kernel, -owner)) return -ESRCH
   file.owner = owner
   file.ownerType = owner < 0 ? F_OWNER_PGRP : F_OWNER_PID
   return 0
@@ -126,7 +126,8 @@ const setOwnerEx = (kernel: Kernel, task: Task, file: OpenFile, address: number)
   const pid = user.i32(address + 4)
   if (type !== F_OWNER_TID && type !== F_OWNER_PID && type !== F_OWNER_PGRP) return -EINVAL
   const owner = fromNumber(task, type === F_OWNER_PGRP ? -pid : pid)
-  if (pid !== 0 && !processExists(kernel, owner)) return -ESRCH
+  // A number that somebody has will do, whoever it is of (find_vpid).
+  if (pid !== 0 && !processExists(kernel, owner) && !processExists(kernel, -owner)) return -ESRCH
   file.owner = owner
   file.ownerType = type
   return 0
@@ -204,12 +205,16 @@ const fcntl = (kernel: Kernel, task: Task, args: Args): number => {
     case F_GETPIPE_SZ: return file.kind === 'pipe' ? pipeSize(pipeOf(file)) : -EBADF
     case F_ADD_SEALS: return addSeals(kernel, file, uint32(argument))
     case F_GET_SEALS: return sealsOf(file)
-    case F_GET_RW_HINT: case F_GET_FILE_RW_HINT:
-      user.setI64(argument, 0)
+    // Those of open files were taken out again (Linux 5.17).
+    case F_GET_RW_HINT:
+      user.setI64(argument, file.inode.writeHint ?? 0)
       return 0
-    case F_SET_RW_HINT: case F_SET_FILE_RW_HINT: {
+    case F_SET_RW_HINT: {
+      if (!ownsInode(kernel, task.credentials, file.inode)) return -EPERM
       const hint = user.i64(argument)
-      return hint < 0 || hint > LAST_RW_HINT ? -EINVAL : 0
+      if (hint < 0 || hint > LAST_RW_HINT) return -EINVAL
+      file.inode.writeHint = hint
+      return 0
     }
     case F_CREATED_QUERY: return 0
     default: return -EINVAL

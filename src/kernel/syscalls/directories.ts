@@ -119,10 +119,7 @@ const makeNodeAt = (kernel: Kernel, task: Task, dirfd: number, address: number, 
   const type = mode & S_IFMT
   switch (type) {
     case 0: case S_IFREG: case S_IFIFO: case S_IFSOCK: break
-    case S_IFCHR: case S_IFBLK:
-      if (rdev !== 0 && !capable(task.credentials, CAP_MKNOD)) return -EPERM
-      if (type === S_IFBLK && !capable(task.credentials, CAP_MKNOD)) return -EPERM
-      break
+    case S_IFCHR: case S_IFBLK: break
     case S_IFDIR: return -EPERM
     default: return -EINVAL
   }
@@ -138,7 +135,8 @@ const makeNodeAt = (kernel: Kernel, task: Task, dirfd: number, address: number, 
       case S_IFBLK: return makeDevice(kernel, superblock, 'block', permissions, rdev, uid, gid)
       default: return makeFile(kernel, superblock, permissions, uid, gid)
     }
-  })
+    // Looked at last (vfs_mknod). A character device of number 0 is a whiteout.
+  }, () => (type === S_IFBLK || (type === S_IFCHR && rdev !== 0)) && !capable(task.credentials, CAP_MKNOD) ? -EPERM : 0)
   return typeof made === 'number' ? made : 0
 }
 const mknod = (kernel: Kernel, task: Task, args: Args): number => makeNodeAt(kernel, task, AT_FDCWD, args[0], uint32(args[1]) & 0xffff, uint32(args[2]))

@@ -171,9 +171,10 @@ const lockPi = (kernel: Kernel, task: Task, address: number, isPrivate: boolean,
 }
 
 const unlockPi = (kernel: Kernel, task: Task, address: number): number => {
-  if (!isAligned(address)) return -EINVAL
   const user = kernel.user(task)
+  // The word is read before it is known to be one (futex_unlock_pi).
   if ((user.u32(address) & FUTEX_TID_MASK) !== seenBy(task, task.tid)) return -EPERM
+  if (!isAligned(address)) return -EINVAL
   if (!handOverLock(kernel, user, task.mm, address, 0)) user.setU32(address, 0)
   return 0
 }

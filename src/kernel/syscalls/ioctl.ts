@@ -36,7 +36,8 @@ const ioctl = (kernel: Kernel, task: Task, args: Args): number => {
       return 0
     case FIONREAD:
       if (file.kind !== 'regular') break
-      user.setU32(argument, Math.max(inodeSize(kernel, file.inode) - file.position, 0))
+      // Less than nothing behind its end (file_ioctl).
+      user.setU32(argument, inodeSize(kernel, file.inode) - file.position)
       return 0
     default:
   }

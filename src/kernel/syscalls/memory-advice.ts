@@ -6,9 +6,9 @@ import { CAP_IPC_LOCK, CAP_SYS_ADMIN, CAP_SYS_NICE } from '../abi/capabilities.t
 import { EACCES, EAGAIN, EBADF, EBUSY, EFAULT, EINVAL, ENOMEM, EPERM, ESRCH } from '../abi/errno.ts'
 import {
   MADV_COLD, MADV_COLLAPSE, MADV_DODUMP, MADV_DOFORK, MADV_DONTDUMP, MADV_DONTFORK, MADV_DONTNEED, MADV_DONTNEED_LOCKED,
-  MADV_FREE, MADV_HUGEPAGE, MADV_HWPOISON, MADV_KEEPONFORK, MADV_NOHUGEPAGE, MADV_NORMAL, MADV_PAGEOUT,
+  MADV_FREE, MADV_HUGEPAGE, MADV_HWPOISON, MADV_KEEPONFORK, MADV_MERGEABLE, MADV_NOHUGEPAGE, MADV_NORMAL, MADV_PAGEOUT,
   MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_RANDOM, MADV_REMOVE, MADV_SEQUENTIAL, MADV_SOFT_OFFLINE,
-  MADV_WILLNEED, MADV_WIPEONFORK, MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT, MLOCK_ONFAULT, MS_ASYNC, MS_INVALIDATE, MS_SYNC,
+  MADV_UNMERGEABLE, MADV_WILLNEED, MADV_WIPEONFORK, MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT, MLOCK_ONFAULT, MS_ASYNC, MS_INVALIDATE, MS_SYNC,
   PROT_READ, PROT_WRITE,
 } from '../abi/mman.ts'
 import { int32, isAligned, uint64 } from '../abi/numbers.ts'
@@ -103,7 +103,7 @@ const KNOWN_ADVICE: ReadonlySet<number> = new Set([
   MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED, MADV_DONTNEED, MADV_FREE, MADV_REMOVE, MADV_DONTFORK, MADV_DOFORK,
   MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_DONTDUMP, MADV_DODUMP, MADV_WIPEONFORK,
   MADV_KEEPONFORK, MADV_COLD, MADV_PAGEOUT, MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_DONTNEED_LOCKED, MADV_COLLAPSE,
-  MADV_HWPOISON, MADV_SOFT_OFFLINE,
+  MADV_HWPOISON, MADV_SOFT_OFFLINE, MADV_MERGEABLE, MADV_UNMERGEABLE,
 ])
 
 /** Punches a hole into what is behind a shared writable mapping. */
@@ -234,13 +234,17 @@ const populateLocked = (kernel: Kernel, space: AddressSpace, start: number, end:
   }
 }
 
+/** The pages in which so many bytes are. Near 2^64 a number in 64 bits is not exact any more: its lower bits are the argument's. */
+const pagesOf = (argument: number, size: number): { readonly start: number, readonly length: number } => {
+  const inPage = ((argument % PAGE_SIZE) + PAGE_SIZE) % PAGE_SIZE
+  return { start: uint64(argument - inPage), length: pageUp(size + inPage) }
+}
+
 const lock = (kernel: Kernel, task: Task, address: number, size: number, onFault: boolean): number => {
   if (!mayLock(task)) return -EPERM
-  const start = pageDown(address)
-  const length = pageUp(size + address - start)
+  const { start, length } = pagesOf(address, size)
   const space = task.mm
   const end = start + length
-  if (end >= 2 ** 64) return -EINVAL
   if (!hasCapability(task, CAP_IPC_LOCK)) {
     let more = length
     walk(space, start, end, (vma, from, to) => {
@@ -249,19 +253,20 @@ const lock = (kernel: Kernel, task: Task, address: number, size: number, onFault
     })
     if (lockedBytes(space) + more > task.group.limits[RLIMIT_MEMLOCK][0]) return -ENOMEM
   }
+  // After the limit (do_mlock).
+  if (end >= 2 ** 64) return -EINVAL
   const result = lockRange(kernel, space, start, end, VMA_LOCKED, 0)
   return result < 0 || onFault ? result : populateLocked(kernel, space, start, end)
 }
 
-const mlock = (kernel: Kernel, task: Task, args: Args): number => lock(kernel, task, uint64(args[0]), uint64(args[1]), false)
+const mlock = (kernel: Kernel, task: Task, args: Args): number => lock(kernel, task, args[0], uint64(args[1]), false)
 const mlock2 = (kernel: Kernel, task: Task, args: Args): number => {
   const flags = int32(args[2])
-  return (flags & ~MLOCK_ONFAULT) !== 0 ? -EINVAL : lock(kernel, task, uint64(args[0]), uint64(args[1]), flags !== 0)
+  return (flags & ~MLOCK_ONFAULT) !== 0 ? -EINVAL : lock(kernel, task, args[0], uint64(args[1]), flags !== 0)
 }
 const munlock = (kernel: Kernel, task: Task, args: Args): number => {
-  const address = uint64(args[0])
-  const start = pageDown(address)
-  const end = start + pageUp(uint64(args[1]) + address - start)
+  const { start, length } = pagesOf(args[0], uint64(args[1]))
+  const end = start + length
   return end >= 2 ** 64 ? -EINVAL : lockRange(kernel, task.mm, start, end, 0, VMA_LOCKED)
 }
 

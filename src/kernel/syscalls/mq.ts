@@ -162,7 +162,7 @@ const mqNotify = (kernel: Kernel, task: Task, args: Args): number => {
   const method = event?.getInt32(12, true) ?? SIGEV_NONE
   const signal = event?.getInt32(8, true) ?? 0
   if (event !== undefined && method !== SIGEV_NONE && method !== SIGEV_SIGNAL && method !== SIGEV_THREAD) return -EINVAL
-  if (event !== undefined && method === SIGEV_SIGNAL && (signal <= 0 || signal > SIGNAL_COUNT)) return -EINVAL
+  if (event !== undefined && method === SIGEV_SIGNAL && (signal < 0 || signal > SIGNAL_COUNT)) return -EINVAL
   // SIGEV_THREAD: a cookie, and in the place of the signal the socket to send it to.
   const cookie = event !== undefined && method === SIGEV_THREAD ? user.read(uint64(user.i64(uint64(args[1]))), COOKIE_SIZE) : undefined
   const socket = cookie === undefined ? undefined : getFile(task, signal)

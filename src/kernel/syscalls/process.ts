@@ -1,5 +1,5 @@
 /** Processes: making, replacing, ending and waiting for them (clone(2), execve(2), exit(2), wait(2)). */
-import { E2BIG, EBADF, ECHILD, EINVAL, ERESTARTSYS, ESRCH } from '../abi/errno.ts'
+import { E2BIG, EBADF, ECHILD, EINVAL, ENOENT, ERESTARTSYS, ESRCH } from '../abi/errno.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import { SIGCHLD, SIGNAL_COUNT } from '../abi/signals.ts'
 import { AT_FDCWD, type Image, readImage, releaseImage, STRING_LIMIT } from '../exec/image.ts'
@@ -175,6 +175,9 @@ const exec = (kernel: Kernel, task: Task, dirfd: number, pathAt: number, argvAt:
 
 const execveat = (kernel: Kernel, task: Task, args: Args): number => {
   const flags = int32(args[4])
+  const path = readPath(kernel, task, args[1])
+  if (typeof path === 'number') return path
+  if (path === '' && (flags & AT_EMPTY_PATH) === 0) return -ENOENT
   if ((flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) !== 0) return -EINVAL
   return exec(kernel, task, int32(args[0]), args[1], args[2], args[3], flags)
 }
@@ -229,17 +232,21 @@ const waitForId = (kernel: Kernel, task: Task, args: Args): number => {
   if ((options & ~WAITID_OPTIONS) !== 0 || (options & (WEXITED | WSTOPPED | WCONTINUED)) === 0) return -EINVAL
   if (type === P_PID ? id <= 0 : type === P_PGID ? id < 0 : type !== P_ALL && type !== P_PIDFD) return -EINVAL
   let wait = { type, id: type === P_PID || type === P_PGID ? kernelPid(task.namespaces.pid, id) : id, options }
+  let isNonBlocking = false
   if (type === P_PIDFD) {
     if (id < 0) return -EINVAL
     const file = getFile(task, id)
     if (file?.kind !== 'pid') return -EBADF
+    isNonBlocking = (file.flags & O_NONBLOCK) !== 0
     wait = { type: P_PID, id: groupOfFile(file).tgid, options }
   }
   if (type === P_PGID && id === 0) wait = { type, id: task.group.processGroup, options }
   const told = pollChildren(kernel, task, wait)
   let result = 0
   if (typeof told === 'number') {
-    result = told < 0 ? told : blockForChild(kernel, task, options)
+    // A process descriptor with O_NONBLOCK does not wait.
+    result = told < 0 ? told : isNonBlocking && (options & WNOHANG) === 0 ? -EAGAIN : blockForChild(kernel, task, options)
+    if (result === -EAGAIN) return result
     if (result === BLOCKED || result === -ERESTARTSYS || result === -ECHILD) return result
   }
   const user = kernel.user(task)

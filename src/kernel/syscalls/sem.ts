@@ -69,9 +69,9 @@ const operate = (kernel: Kernel, task: Task, args: Args, timeout: number): numbe
   if (isSemaphoreMemory(memory)) return resume(kernel, task, id, memory)
   const user = kernel.user(task)
   const span = timeout === 0 ? undefined : readTimespec(user, timeout)
-  if (count < 1 || id < 0) return -EINVAL
   if (count > settingNumber(kernel, SETTING, SEMOPM, 2)) return -E2BIG
   const view = new DataView(user.read(uint64(args[1]), count * 6).buffer)
+  if (count < 1 || id < 0) return -EINVAL
   if (typeof span === 'number') return span
   const operations = Array.from({ length: count }, (_, i): SemaphoreOperation =>
     ({ number: view.getUint16(i * 6, true), change: view.getInt16(i * 6 + 2, true), flags: view.getInt16(i * 6 + 4, true) }))

@@ -219,10 +219,10 @@ const tkill = (kernel: Kernel, task: Task, args: Args): number => {
   return tid <= 0 ? -EINVAL : sendToThread(kernel, task, 0, tid, signal, tkillInfo(signal, task))
 }
 
-/** siginfo from the guest: only its own process may be told what the kernel tells. */
+/** siginfo from the guest: only itself may be told what the kernel tells (do_rt_sigqueueinfo). */
 const readQueued = (kernel: Kernel, task: Task, address: number, signal: number, pid: number): SignalInfo | number => {
   const info = readSiginfo(kernel.user(task).read(address, SIGINFO_SIZE), signal)
-  return (info.code >= 0 || info.code === SI_TKILL) && seenBy(task, task.group.tgid) !== pid ? -EPERM : info
+  return (info.code >= 0 || info.code === SI_TKILL) && seenBy(task, task.tid) !== pid ? -EPERM : info
 }
 
 const sigqueueinfo = (kernel: Kernel, task: Task, args: Args): number => {
@@ -235,7 +235,7 @@ const sigqueueinfo = (kernel: Kernel, task: Task, args: Args): number => {
 const tgsigqueueinfo = (kernel: Kernel, task: Task, args: Args): number => {
   const tgid = int32(args[0]), tid = int32(args[1]), signal = int32(args[2])
   if (tgid <= 0 || tid <= 0) return -EINVAL
-  const info = readQueued(kernel, task, args[3], signal, tgid)
+  const info = readQueued(kernel, task, args[3], signal, tid)
   return typeof info === 'number' ? info : sendToThread(kernel, task, tgid, tid, signal, info)
 }
 

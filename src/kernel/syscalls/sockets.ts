@@ -4,7 +4,7 @@ import { kernelPid, seenBy } from '../task/pid-namespace.ts'
 import { hasCapabilityIn, kernelGid, kernelUid, shownGid, shownUid } from '../task/user-namespace.ts'
 import { CAP_NET_RAW, CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN } from '../abi/capabilities.ts'
 import {
-  EACCES, EAFNOSUPPORT, EBADF, EFAULT, EINVAL, EMFILE, EMSGSIZE, ENOBUFS, ENOTSOCK, EOPNOTSUPP, EPERM, EPROTONOSUPPORT, ESOCKTNOSUPPORT,
+  EACCES, EAFNOSUPPORT, EBADF, EFAULT, EINVAL, EMFILE, EMSGSIZE, ENOBUFS, ENOTCONN, ENOTSOCK, EOPNOTSUPP, EPERM, EPROTONOSUPPORT, ESOCKTNOSUPPORT,
 } from '../abi/errno.ts'
 import { O_PATH, O_RDWR } from '../abi/fcntl.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
@@ -35,10 +35,14 @@ import { isUserRange, MAX_TRANSFER, readVector, type Segment } from './transfer.
 
 const TYPE_FLAGS = SOCK_CLOEXEC | SOCK_NONBLOCK
 
+const NEVER = [0, 0] as const
+
 /** A description of a socket, with an inode that fstat sees as one. */
 const makeFile = (kernel: Kernel, task: Task, socket: Socket, flags: number): OpenFile => {
   const { fsuid, fsgid } = task.credentials
   const inode = makeSocketInode(kernel, kernel.state.fs.anonymous, 0o777, fsuid, fsgid)
+  // Nobody sets their times (sock_alloc).
+  inode.atime = inode.mtime = inode.ctime = NEVER
   socket.ino = inode.ino
   const file = makeOpenFile(kernel, 'socket', inode, `socket:[${inode.ino}]`, O_RDWR | (flags & SOCK_NONBLOCK), { socket } satisfies SocketData)
   if (socket.kind === 'inet') socket.file = file
@@ -324,7 +328,7 @@ const checkCredentials = (task: Task, { pid, uid, gid }: PeerCredentials): boole
 }
 
 /** Control messages, or a negative errno. */
-const parseControl = (task: Task, bytes: Uint8Array): Control | number => {
+const parseControl = (task: Task, bytes: Uint8Array, isUnix: boolean): Control | number => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const control: Control = { files: [], credentials: undefined, others: [] }
   for (let at = 0; at + CMSG_HEAD <= bytes.length;) {
@@ -333,7 +337,9 @@ const parseControl = (task: Task, bytes: Uint8Array): Control | number => {
     const level = view.getInt32(at + 8, true)
     const type = view.getInt32(at + 12, true)
     if (level === SOL_SOCKET) {
-      if (type === SCM_RIGHTS) {
+      if ((type === SCM_RIGHTS || type === SCM_CREDENTIALS) && !isUnix) {
+        // Others take no notice of what is for Unix sockets (__sock_cmsg_send).
+      } else if (type === SCM_RIGHTS) {
         const count = Math.floor((length - CMSG_HEAD) / 4)
         if (count + control.files.length > SCM_MAX_FD) return -EINVAL
         for (let i = 0; i < count; i++) {
@@ -388,7 +394,11 @@ const sendHeader = (kernel: Kernel, task: Task, file: OpenFile, address: number,
   let control: Control | number = { files: [], credentials: undefined, others: [] }
   if (header.controlLength > 0) {
     if (header.controlLength > CONTROL_LIMIT) return -ENOBUFS
-    control = parseControl(task, user.read(header.control, header.controlLength))
+    const bytes = user.read(header.control, header.controlLength)
+    const socket = socketOf(file)
+    // Looked at before the messages are (unix_seqpacket_sendmsg).
+    if (socket.kind === 'unix' && socket.type === SOCK_SEQPACKET && socket.peer === undefined) return -ENOTCONN
+    control = parseControl(task, bytes, socket.kind === 'unix')
     if (typeof control === 'number') return control
   }
   return send(kernel, task, file, { bytes: gather(kernel, task, header.segments), address: name, files: control.files, credentials: control.credentials, control: control.others, flags })

@@ -279,7 +279,7 @@ const nanosleep = (kernel: Kernel, task: Task, args: Args): number => {
 const SLEEPABLE: readonly number[] = [CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_TAI]
 const isKnownClock = (clockId: number): boolean => clockId < 0 || (clockId <= CLOCK_TAI && clockId !== 10)
 const isCpuClockId = (clockId: number): boolean =>
-  clockId === CLOCK_PROCESS_CPUTIME_ID || clockId === CLOCK_THREAD_CPUTIME_ID || (clockId < 0 && (clockId & 3) !== 3)
+  clockId === CLOCK_PROCESS_CPUTIME_ID || clockId === CLOCK_THREAD_CPUTIME_ID || (clockId < 0 && (clockId & 7) !== 3)
 
 const clockNanosleep = (kernel: Kernel, task: Task, args: Args): number => {
   const clockId = int32(args[0])
@@ -370,11 +370,13 @@ const timerCreate = (kernel: Kernel, task: Task, args: Args): number => {
   if (args[1] !== 0) user.read(uint64(args[1]), SIGEVENT_SIZE)
   if (!isKnownClock(clockId)) return -EINVAL
   if (clockId === CLOCK_REALTIME_ALARM || clockId === CLOCK_BOOTTIME_ALARM || (!isCpuClockId(clockId) && !SLEEPABLE.includes(clockId))) return -EOPNOTSUPP
+  // Its number is gone, whatever comes of the rest (do_timer_create).
+  const id = task.group.nextPosixTimer++
   const event = args[1] === 0 ? undefined : readEvent(kernel, task, uint64(args[1]))
   if (typeof event === 'number') return event
   if (isCpuClockId(clockId) && cpuClock(kernel, task, clockId, false) === undefined) return -EINVAL
-  user.setU32(uint64(args[2]), task.group.nextPosixTimer)
-  createPosixTimer(kernel, task, clockId, event)
+  user.setU32(uint64(args[2]), id)
+  createPosixTimer(kernel, task, clockId, event, id)
   return 0
 }
 

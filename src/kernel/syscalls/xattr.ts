@@ -7,7 +7,8 @@ import {
 import { CAP_SYS_ADMIN } from '../abi/capabilities.ts'
 import { AT_FDCWD, XATTR_CREATE, XATTR_REPLACE } from '../abi/fcntl.ts'
 import { int32, uint64, uint32 } from '../abi/numbers.ts'
-import { getFile } from '../fs/descriptor.ts'
+import { ANONYMOUS_KINDS, getFile } from '../fs/descriptor.ts'
+import type { FileKind } from '../fs/file.ts'
 import { ensureAttributes, type Inode, now, S_IFDIR, S_IFREG, S_ISVTX, typeBits } from '../fs/inode.ts'
 import { LOOKUP_FOLLOW, readPath, resolve } from '../fs/path.ts'
 import { capable, checkAccess, MAY_READ, MAY_WRITE, ownsInode } from '../fs/permissions.ts'
@@ -31,31 +32,32 @@ const hasAttributes = (inode: Inode): boolean => inode.superblock.kind === 'ramf
 const SPACES: readonly string[] = ['user', 'trusted', 'security']
 
 /** 0 if the task may use such an attribute of the inode (xattr_permission). */
-const checkName = (kernel: Kernel, task: Task, mount: Mount, inode: Inode, name: string, isWrite: boolean): number => {
+const checkName = (kernel: Kernel, task: Task, mount: Mount, inode: Inode, name: string, isWrite: boolean, kind?: FileKind): number => {
   const dot = name.indexOf('.')
   const space = dot < 0 ? '' : name.slice(0, dot)
   if (isWrite && isReadOnly(mount, inode.superblock)) return -EROFS
-  const denied = checkSpace(kernel, task, inode, name, space, isWrite)
+  const denied = checkSpace(kernel, task, inode, name, space, isWrite, kind)
   // The rest of the name is the handler's affair (xattr_resolve_name), after the permission.
   return denied === 0 && dot === name.length - 1 && SPACES.includes(space) ? -EINVAL : denied
 }
 
-const checkSpace = (kernel: Kernel, task: Task, inode: Inode, name: string, space: string, isWrite: boolean): number => {
+const checkSpace = (kernel: Kernel, task: Task, inode: Inode, name: string, space: string, isWrite: boolean, kind: FileKind | undefined): number => {
   if (space === 'trusted') return capable(task.credentials, CAP_SYS_ADMIN) ? 0 : isWrite ? -EPERM : -ENODATA
   if (space === 'user') {
-    const type = inode.superblock.kind === 'anonymous' && !hasAttributes(inode) ? 0 : typeBits(inode)
+    const type = inode.superblock.kind === 'anonymous' && !hasAttributes(inode) && kind !== 'mqueue' ? 0 : typeBits(inode)
     if (type !== S_IFREG && type !== S_IFDIR) return isWrite ? -EPERM : -ENODATA
     if (inode.kind === 'directory' && isWrite && (inode.mode & S_ISVTX) !== 0 && !ownsInode(kernel, task.credentials, inode)) return -EPERM
     return checkAccess(kernel, task.credentials, inode, isWrite ? MAY_WRITE : MAY_READ)
   }
-  if (space === 'security') return isWrite && !capable(task.credentials, CAP_SYS_ADMIN) ? -EPERM : 0
+  // Nobody is asked about the inode of event files (S_PRIVATE).
+  if (space === 'security') return kind !== undefined && ANONYMOUS_KINDS.has(kind) ? -EOPNOTSUPP : isWrite && !capable(task.credentials, CAP_SYS_ADMIN) ? -EPERM : 0
   // Access control lists are not kept: there are none, and none can be set.
   if (space === 'system') return isWrite || !name.startsWith('system.posix_acl_') ? -EOPNOTSUPP : -ENODATA
   return checkAccess(kernel, task.credentials, inode, isWrite ? MAY_WRITE : MAY_READ) || -EOPNOTSUPP
 }
 
 /** Which inode: by path, by path without following a link, or by descriptor. */
-type Finder = (kernel: Kernel, task: Task, argument: number) => { readonly mount: Mount, readonly inode: Inode | undefined } | number
+type Finder = (kernel: Kernel, task: Task, argument: number) => { readonly mount: Mount, readonly inode: Inode | undefined, readonly kind?: FileKind } | number
 
 const byPath = (lookup: number): Finder => (kernel, task, address) => {
   const path = readPath(kernel, task, address)
@@ -78,7 +80,7 @@ const setAttribute = (find: Finder) => (kernel: Kernel, task: Task, args: Args):
   const { inode, mount } = found
   if (inode === undefined) return -ENOENT
   ensureAttributes(kernel, inode)
-  const denied = checkName(kernel, task, mount, inode, name, true)
+  const denied = checkName(kernel, task, mount, inode, name, true, found.kind)
   if (denied !== 0) return denied
   if (!hasAttributes(inode)) return -EOPNOTSUPP
   const exists = inode.xattrs?.has(name) === true
@@ -93,6 +95,9 @@ const setAttribute = (find: Finder) => (kernel: Kernel, task: Task, args: Args):
   return 0
 }
 
+/** What listing the attributes of a socket shows: how the protocol is called is an attribute of it (net/socket.c). */
+const SOCKET_NAME = 'system.sockprotoname'
+
 const getAttribute = (find: Finder) => (kernel: Kernel, task: Task, args: Args): number => {
   const name = readName(kernel, task, args[1])
   if (typeof name === 'number') return name
@@ -100,7 +105,7 @@ const getAttribute = (find: Finder) => (kernel: Kernel, task: Task, args: Args):
   if (typeof found === 'number') return found
   const { inode, mount } = found
   if (inode === undefined) return -ENOENT
-  const denied = checkName(kernel, task, mount, inode, name, false)
+  const denied = checkName(kernel, task, mount, inode, name, false, found.kind)
   if (denied !== 0) return denied
   if (!hasAttributes(inode)) return -EOPNOTSUPP
   const value = inode.xattrs?.get(name)
@@ -117,7 +122,7 @@ const listAttributes = (find: Finder) => (kernel: Kernel, task: Task, args: Args
   if (typeof found === 'number') return found
   const { inode } = found
   if (inode === undefined) return -ENOENT
-  let text = ''
+  let text = found.kind === 'socket' ? `${SOCKET_NAME}\0` : ''
   for (const name of inode.xattrs?.keys() ?? []) {
     if (!name.startsWith('trusted.') || capable(task.credentials, CAP_SYS_ADMIN)) text += `${name}\0`
   }
@@ -136,7 +141,7 @@ const removeAttribute = (find: Finder) => (kernel: Kernel, task: Task, args: Arg
   const { inode, mount } = found
   if (inode === undefined) return -ENOENT
   ensureAttributes(kernel, inode)
-  const denied = checkName(kernel, task, mount, inode, name, true)
+  const denied = checkName(kernel, task, mount, inode, name, true, found.kind)
   if (denied !== 0) return denied
   if (!hasAttributes(inode)) return -EOPNOTSUPP
   if (inode.xattrs?.delete(name) !== true) return -ENODATA

@@ -40,9 +40,8 @@ const clockOf = (kernel: Kernel, group: ThreadGroup, timer: PosixTimer): CpuCloc
   return owner === undefined || owner.group !== group ? undefined : cpuClock(kernel, owner, timer.clock, false)
 }
 
-export const createPosixTimer = (kernel: Kernel, task: Task, clock: number, event: TimerEvent | undefined): PosixTimer => {
+export const createPosixTimer = (kernel: Kernel, task: Task, clock: number, event: TimerEvent | undefined, id: number): PosixTimer => {
   const { group } = task
-  const id = group.nextPosixTimer++
   const timer: PosixTimer = {
     id, clock, notify: 0, signal: 14, valueLow: id, valueHigh: 0, tid: 0, ...event,
     timer: makeTimer('posix', group.tgid, id), clockTid: task.tid,

@@ -4,6 +4,7 @@ import type { FaultConfig, FaultKind, WorldConfig } from '../../kernel/config.ts
 import { FAULT_KINDS } from '../../kernel/plan/faults.ts'
 import { callOf, FUZZED, type FuzzedCall } from './calls.ts'
 import { type FuzzCall, type FuzzProgram, PROCESSES } from './program.ts'
+import { themesOf } from './themes.ts'
 
 export interface SyscallConstraints {
   /** Names of system calls; without it all that there are. */
@@ -27,6 +28,10 @@ const chosen = ({ only, safe }: SyscallConstraints): FuzzedCall[] => {
 /** A sequence of system calls, some of which use what others made. @throws RangeError for a name that is none */
 export const arbitrarySyscalls = (constraints: SyscallConstraints = {}): fc.Arbitrary<FuzzCall[]> => {
   const calls = chosen(constraints)
+  return sequenceOf(calls, constraints)
+}
+
+const sequenceOf = (calls: readonly FuzzedCall[], constraints: SyscallConstraints): fc.Arbitrary<FuzzCall[]> => {
   const one = fc.oneof(...calls.map((call) => ({ arbitrary: callOf(call, constraints.processes ?? 1), weight: call.row.weight ?? 2 })))
   return fc.array(one, { minLength: constraints.minLength ?? 1, maxLength: constraints.maxLength ?? 30, ...constraints.size === undefined ? {} : { size: constraints.size } })
 }
@@ -36,7 +41,9 @@ export const arbitrarySyscalls = (constraints: SyscallConstraints = {}): fc.Arbi
  * @throws RangeError for a name that is no system call's
  */
 export const arbitraryProgram = ({ ordered = true, ...constraints }: SyscallConstraints & { readonly ordered?: boolean } = {}): fc.Arbitrary<FuzzProgram> => {
-  const sequences = Array.from({ length: constraints.processes ?? PROCESSES }, (_, i) => arbitrarySyscalls({ ...constraints, processes: i + 1 }))
+  const calls = chosen(constraints)
+  const themes = constraints.only === undefined ? themesOf(calls) : [calls]
+  const sequences = Array.from({ length: constraints.processes ?? PROCESSES }, (_, i) => fc.oneof(...themes.map((theme) => sequenceOf(theme, { ...constraints, processes: i + 1 }))))
   return fc.integer({ min: 1, max: sequences.length }).chain((processes) => sequences[processes - 1].map((calls) => ({ processes, ordered, calls })))
 }
 

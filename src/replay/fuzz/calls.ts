@@ -12,7 +12,7 @@ import { FD_SLOTS, type FuzzArgument, type FuzzCall, SLOTS, TOUCH } from './prog
 import { fcntlRows, fileRows, ioctlRows } from './rows/files.ts'
 import { controlRows, ipcRows } from './rows/ipc.ts'
 import { memoryRows, mmapRows, touchRow } from './rows/memory.ts'
-import { O_NONBLOCK, on, type Row, slotsOf } from './rows/row.ts'
+import { ID_KINDS, O_NONBLOCK, on, type Row, slotsOf } from './rows/row.ts'
 import { familyRows, socketRows } from './rows/sockets.ts'
 import { prctlRows, taskRows } from './rows/tasks.ts'
 import { waitingRows } from './rows/waiting.ts'
@@ -51,8 +51,9 @@ const staysNonBlocking = (name: string, args: readonly FuzzArgument[]): readonly
 }
 
 /** Where there is a pair it takes two slots. */
-const slotOf = ({ makes, result }: Row): fc.Arbitrary<number> => {
+const slotOf = ({ makes, names, result }: Row): fc.Arbitrary<number> => {
   const any = fc.nat(FD_SLOTS - 1)
+  if (names !== undefined) return fc.oneof({ arbitrary: fc.constant(ID_KINDS[names]), weight: 8 }, { arbitrary: any, weight: 1 })
   if (makes === undefined) return any
   const kind = result === 'pair' ? fc.constantFrom(...SLOTS[makes].filter((_slot, i) => i % 2 === 0)) : slotsOf(makes)
   return fc.oneof({ arbitrary: kind, weight: 8 }, { arbitrary: any, weight: 1 })

@@ -5,6 +5,8 @@ import type { FuzzProgram } from './program.ts'
 
 const SAFE: ReadonlySet<string> = new Set(FUZZED.filter(({ isSafe }) => isSafe).map(({ name }) => name))
 
+const ENDING: ReadonlySet<string> = new Set(['exit', 'exit_group', 'execve', 'execveat'])
+
 interface Row {
   calls: number
   successes: number
@@ -16,18 +18,33 @@ export class FuzzCoverage {
 
   /** @param lines what the guest printed: '3.1 82 = -2' */
   add({ calls }: FuzzProgram, lines: readonly string[]): void {
+    const answered = new Set<number>()
     for (const line of lines) {
       const [, index, answer] = /^(\d+)\.\d+ \d+ = (\S+)/.exec(line) ?? []
       if (index === undefined) continue
       const { name } = calls[Number(index)]
-      let row = this.#rows.get(name)
-      if (row === undefined) this.#rows.set(name, row = { calls: 0, successes: 0, errors: new Map() })
+      answered.add(Number(index))
+      const row = this.#row(name)
       row.calls++
       const errno = /^-(\d+)$/.exec(answer)?.[1]
       const error = answer === 'waits' ? answer : errno === undefined ? undefined : ERRNO_NAMES.get(Number(errno)) ?? errno
       if (error === undefined) row.successes++
       else row.errors.set(error, (row.errors.get(error) ?? 0) + 1)
     }
+    // What a process did last without an answer ended it.
+    for (const process of new Set(calls.map((call) => call.process))) {
+      const last = calls.findIndex((call, i) => call.process === process && !answered.has(i))
+      if (last < 0 || !ENDING.has(calls[last].name)) continue
+      const row = this.#row(calls[last].name)
+      row.calls++
+      row.successes++
+    }
+  }
+
+  #row(name: string): Row {
+    let row = this.#rows.get(name)
+    if (row === undefined) this.#rows.set(name, row = { calls: 0, successes: 0, errors: new Map() })
+    return row
   }
 
   /** Of those that may be made natively: call, calls made, successes, errors. */

@@ -17,6 +17,8 @@ export interface Row {
   readonly on?: SlotKind | readonly SlotKind[]
   /** What kind of descriptor it makes. */
   readonly makes?: SlotKind
+  /** What kind of id it makes. */
+  readonly names?: keyof typeof ID_KINDS
 }
 export interface Rows { readonly [name: string]: Row }
 
@@ -37,7 +39,11 @@ export const SLOT: ArgumentArbitrary = fc.nat(FD_SLOTS - 1).map((slot): FuzzArgu
 export const onSlot = (...kinds: readonly SlotKind[]): ArgumentArbitrary => mostly(slotsOf(kinds).map((slot): FuzzArgument => ({ is: 'fd', slot })), SLOT)
 export const SELF: ArgumentArbitrary = fc.nat(PROCESSES - 1).map((process): FuzzArgument => ({ is: 'process', number: process }))
 export const CHILD: ArgumentArbitrary = fc.nat(CHILDREN - 1).map((child): FuzzArgument => ({ is: 'process', number: FIRST_CHILD + child }))
-export const ID: ArgumentArbitrary = mostly(fc.nat(ID_SLOTS - 1).map((slot): FuzzArgument => ({ is: 'id', slot })), constant(-1, 12_345_678))
+/** Of which kind an object of System V IPC is, as descriptors have theirs. */
+export const ID_KINDS = { sem: 0, shm: 1, msg: 2 } as const
+export const idOf = (kind: keyof typeof ID_KINDS): ArgumentArbitrary => fc.oneof(
+  { arbitrary: fc.constant<FuzzArgument>({ is: 'id', slot: ID_KINDS[kind] }), weight: 8 }, { arbitrary: fc.nat(ID_SLOTS - 1).map((slot): FuzzArgument => ({ is: 'id', slot })), weight: 1 }, { arbitrary: constant(-1, 12_345_678), weight: 1 },
+)
 export const code = (which: number): ArgumentArbitrary => fc.constant<FuzzArgument>({ is: 'code', which })
 export const ZERO_TIME = structure([8, constant(0)], [8, constant(0)])
 export const text = (...names: readonly string[]): ArgumentArbitrary => fc.constantFrom(...names).map((name): FuzzArgument => ({ is: 'in', bytes: [...[...name].map((c) => c.charCodeAt(0)), 0] }))

@@ -5,9 +5,8 @@ import type { FuzzArgument } from '../program.ts'
 import { SMALL_SIZE } from './files.ts'
 import { constant, mostly, none, number, O_NONBLOCK, orNone, type Rows, SELF, SLOT, structure } from './row.ts'
 
-/** bits/socket.h. */
+/** bits/socket.h. Without MSG_OOB, which Unix sockets have no bytes for here (as without CONFIG_AF_UNIX_OOB). */
 const MSG = constant(0x40, 0x40, 0x40 | 2, 0x40 | 0x20, 0x40 | 0x4000, 0x40 | 0x100, 0x40 | 0x80)
-const INET_MSG = mostly(MSG, constant(0x41))
 const SOCKET_TYPES = constant(1, 2, 5).map((it) => number((it as { value: number }).value | O_NONBLOCK))
 const address = (bytes: readonly number[]): FuzzArgument => ({ is: 'in', bytes: [...bytes] })
 const SUN = fc.constantFrom('s', 't', 'd/u', '\0ab', '\0b').map((name): FuzzArgument => address([1, 0, ...[...name].map((c) => c.charCodeAt(0)), 0]))
@@ -66,9 +65,9 @@ export const familyRows: { readonly [name: string]: readonly Rows[string][] } = 
   bind: [{ weight: 3, on: UNIX, args: { 1: SUN, 2: constant(4, 4, 5, 5, 3, 6, 2, 1, 0, 110, 111, -1) } }, { weight: 4, on: INET, args: { 1: SIN, 2: mostly(constant(16), constant(8, 15, 128, 129, 0)) } }],
   connect: [{ weight: 3, on: UNIX, args: { 1: SUN, 2: constant(4, 4, 5, 5, 3, 6, 2, 1, 0, 110, 111, -1) } }, { weight: 4, on: INET, args: { 1: SIN, 2: mostly(constant(16), constant(8, 15, 128, 129, 0)) } }],
   sendto: [
-    { weight: 3, on: UNIX, args: { 2: SMALL_SIZE, 3: MSG, 4: orNone(SUN), 5: constant(0, 4, 4, 5, 6, 110) } }, { weight: 4, on: INET, args: { 2: SMALL_SIZE, 3: INET_MSG, 4: orNone(SIN), 5: mostly(constant(16), constant(0, 8, 128)) } },
+    { weight: 3, on: UNIX, args: { 2: SMALL_SIZE, 3: MSG, 4: orNone(SUN), 5: constant(0, 4, 4, 5, 6, 110) } }, { weight: 4, on: INET, args: { 2: SMALL_SIZE, 3: MSG, 4: orNone(SIN), 5: mostly(constant(16), constant(0, 8, 128)) } },
   ],
-  recvfrom: [{ weight: 3, on: ANY, args: { 2: SMALL_SIZE, 3: MSG, 4: none, 5: none }, shows: [[1, 'returned']] }, { weight: 2, on: INET, args: { 2: SMALL_SIZE, 3: INET_MSG, 4: outBytes(32), 5: LENGTH_CELL }, shows: [[1, 'returned'], [4, 'sockaddr'], [5, 'all']] }],
+  recvfrom: [{ weight: 3, on: ANY, args: { 2: SMALL_SIZE, 3: MSG, 4: none, 5: none }, shows: [[1, 'returned']] }, { weight: 2, on: INET, args: { 2: SMALL_SIZE, 3: MSG, 4: outBytes(32), 5: LENGTH_CELL }, shows: [[1, 'returned'], [4, 'sockaddr'], [5, 'all']] }],
   setsockopt: [
     { weight: 3, on: ANY, args: { 1: constant(1, 1, 1, 1, 99), 2: SET_OPTION, 3: VALUE, 4: VALUE_LENGTH } }, { weight: 2, on: ['tcp', 'tcp', 'tcp', 'udp'], args: { 1: constant(6), 2: TCP_OPTION, 3: VALUE, 4: VALUE_LENGTH } },
     { weight: 2, on: ['tcp', 'udp', 'udp'], args: { 1: constant(0), 2: IP_OPTION, 3: VALUE, 4: VALUE_LENGTH } }, { weight: 1, on: 'udp', args: { 1: constant(17), 2: constant(1, 102, 103, 104), 3: VALUE, 4: VALUE_LENGTH } },
