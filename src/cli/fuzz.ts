@@ -1,4 +1,4 @@
-/** retrograde fuzz: sequences of system calls as properties, shrunk to the smallest that fails. */
+/** retrograde fuzz: sequences of system calls as properties, shrunk to the smallest that fails; with --guided the input of a program (fuzz-guided.ts). */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -15,21 +15,20 @@ import { callText, fuzzProgramToC } from '../replay/fuzz/source.ts'
 import { duration } from './duration.ts'
 import { EXIT_FOUND, UsageError } from './errors.ts'
 import { buildVersion, codecs, loadEngine, platform, root } from './host.ts'
-import { integer } from './options.ts'
+import { faultKinds, fuzzGuided, type GuidedFlags, inputKind } from './fuzz-guided.ts'
+import { parseFailOn } from './explore-setup.ts'
+import { integer, quantity, regexp, withWorldOptions } from './options.ts'
 
-interface FuzzFlags {
+interface FuzzFlags extends GuidedFlags {
+  readonly guided: boolean
   readonly oracle: string
-  readonly number: number
-  readonly time: number | undefined
-  readonly seed: number | undefined
   readonly path: string | undefined
   readonly only: readonly string[] | undefined
   readonly length: number
   readonly processes: number
-  readonly output: string
-  readonly json: boolean
 }
 
+const SEQUENCES = 1000
 const SHOW_EVERY_MS = 200
 const NOBODY = 65534
 
@@ -101,12 +100,26 @@ const names = (text: string): string[] => text.split(',').map((name) => {
   return name
 })
 
-const action = async (flags: FuzzFlags): Promise<void> => {
+/** fast-check's seeds are numbers. */
+const sequenceSeed = (text: string | undefined): number => {
+  if (text === undefined) return parseInt(platform.freshSeed().slice(0, 6), 36) % 0x7fff_ffff
+  const seed = Number(text)
+  if (!Number.isInteger(seed) || Math.abs(seed) > 0x8000_0000) throw new UsageError(`--seed ${text}: without --guided it must be an integer of 32 bits`)
+  return seed
+}
+
+const action = async (program: string | undefined, args: string[], flags: FuzzFlags): Promise<void> => {
+  if (flags.guided) process.exit(await fuzzGuided(program, args, flags))
+  if (program !== undefined) throw new UsageError(`retrograde fuzz ${program}: sequences of system calls are made by a program of Retrograde's own; --guided fuzzes another program's input`)
+  await fuzzCalls(flags)
+}
+
+const fuzzCalls = async (flags: FuzzFlags): Promise<void> => {
   const guest = readFileSync(join(root, 'guests/bin/fuzz-run'))
   const runner = new FuzzRunner({ engine: { ...loadEngine(), tier: undefined }, clock: platform, codecs, guest, version: buildVersion() })
   const oracle = flags.oracle === 'internal' ? internalOracle(runner) : flags.oracle === 'linux' ? linuxOracle(runner, guest) : await propertyOracle(runner, flags.oracle)
   const started = performance.now()
-  const seed = flags.seed ?? parseInt(platform.freshSeed().slice(0, 6), 36) % 0x7fff_ffff
+  const seed = sequenceSeed(flags.seed)
   let runs = 0, shown = started, found = false
   const shows = process.stderr.isTTY
   try {
@@ -120,7 +133,7 @@ const action = async (flags: FuzzFlags): Promise<void> => {
       if (why === undefined) return
       found = true
       throw new Error(why)
-    }), { seed, path: flags.path, numRuns: flags.number, interruptAfterTimeLimit: flags.time })
+    }), { seed, path: flags.path, numRuns: flags.number ?? SEQUENCES, interruptAfterTimeLimit: flags.time })
     if (shows) process.stderr.write('\r\x1b[K')
     const seconds = (performance.now() - started) / 1000
     const report = { oracle: flags.oracle, sequences: runs, seconds, seed: result.seed, failed: result.failed && result.counterexample !== null }
@@ -142,16 +155,29 @@ const action = async (flags: FuzzFlags): Promise<void> => {
   }
 }
 
-export const fuzzCommand = new Command('fuzz')
-  .description('make sequences of system calls at random until one fails, and shrink it; exit status 1 if one was found, 0 if none, 125 if Retrograde failed')
-  .option('--oracle <name|file.ts>', 'what must hold: \'internal\' (no failure of Retrograde, replays are equal), \'linux\' (the same answers as this host\'s Linux), or a file whose default export is a property', 'internal')
-  .option('-n, --number <n>', 'sequences at most', integer(1, 1e9), 1000)
+export const fuzzCommand = withWorldOptions(new Command('fuzz')
+  .description('make sequences of system calls at random until one fails, and shrink it; with --guided, inputs of a program, guided by its coverage. Exit status 1 if one was found, 0 if none, 125 if Retrograde failed')
+  .option('-n, --number <n>', `sequences or executions at most (default: ${SEQUENCES}; 100000 with --guided)`, integer(1, 1e9))
   .option('--time <time>', 'stop after this time: 60s, 5m', duration)
-  .option('--seed <n>', 'what sequences are drawn from (default: a new one each time)', integer(-0x8000_0000, 0x7fff_ffff))
+  .option('-o, --output <dir>', 'where what failed goes', 'fuzz')
+  .option('--json', 'the result as JSON', false)
+  .optionsGroup('A program\'s input:')
+  .option('--guided', 'fuzz PROGRAM: retrograde fuzz --guided -- PROGRAM ARGS, of which @@ stands for a file with the input', false)
+  .option('--input <kind>', 'how the program gets its input: stdin, file (@@ is its path), or argv (@@ is the input itself) (default: file if there is an @@, else stdin)', inputKind)
+  .option('--corpus <dir>', 'inputs to begin with; those that take the program elsewhere are added')
+  .option('--dictionary <file>', 'words that inputs may have, as AFL has them: name="text"')
+  .option('--faults <kinds>', 'what system calls may meet, too: short,eintr,enomem,enospc,eio,clone', faultKinds, [])
+  .option('--schedules', 'change the schedule, too, where there is something to choose', false)
+  .option('--fail-on <kinds>', 'what a failure is, as for explore (default: signal,hang,deadlock)', parseFailOn)
+  .option('--keep-going', 'go on after a failure; those at one place are counted together', false)
+  .option('--cover <regexp>', 'files of the guest whose code guides (default: all but C libraries)', regexp)
+  .option('--max-length <bytes>', 'inputs are no longer', quantity(1, 1 << 24), 1 << 16)
+  .option('--blind', 'without guidance, to compare with', false)
+  .optionsGroup('Sequences of system calls:')
+  .option('--oracle <name|file.ts>', 'what must hold: \'internal\' (no failure of Retrograde, replays are equal), \'linux\' (the same answers as this host\'s Linux), or a file whose default export is a property', 'internal')
   .option('--path <path>', 'of a failure that was printed: begin there')
   .option('--only <calls>', 'only these system calls: read,write,pipe2', names)
   .option('--length <n>', 'calls in a sequence at most', integer(1, 1000), 40)
   .option('--processes <n>', 'processes at most', integer(1, PROCESSES), PROCESSES)
-  .option('-o, --output <dir>', 'where what failed goes', 'fuzz')
-  .option('--json', 'the result as JSON', false)
+  .optionsGroup('The world (with --guided):'))
   .action(action)

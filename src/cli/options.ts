@@ -57,6 +57,8 @@ export const quantity = (lowest: number, highest: number) => (text: string): num
   return value
 }
 
+export const regexp = (value: string): RegExp => regexps(value, [])[0]
+
 /** Regular expressions, of an option that may come several times. */
 export const regexps = (value: string, previous: readonly RegExp[]): RegExp[] => {
   try {

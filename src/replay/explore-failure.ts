@@ -106,6 +106,9 @@ export class Watch implements SessionConsole {
     return 0
   }
 
+  /** Of what was written to stderr. */
+  get lastLine(): string { return this.#stderr.trimEnd().split('\n').at(-1) ?? '' }
+
   setRaw(): void { /* no terminal */ }
   readInput(max: number): Uint8Array { return this.#input.subarray(this.#at, this.#at += Math.min(max, this.#input.length - this.#at)) }
 
@@ -128,7 +131,7 @@ export class Watch implements SessionConsole {
   }
 
   #judge(result: SessionResult, kernel: Kernel | undefined, failOn: FailOn): Failure | undefined {
-    const line = this.#stderr.trimEnd().split('\n').at(-1) ?? ''
+    const line = this.lastLine
     const failure = (kind: FailureKind, more: Partial<Failure> = {}): Failure | undefined =>
       failOn.kinds.includes(kind) ? { kind, status: 0, line, rip: 0, waits: [], ...more } : undefined
     const found = failOn.output?.exec(this.#output)

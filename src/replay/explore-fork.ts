@@ -30,10 +30,10 @@ const SLICES = 32
 const ADVANCE_MS = 20
 
 /** A decision was asked for in the part of the world that all schedules have. */
-class ChoiceReached extends Error {}
+export class ChoiceReached extends Error {}
 
 /** Decisions end the common part; bytes are drawn as in any world of the seed. */
-class CommonEntropy implements Entropy {
+export class CommonEntropy implements Entropy {
   readonly #bytes: SeededEntropy
   constructor(seed: string) { this.#bytes = new SeededEntropy(seed) }
   decide(): number { throw new ChoiceReached() }
@@ -42,7 +42,7 @@ class CommonEntropy implements Entropy {
 }
 
 /** Whether more than one task can run. */
-const isChoice = ({ runqueue, cpus }: KernelState): boolean => {
+export const isChoice = ({ runqueue, cpus }: KernelState): boolean => {
   let tasks = runqueue.length
   for (const { tid } of cpus) if (tid !== 0) tasks++
   return tasks > 1

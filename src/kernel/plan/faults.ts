@@ -76,6 +76,8 @@ const isMadeAgain = (fault: FaultKind): boolean => fault === 'short' || fault ==
 /** More than there are system calls. */
 const CALLS = 1024
 const callKey = (task: Task, number: number): number => task.index * CALLS + number
+/** Of a key of `FaultState.calls`. */
+export const callOfKey = (key: number): Pick<CallFault, 'task' | 'call'> => ({ task: Math.floor(key / CALLS), call: key % CALLS })
 
 const isListed = (list: readonly ListedFault[], here: CallFault): CallFault | undefined => {
   for (const one of list) {
