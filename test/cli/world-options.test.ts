@@ -36,7 +36,7 @@ run('--rootfs: only that directory', (t) => {
     writeFileSync(join(cwd, 'root/hello'), 'from the root file system\n')
     const shell = ['--', '/bin/busybox', 'sh', '-c', 'cat /hello; echo /*']
     const fromDirectory = retrograde(['run', '--rootfs', 'root', ...shell], { cwd })
-    t.deepEqual([fromDirectory.stdout, fromDirectory.stderr], ['from the root file system\n/bin /dev /hello /proc\n', ''])
+    t.deepEqual([fromDirectory.stdout, fromDirectory.stderr], ['from the root file system\n/bin /dev /hello /proc /sys\n', ''])
     for (const [flags, name] of [['cf', 'root.tar'], ['czf', 'root.tar.gz']]) {
       t.is(execute(['tar', '-C', join(cwd, 'root'), `-${flags}`, join(cwd, name), '.']).status, 0)
       const fromTar = retrograde(['run', '--rootfs', name, ...shell], { cwd })

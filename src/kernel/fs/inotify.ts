@@ -7,14 +7,16 @@
 import { EAGAIN, EINVAL, ENOTTY, ERESTARTSYS } from '../abi/errno.ts'
 import { O_ACCMODE, O_NONBLOCK, O_RDONLY } from '../abi/fcntl.ts'
 import {
-  IN_CLOSE_NOWRITE, IN_CLOSE_WRITE, IN_DELETE_SELF, IN_IGNORED, IN_ISDIR, IN_MOVE_SELF, IN_ONESHOT, IN_Q_OVERFLOW,
+  IN_CLOSE_NOWRITE, IN_CLOSE_WRITE, IN_DELETE_SELF, IN_IGNORED, IN_ISDIR, IN_MOVE_SELF, IN_EXCL_UNLINK, IN_ONESHOT, IN_Q_OVERFLOW, IN_UNMOUNT,
 } from '../abi/inotify.ts'
 import type { Kernel } from '../kernel.ts'
 import { type Mount, topLocation } from './mount-tree.ts'
 import { initialCredentials } from '../task/create.ts'
 import { waitQueue, type WaitQueue } from '../wait-queue.ts'
 import { type FileOperations, type OpenFile, POLLIN, POLLRDNORM, stayingSeek } from './file.ts'
+import type { Superblock } from './fs-state.ts'
 import type { DirectoryInode, Inode } from './inode.ts'
+import { DELETED } from './open-paths.ts'
 import { LOOKUP_FOLLOW, walk } from './path.ts'
 
 export interface InotifyWatch {
@@ -84,10 +86,11 @@ export const removeWatch = (kernel: Kernel, watch: InotifyWatch): void => {
   post(kernel, watch.instance, { descriptor: watch.descriptor, mask: IN_IGNORED, cookie: 0, name: '' })
 }
 
-const tell = (kernel: Kernel, watched: Inode, mask: number, name: string, cookie: number): void => {
+/** @param isUnlinked the name is of a file that has lost it */
+const tell = (kernel: Kernel, watched: Inode, mask: number, name: string, cookie: number, isUnlinked = false): void => {
   if (watched.watches === undefined) return
   for (const watch of [...watched.watches]) {
-    if ((watch.mask & mask & ~IN_ISDIR) === 0) continue
+    if ((watch.mask & mask & ~IN_ISDIR) === 0 || (isUnlinked && (watch.mask & IN_EXCL_UNLINK) !== 0)) continue
     // Programs never saw IN_ISDIR with these two.
     const shown = (mask & (IN_DELETE_SELF | IN_MOVE_SELF)) !== 0 ? mask & ~IN_ISDIR : mask
     post(kernel, watch.instance, { descriptor: watch.descriptor, mask: shown >>> 0, cookie, name })
@@ -116,13 +119,14 @@ const ROOT = initialCredentials(0, 0)
 export const notifyPath = (kernel: Kernel, inode: Inode, through: Mount, path: string, mask: number): void => {
   const { fs } = kernel.state
   if (fs.watches.length === 0) return
+  const isUnlinked = inode.nlink === 0 && path.endsWith(DELETED)
   const slash = path.lastIndexOf('/')
   if (slash >= 0 && path.startsWith('/')) {
-    const name = path.slice(slash + 1)
+    const name = isUnlinked ? path.slice(slash + 1, -DELETED.length) : path.slice(slash + 1)
     const { mount, directory } = topLocation(through)
     const place = walk(kernel, undefined, ROOT, mount, directory, mount, directory, path.slice(0, slash) || '/', LOOKUP_FOLLOW)
-    if (typeof place !== 'number' && place.inode?.kind === 'directory' && place.inode.entries.get(name) === inode) {
-      tell(kernel, place.inode, withType(inode, mask), name, 0)
+    if (typeof place !== 'number' && place.inode?.kind === 'directory' && (isUnlinked || place.inode.entries.get(name) === inode)) {
+      tell(kernel, place.inode, withType(inode, mask), name, 0, isUnlinked)
     }
   }
   tell(kernel, inode, withType(inode, mask), '', 0)
@@ -147,6 +151,14 @@ export const notifyFile = (kernel: Kernel, file: OpenFile, mask: number): void =
 /** The last descriptor of an open file goes. */
 export const notifyClose = (kernel: Kernel, file: OpenFile): void => {
   if (kernel.state.fs.watches.length > 0) notifyFile(kernel, file, (file.flags & O_ACCMODE) === O_RDONLY ? IN_CLOSE_NOWRITE : IN_CLOSE_WRITE)
+}
+
+/** A file system goes: those who watch something of it are told, and watch it no more. */
+export const superblockGone = (kernel: Kernel, superblock: Superblock): void => {
+  for (const watch of kernel.state.fs.watches.filter(({ inode }) => inode.superblock === superblock)) {
+    post(kernel, watch.instance, { descriptor: watch.descriptor, mask: IN_UNMOUNT, cookie: 0, name: '' })
+    removeWatch(kernel, watch)
+  }
 }
 
 /** An inode without names that nobody uses any more. */

@@ -67,12 +67,17 @@ export const setLease = (kernel: Kernel, task: Task, file: OpenFile, fd: number,
     return 0
   }
   if (own.target >= 0 && type === F_WRLCK) return -EAGAIN
+  // Who waits to write has the file open for that already (check_conflicting_open).
+  if (own.target === F_UNLCK && type === F_RDLCK && kernel.state.fs.lockWaiters.tids.some((tid) => BREAKERS.includes(kernel.state.tasks.get(tid)?.syscall?.number ?? -1))) return -EAGAIN
   own.type = type
   own.target = -1
   own.deadline = Infinity
   kernel.wake(kernel.state.fs.lockWaiters)
   return 0
 }
+
+/** open, truncate, creat, openat, openat2: calls that wait for leases. */
+const BREAKERS: readonly number[] = [2, 76, 85, 257, 437]
 
 /** The description goes. */
 export const releaseLeases = (kernel: Kernel, file: OpenFile): void => {

@@ -14,6 +14,7 @@ import type { FsState, Superblock, SuperblockKind } from './fs-state.ts'
 import { loadExt2, readVolume } from './ext2/load.ts'
 import { storeExt2 } from './ext2/store.ts'
 import { type DirectoryInode, ensureAttributes, type Inode, isNameless, makeDirectory, releaseInode } from './inode.ts'
+import { superblockGone } from './inotify.ts'
 import {
   attachMount, copyMount, detachMount, isBelow, isMountBelow, isTop, makeMount, type Mount, type MountNamespace,
 } from './mount-tree.ts'
@@ -378,6 +379,7 @@ const takeOff = (kernel: Kernel, mount: Mount): number => {
     const error = syncVolumes(kernel, superblock)
     if (error !== 0) return error
   }
+  if (isLast && kernel.state.fs.watches.length > 0) superblockGone(kernel, superblock)
   // What is still open of it after MNT_DETACH goes on until it is mounted again.
   if (volume !== undefined && isLast && !isUsed(kernel, superblock)) {
     superblock.volume = undefined

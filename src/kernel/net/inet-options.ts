@@ -1,8 +1,8 @@
 /** Options of IPv4, TCP, UDP and raw sockets (ip(7), tcp(7), udp(7), raw(7)), and their ioctls. */
-import { EINVAL, ENOENT, ENOPROTOOPT, ENOTCONN, EOPNOTSUPP, EPERM } from '../abi/errno.ts'
+import { EADDRNOTAVAIL, EINVAL, ENOENT, ENOTTY, ENOPROTOOPT, ENOTCONN, EOPNOTSUPP, EPERM } from '../abi/errno.ts'
 import { CAP_NET_ADMIN } from '../abi/capabilities.ts'
 import {
-  IPPROTO_ICMP, IPPROTO_IP, IPPROTO_RAW, IPPROTO_TCP, IPPROTO_UDP, SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD, SO_KEEPALIVE, SO_OOBINLINE, SO_RCVBUF, SO_RCVBUFFORCE, SO_SNDBUF, SO_SNDBUFFORCE, SOCK_RAW,
+  AF_INET, IPPROTO_ICMP, IPPROTO_IP, IPPROTO_RAW, IPPROTO_TCP, IPPROTO_UDP, SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD, SO_KEEPALIVE, SO_OOBINLINE, SO_RCVBUF, SO_RCVBUFFORCE, SO_SNDBUF, SO_SNDBUFFORCE, SOCK_RAW,
   SOCK_STREAM, SOL_SOCKET,
 } from '../abi/sockets.ts'
 import type { Kernel } from '../kernel.ts'
@@ -27,7 +27,7 @@ import { releaseHeld, startKeepAlive } from './tcp/timers.ts'
 
 const IP_TOS = 1, IP_TTL = 2, IP_HDRINCL = 3, IP_OPTIONS = 4, IP_RECVOPTS = 6, IP_RETOPTS = 7, IP_PKTINFO = 8, IP_MTU_DISCOVER = 10,
   IP_RECVERR = 11, IP_RECVTTL = 12, IP_RECVTOS = 13, IP_MTU = 14, IP_FREEBIND = 15, IP_TRANSPARENT = 19, IP_RECVORIGDSTADDR = 20, IP_BIND_ADDRESS_NO_PORT = 24,
-  IP_MULTICAST_IF = 32, IP_MULTICAST_TTL = 33, IP_MULTICAST_LOOP = 34, IP_ADD_MEMBERSHIP = 35, IP_DROP_MEMBERSHIP = 36, IP_MULTICAST_ALL = 49
+  IP_MULTICAST_IF = 32, IP_MULTICAST_TTL = 33, IP_MULTICAST_LOOP = 34, IP_ADD_MEMBERSHIP = 35, IP_DROP_MEMBERSHIP = 36, IP_MULTICAST_ALL = 49, MCAST_JOIN_GROUP = 42, MCAST_LEAVE_GROUP = 45
 const ICMP_FILTER = 1
 /** The address by which IP_MULTICAST_IF named the interface, kept beside it. */
 const MULTICAST_ADDRESS = 1000
@@ -126,7 +126,23 @@ const setTcpOption = (kernel: Kernel, task: Task, socket: InetSocket, option: nu
   return 0
 }
 
+const GROUP_REQUEST_SIZE = 136
+/** struct group_req, which is of any family, as the struct ip_mreqn that says the same. */
+const groupRequest = (value: Uint8Array): Uint8Array | number => {
+  if (value.length < GROUP_REQUEST_SIZE) return -EINVAL
+  const view = new DataView(value.buffer, value.byteOffset)
+  if (view.getUint16(8, true) !== AF_INET) return -EADDRNOTAVAIL
+  const request = new Uint8Array(12)
+  request.set(value.subarray(12, 16))
+  request.set(value.subarray(0, 4), 8)
+  return request
+}
+
 const setIpOption = (task: Task, socket: InetSocket, option: number, value: Uint8Array): number => {
+  if (option === MCAST_JOIN_GROUP || option === MCAST_LEAVE_GROUP) {
+    const request = groupRequest(value)
+    return typeof request === 'number' ? request : option === MCAST_JOIN_GROUP ? join(socket, request) : leave(socket, request)
+  }
   if (option === IP_ADD_MEMBERSHIP) return join(socket, value)
   if (option === IP_DROP_MEMBERSHIP) return leave(socket, value)
   if (option === IP_MULTICAST_IF) {
@@ -203,7 +219,7 @@ export const inetIoctl = (kernel: Kernel, task: Task, socket: InetSocket, comman
       user.setU32(argument, tcb === undefined || socket.state === CLOSE ? 0 : tcb.writeSeq - tcb.sndNxt)
       return 0
     case SIOCATMARK:
-      if (!isStream) return -EINVAL
+      if (!isStream) return -ENOTTY
       user.setU32(argument, tcb !== undefined && tcb.urgent !== 'none' && tcb.urgentSeq === readNext(socket, tcb) ? 1 : 0)
       return 0
     default: return interfaceIoctl(kernel, task, socket.net, command, argument)

@@ -1,8 +1,9 @@
 /** unshare(2) and setns(2): leaving what tasks share, and entering namespaces (kernel/fork.c, kernel/nsproxy.c). */
-import { EBADF, EINVAL, EPERM, ESRCH, EUSERS } from '../abi/errno.ts'
+import { EBADF, EINVAL, EMFILE, EPERM, ESRCH, EUSERS } from '../abi/errno.ts'
 import { int32, uint32 } from '../abi/numbers.ts'
 import { CAP_SYS_ADMIN, CAP_SYS_CHROOT, CAP_SYS_PTRACE } from '../abi/capabilities.ts'
 import { getFile, unshareDescriptors } from '../fs/descriptor.ts'
+import { settingNumber } from '../fs/proc/settings.ts'
 import { namespaceFlag, namespaceOfFile } from '../fs/namespace-files.ts'
 import { leaveMountNamespace } from '../fs/mounts.ts'
 import { copyPathContext, leavePathContext } from '../fs/path.ts'
@@ -49,6 +50,7 @@ const unshare = (kernel: Kernel, task: Task, args: Args): number => {
   // Threads, handlers and memory can't be parted once they are shared (check_unshare_flags).
   if ((flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)) !== 0 && task.group.threads.length > 1) return -EINVAL
   if ((flags & (CLONE_SIGHAND | CLONE_VM)) !== 0 && task.mm.users > 1) return -EINVAL
+  if ((flags & CLONE_FILES) !== 0 && task.files.users > 1 && hasDescriptorFrom(task, settingNumber(kernel, 'sys/fs/nr_open', Infinity))) return -EMFILE
   const parted = partNamespaces(kernel, task, flags, false, true)
   if (typeof parted === 'number') return parted
   if ((flags & CLONE_FS) !== 0 && task.fs.users > 1) {
@@ -65,6 +67,9 @@ const unshare = (kernel: Kernel, task: Task, args: Args): number => {
   if (parted.credentials !== task.credentials) setCredentials(task, parted.credentials)
   return 0
 }
+
+/** A table with such descriptors can't be copied (alloc_fdtable). */
+const hasDescriptorFrom = ({ files }: Task, limit: number): boolean => files.slots.some((slot, fd) => slot !== undefined && fd >= limit)
 
 interface Entering { namespaces: Namespaces, credentials: Credentials, mount: boolean }
 

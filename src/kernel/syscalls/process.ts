@@ -1,5 +1,6 @@
 /** Processes: making, replacing, ending and waiting for them (clone(2), execve(2), exit(2), wait(2)). */
-import { E2BIG, EBADF, ECHILD, EINVAL, ENOENT, ERESTARTSYS, ESRCH } from '../abi/errno.ts'
+import { E2BIG, EAGAIN, EBADF, ECHILD, EINVAL, ENOENT, ERESTARTSYS, ESRCH } from '../abi/errno.ts'
+import { O_NONBLOCK } from '../abi/fcntl.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import { SIGCHLD, SIGNAL_COUNT } from '../abi/signals.ts'
 import { AT_FDCWD, type Image, readImage, releaseImage, STRING_LIMIT } from '../exec/image.ts'

@@ -3,6 +3,7 @@ import { CAP_SYS_NICE, CAP_SYS_RESOURCE } from '../abi/capabilities.ts'
 import { EACCES, EINVAL, EPERM, ESRCH } from '../abi/errno.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import { RLIMIT_COUNT, RLIMIT_NICE, RLIMIT_NOFILE } from '../abi/resources.ts'
+import { settingNumber } from '../fs/proc/settings.ts'
 import type { Kernel } from '../kernel.ts'
 import { hasCapability } from '../task/credentials.ts'
 import { groupUsage, writeUsage } from '../task/rusage.ts'
@@ -29,12 +30,12 @@ const writeLimit = (kernel: Kernel, task: Task, address: number, limit: readonly
 }
 
 /** do_prlimit: the limit as it was, or a negative errno. */
-const changeLimit = (task: Task, group: ThreadGroup, resource: number, next: [number, number] | undefined): [number, number] | number => {
+const changeLimit = (kernel: Kernel, task: Task, group: ThreadGroup, resource: number, next: [number, number] | undefined): [number, number] | number => {
   if (resource >= RLIMIT_COUNT) return -EINVAL
   const old = group.limits[resource]
   if (next !== undefined) {
     if (next[0] > next[1]) return -EINVAL
-    if (resource === RLIMIT_NOFILE && next[1] > OPEN_FILES_LIMIT) return -EPERM
+    if (resource === RLIMIT_NOFILE && next[1] > settingNumber(kernel, 'sys/fs/nr_open', OPEN_FILES_LIMIT)) return -EPERM
     if (next[1] > old[1] && !hasCapability(task, CAP_SYS_RESOURCE)) return -EPERM
     group.limits[resource] = next
   }
@@ -42,14 +43,14 @@ const changeLimit = (task: Task, group: ThreadGroup, resource: number, next: [nu
 }
 
 const getrlimit = (kernel: Kernel, task: Task, args: Args): number => {
-  const limit = changeLimit(task, task.group, uint32(args[0]), undefined)
+  const limit = changeLimit(kernel, task, task.group, uint32(args[0]), undefined)
   if (typeof limit === 'number') return limit
   writeLimit(kernel, task, uint64(args[1]), limit)
   return 0
 }
 
 const setrlimit = (kernel: Kernel, task: Task, args: Args): number => {
-  const limit = changeLimit(task, task.group, uint32(args[0]), readLimit(kernel, task, uint64(args[1])))
+  const limit = changeLimit(kernel, task, task.group, uint32(args[0]), readLimit(kernel, task, uint64(args[1])))
   return typeof limit === 'number' ? limit : 0
 }
 
@@ -66,7 +67,7 @@ const prlimit = (kernel: Kernel, task: Task, args: Args): number => {
   const target = pid === 0 ? task : taskBy(kernel, task, pid)
   if (target === undefined) return -ESRCH
   if (!mayChangeLimits(task, target)) return -EPERM
-  const limit = changeLimit(task, target.group, uint32(args[1]), next)
+  const limit = changeLimit(kernel, task, target.group, uint32(args[1]), next)
   if (typeof limit === 'number') return limit
   if (args[3] !== 0) writeLimit(kernel, task, uint64(args[3]), limit)
   return 0
@@ -90,12 +91,9 @@ const isAlive = (task: Task): boolean => task.state !== 'zombie' && task.state !
 
 /** The tasks that `which` and `who` name; for process groups and users every thread of every process. */
 const targets = (kernel: Kernel, task: Task, which: number, who: number): Task[] => {
-  if (which === PRIO_PROCESS) {
-    const other = who === 0 ? task : taskBy(kernel, task, who)
-    return other !== undefined && isAlive(other) ? [other] : []
-  }
   const all = [...kernel.state.tasks.values()].filter(isAlive)
   switch (which) {
+    case PRIO_PROCESS: return all.filter((other) => other === (who === 0 ? task : taskBy(kernel, task, who)))
     case PRIO_PGRP: return all.filter((other) => other.group.processGroup === (who === 0 ? task.group.processGroup : kernelPid(task.namespaces.pid, who)))
     default: return all.filter((other) => other.namespaces.host === task.namespaces.host && other.credentials.uid === (who === 0 ? task.credentials.uid : kernelUid(task.credentials.user, who >>> 0)))
   }

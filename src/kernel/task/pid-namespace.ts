@@ -66,7 +66,7 @@ export const isPidNamespaceBelow = (namespace: PidNamespace, ancestor: PidNamesp
 /** Whether a process can be seen in the namespace: it is in it, or nested in it. */
 export const isVisibleIn = (namespace: PidNamespace, pid: number): boolean => namespace.level === 0 || namespace.shown.has(pid)
 
-const PID_LIMIT = 32_768
+export const PID_LIMIT = 32_768
 /** After the first round, numbers below are left alone (RESERVED_PIDS). */
 const RESERVED = 300
 

@@ -6,6 +6,7 @@ import type { Descriptor } from '../descriptor.ts'
 import { epollOf } from '../epoll.ts'
 import type { EventCounter } from '../eventfd.ts'
 import type { OpenFile } from '../file.ts'
+import { inotifyOf } from '../inotify.ts'
 import { sourceOf } from '../signalfd.ts'
 import { fileTimerOf, getFileTimer } from '../timerfd.ts'
 import type { ProcNode } from './nodes.ts'
@@ -46,6 +47,9 @@ const extra = (kernel: Kernel, file: OpenFile): string => {
       const { value, interval } = getFileTimer(kernel, timer)
       return `clockid: ${timer.clock}\nticks: ${timer.ticks}\nsettime flags: 00\nit_value: (${value[0]}, ${value[1]})\nit_interval: (${interval[0]}, ${interval[1]})\n`
     }
+    case 'inotify':
+      return inotifyOf(file).watches.map(({ descriptor, inode, mask }) =>
+        `inotify wd:${descriptor.toString(16)} ino:${inode.ino.toString(16)} sdev:${inode.superblock.dev.toString(16)} mask:${(mask >>> 0).toString(16)} ignored_mask:0 \n`).join('')
     default: return ''
   }
 }

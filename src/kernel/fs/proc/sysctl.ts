@@ -1,7 +1,11 @@
 /** Files of /proc/sys that say something of the world; those that only say a number are in the tree itself. */
+import { CAP_SYS_ADMIN } from '../../abi/capabilities.ts'
+import { EINVAL, EPERM } from '../../abi/errno.ts'
 import { RELEASE, SYSTEM_NAME, VERSION } from '../../abi/version.ts'
 import type { Kernel } from '../../kernel.ts'
+import { PID_LIMIT } from '../../task/pid-namespace.ts'
 import type { Task } from '../../task/task.ts'
+import { hasCapabilityIn } from '../../task/user-namespace.ts'
 import type { ProcNode } from './nodes.ts'
 
 export const ostype = (): string => `${SYSTEM_NAME}\n`
@@ -22,7 +26,20 @@ export const setDomainname = (_kernel: Kernel, _node: ProcNode, writer: Task, te
   return 0
 }
 
-export const lastPid = (kernel: Kernel): string => `${kernel.state.lastPid}\n`
+/** Of the reader's namespace of processes. */
+export const lastPid = (kernel: Kernel, _node: ProcNode, reader: Task): string => {
+  const { pid } = reader.namespaces
+  return `${pid.level === 0 ? kernel.state.lastPid : pid.lastPid}\n`
+}
+export const setLastPid = (kernel: Kernel, _node: ProcNode, writer: Task, text: string): number => {
+  const { pid } = writer.namespaces
+  const number = Number(text.trim())
+  if (!hasCapabilityIn(writer, pid.owner, CAP_SYS_ADMIN)) return -EPERM
+  if (!Number.isInteger(number) || number < 0 || number >= PID_LIMIT) return -EINVAL
+  if (pid.level === 0) kernel.state.lastPid = number
+  else pid.lastPid = number
+  return 0
+}
 export const ptyCount = (kernel: Kernel): string => `${kernel.state.fs.terminals.size}\n`
 
 export const fileCount = (kernel: Kernel): string => {

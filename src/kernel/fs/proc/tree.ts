@@ -180,7 +180,7 @@ const makeTables = (): Tables => {
       sched_rt_period_us: setting('1000000\n'),
       sched_rt_runtime_us: setting('950000\n'),
       sched_rr_timeslice_ms: setting('100\n'),
-      ns_last_pid: file(0o666, sysctl.lastPid, { write: () => 0 }),
+      ns_last_pid: file(0o666, sysctl.lastPid, { write: sysctl.setLastPid }),
       pty: folder({ max: setting('4096\n'), nr: file(0o444, sysctl.ptyCount), reserve: setting('1024\n') }),
       random: folder({
         boot_id: file(0o444, sysctl.bootId),
