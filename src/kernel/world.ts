@@ -10,7 +10,7 @@ import type { WorldConfig } from './config.ts'
 import { deliverInput } from './fs/console.ts'
 import { setUpFileSystems } from './fs/setup.ts'
 import type { FsState } from './fs/fs-state.ts'
-import { FIRST_PID, makeHosts, startHost } from './hosts.ts'
+import { findHost, FIRST_PID, makeHosts, startHost } from './hosts.ts'
 import { Kernel } from './kernel.ts'
 import { makeNet } from './net/namespace.ts'
 import type { ConsoleInput, Outside } from './outside.ts'
@@ -108,6 +108,7 @@ export const createWorld = (config: WorldConfig, memory: PhysicalMemory, process
   }
   state.zeroFrame = memory.allocate()
   Object.assign(state, { fs: setUpFileSystems(kernel) })
+  for (const { host } of config.faults?.signals ?? []) if (host !== undefined) findHost(kernel, host)
   for (const host of state.hosts) startHost(kernel, host)
   if (config.memoryModel === 'tso') watchMemory(kernel, { allButStacks: true, buffers: new TaskStores(kernel) })
   if (STRATEGIES[config.strategy].stops === true) stopAtChoices(kernel)
