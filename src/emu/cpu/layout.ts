@@ -99,6 +99,10 @@ export const TLB_WRITE = 0x110000
 /** Jump cache: entries of 16 bytes: i64 rip (not canonical: empty), i32 record. */
 export const JUMP_CACHE = 0x120000
 export const JUMP_CACHE_ENTRIES = 16384
+/** What the jump cache lacks is looked for here before the host is asked: by another hash, so that two blocks hardly ever displace each other in both. */
+export const SECOND_JUMP_CACHE = 0x80000
+/** Its hash: the upper bits of a product (Knuth, The Art of Computer Programming, volume 3, 6.4). */
+export const SECOND_JUMP_MULTIPLIER = 0x9e3779b1 | 0, SECOND_JUMP_SHIFT = 32 - 14
 /** Constant tables for semantics: data segments of the tier-0 module. */
 export const CONSTANTS = 0x20000
 /** Of tier 1: by region, the epoch in which it was last found valid. */
@@ -114,6 +118,11 @@ export const TIER1_ENTRIES = 0x1890
 export const FLAGS_PACKED = 0x1898
 export const FLAGS_A = 0x18a0
 export const FLAGS_B = 0x18a8
+/** Of tier 1: how often a region must lead to a block of tier 0 for that to be noted; how many are noted; their records. */
+export const HEAT_LIMIT = 0x18b0
+export const HOT_COUNT = 0x18b4
+export const HOT_RECORDS = 0xe8000
+export const MOST_HOT = 1024
 /** Where indirect branches and returns went: jit/compiler.ts. */
 export const BRANCH_TARGETS = 0x160000
 export const BRANCH_TARGETS_END = 0x200000

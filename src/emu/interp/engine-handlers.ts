@@ -2,6 +2,7 @@
 import * as layout from '../cpu/layout.ts'
 import { EXIT_BUDGET } from '../processor.ts'
 import { i32, i64 } from '../wasm/expression.ts'
+import { BLOCK_HANDLER } from './manifest.ts'
 import * as record from './records.ts'
 import { REGION, type Tier0Emitter, ZERO_ADDRESS } from './tier0-emitter.ts'
 
@@ -30,6 +31,18 @@ export const ENGINE_HANDLERS: Readonly<Record<string, (e: Tier0Emitter) => void>
     const executed = i64.extendI32S(i32.sub(before, i32.load(ZERO_ADDRESS, layout.BUDGET)))
     f.i64Store(ZERO_ADDRESS, layout.TIER1_CYCLES, i64.add(i64.load(ZERO_ADDRESS, layout.TIER1_CYCLES), executed))
     f.i64Store(ZERO_ADDRESS, layout.TIER1_ENTRIES, i64.add(i64.load(ZERO_ADDRESS, layout.TIER1_ENTRIES), i64.const(1)))
+    // Blocks that regions lead to again and again should be regions. At 0, where there is no record, there is no block either.
+    f.if(i32.eq(i32.load(next), i32.const(BLOCK_HANDLER)), () => {
+      const heat = f.let(i32.add(i32.load(next, record.RECORD_HEAT), i32.const(1)))
+      f.i32Store(next, record.RECORD_HEAT, heat)
+      f.if(i32.eq(heat, i32.load(ZERO_ADDRESS, layout.HEAT_LIMIT)), () => {
+        const count = f.let(i32.load(ZERO_ADDRESS, layout.HOT_COUNT))
+        f.if(i32.ltU(count, i32.const(layout.MOST_HOT)), () => {
+          f.i32Store(i32.shl(count, i32.const(2)), layout.HOT_RECORDS, next)
+          f.i32Store(ZERO_ADDRESS, layout.HOT_COUNT, i32.add(count, i32.const(1)))
+        })
+      })
+    })
     e.goOnOrLeave(next)
   },
   /** End of an instruction that is executed alone. */

@@ -17,7 +17,7 @@ import { ModuleBuilder } from '../wasm/module.ts'
 import { ENGINE_HANDLERS } from './engine-handlers.ts'
 import { formName, formsOfRow } from './forms.ts'
 import type { FlagUse } from './hot-emitter.ts'
-import { LEAVES, NO_FLAGS, PAIR, READS_FLAGS, REGION_HANDLER, type Tier0Manifest, WRITES_FLAGS } from './manifest.ts'
+import { LEAVES, NO_FLAGS, PAIR, READS_FLAGS, type Tier0Manifest, WRITES_FLAGS } from './manifest.ts'
 import { LATE_HANDLERS } from './late-handlers.ts'
 import { HOT_FORMS, HOT_PAIRS } from './hot-forms.ts'
 import { type Case, type Form, defineRun, fastVersion } from './run.ts'
@@ -63,7 +63,8 @@ export const generateTier0 = (): { wasm: Uint8Array<ArrayBuffer>, manifest: Tier
     })
   }
   const { cases, flagUse } = fastCases(module, forms)
-  if ([...cases.keys()][REGION_HANDLER] !== '@region') throw new Error('@region is not the first handler')
+  const [first, second] = cases.keys()
+  if (first !== '@region' || second !== '@block') throw new Error('@region and @block are not the first handlers')
   // Handlers with a fast version come first: their table index is the case of `run`.
   const handlers = [...cases.keys(), ...[...forms.keys()].filter((name) => !cases.has(name))]
   defineRun(module, [...cases.values()])
@@ -80,7 +81,7 @@ const fastCases = (module: ModuleBuilder, forms: ReadonlyMap<string, Form>): { c
     cases.set(name, { parts: [{ form, flagsDead }] })
     flagUse.push((use.readsFlags ? READS_FLAGS : 0) | (use.writesFlags ? WRITES_FLAGS : 0) | (use.leaves ? LEAVES : 0))
   }
-  for (const name of ['@region', ...HOT_FORMS]) {
+  for (const name of ['@region', '@block', ...HOT_FORMS]) {
     const form = forms.get(name)
     const use = form === undefined ? undefined : fastVersion(module, form, false)
     if (form === undefined || use === undefined || cases.has(name)) continue

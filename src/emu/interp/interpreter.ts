@@ -131,10 +131,12 @@ export class Interpreter implements Processor {
         return known?.valid === true && (memory.flags(known.frame) & FRAME_CODE) !== 0 ? known : undefined
       }
       this.#untilSample = tier.chunk
-      this.#jit = new Jit(memory, instance.exports, manifest, tier, { codePage, blockHandler: this.#translator.blockHandler }, now)
+      this.#jit = new Jit(memory, instance.exports, manifest, tier, {
+        codePage, blockHandler: this.#translator.blockHandler, peek: (address) => this.#peek(address),
+      }, now)
     }
     memory.u8.fill(0xff, layout.TLB_READ, layout.JUMP_CACHE)
-    memory.u8.fill(NO_RIP & 0xff, layout.JUMP_CACHE, layout.JUMP_CACHE + layout.JUMP_CACHE_ENTRIES * 16)
+    for (const cache of [layout.JUMP_CACHE, layout.SECOND_JUMP_CACHE]) memory.u8.fill(NO_RIP & 0xff, cache, cache + layout.JUMP_CACHE_ENTRIES * 16)
   }
 
   /**
@@ -562,12 +564,14 @@ export class Interpreter implements Processor {
     if (this.#translator.generation !== generation) this.#codePages.set(page, codePage)
     // A code page made for this address space may have been dropped since its blocks were cached: only valid ones go in.
     const hash = ((low ^ ((low >>> 12) | (high << 20))) & (layout.JUMP_CACHE_ENTRIES - 1)) << 4
-    const entry = (layout.JUMP_CACHE + hash) >> 2
+    const second = (Math.imul(low, layout.SECOND_JUMP_MULTIPLIER) >>> layout.SECOND_JUMP_SHIFT) << 4
     const { i32 } = this.memory
-    if (this.#jumpEntries.length < MOST_ENTRIES) this.#jumpEntries.push(entry)
-    i32[entry] = low
-    i32[entry + 1] = high
-    i32[entry + 2] = at
+    for (const entry of [(layout.JUMP_CACHE + hash) >> 2, (layout.SECOND_JUMP_CACHE + second) >> 2]) {
+      if (this.#jumpEntries.length < MOST_ENTRIES) this.#jumpEntries.push(entry)
+      i32[entry] = low
+      i32[entry + 1] = high
+      i32[entry + 2] = at
+    }
     return at
   }
 
@@ -605,7 +609,7 @@ export class Interpreter implements Processor {
     this.memory.i32[layout.CODE_EPOCH >> 2]++
     const { u8, i32 } = this.memory
     if (this.#jumpEntries.length < MOST_ENTRIES) for (const entry of this.#jumpEntries) i32.fill(NO_RIP, entry, entry + 2)
-    else u8.fill(NO_RIP & 0xff, layout.JUMP_CACHE, layout.JUMP_CACHE + layout.JUMP_CACHE_ENTRIES * 16)
+    else for (const cache of [layout.JUMP_CACHE, layout.SECOND_JUMP_CACHE]) u8.fill(NO_RIP & 0xff, cache, cache + layout.JUMP_CACHE_ENTRIES * 16)
     this.#jumpEntries.length = 0
   }
 
@@ -622,6 +626,17 @@ export class Interpreter implements Processor {
     if (entries.length < MOST_ENTRIES) for (const entry of entries) i32.fill(-1, entry, entry + 2)
     else u8.fill(0xff, tlb, tlb + layout.TLB_ENTRIES * 16)
     entries.length = 0
+  }
+
+  /** The 64-bit word at an address (below 2^53), if its page is in the TLB: nothing changes by that. */
+  #peek(address: number): number | undefined {
+    const { u32 } = this.memory
+    const page = Math.floor(address / layout.PAGE_SIZE)
+    const entry = (layout.TLB_READ + ((page % layout.TLB_ENTRIES) << 4)) >> 2
+    const offset = address % layout.PAGE_SIZE
+    if (u32[entry] !== page % TWO_32 || u32[entry + 1] !== Math.floor(page / TWO_32) || offset % 8 !== 0) return undefined
+    const host = (address + u32[entry + 2]) % TWO_32 >>> 2
+    return u32[host + 1] * TWO_32 + u32[host]
   }
 
   #fillTlb(tlb: number, page: number, frame: number): void {

@@ -12,6 +12,8 @@ export interface Tier0Manifest {
 
 /** Table index of '@region', which regions compare with: it is the first. */
 export const REGION_HANDLER = 0
+/** Of '@block', the second. */
+export const BLOCK_HANDLER = 1
 
 /** Ends the name of a form's version that leaves out the flags. */
 export const NO_FLAGS = ' -'

@@ -41,3 +41,5 @@ export const NO_BLOCK = 0x7fffffff
 /** In a block record that is the entry of a region of tier 1: the region's index, and what the block costs in tier 0. */
 export const RECORD_REGION = 16
 export const RECORD_SAVED_COST = 28
+/** In a block record: how often a region of tier 1 led there. */
+export const RECORD_HEAT = 40

@@ -69,6 +69,15 @@ export const defineRuntime = (module: ModuleBuilder): void => {
   /** The record at a linear address that is not in the jump cache. rip is set first: a fetch fault is the target's. */
   module.function('jump_slow', signature(['i64'], ['i32']), (f) => {
     const [target] = f.params
+    const second = f.let(i32.shl(i32.shrU(i32.mul(i32.wrap(target), i32.const(layout.SECOND_JUMP_MULTIPLIER)), i32.const(layout.SECOND_JUMP_SHIFT)), i32.const(4)))
+    f.if(i64.eq(i64.load(second, layout.SECOND_JUMP_CACHE), target), () => {
+      const hash = i32.xor(i32.wrap(target), i32.wrap(i64.shrU(target, i64.const(12))))
+      const first = f.let(i32.shl(i32.and(hash, i32.const(layout.JUMP_CACHE_ENTRIES - 1)), i32.const(4)))
+      const at = f.let(i32.load(second, layout.SECOND_JUMP_CACHE + 8))
+      f.i64Store(first, layout.JUMP_CACHE, target)
+      f.i32Store(first, layout.JUMP_CACHE + 8, at)
+      f.return(at)
+    })
     f.i64Store(ZERO_ADDRESS, layout.RIP, target)
     f.return(f.call('host_lookup', i32.wrap(target), i32.wrap(i64.shrU(target, i64.const(32)))))
   })

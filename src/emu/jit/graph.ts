@@ -68,8 +68,8 @@ export interface Limits {
   readonly leavesAt: (rip: number, isCall: boolean) => boolean
 }
 
-/** Where the indirect branch at an address has been seen to go: so many targets at most. */
-export type Prediction = (rip: number, most: number) => Iterable<number>
+/** Where an indirect branch has been seen to go: so many targets at most. */
+export type Prediction = (insn: KeptInstruction, most: number) => Iterable<number>
 
 const MAX_BLOCK = 64
 /** Targets of an indirect branch that are tried before it leaves: of calls, whose callees become part of the region, and of jumps. */
@@ -175,7 +175,7 @@ export class RegionFinder {
         if (context !== undefined) block.targets.push({ rip: context.returnRip, block: undefined })
       } else {
         const most = insn.name.startsWith('call') ? MAX_CALLEES : MAX_TARGETS
-        for (const target of this.#predict(insn.rip, most)) block.targets.push({ rip: target, block: undefined })
+        for (const target of this.#predict(insn, most)) block.targets.push({ rip: target, block: undefined })
       }
       return block
     }

@@ -6,6 +6,7 @@ import type { CodePage } from '../interp/translator.ts'
 import type { PhysicalMemory } from '../memory.ts'
 import { TARGET_BYTES, compileRegions } from './compiler.ts'
 import { FactsTable } from './facts.ts'
+import type { KeptInstruction } from './instruction.ts'
 import { type Limits, type Region, RegionFinder } from './graph.ts'
 import type { JitStatistics, Stopwatch } from '../statistics.ts'
 import { EXIT_REASONS, type ExitName } from './reasons.ts'
@@ -18,15 +19,24 @@ export interface TierOptions {
   /** Blocks that are compiled together; chunks after which they are even if there are fewer. */
   readonly batch: number
   readonly patience: number
-  /** What must have been executed for each instruction that is compiled: compiling one costs about as much as executing so many in tier 0. */
-  readonly cyclesPerInstruction: number
-  /** How often a region has gone on to code outside before it is made anew. */
-  readonly chainsToImprove: number
+  /**
+   * What must have been executed for each instruction that is compiled, in tier 0 or in tier 1: compiling one costs about as much as
+   * executing so many in tier 0, so that no more time is spent on it than on what it is to replace.
+   */
+  readonly tier0Cycles: number
+  readonly tier1Cycles: number
+  /** How often regions have led to a block before it is compiled. */
+  readonly heat: number
+  /** How often a region has gone on to code outside, for each instruction that it would have then, before it is made anew. */
+  readonly chainsPerInstruction: number
   /** Compiles whatever is about to be executed: for tests. */
   readonly isEager: boolean
 }
 
-export const DEFAULT_TIER: TierOptions = { chunk: 30_000, samples: 5, batch: 8, patience: 6, cyclesPerInstruction: 60_000, chainsToImprove: 200_000, isEager: false }
+export const DEFAULT_TIER: TierOptions = {
+  chunk: 30_000, samples: 6, batch: 8, patience: 6,
+  tier0Cycles: 2_500, tier1Cycles: 120_000, heat: 3000, chainsPerInstruction: 15_000, isEager: false,
+}
 /** Everything is compiled as soon as it is entered, as far as can be. */
 export const EAGER_TIER: TierOptions = { ...DEFAULT_TIER, isEager: true }
 
@@ -40,21 +50,29 @@ export const tierOptions = (name = 'mixed'): TierOptions | undefined => {
   if (name === 'mixed') return DEFAULT_TIER
   const [chunk, samples, batch, patience] = name.split(',').map(Number)
   if (![chunk, samples, batch, patience].every((number) => number > 0)) throw new RangeError(`no tier is called '${name}': 0, 1, mixed or four thresholds`)
-  return { chunk, samples, batch, patience, cyclesPerInstruction: 1, chainsToImprove: 20, isEager: false }
+  return { chunk, samples, batch, patience, tier0Cycles: 1, tier1Cycles: 1, heat: samples, chainsPerInstruction: 1, isEager: false }
 }
 const LIMITS: Omit<Limits, 'leavesAt'> = { instructions: 200, callDepth: 2, executedOnly: true }
-/** Functions up to this size are repeated in those that call them even if they are regions already. */
-const SMALL_FUNCTION = 40
+/** When a region is made anew. */
+const MORE_INSTRUCTIONS = 400
+/** Regions up to this size are repeated in those that lead to them. */
+const SMALL = 40
 /** Instructions that may be compiled: what is saved up at most, and what there is at first. */
 const MOST_CREDIT = 1000, FIRST_CREDIT = 200
-/** How often a region is made anew, each time after eight times as many chains. */
-const MAX_IMPROVEMENTS = 3
+/** How often a region is made anew, each time after so many times as many chains; so much sooner if it ends with an indirect jump of which nothing was known. */
+const MAX_IMPROVEMENTS = 3, MORE_CHAINS = 4, UNSURE = 8
+/** Cycles in tier 0 for each time that a region leads there, and for what that costs itself. */
+const CYCLES_PER_EXIT = 40
+/** Where addresses of programs end. */
+const HALF = layout.PAGE_SIZE * 2 ** 35
 /** Blocks with samples that are remembered. */
 const MAX_SAMPLED = 20_000
 
 export interface CodeSource {
   /** Code that the current address space has at a virtual page, if it was executed from there. */
   readonly codePage: (page: number) => CodePage | undefined
+  /** The 64-bit word at an address, if it can be had without a change of anything. */
+  readonly peek: (address: number) => number | undefined
   /** Handler of blocks that are no regions. */
   readonly blockHandler: number
 }
@@ -73,6 +91,8 @@ interface Installed {
   readonly size: number
   /** It ends with an indirect jump of which nothing was known. */
   readonly isUnsure: boolean
+  /** Chains after which it is looked at again. */
+  improveAt: number
 }
 
 export class Jit {
@@ -93,6 +113,8 @@ export class Jit {
   readonly #targetWords = new Map<number, number>()
   readonly #targets = new Map<number, Set<number>>()
   #waited = 0
+  /** Cycles in tier 1 when a chunk ended last, modulo 2^32. */
+  #tier1Cycles = 0
   /** Instructions that may be compiled. */
   #credit = FIRST_CREDIT
   /** By index in the table. */
@@ -117,7 +139,7 @@ export class Jit {
     this.#options = options
     this.#source = source
     this.#facts = new FactsTable(manifest)
-    this.#finder = new RegionFinder(memory, this.#facts, source.codePage, (rip, most) => this.#predict(rip, most))
+    this.#finder = new RegionFinder(memory, this.#facts, source.codePage, (insn, most) => this.#predict(insn, most))
   }
 
   get chunk(): number { return this.#options.chunk }
@@ -147,34 +169,73 @@ export class Jit {
 
   /** At the end of each chunk: compiles the hottest blocks of those that wait, as far as what was executed until now pays for it. */
   compile(): void {
-    this.#credit = Math.min(this.#credit + this.#options.chunk / this.#options.cyclesPerInstruction, MOST_CREDIT)
+    this.#earn()
+    this.#takeHot()
     this.#improve()
     if (this.#queue.size === 0 || this.#credit <= 0) return
     if (this.#queue.size < this.#options.batch && ++this.#waited < this.#options.patience) return
     this.#waited = 0
-    const heat = (rip: number): number => this.#samples.get(rip) ?? 0
-    const rips = [...this.#queue].sort((a, b) => heat(b) - heat(a)).slice(0, this.#options.batch)
-    for (const rip of rips) {
+    const rips = [...this.#queue].map((rip) => ({ rip, heat: this.#heatOf(rip) })).sort((a, b) => b.heat - a.heat).slice(0, this.#options.batch)
+    for (const { rip } of rips) {
       this.#queue.delete(rip)
       this.#samples.delete(rip)
     }
-    this.#compile(rips, { ...LIMITS, leavesAt: (rip, isCall) => {
-      const known = this.#regionAt(rip)
-      return known !== undefined && (!isCall || known.size > SMALL_FUNCTION)
-    } })
+    this.#compile(rips.map(({ rip }) => rip), { ...LIMITS, leavesAt: (rip) => (this.#regionAt(rip)?.size ?? 0) > SMALL })
   }
 
-  /** A region that is left again and again is made anew, with what has been executed since and where its branches went. */
+  #earn(): void {
+    const { chunk, tier0Cycles, tier1Cycles } = this.#options
+    const now = this.#memory.u32[layout.TIER1_CYCLES >> 2]
+    const inTier1 = Math.min((now - this.#tier1Cycles) >>> 0, chunk)
+    this.#tier1Cycles = now
+    this.#credit = Math.min(this.#credit + (chunk - inTier1) / tier0Cycles + inTier1 / tier1Cycles, MOST_CREDIT)
+  }
+
+  /** Blocks that regions led to often enough. */
+  #takeHot(): void {
+    const { u32 } = this.#memory
+    u32[layout.HEAT_LIMIT >> 2] = this.#options.heat
+    const count = u32[layout.HOT_COUNT >> 2]
+    u32[layout.HOT_COUNT >> 2] = 0
+    for (let i = 0; i < count; i++) {
+      const at = u32[(layout.HOT_RECORDS >> 2) + i]
+      const rip = u32[(at + record.RECORD_RIP + 4) >> 2] * 0x1_0000_0000 + u32[(at + record.RECORD_RIP) >> 2]
+      // Records may have been dropped since, or belong to another address space.
+      if (this.#recordAt(rip) === at) this.#queue.add(rip)
+    }
+  }
+
+  /** Cycles that tier 0 has probably spent on a block and what follows it. */
+  #heatOf(rip: number): number {
+    const at = this.#recordAt(rip)
+    return at === undefined ? 0 : (this.#samples.get(rip) ?? 0) * this.#options.chunk + this.#memory.u32[(at + record.RECORD_HEAT) >> 2] * CYCLES_PER_EXIT
+  }
+
+  /**
+   * A region that is left again and again is made anew, with what has been executed since and where its branches went: when it has been
+   * left as often as takes as long as making it.
+   */
   #improve(): void {
     const { u32 } = this.#memory
     const region = this.#installed[u32[layout.LAST_CHAIN >> 2]]
     if (region === undefined || this.#credit <= 0) return
+    const chains = u32[(layout.REGION_CHAINS >> 2) + region.index]
+    if (chains < region.improveAt || this.#regionAt(region.rip) !== region) return
     const count = this.#improved.get(region.rip) ?? 0
-    const enough = region.isUnsure ? this.#options.chainsToImprove / 8 : this.#options.chainsToImprove * 8 ** count
-    if (count >= MAX_IMPROVEMENTS || u32[(layout.REGION_CHAINS >> 2) + region.index] < enough) return
-    if (this.#regionAt(region.rip) !== region) return
+    const better = count >= MAX_IMPROVEMENTS ? undefined : this.#find(region.rip, {
+      ...LIMITS, instructions: MORE_INSTRUCTIONS, leavesAt: (rip, isCall) => isCall && (this.#regionAt(rip)?.size ?? 0) > SMALL * (count + 1),
+    })
+    if (better === undefined) {
+      region.improveAt = count >= MAX_IMPROVEMENTS ? Infinity : chains * MORE_CHAINS
+      return
+    }
+    const enough = sizeOf(better) * this.#options.chainsPerInstruction * MORE_CHAINS ** count / (region.isUnsure ? UNSURE : 1)
+    if (chains < enough) {
+      region.improveAt = enough
+      return
+    }
     this.#improved.set(region.rip, count + 1)
-    this.#compile([region.rip], { ...LIMITS, instructions: 400, leavesAt: (rip, isCall) => isCall && (this.#regionAt(rip)?.size ?? 0) > SMALL_FUNCTION * (count + 1) })
+    this.#make([better])
   }
 
   #targetWord(rip: number): number | undefined {
@@ -188,9 +249,17 @@ export class Jit {
     return word
   }
 
-  #predict(rip: number, most: number): Iterable<number> {
+  /** A branch through a word at a fixed address, as of the global offset table, goes where that says now. */
+  #pointer({ operands, base, index, displacement, segment, address32 }: KeptInstruction): number[] {
+    if (operands[0]?.kind !== 'm' || base !== layout.ZERO || index !== layout.ZERO || segment !== layout.ZERO || address32) return []
+    const target = this.#source.peek(displacement)
+    return target === undefined || target === 0 || target >= HALF ? [] : [target]
+  }
+
+  #predict(insn: KeptInstruction, most: number): Iterable<number> {
+    const { rip } = insn
     const word = this.#targetWords.get(rip)
-    if (word === undefined) return []
+    if (word === undefined) return this.#pointer(insn)
     let targets = this.#targets.get(rip)
     if (targets === undefined) {
       targets = new Set()
@@ -198,7 +267,7 @@ export class Jit {
     }
     for (let at = word >> 2; at < (word + TARGET_BYTES) >> 2 && targets.size < most; at += 2) {
       const target = this.#memory.u32[at + 1] * 0x1_0000_0000 + this.#memory.u32[at]
-      if (target > 0 && target < layout.PAGE_SIZE * 2 ** 35) targets.add(target)
+      if (target > 0 && target < HALF) targets.add(target)
     }
     return targets
   }
@@ -222,26 +291,37 @@ export class Jit {
     return at !== 0 && u32[at >> 2] === REGION_HANDLER ? this.#installed[u32[(at + record.RECORD_REGION) >> 2]] : undefined
   }
 
-  #compile(rips: readonly number[], limits: Limits): void {
+  /** The region at an address; undefined also if nothing has become known since it was made. */
+  #find(rip: number, limits: Limits): Region | undefined {
     const started = this.#now()
-    this.#compileNow(rips, limits)
+    const region = this.#entryAt(rip) === 0 ? undefined : this.#finder.find(rip, limits)
+    this.#ms += this.#now() - started
+    return region !== undefined && this.#regionAt(rip)?.size === sizeOf(region) ? undefined : region
+  }
+
+  #compile(rips: readonly number[], limits: Limits): void {
+    const found: Region[] = []
+    let size = 0
+    for (const rip of rips) {
+      const region = this.#find(rip, limits)
+      if (region === undefined) continue
+      found.push(region)
+      size += sizeOf(region)
+      if (size >= this.#credit && !this.isEager) break
+    }
+    if (found.length > 0) this.#make(found)
+  }
+
+  #make(found: readonly Region[]): void {
+    const started = this.#now()
+    this.#makeNow(found)
     this.#ms += this.#now() - started
   }
 
-  #compileNow(rips: readonly number[], limits: Limits): void {
-    const regions: { region: Region, index: number }[] = []
-    if (this.#next + rips.length > layout.REGIONS) this.removeAll()
-    for (const rip of rips) {
-      if (this.#entryAt(rip) === 0) continue
-      const region = this.#finder.find(rip, limits)
-      if (region === undefined) continue
-      // Nothing has become known since.
-      if (this.#regionAt(rip)?.size === sizeOf(region)) continue
-      regions.push({ region, index: this.#next++ })
-      this.#credit -= sizeOf(region)
-      if (this.#credit <= 0 && !this.isEager) break
-    }
-    if (regions.length === 0) return
+  #makeNow(found: readonly Region[]): void {
+    if (this.#next + found.length > layout.REGIONS) this.removeAll()
+    const regions = found.map((region) => ({ region, index: this.#next++ }))
+    for (const region of found) this.#credit -= sizeOf(region)
     this.#modules++
     const bytes = compileRegions(regions, this.#facts, this.#manifest, (rip) => this.#targetWord(rip))
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
@@ -259,7 +339,7 @@ export class Jit {
     if (at === undefined) return
     this.#table.set(index, code)
     const size = sizeOf(region)
-    const installed: Installed = { index, rip: entry.rip, at, pages, size, isUnsure: isUnsure(region) }
+    const installed: Installed = { index, rip: entry.rip, at, pages, size, isUnsure: isUnsure(region), improveAt: 0 }
     this.#installed[index] = installed
     for (const frame of pages.values()) {
       let regions = this.#byFrame.get(frame)
@@ -277,6 +357,7 @@ export class Jit {
     u32[(at + record.RECORD_SAVED_COST) >> 2] = u32[(at + record.RECORD_COST) >> 2]
     u32[(at + record.RECORD_COST) >> 2] = record.NO_BLOCK
     u32[(at + record.RECORD_REGION) >> 2] = index
+    u32[(at + record.RECORD_HEAT) >> 2] = 0
     u32[at >> 2] = REGION_HANDLER
     this.#compiled++
     this.#compiledInstructions += size
