@@ -10,6 +10,7 @@ const RETROGRADE = join(import.meta.dirname, '../bin/retrograde.js')
 const RUNS = 5
 const BUSYBOX = ['/bin/busybox', '/usr/bin/busybox'].find((path) => existsSync(path))
 const FOLDERS = 100, FILES = 100
+export const FILE_COUNT = FOLDERS * FILES
 
 const cli = (...args: string[]): number => secondsOf(process.execPath, [RETROGRADE, ...args])
 
@@ -34,7 +35,7 @@ const startUp = (busybox: string): Row[] => {
   })
 }
 
-const makeTree = (folder: string): void => {
+export const makeTree = (folder: string): void => {
   for (let i = 0; i < FOLDERS; i++) {
     mkdirSync(join(folder, `d${i}`), { recursive: true })
     for (let j = 0; j < FILES; j++) writeFileSync(join(folder, `d${i}`, `f${j}`), `${i} ${j}\n`)
@@ -60,7 +61,7 @@ const traceSize = (busybox: string, folder: string, tree: string): Row => {
   const calls = lines.filter((line) => line.includes('"type":"syscall"')).length
   // The program itself is in the trace too.
   const program = size('true')
-  return { traces: `find over ${FOLDERS * FILES} files`, 'system calls': calls, 'bytes': all - program, 'bytes a call': (all - program) / calls, 'program': program }
+  return { traces: `find over ${FILE_COUNT} files`, 'system calls': calls, 'bytes': all - program, 'bytes a call': (all - program) / calls, 'program': program }
 }
 
 export const sessionTables = (wanted: (name: string) => boolean): { title: string, rows: Row[] }[] => {
