@@ -82,7 +82,7 @@ test('the same seed finds the same, from a file as from standard input', async (
 
 test('an argument is the input', async (t) => {
   const seeds = [Uint8Array.from(Buffer.from('M\u00a7z\u00030', 'latin1'))]
-  const fuzz = await search([magic, '-a', '@@'], 1500, { input: 'argv', seeds })
+  const fuzz = await search([magic, '-a', '@@'], 4000, { input: 'argv', seeds })
   t.is(fuzz.findings.length, 1)
   t.is(await traceOf(fuzz, [magic, '-a', '@@'], { input: 'argv' }), SEGV)
 })

@@ -40,8 +40,8 @@ const FIRST = [new Uint8Array(0), Uint8Array.of(0x0a), Uint8Array.from('0000', (
 const HANG_FACTOR = 20, HANG_CYCLES = 5e6
 /** What takes that long is given so many times as much before it is a failure: a sanitizer's report takes its time. */
 const PATIENCE = 30
-/** Executions by which a new input of the corpus, and one that fails, is made smaller. */
-const TRIM_RUNS = 64, SHRINK_RUNS = 2000, SHRINK_RUNS_OF_HANGS = 100
+/** Executions by which a new input of the corpus that is longer than some bytes, and one that fails, is made smaller. */
+const TRIM_FROM = 16, TRIM_RUNS = 64, SHRINK_RUNS = 2000, SHRINK_RUNS_OF_HANGS = 100
 const MOST_FAULTS = 8
 
 const sameEdges = (a: Edges, b: Edges): boolean => a.length === b.length && a.every((edge, i) => edge === b[i])
@@ -155,7 +155,7 @@ export class GuidedFuzz {
       if (does) [best, bestExecution] = [smaller, other]
       return does
     }
-    for (const _ of leaveOut(() => best.bytes.length, without)) {
+    for (const _ of leaveOut(() => best.bytes.length > TRIM_FROM ? best.bytes.length : 0, without)) {
       yield undefined
       if (++runs >= TRIM_RUNS || this.broken !== undefined) break
     }
