@@ -1,4 +1,6 @@
 /** What `npm run programs` runs: programs of Debian, each with a short command whose output doesn't depend on the moment. */
+import { gitClient, gitEnvironment, gitServer } from '../scenarios/git-clone.ts'
+import { SSH_KEY, SSH_PUBLIC_KEY, sshClient, sshServer } from '../scenarios/ssh.ts'
 
 export interface ProgramCase {
   readonly name: string
@@ -13,6 +15,8 @@ export interface ProgramCase {
   readonly prepare?: string
   /** Not as root but as `nobody`: some programs refuse root. */
   readonly unprivileged?: boolean
+  /** A file of scenarios/ that does on several hosts what the script does natively on this one. What its host `client` prints is compared. */
+  readonly scenario?: string
   /** Virtual CPUs; 2 where nothing is said. */
   readonly cpus?: number
   /** Seconds that the recording and each replay may take. */
@@ -176,6 +180,11 @@ select a, sum(a) over (order by a rows 2 preceding) from t limit 4; begin; delet
 export GIT_AUTHOR_NAME=A GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=A GIT_COMMITTER_EMAIL=a@b GIT_AUTHOR_DATE='2020-01-01T00:00:00Z' GIT_COMMITTER_DATE='2020-01-01T00:00:00Z' HOME=$PWD GIT_CONFIG_NOSYSTEM=1
 git init -q -b main r && cd r && cp ../words.txt . && git add . && git commit -q -m first && sed -i 5d words.txt && git diff --stat && git commit -qam second && git log --oneline --stat
 git checkout -q -b side HEAD~1 && echo new > n && git add n && git commit -qm side && git checkout -q main && git merge -q -m merge side && git log --graph --format='%h %s' && cd .. && git clone -q file://$PWD/r c && cd c && git log -1 --format=%H && git status -sb && git gc -q && git fsck && git count-objects -v | grep -E 'count|in-pack'` },
+  { name: 'git: two hosts', does: 'git daemon on one host, on another clone, fetch and push over git:// (scenarios/git-clone.ts)', needs: [['git', 'git']], limit: 150, scenario: 'git-clone', script: `
+${Object.entries(gitEnvironment).map(([name, value]) => `export ${name}=${value}`).join('; ')}; export HERE=$PWD; (${gitServer('$HERE/srv', '127.0.0.1')}) 2> log & until grep -q Ready log; do sleep 0.1; done; ${gitClient('127.0.0.1')}; kill $!` },
+  { name: 'openssh: two hosts', does: 'sshd on one host, with its sandbox; from another ssh with a key, with and without a terminal, scp, sftp (scenarios/ssh.ts)', limit: 300, scenario: 'ssh',
+    needs: [['/usr/sbin/sshd', 'openssh-server'], ['ssh', 'openssh-client'], ['/usr/lib/openssh/sftp-server', 'openssh-sftp-server']], files: { key: SSH_KEY, authorized: SSH_PUBLIC_KEY }, prepare: 'mkdir -p /run/sshd', script: `
+(${sshServer('$PWD', '127.0.0.1', 2922)}) 2> log & until grep -q listening log; do sleep 0.1; done; ${sshClient('root', '127.0.0.1', 2922)}; kill $!` },
   { name: 'gcc', does: 'cc1, as, collect2 and ld in the guest, then the program', files: { 'hello.c': HELLO }, needs: [['gcc', 'gcc'], ['/usr/include/stdio.h', 'libc6-dev']], limit: 240, script: 'gcc -O1 -Wall -o hello hello.c -lm && ./hello; echo $?; gcc -c bad.c; echo $?; nm hello | grep -w main | cut -c18-; objdump -d hello | grep -c call' },
   { name: 'g++', does: 'cc1plus with the standard library: containers, threads, exceptions', needs: [['g++', 'g++']], limit: 300, files: { 'a.cc': `#include <iostream>
 #include <map>

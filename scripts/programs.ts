@@ -6,7 +6,7 @@
  * Exit status 1 if one differs or fails.
  */
 import { spawn } from 'node:child_process'
-import { accessSync, chmodSync, constants, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { accessSync, chmodSync, constants, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { cpus, release } from 'node:os'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -75,6 +75,8 @@ const withDirectory = async <T>(test: ProgramCase, body: (directory: string) => 
 
 const escape = (text: string): string => text.replace(/[^ -~]/g, ' ').replace(/[|`]/g, (sign) => sign === '|' ? '\\|' : '\'').trim().slice(0, 160)
 
+const lastLine = (text: string): string => escape(text.trim().split('\n').at(-1) ?? '')
+
 /** The first line that isn't the same. */
 const difference = (wanted: Outcome, got: Outcome): string | undefined => {
   for (const [name, a, b] of [['stdout', wanted.stdout, got.stdout], ['stderr', wanted.stderr, got.stderr]]) {
@@ -86,7 +88,20 @@ const difference = (wanted: Outcome, got: Outcome): string | undefined => {
   }
   return wanted.status === got.status ? undefined : `exit status ${got.status}, natively ${wanted.status}`
 }
-const lastLine = (text: string): string => escape(text.trim().split('\n').at(-1) ?? '')
+
+/** What the host `client` printed. */
+const ofClient = (outcome: Outcome): Outcome => ({ ...outcome, stdout: outcome.stdout.split('\n').flatMap((line) => line.startsWith('client | ') ? [`${line.slice(9)}\n`] : []).join('') })
+const inScenario = (test: ProgramCase, outcome: Outcome): Outcome => test.scenario === undefined ? outcome : ofClient(outcome)
+
+const recordScenario = async (name: string, trace: string, directory: string, limit: number): Promise<Outcome> => {
+  const output = join(dirname(trace), 'scenario')
+  const outcome = await run([...LAUNCHER, 'scenario', join(root, `scenarios/${name}.ts`), '--seed', '1', '-o', output], directory, limit)
+  if (outcome.status === 0) renameSync(join(output, `${name}-seed-1.rgt`), trace)
+  return ofClient(outcome.status === 0 ? outcome : { ...outcome, status: 125, stderr: `retrograde: ${lastLine(outcome.stdout)}\n` })
+}
+
+/** Servers say more, and elsewhere. */
+const comparable = (test: ProgramCase, outcome: Outcome): Outcome => test.scenario === undefined ? outcome : { ...outcome, stderr: '', status: 0 }
 
 const check = (test: ProgramCase): Promise<Result> => withDirectory(test, async (directory) => {
   const limit = test.limit ?? LIMIT
@@ -99,15 +114,16 @@ const check = (test: ProgramCase): Promise<Result> => withDirectory(test, async 
   const trace = join(dirname(directory), 'trace.rgt')
   // First in the guest, whose writes stay in memory: the native run finds the same directory.
   const command = ['/bin/sh', '-c', test.script]
-  const recorded = await run([...LAUNCHER, 'record', '-q', '-o', trace, '--seed', '1', '--epoch', 'now', '--cpus', String(test.cpus ?? 2),
-    ...(user === undefined ? [] : ['--uid', String(user)]), '--', ...command], directory, limit)
+  const { scenario } = test
+  const recorded = await (scenario === undefined ? run([...LAUNCHER, 'record', '-q', '-o', trace, '--seed', '1', '--epoch', 'now', '--cpus', String(test.cpus ?? 2),
+    ...(user === undefined ? [] : ['--uid', String(user)]), '--', ...command], directory, limit) : recordScenario(scenario, trace, directory, limit))
   const native = await run(command, directory, limit, user)
   const times = { native: native.seconds, recorded: recorded.seconds }
   if (native.timedOut) return { test, status: 'not run: natively over its time', good: undefined }
   if (recorded.timedOut) return fail(`fails: over ${limit} s`, { native: native.seconds })
   if (recorded.status === 125) return fail(`fails: ${escape(/^retrograde: .*$/m.exec(recorded.stderr)?.[0] ?? recorded.stderr)}`, times)
   const bytes = statSync(trace).size
-  const replayed = await run([...LAUNCHER, 'replay', trace], directory, limit)
+  const replayed = inScenario(test, await run([...LAUNCHER, 'replay', trace], directory, limit))
   const fromSeed = await run([...LAUNCHER, 'replay', '--json', '--from-seed', trace], directory, limit)
   const all = { ...times, bytes, replayed: replayed.seconds }
   if (replayed.timedOut || fromSeed.timedOut) return fail(`fails: a replay takes over ${limit} s`, all)
@@ -116,7 +132,7 @@ const check = (test: ProgramCase): Promise<Result> => withDirectory(test, async 
   const more = { ...all, cycles: summary?.cycle }
   if (replayed.stdout !== recorded.stdout || replayed.status !== recorded.status || !/state hash [0-9a-f]+ equal/.test(replayed.stderr)) return fail(`fails: the replay diverges (${lastLine(replayed.stderr)})`, more)
   if (summary?.equal !== true || fromSeed.status !== recorded.status) return fail(`fails: the replay from the seed diverges (${escape(fromSeed.stdout)})`, more)
-  const differs = difference(native, recorded)
+  const differs = difference(comparable(test, native), comparable(test, recorded))
   return differs === undefined ? { test, status: 'same output and exit status as native', good: true, ...more } : fail(`differs: ${differs}`, more)
 })
 
