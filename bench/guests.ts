@@ -49,14 +49,17 @@ export const buildGuest = (name: string): string | undefined => {
 export const isNativePossible = process.arch === 'x64' && process.platform === 'linux'
 export const hasQemu = existsSync(QEMU)
 
-/** Processor seconds of a command (the machine may have other work to do); throws if it fails. */
-export const secondsOf = (command: string, args: readonly string[]): number => {
-  const { status, signal, stderr } = spawnSync('bash', ['-c', 'TIMEFORMAT="%U %S"; time "$@"', 'bash', command, ...args],
+export interface Times { readonly processor: number, readonly wall: number }
+
+/** Seconds of a command, of all its threads on a processor (the machine may have other work to do) and by the clock on the wall; throws if it fails. */
+export const timesOf = (command: string, args: readonly string[]): Times => {
+  const { status, signal, stderr } = spawnSync('bash', ['-c', 'TIMEFORMAT="%U %S %R"; time "$@"', 'bash', command, ...args],
     { stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8', maxBuffer: 1 << 28 })
   if (status !== 0) throw new Error(`${command} ${args.join(' ')}: status ${status ?? signal ?? '?'}\n${stderr}`)
-  const [user, system] = (stderr.trim().split('\n').at(-1) ?? '').split(' ')
-  return Number(user) + Number(system)
+  const [user, system, wall] = (stderr.trim().split('\n').at(-1) ?? '').split(' ').map(Number)
+  return { processor: user + system, wall }
 }
+export const secondsOf = (command: string, args: readonly string[]): number => timesOf(command, args).processor
 export const bestOf = (count: number, measure: () => number): number => Math.min(...Array.from({ length: count }, measure))
 
 /** Seconds that the guest's work takes, starting the process not counted. It is made long enough to be measured. */

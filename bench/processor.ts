@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import type { BareRun } from './bare.ts'
 import { GUESTS, buildGuest, hasQemu, isNativePossible, nativeSeconds, qemuSeconds } from './guests.ts'
-import type { Row } from './table.ts'
+import type { Tables } from './table.ts'
 
 const RUNS = 3
 
@@ -28,8 +28,9 @@ const work = (name: string, program: string, repetitions: number, tier: string):
   return { instructions: run.instructions - idle.instructions, seconds: run.seconds - idle.seconds }
 }
 
-export const processorRows = (filter: (name: string) => boolean, beside = true): Row[] => {
-  const rows: Row[] = []
+const TITLE = 'The processor, without the kernel: processor time of its thread'
+
+export const processorTable = (filter: (name: string) => boolean, beside: boolean, tables: Tables): void => {
   for (const { name, repetitions, needsKernel } of GUESTS) {
     if (!filter(name) || needsKernel === true) continue
     const program = buildGuest(name)
@@ -40,16 +41,15 @@ export const processorRows = (filter: (name: string) => boolean, beside = true):
     const { instructions, seconds } = work(name, program, repetitions, '0')
     const rate = (time: number): number => instructions / time / 1e6
     if (!beside) {
-      rows.push({ guest: name, 'M instructions': instructions / 1e6, 'tier 0 M/s': rate(seconds) })
+      tables.add(TITLE, { guest: name, 'M instructions': instructions / 1e6, 'tier 0 M/s': rate(seconds) })
       continue
     }
     const mixed = work(name, program, repetitions, 'mixed').seconds
     const native = isNativePossible ? nativeSeconds(program, repetitions) : NaN
     const qemu = isNativePossible && hasQemu ? qemuSeconds(program, repetitions) : NaN
-    rows.push({
+    tables.add(TITLE, {
       guest: name, 'M instructions': instructions / 1e6, 'tier 0 M/s': rate(seconds), 'with tier 1': rate(mixed), 'native': rate(native), 'qemu': rate(qemu),
       'tier 0: times native': seconds / native, 'times qemu': seconds / qemu, 'with tier 1: times native': mixed / native, ' times qemu': mixed / qemu,
     })
   }
-  return rows
 }

@@ -1,19 +1,21 @@
 /**
  * Programs through the command line, whatever tiers it uses, beside their native run and qemu's: twelve C programs of ours
- * (guests.ts) and five real ones. Processor time of all threads, start-up and V8's compiler included.
+ * (guests.ts) and five real ones. Processor time of all threads, start-up and V8's compiler included, and the time that a user waits.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { GUESTS, QEMU, buildGuest, hasQemu, isNativePossible, secondsOf } from './guests.ts'
-import type { Row } from './table.ts'
+import { GUESTS, QEMU, type Times, buildGuest, hasQemu, isNativePossible, timesOf } from './guests.ts'
+import type { Row, Tables } from './table.ts'
 
 const RETROGRADE = join(import.meta.dirname, '../bin/retrograde.js')
 /** So long that starting up weighs little; a fourth of that for a quick look. */
 const LONGER = 4, QUICK = 1
 const RUNS = 3, QUICK_RUNS = 1
 const MEBIBYTE = 1 << 20
+const NEVER: Times = { processor: Infinity, wall: Infinity }, UNKNOWN: Times = { processor: NaN, wall: NaN }
+const least = (a: Times, b: Times): Times => ({ processor: Math.min(a.processor, b.processor), wall: Math.min(a.wall, b.wall) })
 
 /** TEXT: a file of 16 MiB. */
 const REAL_PROGRAMS: readonly (readonly [name: string, command: (share: number) => readonly string[]])[] = [
@@ -54,38 +56,47 @@ const row = (name: string, command: readonly string[], options: readonly string[
     return undefined
   }
   // Turn by turn, so that what else the machine does hits all of them.
-  let [seconds, nativeSeconds, qemu] = [Infinity, Infinity, hasQemu ? Infinity : NaN]
+  let [mine, alone, qemu]: Times[] = [NEVER, NEVER, hasQemu ? NEVER : UNKNOWN]
   for (let i = 0; i < runs; i++) {
-    seconds = Math.min(seconds, secondsOf(process.execPath, ours))
-    nativeSeconds = Math.min(nativeSeconds, secondsOf(path, command.slice(1)))
-    if (hasQemu) qemu = Math.min(qemu, secondsOf(QEMU, [realpathSync(path), ...command.slice(1)]))
+    mine = least(mine, timesOf(process.execPath, ours))
+    alone = least(alone, timesOf(path, command.slice(1)))
+    if (hasQemu) qemu = least(qemu, timesOf(QEMU, [realpathSync(path), ...command.slice(1)]))
   }
-  return { program: name, 'ours s': seconds, 'native s': nativeSeconds, 'qemu s': qemu, 'times native': seconds / nativeSeconds, 'times qemu': seconds / qemu }
+  return {
+    program: name, 'ours s': mine.processor, 'native s': alone.processor, 'qemu s': qemu.processor,
+    '× native': mine.processor / alone.processor, '× qemu': mine.processor / qemu.processor,
+    'wall: ours s': mine.wall, 'native': alone.wall, 'qemu': qemu.wall, 'wall × native': mine.wall / alone.wall, 'wall × qemu': mine.wall / qemu.wall,
+  }
 }
 
-/** With the geometric mean as the last row. */
-const withMean = (rows: readonly (Row | undefined)[]): Row[] => {
-  const all = rows.filter((each) => each !== undefined)
-  if (all.length < 2) return all
-  const mean = (column: string): number => Math.exp(all.reduce((sum, each) => sum + Math.log(Number(each[column])), 0) / all.length)
-  return [...all, { program: 'geometric mean', 'ours s': '', 'native s': '', 'qemu s': '', 'times native': mean('times native'), 'times qemu': mean('times qemu') }]
+/** What there is to do, row by row, and the geometric mean of the ratios behind it. */
+const addRows = (tables: Tables, title: string, measures: readonly (() => Row | undefined)[]): void => {
+  const rows: Row[] = []
+  for (const measure of measures) {
+    const row = measure()
+    if (row === undefined) continue
+    rows.push(row)
+    tables.add(title, row)
+  }
+  if (rows.length < 2) return
+  const mean = (column: string): number => Math.exp(rows.reduce((sum, each) => sum + Math.log(Number(each[column])), 0) / rows.length)
+  tables.add(title, { program: 'geometric mean', ...Object.fromEntries(Object.keys(rows[0]).filter((column) => column.includes('×')).map((column) => [column, mean(column)])) })
 }
 
-export const programTables = (wanted: (name: string) => boolean, quick: boolean): { title: string, rows: Row[] }[] => {
-  if (!isNativePossible) return []
+export const programTables = (wanted: (name: string) => boolean, quick: boolean, tables: Tables): void => {
+  if (!isNativePossible) return
   const folder = mkdtempSync(join(tmpdir(), 'retrograde-bench-'))
   const [longer, runs] = quick ? [QUICK, QUICK_RUNS] : [LONGER, RUNS]
   try {
-    const guests = GUESTS.filter(({ name }) => wanted(name)).map(({ name, repetitions }) => {
+    addRows(tables, 'C programs, -O2 -static, through the command line: processor time, wall time, start-up included', GUESTS.filter(({ name }) => wanted(name)).map(({ name, repetitions }) => () => {
       const program = buildGuest(name)
       return program === undefined ? undefined : row(name, [program, String(repetitions * longer)], ['--seed', '1'], runs)
-    })
+    }))
     const share = longer / LONGER
     const text = join(folder, 'text')
     writeFileSync(text, makeText(16 * MEBIBYTE * share))
-    const real = REAL_PROGRAMS.filter(([name]) => wanted(name)).map(([name, command]) =>
-      row(name, command(share).map((word) => word === 'TEXT' ? text : word), ['--seed', '1', '--mount', `${folder}:${folder}`], runs))
-    return [{ title: 'C programs, -O2 -static', rows: withMean(guests) }, { title: 'Real programs', rows: withMean(real) }]
+    addRows(tables, 'Real programs, through the command line: processor time, wall time, start-up included', REAL_PROGRAMS.filter(([name]) => wanted(name)).map(([name, command]) => () =>
+      row(name, command(share).map((word) => word === 'TEXT' ? text : word), ['--seed', '1', '--mount', `${folder}:${folder}`], runs)))
   } finally {
     rmSync(folder, { recursive: true })
   }

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { GUESTS, bestOf, buildGuest, secondsOf } from './guests.ts'
-import type { Row } from './table.ts'
+import type { Row, Tables } from './table.ts'
 
 const RETROGRADE = join(import.meta.dirname, '../bin/retrograde.js')
 const RUNS = 5
@@ -64,28 +64,26 @@ const traceSize = (busybox: string, folder: string, tree: string): Row => {
   return { traces: `find over ${FILE_COUNT} files`, 'system calls': calls, 'bytes': all - program, 'bytes a call': (all - program) / calls, 'program': program }
 }
 
-export const sessionTables = (wanted: (name: string) => boolean): { title: string, rows: Row[] }[] => {
-  const tables: { title: string, rows: Row[] }[] = []
+export const sessionTables = (wanted: (name: string) => boolean, tables: Tables): void => {
   if (BUSYBOX === undefined) {
     console.log('start-up, recording, traces: skipped, there is no busybox')
-    return tables
+    return
   }
   const folder = mkdtempSync(join(tmpdir(), 'retrograde-bench-'))
   try {
-    if (wanted('start-up')) tables.push({ title: 'Start-up', rows: startUp(BUSYBOX) })
+    if (wanted('start-up')) for (const row of startUp(BUSYBOX)) tables.add('Start-up', row)
     const tree = join(folder, 'tree')
     makeTree(tree)
     if (wanted('recording')) {
-      const rows = [recording('find over files', folder, ['--mount', `${tree}:/mnt`], [BUSYBOX, 'find', '/mnt'])]
+      const add = (row: Row): void => { tables.add('Recording (processor time)', row) }
+      add(recording('find over files', folder, ['--mount', `${tree}:/mnt`], [BUSYBOX, 'find', '/mnt']))
       const guest = GUESTS.find(({ name }) => name === 'sha256')
       const program = guest === undefined ? undefined : buildGuest(guest.name)
-      if (guest !== undefined && program !== undefined) rows.push(recording('sha256, computing', folder, [], [program, String(guest.repetitions * 3)]))
-      rows.push(recording('sh, 300 processes', folder, [], [BUSYBOX, 'sh', '-c', 'i=0; while [ $i -lt 300 ]; do /bin/busybox true; i=$((i+1)); done']))
-      tables.push({ title: 'Recording (processor time)', rows })
+      if (guest !== undefined && program !== undefined) add(recording('sha256, computing', folder, [], [program, String(guest.repetitions * 3)]))
+      add(recording('sh, 300 processes', folder, [], [BUSYBOX, 'sh', '-c', 'i=0; while [ $i -lt 300 ]; do /bin/busybox true; i=$((i+1)); done']))
     }
-    if (wanted('traces')) tables.push({ title: 'Size of traces', rows: [traceSize(BUSYBOX, folder, tree)] })
+    if (wanted('traces')) tables.add('Size of traces', traceSize(BUSYBOX, folder, tree))
   } finally {
     rmSync(folder, { recursive: true })
   }
-  return tables
 }
