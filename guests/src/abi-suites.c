@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <mqueue.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -12,12 +13,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/msg.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -286,6 +290,107 @@ static void priorities(void) {
   SAY(syscall(SYS_sched_setattr, 0, &attr, 0));
 }
 
+/* Handles of files. */
+static void handles(void) {
+  struct { unsigned size; int type; unsigned char bytes[128]; } handle = { 0 };
+  int id, other;
+  SAY(unshare(CLONE_NEWNS));
+  SAY(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+  SAY(mkdir("h", 0755));
+  SAY(mount("none", "h", "tmpfs", 0, NULL));
+  SAY(close(open("h/file", O_CREAT | O_WRONLY, 0644)));
+  SAY(syscall(SYS_name_to_handle_at, AT_FDCWD, "h/file", &handle, &id, 0));
+  printf("%u\n", handle.size);
+  SAY(syscall(SYS_name_to_handle_at, AT_FDCWD, "h/file", &handle, &id, 0));
+  SAY(syscall(SYS_name_to_handle_at, AT_FDCWD, "/proc/self/status", &handle, &other, 0));
+  SAY(syscall(SYS_name_to_handle_at, AT_FDCWD, "h/none", &handle, &id, 0));
+  int at = open("h", O_RDONLY), fd = syscall(SYS_open_by_handle_at, at, &handle, O_RDWR);
+  SAY(write(fd, "seen", 4));
+  struct stat stat;
+  SAY(lstat("h/file", &stat));
+  printf("size %ld\n", (long)stat.st_size);
+  close(fd);
+  SAY(rename("h/file", "h/moved"));
+  SAY(close(syscall(SYS_open_by_handle_at, at, &handle, O_RDONLY)));
+  SAY(unlink("h/moved"));
+  SAY(syscall(SYS_open_by_handle_at, at, &handle, O_RDONLY));
+  handle.size = 0;
+  SAY(syscall(SYS_open_by_handle_at, at, &handle, O_RDONLY));
+  handle.size = 12;
+  SAY(syscall(SYS_open_by_handle_at, 99, &handle, O_RDONLY));
+  close(at);
+  /* The list of mounts can be waited on. */
+  int mounts = open("/proc/self/mounts", O_RDONLY);
+  struct pollfd poll_one = { mounts, POLLPRI, 0 };
+  SAY(poll(&poll_one, 1, 0));
+  SAY(umount("h"));
+  SAY(poll(&poll_one, 1, 0));
+  printf("%x\n", poll_one.revents);
+  SAY(rmdir("h"));
+}
+
+static void more_odds(void) {
+  /* Process descriptors that don't wait. */
+  int gate[2];
+  pipe(gate);
+  pid_t child = fork();
+  if (child == 0) { char c; close(gate[1]); read(gate[0], &c, 1); _exit(7); }
+  close(gate[0]);
+  siginfo_t info;
+  int pidfd = syscall(SYS_pidfd_open, child, O_NONBLOCK);
+  SAY(waitid(3, pidfd, &info, WEXITED));
+  SAY(waitid(3, pidfd, &info, WEXITED | WNOHANG));
+  close(gate[1]);
+  struct pollfd ended = { pidfd, POLLIN, 0 };
+  SAY(poll(&ended, 1, -1));
+  SAY(waitid(3, pidfd, &info, WEXITED));
+  printf("status %d\n", info.si_status);
+  /* One datagram of several pieces. */
+  struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+  socklen_t size = sizeof to;
+  int a = socket(AF_INET, SOCK_DGRAM, 0), b = socket(AF_INET, SOCK_DGRAM, 0);
+  bind(a, (struct sockaddr *)&to, sizeof to);
+  getsockname(a, (struct sockaddr *)&to, &size);
+  char text[20] = "";
+  SAY(sendto(b, "one ", 4, MSG_MORE, (struct sockaddr *)&to, sizeof to));
+  SAY(recv(a, text, sizeof text, MSG_DONTWAIT));
+  SAY(sendto(b, "two", 3, 0, (struct sockaddr *)&to, sizeof to));
+  SAY(recv(a, text, sizeof text, 0));
+  printf("%s\n", text);
+  SAY(ioctl(b, 0x8905, &size));
+  /* What is watched by its name goes on being so when the name is gone, unless that is not wanted. */
+  for (int i = 0; i < 2; i++) {
+    int watcher = inotify_init1(IN_NONBLOCK), fd = open("watched", O_CREAT | O_WRONLY, 0600);
+    inotify_add_watch(watcher, ".", IN_MODIFY | (i == 1 ? IN_EXCL_UNLINK : 0));
+    SAY(unlink("watched"));
+    SAY(write(fd, "x", 1));
+    struct { struct inotify_event event; char name[64]; } got;
+    SAY(read(watcher, &got, sizeof got) > 0);
+    close(fd);
+    close(watcher);
+  }
+  /* Who holds a lease can't keep a part of it while somebody waits to write. */
+  int leased = open("leased", O_CREAT | O_RDONLY, 0600);
+  signal(SIGIO, SIG_IGN);
+  SAY(fcntl(leased, F_SETLEASE, F_WRLCK));
+  child = fork();
+  if (child == 0) { close(leased); _exit(open("leased", O_WRONLY) < 0); }
+  usleep(100000);
+  SAY(fcntl(leased, F_SETLEASE, F_RDLCK));
+  SAY(fcntl(leased, F_SETLEASE, F_UNLCK));
+  int status;
+  waitpid(child, &status, 0);
+  printf("opened %d\n", status == 0);
+  /* Cloning needs a file system that can. */
+  int from = open("clone-from", O_CREAT | O_RDWR, 0600), into = open("clone-to", O_CREAT | O_RDWR, 0600), null = open("/dev/null", O_RDWR);
+  SAY(ioctl(into, 0x40049409, 99));
+  SAY(ioctl(into, 0x40049409, null));
+  SAY(ioctl(null, 0x40049409, null));
+  SAY(close(from));
+  SAY(syscall(SYS_reboot, 1, 2, 3, 0));
+  SAY(getpriority(PRIO_PROCESS, 1));
+}
+
 int main(int argc, char **argv) {
   only = argc > 1 ? argv[1] : NULL;
   if (mkdtemp(directory) == NULL || chdir(directory) != 0 || chmod(".", 0755) != 0) return 1;
@@ -298,6 +403,8 @@ int main(int argc, char **argv) {
   in_child("SIGEV_THREAD of queues", queue_thread);
   in_child("odds and ends", odds);
   in_child("priorities", priorities);
+  in_child("handles", handles);
+  in_child("more odds and ends", more_odds);
   chdir("/");
   char command[80];
   snprintf(command, sizeof command, "rm -rf %s", directory);

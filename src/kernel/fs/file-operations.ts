@@ -12,7 +12,7 @@ import { messageQueueOperations } from '../ipc/message-queues.ts'
 import { loopOperations } from './loop.ts'
 import { namespaceOperations } from './namespace-files.ts'
 import { pipeOperations } from './pipe.ts'
-import { procOperations } from './proc/open.ts'
+import { mountsOperations, procOperations } from './proc/open.ts'
 import { regularOperations } from './regular.ts'
 import { signalOperations } from './signalfd.ts'
 import { timerOperations } from './timerfd.ts'
@@ -32,6 +32,7 @@ const makeTable = (): Record<FileKind, FileOperations> => ({
   loop: loopOperations,
   terminal: terminalOperations,
   proc: procOperations,
+  mounts: mountsOperations,
   event: eventOperations,
   epoll: epollOperations,
   timer: timerOperations,

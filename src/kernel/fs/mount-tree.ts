@@ -7,6 +7,7 @@
  */
 import type { FsState, Superblock } from './fs-state.ts'
 import type { DirectoryInode, Inode } from './inode.ts'
+import { waitQueue, type WaitQueue } from '../wait-queue.ts'
 import type { UserNamespace } from '../task/user-namespace.ts'
 
 export interface MountNamespace {
@@ -18,6 +19,8 @@ export interface MountNamespace {
   root: Mount
   /** In the order in which they were made. */
   readonly mounts: Mount[]
+  /** Woken when something is mounted or taken off. */
+  readonly changed: WaitQueue
 }
 
 export interface Mount {
@@ -247,7 +250,7 @@ export const copyMountNamespace = (fs: FsState, from: MountNamespace, id: number
 }
 
 export const makeMountNamespace = (fs: FsState, id: number, owner: UserNamespace, root: Mount): MountNamespace => {
-  const namespace: MountNamespace = { kind: 'mount-namespace', id, owner, root, mounts: [] }
+  const namespace: MountNamespace = { kind: 'mount-namespace', id, owner, root, mounts: [], changed: waitQueue() }
   fs.mountNamespaces.push(namespace)
   enlist(root, namespace)
   return namespace

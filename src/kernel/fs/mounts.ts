@@ -25,7 +25,8 @@ import { SYSFS_ENTRY } from './proc/sysfs.ts'
 
 /** statfs f_type (statfs(2)). */
 export const TMPFS_MAGIC = 0x0102_1994, PROC_MAGIC = 0x9fa0, EXT2_MAGIC = 0xef53, RAMFS_MAGIC = 0x8584_58f6, DEVPTS_MAGIC = 0x1cd1,
-  ANONYMOUS_MAGIC = 0x0904_1934, SYSFS_MAGIC = 0x6265_6572, MQUEUE_MAGIC = 0x1980_0202
+  ANONYMOUS_MAGIC = 0x0904_1934, SYSFS_MAGIC = 0x6265_6572
+export const MQUEUE_MAGIC = 0x1980_0202
 
 /** Flags that belong to the mount; the others are the file system's. */
 const MOUNT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_STRICTATIME | MS_NOSYMFOLLOW
@@ -264,6 +265,7 @@ const graft = (kernel: Kernel, mount: Mount, place: Place): number => {
   else if (place.last !== 'name') return graftOnFile(mount, place)
   else attachMount(mount, place.parentMount, place.parent, place.name)
   propagate(kernel, mount)
+  if (mount.namespace !== undefined) kernel.wake(mount.namespace.changed)
   return 0
 }
 
@@ -390,7 +392,9 @@ const takeOff = (kernel: Kernel, mount: Mount): number => {
     const error = takeOff(kernel, child)
     if (error !== 0) return error
   }
+  const { namespace } = mount
   detachMount(mount)
+  if (namespace !== undefined) kernel.wake(namespace.changed)
   return 0
 }
 

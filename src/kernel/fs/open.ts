@@ -157,7 +157,7 @@ const openTemporary = (kernel: Kernel, task: Task, place: Place, how: OpenHow): 
   return makeRegularFile(kernel, inode, `${placePath(place)}/#${inode.ino}${DELETED}`, how.flags)
 }
 
-const openPlace = (kernel: Kernel, task: Task, place: Place, how: OpenHow): OpenFile | number => {
+export const openPlace = (kernel: Kernel, task: Task, place: Place, how: OpenHow): OpenFile | number => {
   const { flags } = how
   let { inode } = place
   let isNew = false

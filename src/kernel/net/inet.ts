@@ -10,6 +10,7 @@ import { AF_INET, AF_UNSPEC, IPPROTO_TCP, SO_REUSEADDR, SO_REUSEPORT, SOCK_STREA
 import type { OpenFile } from '../fs/file.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
+import type { Outgoing } from './socket.ts'
 import { waitQueue, type WaitQueue } from '../wait-queue.ts'
 import { findDevice, isBroadcastOf, localDevice, type NetInterface } from './device.ts'
 import { ANY, isMulticast } from './ipv4.ts'
@@ -94,6 +95,8 @@ export interface InetSocket {
   listener: InetSocket | undefined
   readonly queue: InetMessage[]
   queuedBytes: number
+  /** Of UDP: what MSG_MORE held back, and the message that it is the begin of. */
+  held: { readonly first: Outgoing, readonly pieces: Uint8Array[] } | undefined
   /** Bits: 1 receiving, 2 sending is over. */
   shut: number
   /** Nobody has it as a file any more; connections may go on for a while. */
@@ -143,7 +146,7 @@ const TCP_SEND = 16_384, TCP_RECEIVE = 131_072, UDP_BUFFER = 212_992
 
 export const makeInetSocket = (net: NetNamespace, type: InetSocketType, protocol: number, uid: number): InetSocket => ({
   kind: 'inet', type, protocol, net, uid, ino: 0, file: undefined, local: UNNAMED, bound: false, remote: undefined, state: CLOSE, connection: 'none', tcb: undefined,
-  listening: false, backlog: 0, waiting: [], halfOpen: new Set(), listener: undefined, queue: [], queuedBytes: 0, shut: 0, closed: false, error: 0, softError: 0, errors: [],
+  listening: false, backlog: 0, waiting: [], halfOpen: new Set(), listener: undefined, queue: [], queuedBytes: 0, held: undefined, shut: 0, closed: false, error: 0, softError: 0, errors: [],
   sendBuffer: type === SOCK_STREAM ? TCP_SEND : UDP_BUFFER, receiveBuffer: type === SOCK_STREAM ? TCP_RECEIVE : UDP_BUFFER,
   sendTimeout: 0, receiveTimeout: 0, device: 0, memberships: [], filter: 0, options: new Map(), readable: waitQueue(), writable: waitQueue(),
   passCredentials: false, peerCredentials: undefined, peerGroups: [],

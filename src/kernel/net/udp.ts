@@ -1,6 +1,6 @@
 /** UDP (udp(7), RFC 768). */
 import { EACCES, EAFNOSUPPORT, EDESTADDRREQ, EINVAL, EMSGSIZE, ENOTCONN, EOPNOTSUPP, EPIPE } from '../abi/errno.ts'
-import { AF_UNSPEC, IPPROTO_IP, IPPROTO_UDP, MSG_ERRQUEUE, MSG_OOB, SHUT_RDWR, SO_BROADCAST } from '../abi/sockets.ts'
+import { AF_UNSPEC, IPPROTO_IP, IPPROTO_UDP, MSG_ERRQUEUE, MSG_MORE, MSG_OOB, SHUT_RDWR, SO_BROADCAST } from '../abi/sockets.ts'
 import { type OpenFile, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM } from '../fs/file.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
@@ -196,7 +196,36 @@ const pathFor = (socket: InetSocket, to: InetAddress, choices: Choices): Path | 
   return findPath(net, to.address, device, source)
 }
 
-const send = (kernel: Kernel, _task: Task, _file: OpenFile, socket: InetSocket, message: Outgoing): number => {
+/** MSG_MORE holds what is sent until a message comes without it: together they are one datagram to where the first one went (udp(7), UDP_CORK). */
+const send = (kernel: Kernel, task: Task, file: OpenFile, socket: InetSocket, message: Outgoing): number => {
+  const { held } = socket
+  const hasMore = (message.flags & MSG_MORE) !== 0
+  if (held === undefined && !hasMore) return sendNow(kernel, task, file, socket, message)
+  const size = message.bytes.length
+  if (held === undefined) {
+    const wanted = destinationOf(socket, message.address)
+    if (typeof wanted === 'number') return wanted
+  }
+  const pieces = [...held?.pieces ?? [], message.bytes.slice()]
+  const total = pieces.reduce((sum, piece) => sum + piece.length, 0)
+  if (total > LARGEST) return -EMSGSIZE
+  const first = held?.first ?? { ...message, bytes: new Uint8Array(0) }
+  if (hasMore) {
+    socket.held = { first, pieces }
+    return size
+  }
+  socket.held = undefined
+  const bytes = new Uint8Array(total)
+  let at = 0
+  for (const piece of pieces) {
+    bytes.set(piece, at)
+    at += piece.length
+  }
+  const sent = sendNow(kernel, task, file, socket, { ...first, bytes, flags: message.flags })
+  return sent < 0 ? sent : size
+}
+
+const sendNow = (kernel: Kernel, _task: Task, _file: OpenFile, socket: InetSocket, message: Outgoing): number => {
   const { net } = socket
   const { bytes } = message
   if (bytes.length > 0xffff) return -EMSGSIZE

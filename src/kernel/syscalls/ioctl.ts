@@ -1,15 +1,30 @@
 /** ioctl(2): the requests that every file takes; the rest is the file's own. */
-import { EBADF, ENOTTY } from '../abi/errno.ts'
-import { O_NONBLOCK } from '../abi/fcntl.ts'
+import { EBADF, EINVAL, EISDIR, ENOTTY, EOPNOTSUPP, EXDEV } from '../abi/errno.ts'
+import { O_ACCMODE, O_APPEND, O_NONBLOCK, O_RDONLY, O_WRONLY } from '../abi/fcntl.ts'
 import { int32, uint32 } from '../abi/numbers.ts'
 import { FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD, FIOQSIZE } from '../abi/termios.ts'
 import { setAsync } from '../fs/async-io.ts'
 import { getFile } from '../fs/descriptor.ts'
+import { fiemap, FS_IOC_FIEMAP } from '../fs/fiemap.ts'
+import type { OpenFile } from '../fs/file.ts'
 import { operationsOf } from '../fs/file-operations.ts'
 import { inodeSize } from '../fs/inode.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
 import type { Args, SyscallEntry } from './entry.ts'
+
+const FICLONE = 0x4004_9409, FICLONERANGE = 0x4020_940d
+
+/** vfs_clone_file_range: what is checked before a file system says that it can't. */
+const clone = (task: Task, to: OpenFile, fd: number): number => {
+  const from = getFile(task, fd)
+  if (from === undefined) return -EBADF
+  if (from.inode.superblock !== to.inode.superblock) return -EXDEV
+  if (from.kind === 'directory' || to.kind === 'directory') return -EISDIR
+  if (from.kind !== 'regular' || to.kind !== 'regular') return -EINVAL
+  if ((from.flags & O_ACCMODE) === O_WRONLY || (to.flags & O_ACCMODE) === O_RDONLY || (to.flags & O_APPEND) !== 0) return -EBADF
+  return -EOPNOTSUPP
+}
 
 const ioctl = (kernel: Kernel, task: Task, args: Args): number => {
   const fd = int32(args[0])
@@ -34,6 +49,11 @@ const ioctl = (kernel: Kernel, task: Task, args: Args): number => {
       if (file.kind !== 'regular' && file.kind !== 'directory') return -ENOTTY
       user.setI64(argument, inodeSize(kernel, file.inode))
       return 0
+    case FS_IOC_FIEMAP:
+      if (file.kind !== 'regular' && file.kind !== 'directory') break
+      return fiemap(kernel, task, file.inode, argument)
+    case FICLONE: return clone(task, file, argument | 0)
+    case FICLONERANGE: return clone(task, file, user.i32(argument))
     case FIONREAD:
       if (file.kind !== 'regular') break
       // Less than nothing behind its end (file_ioctl).

@@ -16,11 +16,9 @@ type Row = readonly [number: number, name: string, note: string, ...args: Argume
 
 /** What changes the machine rather than the world of a program: EPERM, as without the capability. */
 const FORBIDDEN: readonly Row[] = [
-  [153, 'vhangup', 'EPERM, as without CAP_SYS_TTY_CONFIG'],
   [163, 'acct', 'EPERM, as without CAP_SYS_PACCT', 'filename:path'],
   [167, 'swapon', 'EPERM, as without CAP_SYS_ADMIN', 'path:path', 'swapflags:int'],
   [168, 'swapoff', 'EPERM, as without CAP_SYS_ADMIN', 'path:path'],
-  [169, 'reboot', 'EPERM, as without CAP_SYS_BOOT', 'magic:int', 'magic2:int', 'cmd:uint', 'arg:pointer'],
   [175, 'init_module', 'EPERM, as without CAP_SYS_MODULE', 'module:pointer', 'len:size', 'params:string'],
   [176, 'delete_module', 'EPERM, as without CAP_SYS_MODULE', 'name:string', 'flags:uint'],
   [246, 'kexec_load', 'EPERM, as without CAP_SYS_BOOT', 'entry:long', 'nr_segments:size', 'segments:pointer', 'flags:uint'],

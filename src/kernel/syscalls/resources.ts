@@ -7,7 +7,7 @@ import { settingNumber } from '../fs/proc/settings.ts'
 import type { Kernel } from '../kernel.ts'
 import { hasCapability } from '../task/credentials.ts'
 import { groupUsage, writeUsage } from '../task/rusage.ts'
-import { kernelPid, taskBy } from '../task/pid-namespace.ts'
+import { isOutsideInit, kernelPid, taskBy } from '../task/pid-namespace.ts'
 import { hasCapabilityIn, kernelUid } from '../task/user-namespace.ts'
 import type { Task, ThreadGroup } from '../task/task.ts'
 import type { Args, SyscallEntry } from './entry.ts'
@@ -103,6 +103,7 @@ const getpriority = (kernel: Kernel, task: Task, args: Args): number => {
   const which = int32(args[0])
   if (which < PRIO_PROCESS || which > PRIO_USER) return -EINVAL
   const found = targets(kernel, task, which, int32(args[1]))
+  if (which === PRIO_PROCESS && isOutsideInit(kernel, task, int32(args[1]))) return 20
   return found.length === 0 ? -ESRCH : Math.max(...found.map((other) => 20 - other.nice))
 }
 
@@ -114,6 +115,7 @@ const setpriority = (kernel: Kernel, task: Task, args: Args): number => {
   const which = int32(args[0])
   if (which < PRIO_PROCESS || which > PRIO_USER) return -EINVAL
   const nice = Math.max(-20, Math.min(19, int32(args[2])))
+  if (which === PRIO_PROCESS && isOutsideInit(kernel, task, int32(args[1]))) return -EPERM
   let error = -ESRCH
   for (const other of targets(kernel, task, which, int32(args[1]))) {
     const { uid, euid } = other.credentials

@@ -122,6 +122,11 @@ const info = (kernel: Kernel, task: Task, command: number, address: number): num
   const view = new DataView(new ArrayBuffer(command === IPC_INFO ? SHMINFO_SIZE : SHM_INFO_SIZE))
   if (command === IPC_INFO) {
     for (const [i, value] of [SHARED_LIMIT, 1, SHMMNI, SHMMNI, SHARED_LIMIT].entries()) putLong(view, i * 8, value)
+    // Which no number here is: 2^64 − 2^24 − 1.
+    for (const at of [0, 32]) {
+      view.setUint32(at, 0xfeff_ffff, true)
+      view.setUint32(at + 4, 0xffff_ffff, true)
+    }
     // 2^64 − 2^24 exactly.
     view.setUint32(0, 0xff00_0000, true)
     view.setUint32(32, 0xff00_0000, true)

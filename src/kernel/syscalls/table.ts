@@ -22,6 +22,7 @@ import { seccompCalls } from './seccomp.ts'
 import { resourceCalls } from './resources.ts'
 import { schedulingCalls } from './scheduling.ts'
 import { systemCalls } from './system.ts'
+import { administrationCalls } from './administration.ts'
 import { shmCalls } from './shm.ts'
 import { semCalls } from './sem.ts'
 import { msgCalls } from './msg.ts'
@@ -60,6 +61,7 @@ const LISTS: readonly (readonly SyscallEntry[])[] = [
   resourceCalls,
   schedulingCalls,
   systemCalls,
+  administrationCalls,
   shmCalls,
   semCalls,
   msgCalls,

@@ -6,7 +6,7 @@ import type { Kernel } from '../kernel.ts'
 import { USER_END } from '../mm/user-memory.ts'
 import { mayAccessTask } from '../task/credentials.ts'
 import { updateRseq } from '../task/rseq.ts'
-import { seenBy, taskBy } from '../task/pid-namespace.ts'
+import { isOutsideInit, seenBy, taskBy } from '../task/pid-namespace.ts'
 import type { Task } from '../task/task.ts'
 import type { Args, SyscallEntry } from './entry.ts'
 
@@ -28,7 +28,7 @@ const setRobustList = (_kernel: Kernel, task: Task, args: Args): number => {
 const getRobustList = (kernel: Kernel, task: Task, args: Args): number => {
   const pid = int32(args[0])
   const target = pid === 0 ? task : taskBy(kernel, task, pid)
-  if (target === undefined) return -ESRCH
+  if (target === undefined) return isOutsideInit(kernel, task, pid) ? -EPERM : -ESRCH
   if (!mayAccessTask(task, target, CAP_SYS_PTRACE)) return -EPERM
   const user = kernel.user(task)
   user.setI64(args[2], ROBUST_HEAD_SIZE)

@@ -52,6 +52,10 @@ export const seenBy = (task: Task, pid: number): number => shownPid(task.namespa
 /** Number of the parent: 1 is nobody for those whose parents are gone in a namespace without an init, 0 a parent outside. */
 export const parentSeenBy = (task: Task): number => task.group.parent <= 1 ? task.group.parent : seenBy(task, task.group.parent)
 
+/** Whether the number is that of the first process of all, which is outside of the world: nobody may do anything to it. */
+export const isOutsideInit = (kernel: Kernel, task: Task, number: number): boolean =>
+  number === 1 && task.namespaces.pid.level === 0 && !kernel.state.tasks.has(1)
+
 /** A task by the number that another one calls it by. */
 export const taskBy = (kernel: Kernel, task: Task, number: number): Task | undefined => kernel.state.tasks.get(kernelPid(task.namespaces.pid, number))
 /** A process likewise. */

@@ -1,16 +1,44 @@
 /** /proc/PID/maps, smaps, and what the other files say of memory (Linux's fs/proc/task_mmu.c). */
 import { PAGE_SIZE } from '../../../emu/cpu/layout.ts'
+import { CAP_SYS_ADMIN } from '../../abi/capabilities.ts'
+import { EINVAL } from '../../abi/errno.ts'
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../../abi/mman.ts'
 import type { Kernel } from '../../kernel.ts'
 import {
-  type AddressSpace, PTE_FRAME, PTE_ZERO, TABLE_PAGES, VMA_DONTDUMP, VMA_DONTFORK, VMA_GROWSDOWN, VMA_LOCKED, VMA_MAYEXEC, VMA_MAYREAD,
+  type AddressSpace, PTE_FRAME, PTE_PRIVATE, PTE_ZERO, TABLE_PAGES, VMA_DONTDUMP, VMA_DONTFORK, VMA_GROWSDOWN, VMA_LOCKED, VMA_MAYEXEC, VMA_MAYREAD,
   VMA_MAYWRITE, VMA_NORESERVE, VMA_SHARED, VMA_WIPEONFORK, type Vma,
 } from '../../mm/address-space.ts'
+import { getEntry } from '../../mm/page-table.ts'
+import { USER_END } from '../../mm/user-memory.ts'
+import { findVma } from '../../mm/vma.ts'
+import { hasCapability } from '../../task/credentials.ts'
+import type { Task } from '../../task/task.ts'
 import type { Inode } from '../inode.ts'
 import type { ProcNode } from './nodes.ts'
 import { isAlive, subjectOf } from './subject.ts'
 
 const hex = (value: number, width: number): string => value.toString(16).padStart(width, '0')
+
+const PAGEMAP_ENTRY = 8, PAGEMAP_PRESENT = 0x8000_0000, PAGEMAP_FILE = 0x2000_0000, PAGEMAP_SOFT_DIRTY = 0x0080_0000
+
+/** /proc/PID/pagemap (Documentation/admin-guide/mm/pagemap.rst): eight bytes a page; frame numbers are for the privileged. */
+export const pagemap = (kernel: Kernel, subject: Task, reader: Task, at: number, length: number): Uint8Array | number => {
+  if (at % PAGEMAP_ENTRY !== 0 || length % PAGEMAP_ENTRY !== 0) return -EINVAL
+  const first = at / PAGEMAP_ENTRY
+  const count = Math.max(Math.min(length / PAGEMAP_ENTRY, USER_END / PAGE_SIZE - first), 0)
+  const bytes = new Uint8Array(count * PAGEMAP_ENTRY)
+  const view = new DataView(bytes.buffer)
+  const space = subject.mm
+  const showsFrames = hasCapability(reader, CAP_SYS_ADMIN)
+  for (let i = 0; i < count; i++) {
+    const entry = getEntry(space, first + i)
+    if (entry === 0) continue
+    const isOfFile = findVma(space, (first + i) * PAGE_SIZE)?.backing !== undefined && (entry & PTE_PRIVATE) === 0
+    if (showsFrames) view.setUint32(i * PAGEMAP_ENTRY, entry & PTE_FRAME, true)
+    view.setUint32(i * PAGEMAP_ENTRY + 4, (PAGEMAP_PRESENT | PAGEMAP_SOFT_DIRTY | (isOfFile ? PAGEMAP_FILE : 0)) >>> 0, true)
+  }
+  return bytes
+}
 
 /** Where the name starts in a line of maps. */
 const NAME_COLUMN = 73

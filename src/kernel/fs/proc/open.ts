@@ -7,12 +7,19 @@ import { forceWrite } from '../../mm/force-write.ts'
 import type { Task } from '../../task/task.ts'
 import { makeOpenFile } from '../descriptor.ts'
 import type { FileOperations, OpenFile } from '../file.ts'
+import { POLLERR, POLLIN, POLLPRI, POLLRDNORM } from '../file.ts'
 import type { ProcInode } from '../inode.ts'
+import type { MountNamespace } from '../mount-tree.ts'
 import type { ProcNode } from './nodes.ts'
 import { isAlive, mayLook, subjectOf } from './subject.ts'
 import { type ProcFile, rowOf } from './tree.ts'
 
-interface ProcData { content: Uint8Array | undefined }
+interface ProcData {
+  content: Uint8Array | undefined
+  /** Of a file that shows mounts: the namespace, and its changes when it was opened or read from its start. */
+  readonly mounts?: MountNamespace
+  seenChanges?: number
+}
 
 const nodeOf = (file: OpenFile): ProcNode => (file.inode as ProcInode).node
 const fileRow = (file: OpenFile): ProcFile | undefined => {
@@ -29,6 +36,10 @@ export const openProc = (kernel: Kernel, task: Task, inode: ProcInode, path: str
     const subject = subjectOf(kernel, node)
     if (subject === undefined) return -ENOENT
     if (row.guarded === true && !mayLook(task, subject)) return -EACCES
+  }
+  if (row.polled === true) {
+    const mounts = (subjectOf(kernel, node) ?? task).namespaces.mount
+    return makeOpenFile(kernel, 'mounts', inode, path, flags, { content: undefined, mounts, seenChanges: mounts.changed.wakes } satisfies ProcData)
   }
   return makeOpenFile(kernel, 'proc', inode, path, flags, { content: undefined } satisfies ProcData)
 }
@@ -75,6 +86,10 @@ export const procOperations: FileOperations = {
     const at = offset ?? file.position
     let bytes: Uint8Array | number
     if (row.memory === true) bytes = readMemory(kernel, file, at, length)
+    else if (row.piece !== undefined) {
+      const subject = subjectOf(kernel, nodeOf(file))
+      bytes = subject === undefined || !isAlive(subject) ? new Uint8Array(0) : row.piece(kernel, subject, task, at, length)
+    }
     else {
       const data = file.data as ProcData
       if (at === 0 || data.content === undefined) {
@@ -83,6 +98,7 @@ export const procOperations: FileOperations = {
         const content = row.content(kernel, node, task)
         if (typeof content === 'number') return content
         data.content = toBytes(content)
+        if (data.mounts !== undefined) data.seenChanges = data.mounts.changed.wakes
       }
       bytes = data.content.subarray(Math.min(at, data.content.length), at + length)
     }
@@ -110,5 +126,18 @@ export const procOperations: FileOperations = {
     if (position < 0) return -EINVAL
     file.position = position
     return position
+  },
+}
+
+/** /proc/PID/mounts and mountinfo: what is mounted and taken off shows as POLLPRI until it is read (mounts_poll). */
+export const mountsOperations: FileOperations = {
+  ...procOperations,
+  poll: (_kernel, file) => {
+    const { mounts, seenChanges } = file.data as ProcData
+    return POLLIN | POLLRDNORM | (mounts !== undefined && mounts.changed.wakes !== seenChanges ? POLLERR | POLLPRI : 0)
+  },
+  queues: (_kernel, file) => {
+    const { mounts } = file.data as ProcData
+    return mounts === undefined ? [] : [mounts.changed]
   },
 }

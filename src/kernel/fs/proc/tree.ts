@@ -35,6 +35,10 @@ export interface ProcFile extends ProcRowBase {
   readonly guarded?: boolean
   /** Not a text: memory of the process. */
   readonly memory?: boolean
+  /** Not a text: bytes that are made for the place that is read. */
+  readonly piece?: (kernel: Kernel, subject: Task, reader: Task, at: number, length: number) => Uint8Array | number
+  /** poll(2) tells of changes: the tree of mounts. */
+  readonly polled?: boolean
 }
 export interface ProcLink extends ProcRowBase {
   readonly kind: 'link'
@@ -75,6 +79,21 @@ const setting = (text: string): ProcFile => file(0o644, (kernel, node) => kernel
 const netSettings = (settings: typeof net.IPV4_SETTINGS): Record<string, ProcRow> => Object.fromEntries(Object.entries(settings).map(([name, each]) =>
   [name, file(0o644, net.readSetting(each), { write: (_kernel, _node, writer, text) => net.writeSetting(each, writer, text) ? 0 : -EINVAL })]))
 
+/** A setting of each network namespace: written, shown, without effect. */
+const netSetting = (text: string): ProcFile => file(0o644, (kernel, node, reader) => kernel.state.fs.settings.get(`${reader.namespaces.net.net.number}:${node.entry}`) ?? text, {
+  write: (kernel, node, writer, written) => {
+    const value = written.trim()
+    if (!/^-?\d+$/.test(value)) return -EINVAL
+    kernel.state.fs.settings.set(`${writer.namespaces.net.net.number}:${node.entry}`, `${value}\n`)
+    return 0
+  },
+})
+const interfaceSettings = (): ProcFolder => folder({
+  tag: netSetting('0\n'), forwarding: netSetting('0\n'), accept_local: netSetting('0\n'), accept_redirects: netSetting('1\n'), accept_source_route: netSetting('0\n'), arp_accept: netSetting('0\n'),
+  arp_announce: netSetting('0\n'), arp_filter: netSetting('0\n'), arp_ignore: netSetting('0\n'), arp_notify: netSetting('0\n'), disable_policy: netSetting('0\n'), disable_xfrm: netSetting('0\n'),
+  log_martians: netSetting('0\n'), proxy_arp: netSetting('0\n'), rp_filter: netSetting('0\n'), route_localnet: netSetting('0\n'), secure_redirects: netSetting('1\n'), send_redirects: netSetting('1\n'), shared_media: netSetting('1\n'),
+})
+
 const namespaces = (): ProcFolder => folder(Object.fromEntries(NAMESPACE_NAMES.map((name) =>
   [name, magic((kernel, node) => processes.namespace(kernel, node, name))])), { mode: 0o511, guarded: true })
 
@@ -104,12 +123,13 @@ const makeTables = (): Tables => {
     stat: file(0o444, processes.stat),
     statm: file(0o444, processes.statm),
     maps: file(0o444, maps.maps, { guarded: true }),
+    pagemap: file(0o400, () => '', { guarded: true, piece: maps.pagemap }),
     mem: file(0o600, () => '', { guarded: true, memory: true }),
     cwd: magic(processes.cwd),
     root: magic(processes.root),
     exe: magic(processes.exe),
-    mounts: file(0o444, system.mounts),
-    mountinfo: file(0o444, system.mountinfo),
+    mounts: file(0o444, system.mounts, { polled: true }),
+    mountinfo: file(0o444, system.mountinfo, { polled: true }),
     smaps: file(0o444, maps.smaps, { guarded: true }),
     smaps_rollup: file(0o444, maps.smapsRollup, { guarded: true }),
     wchan: fixed('0'),
@@ -239,6 +259,7 @@ const makeTables = (): Tables => {
       }),
       unix: folder({ max_dgram_qlen: setting('10\n') }),
       ipv4: folder({
+        conf: folder({ all: interfaceSettings(), default: interfaceSettings(), lo: interfaceSettings() }),
         ...netSettings(net.IPV4_SETTINGS), tcp_syncookies: setting('1\n'), tcp_rmem: setting('4096\t131072\t6291456\n'), tcp_wmem: setting('4096\t16384\t4194304\n'),
         tcp_congestion_control: file(0o644, net.readCongestion, { write: (_kernel, _node, writer, text) => net.writeCongestion(writer, text) ? 0 : -ENOENT }),
         tcp_available_congestion_control: fixed('cubic reno\n'),
