@@ -79,7 +79,7 @@ const readyToMove = (kernel: Kernel, task: Task, from: Pipe, to: Pipe, nonBlocki
 const roomIn = (pipe: Pipe): number => (pipe.slots - pipe.buffers.length) * PAGE
 
 /** Kinds with a splice_write of their own. */
-const SPLICED_TO: ReadonlySet<FileKind> = new Set<FileKind>(['regular', 'device', 'loop', 'proc', 'socket', 'terminal', 'stream'])
+const SPLICED_TO: ReadonlySet<FileKind> = new Set<FileKind>(['regular', 'device', 'loop', 'proc', 'mounts', 'socket', 'terminal', 'stream'])
 
 const spliceFromPipe = (kernel: Kernel, task: Task, from: Pipe, out: OpenFile, offset: number | undefined, length: number, nonBlocking: boolean): number => {
   const { write } = operationsOf(out)
@@ -91,7 +91,7 @@ const spliceFromPipe = (kernel: Kernel, task: Task, from: Pipe, out: OpenFile, o
 }
 
 /** Kinds with a splice_read of their own. */
-const SPLICED_FROM: ReadonlySet<FileKind> = new Set<FileKind>(['regular', 'device', 'proc', 'socket', 'terminal'])
+const SPLICED_FROM: ReadonlySet<FileKind> = new Set<FileKind>(['regular', 'device', 'proc', 'mounts', 'socket', 'terminal'])
 
 const spliceToPipe = (kernel: Kernel, task: Task, input: OpenFile, offset: number | undefined, to: Pipe, length: number, nonBlocking: boolean): number => {
   if (to.readers === 0) return brokenPipe(kernel, task)

@@ -142,7 +142,7 @@ const sendBytes = (kernel: Kernel, task: Task, from: OpenFile, to: OpenFile, sta
 }
 
 /** Kinds that sendfile can read from: files with pages or content of their own, not streams (splice_read). */
-const isSendSource = (file: OpenFile): boolean => file.kind === 'regular' || file.kind === 'device' || file.kind === 'proc'
+const isSendSource = (file: OpenFile): boolean => file.kind === 'regular' || file.kind === 'device' || file.kind === 'proc' || file.kind === 'mounts'
 
 const sendfile = (kernel: Kernel, task: Task, args: Args): number => {
   const user = kernel.user(task)

@@ -27,7 +27,7 @@ export const isWritable = (file: OpenFile): boolean => (file.flags & O_ACCMODE) 
 /** A buffer that lies in user space, whether or not it is mapped (access_ok). `length` is unsigned. */
 export const isUserRange = (address: number, length: number): boolean => address >= 0 && address + length <= USER_END
 
-const roomOf = (file: OpenFile): number => file.kind === 'device' || file.kind === 'proc' ? DEVICE_ROOM : STREAM_ROOM
+const roomOf = (file: OpenFile): number => file.kind === 'device' || file.kind === 'proc' || file.kind === 'mounts' ? DEVICE_ROOM : STREAM_ROOM
 
 /** Whether there is something to read: where it goes is looked at only then. */
 const isReady = (kernel: Kernel, file: OpenFile, operations: FileOperations): boolean =>
