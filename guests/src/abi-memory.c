@@ -65,6 +65,10 @@ static void mapping_errors(void) {
   OK(MMAP(0, P, RW, MAP_SHARED | MAP_ANONYMOUS | MAP_GROWSDOWN, -1, 0));
   long low = MMAP(0, P, RW, ANON | MAP_32BIT, -1, 0);
   printf("32 bit: %d\n", low >= 0x40000000 && low < 0x80000000L);
+  printf("32 bit, hints: %lx", MMAP(0x50000000L, P, RW, ANON | MAP_32BIT, -1, 0));
+  printf(" %lx", MMAP(0x20000123L, P, RW, ANON | MAP_32BIT, -1, 0));
+  printf(" %d", MMAP(0x50000000L, P, RW, ANON | MAP_32BIT, -1, 0) < 0x50000000L);
+  printf(" %d\n", MMAP(0x7fffffff0000L, P, RW, ANON | MAP_32BIT, -1, 0) < 0x80000000L);
   char *p = pages(4);
   OK(MMAP(p, P, RW, ANON | MAP_FIXED_NOREPLACE, -1, 0));
   OK(munmap(p, P));

@@ -100,9 +100,13 @@ export const findPlace = (space: AddressSpace, length: number, hint: number): nu
   return findGapDown(space, length) ?? findGapUp(space, length, MMAP_BOTTOM, USER_END)
 }
 
-/** MAP_32BIT: between 1 and 2 GiB. */
-export const findPlaceLow = (space: AddressSpace, length: number): number | undefined =>
-  findGapUp(space, length, 0x4000_0000, 0x8000_0000)
+const LOW_BOTTOM = 0x4000_0000, LOW_END = 0x8000_0000
+/** MAP_32BIT: between 1 and 2 GiB; the hint, if it is free, may be below (arch_get_unmapped_area). */
+export const findPlaceLow = (space: AddressSpace, length: number, hint: number): number | undefined => {
+  const at = Math.max(pageUp(hint), MMAP_MIN_ADDRESS)
+  if (hint > 0 && at + length <= LOW_END && isFree(space, at, at + length)) return at
+  return findGapUp(space, length, LOW_BOTTOM, LOW_END)
+}
 
 /** Private writable memory counts as data for RLIMIT_DATA. */
 const isData = (prot: number, flags: number): boolean => (prot & PROT_WRITE) !== 0 && (flags & VMA_SHARED) === 0

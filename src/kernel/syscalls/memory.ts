@@ -59,7 +59,7 @@ export const choosePlace = (task: Task, address: number, length: number, flags: 
   if (length > USER_END) return -ENOMEM
   let place: number | undefined
   if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) !== 0) place = address
-  else if ((flags & MAP_32BIT) !== 0) place = findPlaceLow(task.mm, length)
+  else if ((flags & MAP_32BIT) !== 0) place = findPlaceLow(task.mm, length, address)
   else place = findPlace(task.mm, length, address)
   if (place === undefined || place > USER_END - length) return -ENOMEM
   if (place % PAGE_SIZE !== 0) return -EINVAL
