@@ -155,3 +155,40 @@ withBusybox('signals at instructions that are drawn: a handler counts them; a se
   t.is(new Set(counts).size, 3)
   t.is(runScenario(optionsOf(it), '1', []).stdout.host, '0\n')
 })
+
+/** Guests that need no busybox. */
+const guests = (run: readonly string[], more: Partial<Scenario>): Scenario => scenario({ name: 'guest', about: '', hosts: { host: { run, mounts: ['../guests/bin:/guests'] } }, ...more })
+const timersAfter = (seconds: number): readonly string[] => runScenario(optionsOf(guests(['/guests/clock-jumps', 'timers'], { steps: [{ do: 'waitOutput', host: 'host', text: 'ready' }, ...(seconds === 0 ? [] : [{ do: 'clock', seconds } as const])] })), '1').stdout.host.trim().split('\n').slice(1)
+const timerLines = (absolute: number, cancelled: string): string[] => [
+  `absolute sleep: woken after ${absolute} s`, 'relative sleep: woken after 10 s', `futex: timed out after ${absolute} s`, `message queue: timed out after ${absolute} s`,
+  `timerfd: done after ${absolute} s`, 'relative timerfd: done after 10 s', cancelled, `periodic timerfd: done after ${absolute} s`,
+]
+
+test('what waits for a time of CLOCK_REALTIME comes when it shows that, and TFD_TIMER_CANCEL_ON_SET cancels', (t) => {
+  t.deepEqual(timersAfter(0), timerLines(10, 'timerfd that is cancelled: done after 10 s'))
+  t.deepEqual(timersAfter(-5), timerLines(15, 'timerfd that is cancelled: cancelled after 0 s: done after 15 s'))
+  t.deepEqual(timersAfter(4), timerLines(6, 'timerfd that is cancelled: cancelled after 0 s: done after 6 s'))
+  t.deepEqual(timersAfter(3600), timerLines(0, 'timerfd that is cancelled: cancelled after 0 s: nothing after 20 s'))
+})
+
+test('jumps of the clock that are drawn break a program that measures time by it; one is left of them', (t) => {
+  const it = guests(['/guests/clock-jumps', 'session', '400'], { faults: { clock: [{ every: 40_000_000, seconds: 100_000 }] } })
+  const [forward] = [runScenario(optionsOf({ ...it, faults: { clock: [{ every: 40_000_000, seconds: 100_000, direction: 'forward', most: 5 }] } }), '1')]
+  t.is(forward.failure, undefined)
+  t.is(forward.faults.length, 5)
+  t.true(forward.faults.every((fault) => fault.fault === 'clock' && fault.value > 0))
+  for (let seed = 1; seed < 20; seed++) {
+    const result = runScenario(optionsOf(it), String(seed))
+    if (result.failure === undefined || result.faults.length < 2) continue
+    const listed = runScenario(optionsOf(it), String(seed), result.faults)
+    t.deepEqual([listed.faults, listed.failure, listed.cycle], [result.faults, result.failure, result.cycle])
+    const steps = shrinkFaults(optionsOf(it), result, 100)
+    let step = steps.next()
+    while (step.done !== true) step = steps.next()
+    t.is(step.value.faults.length, 1)
+    t.true(step.value.faults[0].fault === 'clock' && step.value.faults[0].value < 0)
+    for (const trace of [result.trace, step.value.trace]) for (const mode of ['drive', 'from-seed'] as const) t.is(replay(trace, mode).result.divergence, undefined)
+    return
+  }
+  t.fail('no seed broke it')
+})

@@ -139,9 +139,12 @@ export interface CallFault {
 /** A signal at a cycle; `value` says which of `FaultConfig.signals`, the first if left out. */
 export interface TimedSignal { readonly fault: 'signal', readonly cycle: number, readonly value?: number }
 
-export type ListedFault = CallFault | TimedSignal
+/** CLOCK_REALTIME jumps by so many milliseconds at a cycle. */
+export interface TimedJump { readonly fault: 'clock', readonly cycle: number, readonly value: number }
 
-/** A signal that arrives at instructions that are drawn (plan/signals.ts). */
+export type ListedFault = CallFault | TimedSignal | TimedJump
+
+/** A signal that arrives at instructions that are drawn (plan/timed.ts). */
 export interface SignalFault {
   readonly signal: number
   /** Cycles from one to the next, on average. */
@@ -153,11 +156,24 @@ export interface SignalFault {
   readonly most?: number
 }
 
+/** CLOCK_REALTIME, which all hosts have in common, jumps at instructions that are drawn (plan/timed.ts). */
+export interface ClockFault {
+  /** Cycles from one to the next, on average. */
+  readonly every: number
+  /** By how much at most; by any order of magnitude, from a millisecond on. */
+  readonly seconds: number
+  /** Both if left out. */
+  readonly direction?: 'forward' | 'backward'
+  /** So many at most. */
+  readonly most?: number
+}
+
 export interface FaultConfig {
   /** Probability of each, from 0 to 1, each time that a call could meet it. */
   readonly rates?: { readonly [K in FaultKind]?: number }
   readonly signals?: readonly SignalFault[]
-  /** In place of rates, and of drawing when signals arrive: these and no others. */
+  readonly clock?: readonly ClockFault[]
+  /** In place of rates, and of drawing when signals arrive and the clock jumps: these and no others. */
   readonly list?: readonly ListedFault[]
   /** Not before this cycle. */
   readonly after?: number

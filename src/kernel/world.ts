@@ -17,7 +17,7 @@ import type { ConsoleInput, Outside } from './outside.ts'
 import { makeDurability } from './plan/durability.ts'
 import { makeFaults } from './plan/faults.ts'
 import { followPlan, makePlan } from './plan/plan.ts'
-import { sendDrawnSignals } from './plan/signals.ts'
+import { takeTimedFaults } from './plan/timed.ts'
 import { makeGuided } from './sched/guided.ts'
 import { makePct } from './sched/pct.ts'
 import { makePos } from './sched/pos.ts'
@@ -180,7 +180,7 @@ const step = (kernel: Kernel): WorldStop | undefined => {
     fireTimers(kernel)
   }
   if (state.plan !== undefined) followPlan(kernel)
-  if (state.faults?.signals !== undefined) sendDrawnSignals(kernel, state.faults.signals)
+  if (state.faults?.timed !== undefined) takeTimedFaults(kernel, state.faults.timed)
   if (config.stdio[0] === 'tty' && state.now >= state.nextConsolePoll) pollConsole(kernel)
   const cpu = nextCpu(state)
   if (cpu === undefined) return idle(kernel)

@@ -6,8 +6,8 @@ import { Fields } from './world-config.ts'
 
 type PlainMap = { readonly [key: string]: Plain }
 
-export const faultsToPlain = ({ rates, list, hosts, signals, ...rest }: FaultConfig): PlainMap => ({
-  ...rest, ...(signals === undefined ? {} : { signals: signals.map((one) => ({ ...one })) }), ...(rates === undefined ? {} : { rates: { ...rates } }), ...(list === undefined ? {} : { list: list.map((fault) => ({ ...fault })) }), ...(hosts === undefined ? {} : { hosts: [...hosts] }),
+export const faultsToPlain = ({ rates, list, hosts, signals, clock, ...rest }: FaultConfig): PlainMap => ({
+  ...rest, ...(signals === undefined ? {} : { signals: signals.map((one) => ({ ...one })) }), ...(clock === undefined ? {} : { clock: clock.map((one) => ({ ...one })) }), ...(rates === undefined ? {} : { rates: { ...rates } }), ...(list === undefined ? {} : { list: list.map((fault) => ({ ...fault })) }), ...(hosts === undefined ? {} : { hosts: [...hosts] }),
 })
 
 export const planToPlain = (plan: readonly PlanStep[]): PlainMap[] => plan.map((step): PlainMap =>
@@ -32,10 +32,20 @@ export const parseFaults = (fields: Fields): FaultConfig => {
         }
       }),
     } : {}),
+    ...(fields.has('clock') ? {
+      clock: fields.list('clock', (value, where) => {
+        const one = new Fields(value, where)
+        return {
+          every: one.integer('every', 1, 0x3fff_ffff), seconds: one.number('seconds', 0, CENTURY), ...(one.has('direction') ? { direction: one.choice('direction', ['forward', 'backward'] as const) } : {}),
+          ...(one.has('most') ? { most: one.integer('most', 0, LAST_CYCLE) } : {}),
+        }
+      }),
+    } : {}),
     ...(fields.has('list') ? {
       list: fields.list('list', (plain, where): ListedFault => {
         const fault = new Fields(plain, where)
-        const kind = fault.choice('fault', [...FAULT_KINDS, 'signal'] as const)
+        const kind = fault.choice('fault', [...FAULT_KINDS, 'signal', 'clock'] as const)
+        if (kind === 'clock') return { fault: kind, cycle: fault.integer('cycle', 0, LAST_CYCLE), value: fault.integer('value', -1000 * CENTURY, 1000 * CENTURY) }
         const value = fault.has('value') ? { value: fault.integer('value', 0, 0x7fff_ffff) } : {}
         if (kind === 'signal') return { fault: kind, cycle: fault.integer('cycle', 0, LAST_CYCLE), ...value }
         return {

@@ -103,7 +103,7 @@ class ScriptLoop extends LiveLoop<SessionResult> {
 }
 
 /** Whether more than the schedule is drawn: when store buffers are emptied, which faults happen, what links lose. Which draws come when follows from the schedule. */
-export const isDrawn = ({ memoryModel, faults, links }: WorldConfig): boolean => memoryModel === 'tso' || faults?.rates !== undefined || (faults?.signals !== undefined && faults.list === undefined) || (links?.length ?? 0) > 0
+export const isDrawn = ({ memoryModel, faults, links }: WorldConfig): boolean => memoryModel === 'tso' || faults?.rates !== undefined || ((faults?.signals !== undefined || faults?.clock !== undefined) && faults.list === undefined) || (links?.length ?? 0) > 0
 
 /** What a world of a script is: of a world that was recorded under any strategy. */
 export const scripted = (world: WorldConfig, script: ScriptConfig): WorldConfig => {

@@ -82,7 +82,7 @@ test('whatever the arguments, a system call answers as one', (t) => {
       } catch (error) {
         if (!(error instanceof BadAddress)) throw error
       }
-      task.syscall = { number: entry.number, args: args as [number, number, number, number, number, number], started: 0, memory: undefined }
+      task.syscall = { number: entry.number, args: args as [number, number, number, number, number, number], started: 0, memory: undefined, realtime: false }
       let result = 0
       try {
         result = entry.handler(kernel, task, args)

@@ -2,7 +2,7 @@
  * timerfd_create(2): timers that are read. A periodic one is not armed again until it is looked at, as in Linux: what it
  * missed is counted then.
  */
-import { EAGAIN, EINVAL, ENOTTY, ERESTARTSYS } from '../abi/errno.ts'
+import { EAGAIN, ECANCELED, EINVAL, ENOTTY, ERESTARTSYS } from '../abi/errno.ts'
 import { O_NONBLOCK } from '../abi/fcntl.ts'
 import type { Kernel } from '../kernel.ts'
 import { cyclesToTimespec, type Time, timeUntil } from '../time/clock.ts'
@@ -15,15 +15,20 @@ export interface FileTimer extends Timer {
   readonly clock: number
   /** Cycles; 0: once. */
   interval: number
-  /** Cycle of the expiry that was not forwarded yet; −1: none. */
+  /** Cycle of the expiry that was not forwarded yet, which a clock that was set may have put before all cycles; Infinity: none. */
   expired: number
   /** Expiries not read yet, without those that `expired` adds. */
   ticks: number
+  /** The deadline is a time of CLOCK_REALTIME, and moves when that is set. */
+  isRealtime: boolean
+  /** TFD_TIMER_CANCEL_ON_SET: it is one of `ClockState.cancelled` then; and whether the clock was set since. */
+  cancels: boolean
+  wasSet: boolean
   readonly readable: WaitQueue
 }
 
 export const makeFileTimer = (clock: number): FileTimer =>
-  ({ ...makeTimer('file', 0), clock, interval: 0, expired: -1, ticks: 0, readable: waitQueue() })
+  ({ ...makeTimer('file', 0), clock, interval: 0, expired: Infinity, ticks: 0, isRealtime: false, cancels: false, wasSet: false, readable: waitQueue() })
 
 export const fileTimerOf = (file: OpenFile): FileTimer => file.data as FileTimer
 
@@ -37,10 +42,10 @@ export const fireFileTimer = (kernel: Kernel, timer: Timer, expired = kernel.now
 /** Arms a periodic timer that has fired for its next expiry, counting those that passed meanwhile. */
 const forward = (kernel: Kernel, timer: FileTimer): void => {
   const { expired, interval } = timer
-  if (expired < 0 || interval === 0) return
+  if (expired === Infinity || interval === 0) return
   const missed = Math.floor((kernel.now - expired) / interval)
   timer.ticks += missed
-  timer.expired = -1
+  timer.expired = Infinity
   arm(kernel.state.timers, timer, expired + (missed + 1) * interval)
 }
 
@@ -54,12 +59,41 @@ export const getFileTimer = (kernel: Kernel, timer: FileTimer): TimerSetting => 
   }
 }
 
-/** Sets it: `deadline` is a cycle, Infinity for off. */
-export const setFileTimer = (kernel: Kernel, timer: FileTimer, deadline: number, interval: number): void => {
-  timer.expired = -1
+/** Whether the clock was set, of which its reader has not heard: once. */
+const wasCancelled = (timer: FileTimer): boolean => {
+  if (!timer.cancels || !timer.wasSet) return false
+  timer.wasSet = false
+  return true
+}
+
+/** CLOCK_REALTIME was set: absolute timers of it come so many cycles later, and those that are cancelled by that can be read. */
+export const moveFileTimers = (kernel: Kernel, delay: number): void => {
+  const { timers: { heap }, clocks: { cancelled } } = kernel.state
+  for (const timer of heap.filter(({ kind }) => kind === 'file') as FileTimer[]) {
+    if (timer.isRealtime) arm(kernel.state.timers, timer, timer.deadline + delay)
+  }
+  for (const timer of cancelled) {
+    timer.wasSet = true
+    timer.ticks++
+    kernel.wake(timer.readable)
+  }
+}
+
+/**
+ * Sets it: `deadline` is a cycle, Infinity for off.
+ * @param isRealtime the deadline is a time of CLOCK_REALTIME
+ * @returns 0, or −ECANCELED if the clock was set since it was last looked at: it is set all the same
+ */
+export const setFileTimer = (kernel: Kernel, timer: FileTimer, deadline: number, interval: number, isRealtime = false, cancels = false): number => {
+  timer.isRealtime = isRealtime
+  timer.cancels = cancels
+  if (cancels) kernel.state.clocks.cancelled.add(timer)
+  else kernel.state.clocks.cancelled.delete(timer)
+  timer.expired = Infinity
   timer.ticks = 0
   timer.interval = interval
   arm(kernel.state.timers, timer, deadline)
+  return deadline !== Infinity && wasCancelled(timer) ? -ECANCELED : 0
 }
 
 const SIZE = 8
@@ -75,13 +109,19 @@ export const timerOperations: FileOperations = {
       if (kernel.interrupted(task)) return -ERESTARTSYS
       return kernel.block(task, [timer.readable])
     }
+    if (wasCancelled(timer)) {
+      // What it counted means nothing any more, and a periodic one is not armed again (timerfd_read).
+      timer.ticks = 0
+      timer.expired = Infinity
+      return -ECANCELED
+    }
     forward(kernel, timer)
     const bytes = new Uint8Array(SIZE)
     const view = new DataView(bytes.buffer)
     view.setUint32(0, timer.ticks, true)
     view.setUint32(4, Math.floor(timer.ticks / 0x1_0000_0000), true)
     timer.ticks = 0
-    timer.expired = -1
+    timer.expired = Infinity
     return bytes
   },
   poll: (_kernel, file) => fileTimerOf(file).ticks > 0 ? POLLIN : 0,
@@ -95,5 +135,8 @@ export const timerOperations: FileOperations = {
     kernel.wake(timer.readable)
     return 0
   },
-  release: (kernel, file) => { disarm(kernel.state.timers, fileTimerOf(file)) },
+  release: (kernel, file) => {
+    disarm(kernel.state.timers, fileTimerOf(file))
+    kernel.state.clocks.cancelled.delete(fileTimerOf(file))
+  },
 }

@@ -10,7 +10,7 @@ import { O_CREAT } from '../abi/fcntl.ts'
 import type { CallFault, FaultConfig, FaultKind, ListedFault } from '../config.ts'
 import type { Kernel } from '../kernel.ts'
 import type { SyscallInProgress, Task } from '../task/task.ts'
-import { makeSignalFaults, type SignalFaultState } from './signals.ts'
+import { hasTimedFaults, makeTimedFaults, type TimedFaultState } from './timed.ts'
 
 export interface FaultState {
   readonly kind: 'faults'
@@ -18,12 +18,12 @@ export interface FaultState {
   readonly calls: Map<number, { count: number, again: number }>
   /** Each that has happened, in order. */
   readonly injected: ListedFault[]
-  /** Only if the configuration has signals. */
-  readonly signals?: SignalFaultState
+  /** Only if the configuration has signals, or jumps of the clock. */
+  readonly timed?: TimedFaultState
 }
 
-export const makeFaults = ({ signals }: FaultConfig): FaultState =>
-  ({ kind: 'faults', calls: new Map(), injected: [], ...(signals === undefined ? {} : { signals: makeSignalFaults() }) })
+export const makeFaults = (config: FaultConfig): FaultState =>
+  ({ kind: 'faults', calls: new Map(), injected: [], ...(hasTimedFaults(config) ? { timed: makeTimedFaults() } : {}) })
 
 /** In place of drawing: these, and no others. */
 export const listedFaults = ({ rates: _rates, ...config }: FaultConfig, list: readonly ListedFault[]): FaultConfig => ({ ...config, list })

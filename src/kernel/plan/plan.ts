@@ -11,8 +11,8 @@ import type { Kernel } from '../kernel.ts'
 import { setLink } from '../net/link.ts'
 import { sendSignal } from '../signal/send.ts'
 import { deadlineAfter } from '../time/clock.ts'
+import { jumpRealtime } from '../time/set-clock.ts'
 import { arm, makeTimer, type Timer } from '../time/timer-queue.ts'
-import { updateVdsoClocks } from '../vdso/vdso.ts'
 
 export interface PlanState {
   readonly kind: 'plan'
@@ -68,13 +68,7 @@ const take = (kernel: Kernel, plan: PlanState, step: PlanStep): boolean => {
       if (group !== undefined) sendSignal(kernel, group, step.signal)
       return true
     }
-    case 'clock': {
-      const { clocks } = kernel.state
-      const [seconds, nanoseconds] = clocks.realtimeBase
-      clocks.realtimeBase = [seconds + step.seconds, nanoseconds]
-      updateVdsoClocks(kernel)
-      return true
-    }
+    case 'clock': jumpRealtime(kernel, [step.seconds, 0]); return true
   }
 }
 

@@ -20,12 +20,13 @@ export const forgetSpareCall = (): void => { spare = undefined }
 /** Takes number and arguments from the loaded task's registers. */
 export const beginSyscall = (kernel: Kernel, task: Task): SyscallInProgress => {
   const { cpu } = kernel.processor
-  const call = spare ?? { number: 0, args: [0, 0, 0, 0, 0, 0], started: 0, memory: undefined }
+  const call = spare ?? { number: 0, args: [0, 0, 0, 0, 0, 0], started: 0, memory: undefined, realtime: false }
   spare = undefined
   // Linux takes eax, sign-extended.
   call.number = cpu.low(RAX) | 0
   readArguments(kernel, call)
   call.started = kernel.state.cycle
+  call.realtime = false
   task.syscall = call
   return call
 }

@@ -16,7 +16,7 @@ import { UNBLOCKABLE } from '../signal/pending.ts'
 import type { SignalSet } from '../signal/signal.ts'
 import { hasCapability } from '../task/credentials.ts'
 import type { Task } from '../task/task.ts'
-import { deadlineAfter, deadlineAt, isZeroTime, readTimespec, timespecToCycles, worldTime, writeTimespec } from '../time/clock.ts'
+import { deadlineAfter, deadlineAt, isRealtimeClock, isZeroTime, readTimespec, timespecToCycles, worldTime, writeTimespec } from '../time/clock.ts'
 import type { Args, SyscallEntry } from './entry.ts'
 
 /** EFD_, TFD_ and SFD_ flags are those of open(2). */
@@ -65,9 +65,12 @@ const timerfdSettime = (kernel: Kernel, task: Task, args: Args): number => {
   const deadline = isZeroTime(value) ? Infinity
     : (flags & TFD_TIMER_ABSTIME) !== 0 ? Math.max(deadlineAt(kernel, timer.clock, worldTime(task, timer.clock, value)), kernel.now) : deadlineAfter(kernel, value)
   const repeat = timespecToCycles(kernel, interval)
-  setFileTimer(kernel, timer, deadline, repeat === Infinity ? 0 : repeat)
-  if (args[3] !== 0) writeSetting(kernel, task, args[3], old)
-  return 0
+  // timerfd_setup_cancel: the flag means nothing for other clocks and spans.
+  const isRealtime = (flags & TFD_TIMER_ABSTIME) !== 0 && isRealtimeClock(timer.clock)
+  const result = setFileTimer(kernel, timer, deadline, repeat === Infinity ? 0 : repeat, isRealtime, isRealtime && (flags & TFD_TIMER_CANCEL_ON_SET) !== 0)
+  // do_timerfd_settime: the old setting is not given with an error.
+  if (result === 0 && args[3] !== 0) writeSetting(kernel, task, args[3], old)
+  return result
 }
 
 const timerfdGettime = (kernel: Kernel, task: Task, args: Args): number => {
@@ -101,7 +104,7 @@ export const eventFileCalls: readonly SyscallEntry[] = [
   { number: 282, name: 'signalfd', args: ['ufd:fd', 'mask:struct(sigset)', 'sizemask:size'], handler: (kernel, task, args) => signalfd(kernel, task, args, 0), status: 'full' },
   { number: 283, name: 'timerfd_create', args: ['clockid:enum(CLOCK)', 'flags:flags(TFD)'], handler: timerfdCreate, status: 'full' },
   { number: 284, name: 'eventfd', args: ['count:uint'], handler: (kernel, task, args) => eventfd(kernel, task, uint32(args[0]), 0), status: 'full' },
-  { number: 286, name: 'timerfd_settime', args: ['ufd:fd', 'flags:flags(TFD_TIMER)', 'utmr:struct(itimerspec)', 'otmr:struct(itimerspec)*'], handler: timerfdSettime, status: 'partial', note: 'TFD_TIMER_CANCEL_ON_SET is accepted and never cancels' },
+  { number: 286, name: 'timerfd_settime', args: ['ufd:fd', 'flags:flags(TFD_TIMER)', 'utmr:struct(itimerspec)', 'otmr:struct(itimerspec)*'], handler: timerfdSettime, status: 'full' },
   { number: 287, name: 'timerfd_gettime', args: ['ufd:fd', 'otmr:struct(itimerspec)*'], handler: timerfdGettime, status: 'full' },
   { number: 289, name: 'signalfd4', args: ['ufd:fd', 'mask:struct(sigset)', 'sizemask:size', 'flags:flags(SFD)'], handler: (kernel, task, args) => signalfd(kernel, task, args, int32(args[3])), status: 'full' },
   { number: 290, name: 'eventfd2', args: ['count:uint', 'flags:flags(EFD)'], handler: (kernel, task, args) => eventfd(kernel, task, uint32(args[0]), int32(args[1])), status: 'full' },

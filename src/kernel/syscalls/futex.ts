@@ -8,7 +8,7 @@ import { addWaiter, FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, futexKey, h
 import { type FutexWaiter, isForLock } from '../task/futex-table.ts'
 import { kernelPid, seenBy } from '../task/pid-namespace.ts'
 import type { Task } from '../task/task.ts'
-import { deadlineAfter, deadlineAt, readTimespec, worldTime } from '../time/clock.ts'
+import { deadlineAfter, deadlineAt, isRealtimeClock, readTimespec, worldTime } from '../time/clock.ts'
 import { waitQueue } from '../wait-queue.ts'
 import type { Args, SyscallEntry } from './entry.ts'
 
@@ -61,6 +61,7 @@ const readDeadline = (kernel: Kernel, task: Task, address: number, isAbsolute: b
   if (address === 0) return Infinity
   const time = readTimespec(kernel.user(task), address)
   if (typeof time === 'number') return time
+  if (task.syscall !== undefined) task.syscall.realtime = isAbsolute && isRealtimeClock(clock)
   return isAbsolute ? Math.max(deadlineAt(kernel, clock, worldTime(task, clock, time)), 0) : deadlineAfter(kernel, time)
 }
 

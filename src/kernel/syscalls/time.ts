@@ -12,12 +12,13 @@ import {
 import type { Kernel } from '../kernel.ts'
 import {
   addTime, type CpuClock, cpuClock, cpuClockCycles, cyclesToTimespec, deadlineAfter, deadlineAt, isRealtimeClock, readClock,
-  readTimespec, readTimeval, realTime, subtractTime, type Time, timeUntil, timespecToCycles, worldTime, writeTimespec, writeTimeval,
+  readTimespec, readTimeval, realTime, type Time, timeUntil, timespecToCycles, worldTime, writeTimespec, writeTimeval,
 } from '../time/clock.ts'
 import { alarmSeconds, getIntervalTimer, setIntervalTimer } from '../time/itimers.ts'
 import {
-  createPosixTimer, deletePosixTimer, getPosixTimer, posixTimerOverrun, rearmAbsoluteTimers, setPosixTimer, type TimerEvent,
+  createPosixTimer, deletePosixTimer, getPosixTimer, posixTimerOverrun, setPosixTimer, type TimerEvent,
 } from '../time/posix-timers.ts'
+import { setRealtime } from '../time/set-clock.ts'
 import { hasCapability } from '../task/credentials.ts'
 import type { PosixTimer, Task, ThreadGroup } from '../task/task.ts'
 import { updateVdsoClocks } from '../vdso/vdso.ts'
@@ -44,22 +45,6 @@ const clockGetres = (kernel: Kernel, task: Task, args: Args): number => {
 
 /** timespec64_valid_settod: 2262 is the end. */
 const LAST_SETTABLE_SECOND = 8_277_292_036
-
-/** Makes CLOCK_REALTIME show the time now (do_settimeofday64), and those who wait for a time of it look again. */
-const setRealtime = (kernel: Kernel, time: Time): number => {
-  const { clocks } = kernel.state
-  const base = subtractTime(time, cyclesToTimespec(kernel, kernel.now))
-  // It can't be earlier than the system has been up.
-  if (base[0] < 0) return -EINVAL
-  clocks.realtimeBase = base
-  updateVdsoClocks(kernel)
-  rearmAbsoluteTimers(kernel)
-  for (const task of kernel.state.tasks.values()) {
-    const memory = task.syscall?.memory
-    if (task.state === 'blocked' && isSleepMemory(memory) && memory.absolute !== undefined && isRealtimeClock(memory.clock)) kernel.wakeTask(task, 'event')
-  }
-  return 0
-}
 
 const checkSettable = (task: Task, time: Time): number =>
   time[0] < 0 || time[0] >= LAST_SETTABLE_SECOND ? -EINVAL : hasCapability(task, CAP_SYS_TIME) ? 0 : -EPERM
@@ -296,6 +281,7 @@ const clockNanosleep = (kernel: Kernel, task: Task, args: Args): number => {
     if (isCpu && (clock === undefined || clock.task === task)) return -EINVAL
     const deadline = clock === undefined ? deadlineAfter(kernel, span) : timespecToCycles(kernel, span) + (isAbsolute ? 0 : cpuClockCycles(kernel, clock))
     memory = remember(task, { kind: 'sleep', clock: clockId, absolute: isAbsolute ? worldTime(task, clockId, span) : undefined, deadline })
+    if (task.syscall !== undefined) task.syscall.realtime = isAbsolute && isRealtimeClock(clockId)
   }
   if (clock !== undefined) return sleepOnCpuClock(kernel, task, memory as SleepMemory, clock, isAbsolute, remaining)
   // The clock's process is gone: its time stands still.

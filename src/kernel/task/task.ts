@@ -68,6 +68,8 @@ export interface SyscallInProgress {
   started: number
   /** What the handler must remember between tries: plain data, its own. */
   memory: unknown
+  /** It waits until CLOCK_REALTIME shows a time, which `memory.deadline` is the cycle of, if there is one. */
+  realtime: boolean
 }
 
 export interface Task {

@@ -10,6 +10,7 @@ import {
   CLOCK_PROCESS_CPUTIME_ID, CLOCK_REALTIME, CLOCK_REALTIME_ALARM, CLOCK_REALTIME_COARSE, CLOCK_TAI, CLOCK_THREAD_CPUTIME_ID,
   COARSE_NANOSECONDS, NANOSECONDS,
 } from '../abi/time.ts'
+import type { FileTimer } from '../fs/timerfd.ts'
 import type { Kernel } from '../kernel.ts'
 import type { UserMemory } from '../mm/user-memory.ts'
 import { groupBy, seenBy, taskBy } from '../task/pid-namespace.ts'
@@ -23,6 +24,8 @@ export interface ClockState {
   readonly kind: 'clocks'
   /** CLOCK_REALTIME at cycle 0. */
   realtimeBase: Time
+  /** Timers that are cancelled when it is set (fs/timerfd.ts). */
+  readonly cancelled: Set<FileTimer>
   /** TAI − UTC in seconds, as adjtimex sets it. */
   taiOffset: number
   /** settimeofday's struct timezone: minutes west of Greenwich and a kind of summer time. Kept and shown. */
@@ -35,7 +38,7 @@ export interface ClockState {
 export const makeClocks = (epochSeconds: number): ClockState => {
   const seconds = Math.floor(epochSeconds)
   return {
-    kind: 'clocks', realtimeBase: [seconds, Math.floor((epochSeconds - seconds) * NANOSECONDS)], taiOffset: 0, timezone: [0, 0],
+    kind: 'clocks', realtimeBase: [seconds, Math.floor((epochSeconds - seconds) * NANOSECONDS)], cancelled: new Set(), taiOffset: 0, timezone: [0, 0],
     adjustment: { offset: 0, frequency: 0, maxError: 16_000_000, estimatedError: 16_000_000, status: 0x40, constant: 2, tick: 10_000 },
   }
 }

@@ -90,12 +90,12 @@ export const setPosixTimer = (kernel: Kernel, task: Task, timer: PosixTimer, fla
   return 0
 }
 
-/** CLOCK_REALTIME was set: absolute timers of it expire when it shows their time, whenever that is now. */
-export const rearmAbsoluteTimers = (kernel: Kernel): void => {
+/** CLOCK_REALTIME was set: its absolute timers come so many cycles later, and those of an interval all that follow. */
+export const moveAbsoluteTimers = (kernel: Kernel, delay: number): void => {
   for (const group of kernel.state.groups.values()) {
     for (const timer of group.posixTimers.values()) {
       if (timer.absolute === undefined || timer.expiry === Infinity || timer.queued || !isRealtimeClock(timer.clock)) continue
-      timer.expiry = deadlineAt(kernel, timer.clock, timer.absolute)
+      timer.expiry = timer.interval === 0 ? deadlineAt(kernel, timer.clock, timer.absolute) : timer.expiry + delay
       if (timer.timer.place >= 0) arm(kernel.state.timers, timer.timer, timer.expiry)
     }
   }

@@ -20,7 +20,7 @@ const ACTIONS: Readonly<Record<TimerKind, (kernel: Kernel, timer: Timer, expired
   sleep: wakeSleeper,
   real: fireReal,
   posix: firePosixTimer,
-  file: (kernel, timer) => { fireFileTimer(kernel, timer) },
+  file: fireFileTimer,
   net: fireNetTimer,
   plan: () => { /* it is looked at between slices */ },
 }

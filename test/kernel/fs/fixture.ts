@@ -131,7 +131,7 @@ export class TestTask {
       const argument = args[index] ?? 0
       return typeof argument === 'number' ? argument : this.put(typeof argument === 'string' ? bytesOf(`${argument}\0`) : argument)
     }) as [number, number, number, number, number, number]
-    this.task.syscall = { number, args: values, started: 0, memory: undefined }
+    this.task.syscall = { number, args: values, started: 0, memory: undefined, realtime: false }
     this.kernel.current = this.task
     const result = this.retry()
     if (result !== BLOCKED) this.task.syscall = undefined
