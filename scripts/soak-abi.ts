@@ -35,7 +35,8 @@ const fork = new FuzzFork(
 const started = performance.now()
 const seed = values.seed === undefined ? Math.floor(performance.timeOrigin) % 0x3fff_ffff : Number(values.seed), count = Number(values.count)
 const coverage = new FuzzCoverage()
-const arbitrary = arbitraryProgram({ safe: true, maxLength: Number(values.length), size: 'max', only: values.only?.split(',') })
+/** Without bias: no values or lengths are preferred. */
+const arbitrary = fc.noBias(arbitraryProgram({ safe: true, maxLength: Number(values.length), size: 'max', only: values.only?.split(',') }))
 let sequences = 0, calls = 0, wavering = 0, found = 0, shown = started
 
 const compare = (program: FuzzProgram): string | undefined => {

@@ -29,7 +29,7 @@ export const TMPFS_MAGIC = 0x0102_1994, PROC_MAGIC = 0x9fa0, EXT2_MAGIC = 0xef53
 export const MQUEUE_MAGIC = 0x1980_0202
 
 /** Flags that belong to the mount; the others are the file system's. */
-const MOUNT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_STRICTATIME | MS_NOSYMFOLLOW
+export const MOUNT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_STRICTATIME | MS_NOSYMFOLLOW
 
 const OPTION_NAMES: readonly (readonly [number, string])[] = [
   [MS_NOSUID, 'nosuid'], [MS_NODEV, 'nodev'], [MS_NOEXEC, 'noexec'], [MS_NOATIME, 'noatime'], [MS_NODIRATIME, 'nodiratime'],
@@ -116,9 +116,9 @@ const tmpfsOptions = (kernel: Kernel, { credentials: { user, fsuid, fsgid } }: T
 }
 
 /** File systems that a user namespace may mount (FS_USERNS_MOUNT). */
-const FOR_USERS: readonly string[] = ['tmpfs', 'ramfs', 'proc', 'sysfs', 'devpts', 'mqueue']
+export const FOR_USERS: readonly string[] = ['tmpfs', 'ramfs', 'proc', 'sysfs', 'devpts', 'mqueue']
 
-const makeRoot = (kernel: Kernel, task: Task, type: string, source: string, flags: number, data: string): DirectoryInode | number => {
+export const makeRoot = (kernel: Kernel, task: Task, type: string, source: string, flags: number, data: string): DirectoryInode | number => {
   const { fs } = kernel.state
   switch (type) {
     case 'tmpfs': case 'ramfs': {
@@ -179,11 +179,11 @@ export const syncVolumes = (kernel: Kernel, only?: Superblock): number => {
 }
 
 /** Whether the task may change the tree of mounts that it sees (may_mount). */
-const mayMount = (task: Task): boolean => hasCapabilityIn(task, task.namespaces.mount.owner, CAP_SYS_ADMIN)
+export const mayMount = (task: Task): boolean => hasCapabilityIn(task, task.namespaces.mount.owner, CAP_SYS_ADMIN)
 
 /** The mount that the place is the root of. */
-const mountAt = ({ mount, inode }: Place): Mount | undefined => mount.root === inode ? mount : undefined
-const isOurs = (task: Task, mount: Mount): boolean => mount.namespace === task.namespaces.mount
+export const mountAt = ({ mount, inode }: Place): Mount | undefined => mount.root === inode ? mount : undefined
+export const isOurs = (task: Task, mount: Mount): boolean => mount.namespace === task.namespaces.mount
 
 const PROPAGATION = MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE
 
@@ -195,12 +195,20 @@ const remountFlags = (old: number, flags: number): number => {
 }
 
 /** Whether something of the file system is open for writing. */
-const isWritten = (kernel: Kernel, superblock: Superblock): boolean => {
+export const isWritten = (kernel: Kernel, superblock: Superblock): boolean => {
   for (const { files, state } of kernel.state.tasks.values()) {
     if (state === 'dead' || state === 'zombie') continue
     if (files.slots.some((slot) => slot?.file.inode.superblock === superblock && slot.file.kind === 'regular' && (slot.file.flags & O_ACCMODE) !== O_RDONLY)) return true
   }
   return false
+}
+
+/** Flags of a file system, for all its mounts (reconfigure_super). */
+export const reconfigure = (kernel: Kernel, superblock: Superblock, flags: number): number => {
+  if ((flags & MS_RDONLY) !== 0 && !superblock.readOnly && isWritten(kernel, superblock)) return -EBUSY
+  superblock.flags = flags & ~MOUNT_FLAGS
+  superblock.readOnly = (flags & MS_RDONLY) !== 0
+  return 0
 }
 
 const remount = (kernel: Kernel, task: Task, place: Place, flags: number): number => {
@@ -211,50 +219,51 @@ const remount = (kernel: Kernel, task: Task, place: Place, flags: number): numbe
   const { superblock } = mount
   if ((flags & MS_BIND) === 0) {
     if (!hasCapabilityIn(task, ownerOf(mount, task), CAP_SYS_ADMIN)) return -EPERM
-    if ((flags & MS_RDONLY) !== 0 && !superblock.readOnly && isWritten(kernel, superblock)) return -EBUSY
-    superblock.flags = flags & ~MS_REMOUNT & ~MOUNT_FLAGS
-    superblock.readOnly = (flags & MS_RDONLY) !== 0
+    const refused = reconfigure(kernel, superblock, flags & ~MS_REMOUNT)
+    if (refused !== 0) return refused
   }
   mount.flags = next
   return 0
 }
 
 /** Whose the file system is: that of a nested user namespace if it was mounted there. */
-const ownerOf = (mount: Mount, task: Task): UserNamespace => mount.superblock.owner ?? firstOf(task)
+export const ownerOf = (mount: Mount, task: Task): UserNamespace => mount.superblock.owner ?? firstOf(task)
 const firstOf = (task: Task): UserNamespace => {
   let at = task.credentials.user
   while (at.parent !== undefined) at = at.parent
   return at
 }
 
-const changePropagation = (kernel: Kernel, task: Task, place: Place, flags: number): number => {
+const changePropagation = (kernel: Kernel, _task: Task, place: Place, flags: number): number => {
   const kind = flags & PROPAGATION
   if ((flags & ~(PROPAGATION | MS_REC | MS_SILENT)) !== 0 || (kind & (kind - 1)) !== 0) return -EINVAL
   const mount = mountAt(place)
   if (mount === undefined) return -EINVAL
-  const change = (at: Mount): void => {
-    at.unbindable = kind === MS_UNBINDABLE
-    switch (kind) {
-      case MS_SHARED: if (at.peers === 0) at.peers = ++kernel.state.fs.lastPeers; break
-      case MS_SLAVE:
-        if (at.peers !== 0) at.master = hasOtherPeers(kernel, at) ? at.peers : at.master
-        at.peers = 0
-        break
-      default:
-        at.peers = 0
-        at.master = 0
-    }
-    if ((flags & MS_REC) !== 0) for (const child of at.children) change(child)
-  }
-  change(mount)
+  setPropagation(kernel, mount, kind, (flags & MS_REC) !== 0)
   return 0
+}
+
+/** MS_SHARED, MS_SLAVE, MS_PRIVATE or MS_UNBINDABLE for a mount, and those below it. */
+export const setPropagation = (kernel: Kernel, mount: Mount, kind: number, recursive: boolean): void => {
+  mount.unbindable = kind === MS_UNBINDABLE
+  switch (kind) {
+    case MS_SHARED: if (mount.peers === 0) mount.peers = ++kernel.state.fs.lastPeers; break
+    case MS_SLAVE:
+      if (mount.peers !== 0) mount.master = hasOtherPeers(kernel, mount) ? mount.peers : mount.master
+      mount.peers = 0
+      break
+    default:
+      mount.peers = 0
+      mount.master = 0
+  }
+  if (recursive) for (const child of mount.children) setPropagation(kernel, child, kind, recursive)
 }
 
 const hasOtherPeers = (kernel: Kernel, mount: Mount): boolean =>
   kernel.state.fs.mountNamespaces.some(({ mounts }) => mounts.some((other) => other !== mount && other.peers === mount.peers))
 
 /** Where something may be mounted: a directory on a directory, a file on a file (graft_tree). */
-const graft = (kernel: Kernel, mount: Mount, place: Place): number => {
+export const graft = (kernel: Kernel, mount: Mount, place: Place): number => {
   const { inode } = place
   if (inode === undefined) return -ENOENT
   // Links of /proc come and go (dont_mount).
@@ -295,20 +304,26 @@ const propagate = (kernel: Kernel, mount: Mount): void => {
   }
 }
 
+/** A mount in no tree that shows what a place has (clone_mnt): −EINVAL for what may not be shown elsewhere. @param onDirectory what it is for, if that is known */
+export const copyPlace = (kernel: Kernel, task: Task, { mount, inode }: Place, recursive: boolean, onDirectory?: boolean): Mount | number => {
+  if (inode === undefined) return -ENOENT
+  const isNamespaceFile = inode.kind === 'namespace'
+  if ((!isOurs(task, mount) && !isNamespaceFile) || mount.unbindable) return -EINVAL
+  if (!recursive && mount.children.some((child) => child.locked && child.on !== undefined && isBelow(child.on, inode))) return -EINVAL
+  if (onDirectory !== undefined && (inode.kind === 'directory') !== onDirectory) return -ENOTDIR
+  const copy = isNamespaceFile ? makeMount(kernel.state.fs, inode.superblock, inode, 0) : copyMount(kernel.state.fs, mount, inode, recursive)
+  copy.namespace = undefined
+  return copy
+}
+
 const bind = (kernel: Kernel, task: Task, source: string, place: Place, flags: number): number => {
   if (source === '') return -EINVAL
   const from = resolve(kernel, task, AT_FDCWD, source, LOOKUP_FOLLOW)
   if (typeof from === 'number') return from
   if (from.inode === undefined) return -ENOENT
-  const isNamespaceFile = from.inode.kind === 'namespace'
-  if (!isOurs(task, place.mount) || (!isOurs(task, from.mount) && !isNamespaceFile) || from.mount.unbindable) return -EINVAL
-  const recursive = (flags & MS_REC) !== 0
-  const { inode } = from
-  if (!recursive && from.mount.children.some((child) => child.locked && child.on !== undefined && isBelow(child.on, inode))) return -EINVAL
-  if ((inode.kind === 'directory') !== (place.inode?.kind === 'directory')) return -ENOTDIR
-  const copy = isNamespaceFile ? makeMount(kernel.state.fs, inode.superblock, inode, 0) : copyMount(kernel.state.fs, from.mount, inode, recursive)
-  copy.namespace = undefined
-  return graft(kernel, copy, place)
+  if (!isOurs(task, place.mount)) return -EINVAL
+  const copy = copyPlace(kernel, task, from, (flags & MS_REC) !== 0, place.inode?.kind === 'directory')
+  return typeof copy === 'number' ? copy : graft(kernel, copy, place)
 }
 
 const move = (kernel: Kernel, task: Task, source: string, place: Place): number => {
@@ -316,11 +331,18 @@ const move = (kernel: Kernel, task: Task, source: string, place: Place): number 
   const from = resolve(kernel, task, AT_FDCWD, source, LOOKUP_FOLLOW)
   if (typeof from === 'number') return from
   if (from.inode === undefined) return -ENOENT
+  return moveMount(kernel, task, from, place)
+}
+
+/** From where it is, or one that was taken from nowhere yet (fsmount(2), open_tree(2)). */
+export const moveMount = (kernel: Kernel, task: Task, from: Place, place: Place): number => {
   const mount = mountAt(from)
-  if (mount === undefined || !isOurs(task, mount) || !isOurs(task, place.mount) || isTop(mount) || mount.locked || mount.parent.peers !== 0) return -EINVAL
+  if (mount === undefined || !isOurs(task, place.mount) || mount.locked) return -EINVAL
+  const isDetached = isTop(mount) && mount.namespace === undefined
+  if (!isDetached && (!isOurs(task, mount) || isTop(mount) || mount.parent.peers !== 0)) return -EINVAL
   if ((mount.root.kind === 'directory') !== (place.inode?.kind === 'directory')) return -EINVAL
   if (isMountBelow(place.mount, mount)) return -ELOOP
-  detachMount(mount)
+  if (!isDetached) detachMount(mount)
   return graft(kernel, mount, place)
 }
 
@@ -347,7 +369,7 @@ export const mount = (kernel: Kernel, task: Task, source: string, target: string
   if (place.mount.superblock === root.superblock && place.mount.root === inode) return -EBUSY
   return graft(kernel, makeMount(kernel.state.fs, root.superblock, root, (flags & MOUNT_FLAGS) | (isNested ? MS_NODEV : 0)), place)
 }
-const FILE_SYSTEMS: readonly string[] = [...FOR_USERS, 'devtmpfs', 'ext2']
+export const FILE_SYSTEMS: readonly string[] = [...FOR_USERS, 'devtmpfs', 'ext2']
 
 /** Whether something uses the mount, or another one is below it. */
 const isBusy = (kernel: Kernel, mount: Mount): boolean => {
@@ -373,7 +395,7 @@ const isUsed = (kernel: Kernel, superblock: Superblock): boolean => {
 }
 
 /** Takes a mount with all below it off; a file system whose last mount this was is written back. */
-const takeOff = (kernel: Kernel, mount: Mount): number => {
+export const takeOff = (kernel: Kernel, mount: Mount): number => {
   const { superblock } = mount
   const { volume } = superblock
   const isLast = !kernel.state.fs.mountNamespaces.some(({ mounts }) => mounts.some((other) => other !== mount && other.superblock === superblock))

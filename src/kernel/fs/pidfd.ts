@@ -17,6 +17,9 @@ export const groupOfFile = (file: OpenFile): ThreadGroup => (file.data as Proces
 export const openProcess = (kernel: Kernel, task: Task, group: ThreadGroup, flags: number): number => {
   const data: ProcessReference = { kind: 'pidfd', pid: group.tgid, group }
   const file = makeAnonymousFile(kernel, task, 'pid', 'anon_inode:[pidfd]', O_RDWR | (flags & O_NONBLOCK), data)
+  // Nobody's in particular (pidfs).
+  file.inode.uid = file.inode.gid = 0
+  file.inode.mode = 0o700
   return installOrRelease(kernel, task, file, (flags & O_CLOEXEC) !== 0)
 }
 

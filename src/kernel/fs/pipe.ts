@@ -122,6 +122,17 @@ export const takeBytes = (kernel: Kernel, pipe: Pipe, length: number): Uint8Arra
   return result.subarray(0, done)
 }
 
+/** How much of what is there goes into the first `room` bytes of a buffer with a bad page behind them: a page of the pipe goes whole or not at all (anon_pipe_read). */
+export const readablePartOfPipe = (pipe: Pipe, room: number, wanted: number): number => {
+  let done = 0
+  for (const { start, end } of pipe.buffers) {
+    const count = Math.min(end - start, wanted - done)
+    if (done + count > room) return done
+    done += count
+  }
+  return room
+}
+
 /** How many of the first bytes of a write go onto the end of the last buffer: what is beyond whole pages, if it fits there. */
 export const mergedBytes = (pipe: Pipe, length: number): number => {
   const last = pipe.buffers.at(-1)

@@ -1,4 +1,6 @@
 /** System V and POSIX IPC as state (sysvipc(7), mq_overview(7)). What is done with it is in the files beside this one. */
+import type { FileInode } from '../fs/inode.ts'
+import type { Superblock } from '../fs/fs-state.ts'
 import type { OpenFile } from '../fs/file.ts'
 import type { SharedMemory } from '../mm/address-space.ts'
 import type { WaitQueue } from '../wait-queue.ts'
@@ -91,9 +93,8 @@ export interface PosixMessageQueue {
   readonly name: string
   readonly maxMessages: number
   readonly messageSize: number
-  mode: number
-  readonly uid: number
-  readonly gid: number
+  /** Its file: of who it is, and who may open it. */
+  readonly inode: FileInode
   /** By falling priority, then by age. */
   readonly messages: PosixMessage[]
   readonly senders: WaitQueue
@@ -113,6 +114,8 @@ export interface IpcState {
   readonly msg: IpcTable<MessageQueue>
   /** POSIX message queues by name without the slash. */
   readonly queues: Map<string, PosixMessageQueue>
+  /** The file system of their files, once there was one. */
+  files: Superblock | undefined
 }
 
 export const makeIpc = (): IpcState => ({
@@ -120,5 +123,5 @@ export const makeIpc = (): IpcState => ({
   shm: { objects: new Map(), lastIndex: -1, sequence: 0 },
   sem: { objects: new Map(), lastIndex: -1, sequence: 0 },
   msg: { objects: new Map(), lastIndex: -1, sequence: 0 },
-  queues: new Map(),
+  queues: new Map(), files: undefined,
 })

@@ -138,6 +138,9 @@ const groupRequest = (value: Uint8Array): Uint8Array | number => {
   return request
 }
 
+/** No bytes at all are a zero to these (do_ip_setsockopt): IP_TOS, IP_RECVOPTS, IP_RETOPTS, IP_PKTINFO, IP_MTU_DISCOVER, IP_RECVERR, IP_RECVTTL, IP_RECVTOS. */
+const WITHOUT_BYTES: ReadonlySet<number> = new Set([1, 6, 7, 8, 10, 11, 12, 13])
+
 const setIpOption = (task: Task, socket: InetSocket, option: number, value: Uint8Array): number => {
   if (option === MCAST_JOIN_GROUP || option === MCAST_LEAVE_GROUP) {
     const request = groupRequest(value)
@@ -160,7 +163,7 @@ const setIpOption = (task: Task, socket: InetSocket, option: number, value: Uint
     return 0
   }
   if (!IP_DEFAULTS.has(option) || (option === IP_HDRINCL && socket.type !== SOCK_RAW)) return -ENOPROTOOPT
-  const number = numberOf(value)
+  const number = numberOf(value) ?? (WITHOUT_BYTES.has(option) ? 0 : undefined)
   if (number === undefined) return -EINVAL
   if (option === IP_TTL && number !== -1 && (number < 1 || number > 255)) return -EINVAL
   if (option === IP_MULTICAST_TTL && (number < -1 || number > 255)) return -EINVAL

@@ -114,6 +114,8 @@ export const setCommonOption = (kernel: Kernel, task: Task, socket: Socket, leve
       socket.receiveBuffer = Math.max((option === SO_RCVBUF ? Math.min(number >>> 0, BUFFER_MAXIMUM) : Math.min(Math.max(number, 0), 0x3fff_ffff)) * 2, RECEIVE_MINIMUM)
       return 0
     case SO_PASSCRED:
+      // For Unix and netlink sockets only (Linux 6.16).
+      if (socket.kind === 'inet') return -EOPNOTSUPP
       socket.passCredentials = number !== 0
       return 0
     case SO_LINGER:

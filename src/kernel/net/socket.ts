@@ -36,6 +36,8 @@ export interface Outgoing {
   readonly control?: readonly ControlMessage[]
   /** MSG_*. */
   readonly flags: number
+  /** Only whether it could be sent. */
+  readonly probes?: boolean
 }
 
 export interface Incoming {

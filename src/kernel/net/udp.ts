@@ -200,7 +200,7 @@ const pathFor = (socket: InetSocket, to: InetAddress, choices: Choices): Path | 
 const send = (kernel: Kernel, task: Task, file: OpenFile, socket: InetSocket, message: Outgoing): number => {
   const { held } = socket
   const hasMore = (message.flags & MSG_MORE) !== 0
-  if (held === undefined && !hasMore) return sendNow(kernel, task, file, socket, message)
+  if ((held === undefined && !hasMore) || message.probes === true) return sendNow(kernel, task, file, socket, message)
   const size = message.bytes.length
   if (held === undefined) {
     const wanted = destinationOf(socket, message.address)
@@ -246,6 +246,7 @@ const sendNow = (kernel: Kernel, _task: Task, _file: OpenFile, socket: InetSocke
   if ((socket.shut & SHUT_SEND) !== 0) return -EPIPE
   const bound = autobind(socket)
   if (bound < 0) return bound
+  if (message.probes === true) return 0
   const datagram: Datagram = {
     kind: 'udp', source: path.source, sourcePort: socket.local.port, destination: wanted.address === ANY ? path.nextHop : wanted.address, destinationPort: wanted.port, data: bytes.slice(),
     ttl: choices.ttl, tos: choices.tos,

@@ -132,7 +132,11 @@ export const mapFile = (
   const zero = file !== undefined && isZeroDevice(file)
   // What belongs to no mounted file system counts as mounted noexec (path_noexec).
   if (file !== undefined && (prot & PROT_EXEC) !== 0 && file.inode.superblock.kind === 'anonymous' && file.kind !== 'regular') return -EPERM
-  if (operations !== undefined && operations.map === undefined && !zero) return -ENODEV
+  if (operations !== undefined && operations.map === undefined && !zero) {
+    // Sockets are asked when what was there is gone (sock_no_mmap).
+    if (file?.kind === 'socket' && (mapFlags & MAP_FIXED) !== 0) unmapRange(kernel, space, start, end)
+    return -ENODEV
+  }
   if (!mayExpand(kernel, task.group, space, length - overlap(space, start, end), prot, flags)) return -ENOMEM
   const anonymous = file === undefined || zero
   if (anonymous && (flags & (VMA_SHARED | VMA_NORESERVE)) === VMA_SHARED && !mayCommit(kernel, length)) return -ENOMEM

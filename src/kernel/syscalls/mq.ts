@@ -8,8 +8,10 @@ import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import { RLIMIT_MSGQUEUE } from '../abi/resources.ts'
 import { SIGNAL_COUNT } from '../abi/signals.ts'
 import { CLOCK_REALTIME, SIGEV_NONE, SIGEV_SIGNAL, SIGEV_THREAD } from '../abi/time.ts'
-import { getFile, installOrRelease, makeAnonymousFile, retainFile } from '../fs/descriptor.ts'
+import { getFile, installOrRelease, makeOpenFile, retainFile } from '../fs/descriptor.ts'
 import type { OpenFile } from '../fs/file.ts'
+import { disposeIfUnused, makeFile } from '../fs/inode.ts'
+import { makeSuperblock, MQUEUE_MAGIC } from '../fs/mounts.ts'
 import { MAY_READ, MAY_WRITE } from '../fs/permissions.ts'
 import type { PosixMessageQueue } from '../ipc/ipc-state.ts'
 import { COOKIE_SIZE, insertMessage, queueOf, removeNotification, tellOfMessage } from '../ipc/message-queues.ts'
@@ -39,8 +41,12 @@ const readName = (kernel: Kernel, task: Task, address: number): string | number 
 /** Bytes that a queue counts for RLIMIT_MSGQUEUE: messages, and two words of 48 bytes for each. */
 const accounted = (messages: number, size: number): number => messages * (size + 96)
 
+/** What reading the file of a queue shows has this size (FILENT_SIZE). */
+const FILE_SIZE = 80
+
 const create = (kernel: Kernel, task: Task, name: string, mode: number, attributes: number): PosixMessageQueue | number => {
-  const { queues } = task.namespaces.ipc.ipc
+  const { ipc } = task.namespaces.ipc
+  const { queues } = ipc
   const privileged = hasCapability(task, CAP_SYS_RESOURCE)
   const user = kernel.user(task)
   let maxMessages = DEFAULT_MESSAGES
@@ -54,10 +60,13 @@ const create = (kernel: Kernel, task: Task, name: string, mode: number, attribut
   if (queues.size >= QUEUES_LIMIT && !privileged) return -ENOSPC
   const { fsuid, fsgid } = task.credentials
   let used = accounted(maxMessages, messageSize)
-  for (const queue of queues.values()) if (queue.uid === fsuid) used += accounted(queue.maxMessages, queue.messageSize)
+  for (const queue of queues.values()) if (queue.inode.uid === fsuid) used += accounted(queue.maxMessages, queue.messageSize)
   if (used > task.group.limits[RLIMIT_MSGQUEUE][0]) return -EMFILE
+  ipc.files ??= makeSuperblock(kernel.state.fs, 'ramfs', 'mqueue', 'mqueue', MQUEUE_MAGIC)
+  const inode = makeFile(kernel, ipc.files, mode & 0o7777 & ~task.fs.umask, fsuid, fsgid)
+  inode.size = FILE_SIZE
   const queue: PosixMessageQueue = {
-    kind: 'mqueue', name, maxMessages, messageSize, mode: mode & 0o777 & ~task.fs.umask, uid: fsuid, gid: fsgid, messages: [],
+    kind: 'mqueue', name, maxMessages, messageSize, inode, messages: [],
     senders: waitQueue(), receivers: waitQueue(), notify: undefined,
   }
   queues.set(name, queue)
@@ -67,7 +76,8 @@ const create = (kernel: Kernel, task: Task, name: string, mode: number, attribut
 const ACCESS: Readonly<Record<number, number>> = { [O_RDONLY]: MAY_READ, [O_WRONLY]: MAY_WRITE, [O_RDWR]: MAY_READ | MAY_WRITE }
 
 const mayOpen = (task: Task, queue: PosixMessageQueue, wanted: number): boolean => {
-  const granted = task.credentials.fsuid === queue.uid ? queue.mode >> 6 : isInGroup(task, queue.gid) ? queue.mode >> 3 : queue.mode
+  const { uid, gid, mode } = queue.inode
+  const granted = task.credentials.fsuid === uid ? mode >> 6 : isInGroup(task, gid) ? mode >> 3 : mode
   return (wanted & ~granted) === 0 || hasCapability(task, CAP_DAC_OVERRIDE)
 }
 
@@ -87,7 +97,7 @@ const mqOpen = (kernel: Kernel, task: Task, args: Args): number => {
     if ((flags & O_ACCMODE) === O_ACCMODE) return -EINVAL
     if (!mayOpen(task, queue, ACCESS[flags & O_ACCMODE])) return -EACCES
   }
-  const file = makeAnonymousFile(kernel, task, 'mqueue', `/${name}`, flags & (O_ACCMODE | O_NONBLOCK), queue)
+  const file = makeOpenFile(kernel, 'mqueue', queue.inode, `/${name}`, flags & (O_ACCMODE | O_NONBLOCK), queue)
   return installOrRelease(kernel, task, file, true)
 }
 
@@ -97,8 +107,10 @@ const mqUnlink = (kernel: Kernel, task: Task, args: Args): number => {
   const queue = task.namespaces.ipc.ipc.queues.get(name)
   if (queue === undefined) return -ENOENT
   // Their directory is sticky.
-  if (queue.uid !== task.credentials.fsuid && !hasCapability(task, CAP_FOWNER)) return -EPERM
+  if (queue.inode.uid !== task.credentials.fsuid && !hasCapability(task, CAP_FOWNER)) return -EPERM
   task.namespaces.ipc.ipc.queues.delete(name)
+  queue.inode.nlink = 0
+  disposeIfUnused(kernel, queue.inode)
   return 0
 }
 
@@ -112,6 +124,7 @@ const queueFile = (task: Task, fd: number, refusedMode: number): OpenFile | unde
 const readDeadline = (kernel: Kernel, task: Task, address: number): number => {
   if (address === 0) return Infinity
   const time = readTimespec(kernel.user(task), address)
+  if (task.syscall !== undefined) task.syscall.realtime = true
   return typeof time === 'number' ? time : Math.max(deadlineAt(kernel, CLOCK_REALTIME, time), 0)
 }
 

@@ -92,6 +92,8 @@ const msgrcv = (kernel: Kernel, task: Task, args: Args): number => {
   if (id < 0 || size < 0) return -EINVAL
   const isCopy = (flags & MSG_COPY) !== 0
   if (isCopy && ((flags & MSG_EXCEPT) !== 0 || (flags & IPC_NOWAIT) === 0)) return -EINVAL
+  // Linux takes a message of that size from where the copy goes to, to have room for it (prepare_copy).
+  if (isCopy) kernel.user(task).read(uint64(args[1]), Math.min(size, MSGMAX))
   const queue = queueOf(kernel, task, id)
   if (typeof queue === 'number') return queue
   const refused = checkPermission(task, queue.permission, S_IRUGO)

@@ -161,6 +161,19 @@ const tee = (kernel: Kernel, task: Task, args: Args): number => {
   return state !== 0 ? state : putBytes(kernel, to, peek(from, Math.min(length, roomIn(to))), false)
 }
 
+/** A page of memory is a page of the pipe. */
+const inPages = ({ address, length }: Segment): Segment[] => {
+  const pieces: Segment[] = []
+  for (let done = 0; done < length && pieces.length < MOST_PAGES;) {
+    const size = Math.min(length - done, PAGE - (address + done) % PAGE)
+    pieces.push({ address: address + done, length: size })
+    done += size
+  }
+  return pieces
+}
+/** More than a pipe has room for (/proc/sys/fs/pipe-max-size). */
+const MOST_PAGES = 257
+
 const vmsplice = (kernel: Kernel, task: Task, args: Args): number => {
   const flags = uint32(args[3])
   const count = uint64(args[2])
@@ -178,7 +191,7 @@ const vmsplice = (kernel: Kernel, task: Task, args: Args): number => {
   if (canWrite(file)) {
     if (pipe.readers === 0) return brokenPipe(kernel, task)
     if (isFull(pipe)) return waitFor(kernel, task, pipe.writable, isNonBlocking)
-    return moveVectors(vectors, (address, size) => putBytes(kernel, pipe, user.read(address, Math.min(size, roomIn(pipe))), false))
+    return moveVectors(vectors.flatMap(inPages), (address, size) => putBytes(kernel, pipe, user.read(address, Math.min(size, roomIn(pipe))), false))
   }
   if (pipe.buffers.length === 0) return pipe.writers === 0 ? 0 : waitFor(kernel, task, pipe.readable, isNonBlocking)
   return moveVectors(vectors, (address, size) => {

@@ -1,6 +1,6 @@
 /** read, write and their variants; lseek; sendfile and copy_file_range. */
 import {
-  EAGAIN, EBADF, EFBIG, EINVAL, EISDIR, EOPNOTSUPP, EOVERFLOW, ESPIPE,
+  EAGAIN, EBADF, EFBIG, EINVAL, EISDIR, EOPNOTSUPP, EOVERFLOW, ESPIPE, EXDEV,
 } from '../abi/errno.ts'
 import {
   O_APPEND, O_NONBLOCK, RWF_APPEND, RWF_DONTCACHE, RWF_DSYNC, RWF_HIPRI, RWF_NOAPPEND, RWF_NOWAIT, RWF_SYNC, SEEK_HOLE,
@@ -82,6 +82,8 @@ const transferVector = (kernel: Kernel, task: Task, args: Args, isRead: boolean,
   if (isRead ? !isReadable(file) : !isWritable(file)) return -EBADF
   const segments = readVector(kernel, task, args[1], uint64(args[2]))
   if (typeof segments === 'number') return segments
+  // Nothing to move: flags are not looked at (vfs_readv).
+  if (segments.every(({ length }) => length === 0)) return 0
   return withFlags(file, flags, () => isRead ? readVectorInto(kernel, task, file, segments, offset) : writeVectorOut(kernel, task, file, segments, offset))
 }
 
@@ -170,8 +172,10 @@ const sendfile = (kernel: Kernel, task: Task, args: Args): number => {
   if (from.kind === 'device' && from.inode.rdev === NULL_DEVICE && count > 0) return -EINVAL
   const result = sendBytes(kernel, task, from, to, start, Math.min(count, MAX_TRANSFER))
   if (result === BLOCKED || result < 0) return result
-  if (offset === undefined) from.position = start + result
-  else user.setI64(offsetAddress, start + result)
+  // Devices have no positions to move.
+  const end = from.kind === 'device' ? start : start + result
+  if (offset === undefined) from.position = end
+  else user.setI64(offsetAddress, end)
   return result
 }
 
@@ -194,6 +198,8 @@ const copyFileRange = (kernel: Kernel, task: Task, args: Args): number => {
   if (from.inode.kind === 'directory' || to.inode.kind === 'directory') return -EISDIR
   if (from.kind !== 'regular' || to.kind !== 'regular') return -EINVAL
   if (!isReadable(from) || !isWritable(to) || (to.flags & O_APPEND) !== 0) return -EBADF
+  // Only file systems that copy themselves do it to others (Linux 5.19).
+  if (from.inode.superblock !== to.inode.superblock) return -EXDEV
   const start = fromOffset ?? from.position
   const target = toOffset ?? to.position
   const length = uint64(args[4])

@@ -9,7 +9,7 @@ import {
 import { O_PATH, O_RDWR } from '../abi/fcntl.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import {
-  AF_INET, AF_MAX, AF_NETLINK, AF_PACKET, AF_UNIX, IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_DONTWAIT, MSG_TRUNC, MSG_WAITALL, MSG_WAITFORONE, SCM_CREDENTIALS, SCM_MAX_FD,
+  AF_INET, AF_MAX, AF_NETLINK, AF_PACKET, AF_UNIX, IPPROTO_ICMP, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_DONTWAIT, MSG_TRUNC, MSG_WAITALL, MSG_WAITFORONE, SCM_CREDENTIALS, SCM_MAX_FD,
   SCM_RIGHTS, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM, SOCK_TYPE_MASK, SOL_SOCKET,
 } from '../abi/sockets.ts'
 import { closeDescriptor, getAnyFile, getFile, hasFreeDescriptor, installFile, makeOpenFile, releaseFile } from '../fs/descriptor.ts'
@@ -24,7 +24,7 @@ import { makeNetlinkSocket } from '../net/netlink.ts'
 import { makePacketSocket } from '../net/packet.ts'
 import { type ControlMessage, type Outgoing, type PeerCredentials, type Socket, type SocketData, socketOf } from '../net/socket.ts'
 import { connectPair, makeUnixSocket, type UnixSocketType } from '../net/unix.ts'
-import { refusalOf } from '../net/unix-messages.ts'
+import { readablePart, refusalOf } from '../net/unix-messages.ts'
 import type { Task } from '../task/task.ts'
 import { deadlineAfter, readTimespec } from '../time/clock.ts'
 import { BLOCKED } from '../wait-queue.ts'
@@ -270,6 +270,12 @@ const getsockopt = (kernel: Kernel, task: Task, args: Args): number => {
   if (room < 0) return -EINVAL
   const value = familyOf(socketOf(file)).getOption(kernel, task, socketOf(file), int32(args[1]), int32(args[2]))
   if (typeof value === 'number') return value
+  if (int32(args[1]) === IPPROTO_IP && room > 0 && room < 4 && value.length === 4 && value[1] === 0 && value[2] === 0 && value[3] === 0) {
+    // Small numbers fit into a byte (do_ip_getsockopt).
+    user.write(args[3], value.subarray(0, 1))
+    user.setU32(args[4], 1)
+    return 0
+  }
   user.write(args[3], value.subarray(0, room))
   user.setU32(args[4], Math.min(value.length, room))
   return 0
@@ -307,9 +313,10 @@ const sendto = (kernel: Kernel, task: Task, args: Args): number => {
     if (!(error instanceof BadAddress)) throw error
     const socket = socketOf(file)
     if (socket.kind === 'unix') return refusalOf(kernel, task, file, socket, message, length)
-    if (socket.type !== SOCK_STREAM) throw error
+    const isUdp = socket.kind === 'inet' && socket.protocol === IPPROTO_UDP
+    if (socket.type !== SOCK_STREAM && !isUdp) throw error
     // Whether the socket can send at all is looked at before the bytes are.
-    const result = send(kernel, task, file, { ...message, bytes: new Uint8Array(0) })
+    const result = send(kernel, task, file, { ...message, bytes: new Uint8Array(0), probes: isUdp })
     return result < 0 ? result : -EFAULT
   }
 }
@@ -399,7 +406,11 @@ const sendHeader = (kernel: Kernel, task: Task, file: OpenFile, address: number,
     // Looked at before the messages are (unix_seqpacket_sendmsg).
     if (socket.kind === 'unix' && socket.type === SOCK_SEQPACKET && socket.peer === undefined) return -ENOTCONN
     control = parseControl(task, bytes, socket.kind === 'unix')
-    if (typeof control === 'number') return control
+    if (typeof control === 'number') {
+      // Whether a TCP socket can send at all is looked at before (tcp_sendmsg_locked).
+      const refused = socket.kind === 'inet' && socket.type === SOCK_STREAM ? send(kernel, task, file, { bytes: new Uint8Array(0), address: name, files: [], credentials: undefined, control: [], flags }) : 0
+      return refused < 0 ? refused : control
+    }
   }
   return send(kernel, task, file, { bytes: gather(kernel, task, header.segments), address: name, files: control.files, credentials: control.credentials, control: control.others, flags })
 }
@@ -482,6 +493,21 @@ const NOTHING = new Uint8Array(0)
 const NO_CONTROL: readonly ControlMessage[] = []
 const failed = (result: number): Received => ({ result, address: NOTHING, files: [], credentials: undefined, control: NO_CONTROL, flags: 0 })
 
+/** How much of a buffer is filled by a Unix stream: a message goes whole before a bad page or not at all (unix_stream_read_generic). */
+const roomOfStream = (kernel: Kernel, task: Task, socket: Socket, segments: readonly Segment[], room: number): number => {
+  if (socket.kind !== 'unix' || socket.type !== SOCK_STREAM || socket.queue.length === 0) return room
+  const user = kernel.user(task)
+  let good = 0
+  for (const { address, length } of segments) {
+    const part = user.accessible(address, length, ACCESS_WRITE)
+    good += part
+    if (part < length) break
+  }
+  if (good === room) return room
+  const part = readablePart(socket, good, room)
+  return part === 0 ? -EFAULT : part
+}
+
 /** One message, or bytes of a stream: with MSG_WAITALL until the buffer is full. */
 const receive = (kernel: Kernel, task: Task, file: OpenFile, segments: readonly Segment[], flags: number): Received => {
   const socket = socketOf(file)
@@ -490,12 +516,14 @@ const receive = (kernel: Kernel, task: Task, file: OpenFile, segments: readonly 
   const { syscall } = task
   let done = (syscall?.memory as ReceiveMemory | undefined)?.received ?? 0
   let last = failed(done)
+  const most = done > 0 ? room : roomOfStream(kernel, task, socket, segments, room)
+  if (most < 0) return failed(most)
   const finish = (received: Received): Received => {
     if (syscall?.memory !== undefined) (syscall.memory as ReceiveMemory).received = 0
     return received
   }
   for (;;) {
-    const incoming = familyOf(socket).receive(kernel, task, file, socket, room - done, flags)
+    const incoming = familyOf(socket).receive(kernel, task, file, socket, most - done, flags)
     if (typeof incoming === 'number') {
       if (incoming === BLOCKED && done > 0 && syscall !== undefined) syscall.memory = { ...(syscall.memory as object | undefined), received: done }
       if (incoming === BLOCKED) return failed(BLOCKED)
@@ -505,7 +533,7 @@ const receive = (kernel: Kernel, task: Task, file: OpenFile, segments: readonly 
     done += incoming.bytes.length
     const isWhole = (flags & MSG_TRUNC) !== 0 && socket.type !== SOCK_STREAM
     last = { result: isWhole ? incoming.length : done, address: incoming.address, files: incoming.files, credentials: incoming.credentials, control: incoming.control ?? NO_CONTROL, flags: incoming.flags }
-    if (!waitsForAll || done === room || incoming.bytes.length === 0 || incoming.files.length > 0) return finish(last)
+    if (!waitsForAll || done === most || incoming.bytes.length === 0 || incoming.files.length > 0) return finish(last)
   }
 }
 

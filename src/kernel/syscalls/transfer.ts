@@ -4,10 +4,11 @@ import { ACCESS_READ, ACCESS_WRITE } from '../../emu/mmu/mmu.ts'
 import { EFAULT, EINVAL } from '../abi/errno.ts'
 import { operationsOf } from '../fs/file-operations.ts'
 import { type FileOperations, type OpenFile, POLLERR, POLLHUP, POLLIN } from '../fs/file.ts'
-import { mergedBytes, pipeOf } from '../fs/pipe.ts'
+import { mergedBytes, pipeOf, readablePartOfPipe } from '../fs/pipe.ts'
 import { O_ACCMODE, O_DIRECT, O_RDONLY, O_WRONLY } from '../abi/fcntl.ts'
 import type { Kernel } from '../kernel.ts'
 import { USER_END } from '../mm/user-memory.ts'
+import { SOCK_STREAM } from '../abi/sockets.ts'
 import { socketOf } from '../net/socket.ts'
 import { pieceOf, readablePart, refusalOf } from '../net/unix-messages.ts'
 import type { Task } from '../task/task.ts'
@@ -40,10 +41,14 @@ const waitToRead = (kernel: Kernel, task: Task, file: OpenFile, operations: File
 }
 
 const readablePartOf = (file: OpenFile, room: number, wanted: number): number => {
-  if (room === wanted || file.kind !== 'socket') return room
+  if (room === wanted) return room
+  if (file.kind === 'pipe') return readablePartOfPipe(pipeOf(file), room, wanted)
+  if (file.kind !== 'socket') return room
   const socket = socketOf(file)
   return socket.kind === 'unix' ? readablePart(socket, room, wanted) : room
 }
+
+const isDatagrams = (file: OpenFile): boolean => file.kind === 'socket' && socketOf(file).type !== SOCK_STREAM
 
 /** read(2): a count, a negative errno or BLOCKED. The access mode is checked. */
 export const readInto = (kernel: Kernel, task: Task, file: OpenFile, address: number, length: number, offset: number | undefined): number => {
@@ -55,7 +60,8 @@ export const readInto = (kernel: Kernel, task: Task, file: OpenFile, address: nu
   if (operations.readTo !== undefined) return operations.readTo(kernel, task, file, address, count, offset)
   const user = kernel.user(task)
   const wanted = Math.min(count, roomOf(file))
-  const room = readablePartOf(file, user.accessible(address, wanted, ACCESS_WRITE), wanted)
+  // A datagram is taken, whether or not there is room for it.
+  const room = isDatagrams(file) ? wanted : readablePartOf(file, user.accessible(address, wanted, ACCESS_WRITE), wanted)
   if (room === 0 && wanted > 0) return isReady(kernel, file, operations) ? -EFAULT : waitToRead(kernel, task, file, operations)
   const result = operations.read(kernel, task, file, room, offset)
   if (typeof result === 'number') return result
@@ -251,7 +257,8 @@ export const readVectorInto = (kernel: Kernel, task: Task, file: OpenFile, segme
   // Nothing is asked for: the file is not asked (vfs_readv).
   if (total === 0) return 0
   if (readTo !== undefined) return eachSegment(segments, offset, (address, length, at) => readTo(kernel, task, file, address, length, at))
-  const room = cutToAccessible(kernel, task, segments, roomOf(file), ACCESS_WRITE)
+  const wanted = Math.min(total, roomOf(file))
+  const room = readablePartOf(file, cutToAccessible(kernel, task, segments, roomOf(file), ACCESS_WRITE), wanted)
   if (room === 0 && total > 0) return isReady(kernel, file, operations) ? -EFAULT : waitToRead(kernel, task, file, operations)
   const result = read(kernel, task, file, room, offset)
   if (typeof result === 'number') return result

@@ -26,7 +26,7 @@ const readName = (kernel: Kernel, task: Task, address: number): string | number 
   return name === undefined || name === '' ? -ERANGE : name
 }
 
-const hasAttributes = (inode: Inode): boolean => inode.superblock.kind === 'ramfs' || inode.superblock.kind === 'host' ||
+const hasAttributes = (inode: Inode): boolean => (inode.superblock.kind === 'ramfs' && inode.superblock.type !== 'mqueue') || inode.superblock.kind === 'host' ||
   (inode.superblock.kind === 'anonymous' && inode.kind === 'file' && inode.seals !== undefined)
 
 const SPACES: readonly string[] = ['user', 'trusted', 'security']
@@ -44,7 +44,7 @@ const checkName = (kernel: Kernel, task: Task, mount: Mount, inode: Inode, name:
 const checkSpace = (kernel: Kernel, task: Task, inode: Inode, name: string, space: string, isWrite: boolean, kind: FileKind | undefined): number => {
   if (space === 'trusted') return capable(task.credentials, CAP_SYS_ADMIN) ? 0 : isWrite ? -EPERM : -ENODATA
   if (space === 'user') {
-    const type = inode.superblock.kind === 'anonymous' && !hasAttributes(inode) && kind !== 'mqueue' ? 0 : typeBits(inode)
+    const type = inode.superblock.kind === 'anonymous' && !hasAttributes(inode) ? 0 : typeBits(inode)
     if (type !== S_IFREG && type !== S_IFDIR) return isWrite ? -EPERM : -ENODATA
     if (inode.kind === 'directory' && isWrite && (inode.mode & S_ISVTX) !== 0 && !ownsInode(kernel, task.credentials, inode)) return -EPERM
     return checkAccess(kernel, task.credentials, inode, isWrite ? MAY_WRITE : MAY_READ)

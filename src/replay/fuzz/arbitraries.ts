@@ -31,8 +31,18 @@ export const arbitrarySyscalls = (constraints: SyscallConstraints = {}): fc.Arbi
   return sequenceOf(calls, constraints)
 }
 
+/** First a few that make what others work on. */
+const MOST_MADE = 5
+
 const sequenceOf = (calls: readonly FuzzedCall[], constraints: SyscallConstraints): fc.Arbitrary<FuzzCall[]> => {
-  const one = fc.oneof(...calls.map((call) => ({ arbitrary: callOf(call, constraints.processes ?? 1), weight: call.row.weight ?? 2 })))
+  const weighed = (some: readonly FuzzedCall[]): fc.Arbitrary<FuzzCall> => fc.oneof(...some.map((call) => ({ arbitrary: callOf(call, constraints.processes ?? 1), weight: call.row.weight ?? 2 })))
+  const makers = calls.filter(({ row }) => row.makes !== undefined || row.names !== undefined || row.result === 'mapping')
+  const sequence = arrayOf(weighed(calls), constraints)
+  const most = Math.min(MOST_MADE, (constraints.maxLength ?? 30) - 1)
+  return makers.length === 0 || most <= 0 ? sequence : fc.tuple(fc.array(weighed(makers), { maxLength: most, size: 'max' }), arrayOf(weighed(calls), { ...constraints, maxLength: (constraints.maxLength ?? 30) - most })).map(([made, rest]) => [...made, ...rest])
+}
+
+const arrayOf = (one: fc.Arbitrary<FuzzCall>, constraints: SyscallConstraints): fc.Arbitrary<FuzzCall[]> => {
   return fc.array(one, { minLength: constraints.minLength ?? 1, maxLength: constraints.maxLength ?? 30, ...constraints.size === undefined ? {} : { size: constraints.size } })
 }
 

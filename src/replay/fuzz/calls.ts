@@ -12,7 +12,7 @@ import { FD_SLOTS, type FuzzArgument, type FuzzCall, SLOTS, TOUCH } from './prog
 import { fcntlRows, fileRows, ioctlRows } from './rows/files.ts'
 import { controlRows, ipcRows } from './rows/ipc.ts'
 import { memoryRows, mmapRows, touchRow } from './rows/memory.ts'
-import { ID_KINDS, O_NONBLOCK, on, type Row, slotsOf } from './rows/row.ts'
+import { ID_KINDS, O_NONBLOCK, on, OWN_LENGTH, type Row, slotsOf } from './rows/row.ts'
 import { familyRows, socketRows } from './rows/sockets.ts'
 import { prctlRows, taskRows } from './rows/tasks.ts'
 import { waitingRows } from './rows/waiting.ts'
@@ -50,6 +50,12 @@ const staysNonBlocking = (name: string, args: readonly FuzzArgument[]): readonly
   return [fd, command, number(flagsOf.is === 'number' ? flagsOf.value | O_NONBLOCK : O_NONBLOCK)]
 }
 
+const withLengths = (args: readonly FuzzArgument[]): readonly FuzzArgument[] => args.map((argument, i) => {
+  if (argument !== OWN_LENGTH) return argument
+  const before = args[i - 1]
+  return number(before.is === 'in' ? before.bytes.length : 0)
+})
+
 /** Where there is a pair it takes two slots. */
 const slotOf = ({ makes, names, result }: Row): fc.Arbitrary<number> => {
   const any = fc.nat(FD_SLOTS - 1)
@@ -64,6 +70,7 @@ export const callOf = ({ name, number: it, types, row, isSafe }: FuzzedCall, pro
   const first = row.on === undefined ? undefined : on(...typeof row.on === 'string' ? [row.on] : row.on)
   const args = row.all ?? types.map((type, i) => row.args?.[i] ?? (i === 0 ? first : undefined) ?? (isSafe && (type === 'path' || type === 'string') ? path : argumentOf(type)))
   return fc.record({
-    process: fc.nat(processes - 1), args: fc.tuple(...args).map((values) => staysNonBlocking(name, row.all === undefined ? fit(types, values) : values)), slot: slotOf(row),
+    // Most of them by one, so that they find what it made.
+    process: fc.oneof({ arbitrary: fc.constant(0), weight: 2 }, { arbitrary: fc.nat(processes - 1), weight: 1 }), args: fc.tuple(...args).map((values) => staysNonBlocking(name, withLengths(row.all === undefined ? fit(types, values).map((fitted, i) => row.args?.[i] === undefined ? fitted : values[i]) : values))), slot: slotOf(row),
   }).map(({ process, args: values, slot }) => ({ name, number: it, process, args: values, result: row.result ?? 'plain', slot, shows: row.shows ?? [] }))
 }

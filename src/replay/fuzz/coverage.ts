@@ -27,7 +27,7 @@ export class FuzzCoverage {
       const row = this.#row(name)
       row.calls++
       const errno = /^-(\d+)$/.exec(answer)?.[1]
-      const error = answer === 'waits' ? answer : errno === undefined ? undefined : ERRNO_NAMES.get(Number(errno)) ?? errno
+      const error = answer === 'waits' || answer === 'left' ? answer : errno === undefined ? undefined : ERRNO_NAMES.get(Number(errno)) ?? errno
       if (error === undefined) row.successes++
       else row.errors.set(error, (row.errors.get(error) ?? 0) + 1)
     }

@@ -3,7 +3,7 @@ import * as fc from 'fast-check'
 import { argumentOf, offset, outBytes, path, size } from '../arguments.ts'
 
 import type { FuzzArgument } from '../program.ts'
-import { add, constant, flags, none, number, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_NONBLOCK, O_PATH, O_TMPFILE, on, onSlot, orNone, type Row, type Rows, structure, text } from './row.ts'
+import { add, code, constant, flags, none, number, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_NONBLOCK, O_PATH, O_TMPFILE, on, onSlot, orNone, type Row, type Rows, structure, text } from './row.ts'
 
 const O_SOME = fc.oneof(
   { arbitrary: constant(0, 1, 2, O_CREAT | 2, O_CREAT | 2, O_CREAT | 0o200 | 2, 0o1000 | 2, 0o2000 | 1, O_DIRECTORY, 0o400_000, O_PATH, O_TMPFILE | 2), weight: 8 },
@@ -29,6 +29,8 @@ const RW = ['file', 'file', 'pipe', 'unix'] as const
 const LOCK = argumentOf('struct(flock)')
 /** struct mount_attr, open_how and the like are in `arguments.ts`. */
 const OWNER = structure([4, constant(0, 1, 2, 9)], [4, fc.nat(2).map((it): FuzzArgument => ({ is: 'process', number: it }))])
+/** Pages that stay as they are: what is spliced from memory is not copied. */
+const CODE = structure([8, code(0)], [8, constant(0, 1, 99, 4096, 5000)], [8, code(2)], [8, constant(0, 1, 99)])
 const RWF = constant(0, 0, 0, 1, 2, 4, 8, 0x10, 0x20, 0x1000)
 
 /** F_DUPFD … F_GETFL, F_GETLK, F_SETLK, F_OFD_*, F_SETOWN_EX, F_DUPFD_CLOEXEC, F_SETPIPE_SZ, F_ADD_SEALS, hints. */
@@ -80,7 +82,7 @@ export const fileRows: Rows = {
   flock: { on: 'file', args: { 1: constant(4 | 1, 4 | 2, 4 | 8, 8, 4, 64) } },
   sendfile: { args: { 0: on('file', 'pipe', 'unix'), 1: on('file'), 2: OFFSET_CELL, 3: SMALL_SIZE }, shows: [[2, 'all']] }, copy_file_range: { args: { 0: on('file'), 1: OFFSET_CELL, 2: on('file'), 3: OFFSET_CELL, 4: SMALL_SIZE, 5: constant(0, 0, 1) } },
   splice: { args: { 0: on('pipe', 'file', 'unix'), 1: OFFSET_CELL, 2: on('pipe', 'file', 'unix'), 3: OFFSET_CELL, 4: SMALL_SIZE, 5: constant(2, 3, 6) } }, tee: { args: { 0: on('pipe'), 1: on('pipe'), 2: SMALL_SIZE, 3: constant(2, 3) } },
-  vmsplice: { on: 'pipe', args: { 2: constant(0, 1, 2), 3: constant(2, 3) } },
+  vmsplice: { on: 'pipe', args: { 1: CODE, 2: constant(0, 1, 2), 3: constant(2, 3) } },
   pipe2: { result: 'pair', makes: 'pipe', weight: 4, args: { 0: outBytes(8), 1: constant(O_NONBLOCK, O_NONBLOCK | O_CLOEXEC, O_NONBLOCK | 0o40_000, O_NONBLOCK | 1) } }, pipe: { result: 'pair', makes: 'pipe', weight: 1, args: { 0: outBytes(8) } },
   memfd_create: fd(4, { 1: constant(0, 1, 2, 3, 8, 0x10, 0x18, 0x40) }),
   sync_file_range: { on: 'file', args: { 3: constant(0, 1, 2, 4, 7, 8) } }, fadvise64: { on: 'file', args: { 3: constant(0, 1, 4, 5, 6) } },

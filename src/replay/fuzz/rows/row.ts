@@ -24,6 +24,9 @@ export interface Rows { readonly [name: string]: Row }
 
 export const O_NONBLOCK = 0o4000, O_CLOEXEC = 0o2_000_000, O_DIRECTORY = 0o200_000, O_CREAT = 0o100, O_PATH = 0o10_000_000, O_TMPFILE = 0o20_200_000
 
+/** Stands for the length of what the argument before points to. */
+export const OWN_LENGTH: FuzzArgument = { is: 'number', value: -7777 }
+
 export const none = fc.constant(NULL)
 export const orNone = (arbitrary: ArgumentArbitrary): ArgumentArbitrary => fc.oneof(none, arbitrary)
 /** Three of four times the first. */

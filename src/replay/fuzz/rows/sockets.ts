@@ -3,7 +3,7 @@ import * as fc from 'fast-check'
 import { type ArgumentArbitrary, descriptor, iovec, outBytes } from '../arguments.ts'
 import type { FuzzArgument } from '../program.ts'
 import { SMALL_SIZE } from './files.ts'
-import { constant, mostly, none, number, O_NONBLOCK, orNone, type Rows, SELF, SLOT, structure } from './row.ts'
+import { constant, mostly, none, number, O_NONBLOCK, orNone, OWN_LENGTH, type Rows, SELF, SLOT, structure } from './row.ts'
 
 /** bits/socket.h. Without MSG_OOB, which Unix sockets have no bytes for here (as without CONFIG_AF_UNIX_OOB). */
 const MSG = constant(0x40, 0x40, 0x40 | 2, 0x40 | 0x20, 0x40 | 0x4000, 0x40 | 0x100, 0x40 | 0x80)
@@ -13,6 +13,8 @@ const SUN = fc.constantFrom('s', 't', 'd/u', '\0ab', '\0b').map((name): FuzzArgu
 /** sockaddr_in: 127.0.0.1, any, or one that is nobody's; few ports, so that they meet. */
 const SIN = fc.tuple(fc.constantFrom(7000, 7000, 7001, 7002, 0), fc.constantFrom([127, 0, 0, 1], [127, 0, 0, 1], [0, 0, 0, 0], [127, 0, 0, 2]), fc.constantFrom(2, 2, 2, 2, 2, 1, 0))
   .map(([port, ip, family]) => address([family, 0, port >> 8, port & 0xff, ...ip, 0, 0, 0, 0, 0, 0, 0, 0]))
+/** Mostly the address's own. */
+const SUN_LENGTH = mostly(fc.constant(OWN_LENGTH), constant(3, 4, 6, 2, 1, 0, 110, 111, -1))
 const LENGTH_CELL = constant(0, 1, 2, 16, 16, 110, 128).map((it): FuzzArgument => ({ is: 'in', bytes: [(it as { value: number }).value, 0, 0, 0] }))
 const UNIX = ['unix', 'unix', 'unix', 'file'] as const, INET = ['tcp', 'tcp', 'udp'] as const, ANY = ['unix', 'unix', 'tcp', 'udp'] as const
 
@@ -62,15 +64,15 @@ export const familyRows: { readonly [name: string]: readonly Rows[string][] } = 
     { result: 'fd', makes: 'tcp', weight: 4, args: { 0: constant(2), 1: constant(1 | O_NONBLOCK), 2: constant(0, 0, 6, 17) } },
     { result: 'fd', makes: 'udp', weight: 3, args: { 0: constant(2), 1: constant(2 | O_NONBLOCK, 2 | O_NONBLOCK, 2 | O_NONBLOCK, 3 | O_NONBLOCK, 5 | O_NONBLOCK), 2: constant(0, 0, 17, 6) } },
   ],
-  bind: [{ weight: 3, on: UNIX, args: { 1: SUN, 2: constant(4, 4, 5, 5, 3, 6, 2, 1, 0, 110, 111, -1) } }, { weight: 4, on: INET, args: { 1: SIN, 2: mostly(constant(16), constant(8, 15, 128, 129, 0)) } }],
-  connect: [{ weight: 3, on: UNIX, args: { 1: SUN, 2: constant(4, 4, 5, 5, 3, 6, 2, 1, 0, 110, 111, -1) } }, { weight: 4, on: INET, args: { 1: SIN, 2: mostly(constant(16), constant(8, 15, 128, 129, 0)) } }],
+  bind: [{ weight: 3, on: UNIX, args: { 1: SUN, 2: SUN_LENGTH } }, { weight: 4, on: INET, args: { 1: SIN, 2: mostly(constant(16), constant(8, 15, 128, 129, 0)) } }],
+  connect: [{ weight: 3, on: UNIX, args: { 1: SUN, 2: SUN_LENGTH } }, { weight: 4, on: INET, args: { 1: SIN, 2: mostly(constant(16), constant(8, 15, 128, 129, 0)) } }],
   sendto: [
-    { weight: 3, on: UNIX, args: { 2: SMALL_SIZE, 3: MSG, 4: orNone(SUN), 5: constant(0, 4, 4, 5, 6, 110) } }, { weight: 4, on: INET, args: { 2: SMALL_SIZE, 3: MSG, 4: orNone(SIN), 5: mostly(constant(16), constant(0, 8, 128)) } },
+    { weight: 3, on: UNIX, args: { 2: SMALL_SIZE, 3: MSG, 4: orNone(SUN), 5: SUN_LENGTH } }, { weight: 4, on: INET, args: { 2: SMALL_SIZE, 3: MSG, 4: orNone(SIN), 5: mostly(constant(16), constant(0, 8, 128)) } },
   ],
   recvfrom: [{ weight: 3, on: ANY, args: { 2: SMALL_SIZE, 3: MSG, 4: none, 5: none }, shows: [[1, 'returned']] }, { weight: 2, on: INET, args: { 2: SMALL_SIZE, 3: MSG, 4: outBytes(32), 5: LENGTH_CELL }, shows: [[1, 'returned'], [4, 'sockaddr'], [5, 'all']] }],
   setsockopt: [
     { weight: 3, on: ANY, args: { 1: constant(1, 1, 1, 1, 99), 2: SET_OPTION, 3: VALUE, 4: VALUE_LENGTH } }, { weight: 2, on: ['tcp', 'tcp', 'tcp', 'udp'], args: { 1: constant(6), 2: TCP_OPTION, 3: VALUE, 4: VALUE_LENGTH } },
-    { weight: 2, on: ['tcp', 'udp', 'udp'], args: { 1: constant(0), 2: IP_OPTION, 3: VALUE, 4: VALUE_LENGTH } }, { weight: 1, on: 'udp', args: { 1: constant(17), 2: constant(1, 102, 103, 104), 3: VALUE, 4: VALUE_LENGTH } },
+    { weight: 2, on: ['tcp', 'udp', 'udp'], args: { 1: constant(0), 2: IP_OPTION, 3: VALUE, 4: VALUE_LENGTH } }, { weight: 1, on: 'udp', args: { 1: constant(17), 2: constant(1, 99), 3: VALUE, 4: VALUE_LENGTH } },
   ],
   getsockopt: [
     { weight: 3, on: ANY, args: { 1: constant(1), 2: SOCKET_OPTION, 3: outBytes(16), 4: LENGTH_CELL }, shows: [[3, 'words'], [4, 'all']] },

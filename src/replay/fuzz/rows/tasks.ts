@@ -13,8 +13,12 @@ const WHOM = mostly(SELF, constant(0, 4_194_303, -1))
 const SIGSET = structure([4, constant(0, 0x200, 0x800, 0xa00, 0x1_0000, -1)], [4, constant(0, 2, 0x8000_0000)])
 /** With SA_RESTORER, as x86-64 has it. */
 const SA = constant(0, 4, 4, 0x1000_0000, 0x1000_0004, 0x4000_0000, 0x8000_0004, 1, 2, 0x400, 0x800).map((it): FuzzArgument => ({ is: 'number', value: ((it as { value: number }).value | 0x400_0000) >>> 0 }))
-const HANDLER: ArgumentArbitrary = fc.oneof({ arbitrary: code(0), weight: 3 }, { arbitrary: code(1), weight: 5 }, { arbitrary: constant(1), weight: 2 }, { arbitrary: constant(0), weight: 1 })
-const ACTION = structure([8, HANDLER], [8, SA], [8, code(2)], [8, constant(0, 0x200, 0xa00)])
+const HANDLER: ArgumentArbitrary = fc.oneof({ arbitrary: code(0), weight: 3 }, { arbitrary: constant(1), weight: 2 }, { arbitrary: constant(0), weight: 1 })
+/** A handler that looks at siginfo_t is told of it: Linux leaves what is on the stack otherwise. */
+const WITH_INFORMATION = SA.map((it): FuzzArgument => it.is === 'number' ? { is: 'number', value: (it.value | 4) >>> 0 } : it)
+const ACTION = fc.oneof(
+  structure([8, HANDLER], [8, SA], [8, code(2)], [8, constant(0, 0x200, 0xa00)]), structure([8, code(1)], [8, WITH_INFORMATION], [8, code(2)], [8, constant(0, 0, 0x200, 0xa00)]),
+)
 /** siginfo_t that a program makes: SI_QUEUE and relatives. */
 const INFORMATION = structure([4, SIGNALS], [4, constant(0, 3)], [4, constant(-1, -1, -2, -6, 0, 1, -60)], [4, constant(0)], [4, SELF], [4, constant(65534, 0)], [8, constant(7, 0x1_0000_0001)], [8, constant(0)]).map((it) => it.is === 'in' ? { ...it, bytes: [...it.bytes, ...new Array<number>(88).fill(0)] } : it)
 const IDS = constant(65534, 65534, 65534, 0, 1000, -1)
@@ -26,6 +30,8 @@ const SIGEVENT = structure([8, constant(5, 77)], [4, constant(10, 12, 0, 65)], [
 const TIMER_ID = constant(0, 0, 1, 2, 99, -1)
 /** Not the alarm clocks, which need a real-time clock. */
 const CLOCK = constant(0, 1, 2, 3, 4, 5, 6, 7, 11, 99, -1)
+/** Not time of one's own processor, which does not pass in sleep. */
+const SLEEPING = constant(0, 1, 3, 4, 5, 6, 7, 11, 99, -1)
 const LIMIT = structure([8, constant(0, 16, 48, 1_000_000, -1)], [8, constant(48, 1_000_000, 10_000_000, -1)])
 /** NOFILE, FSIZE, CORE, MEMLOCK, STACK, MSGQUEUE, none: what programs are given is the same everywhere. */
 const RESOURCE = constant(7, 7, 1, 4, 8, 12, 99)
@@ -89,7 +95,7 @@ export const taskRows: Rows = {
 
   clock_gettime: { weight: 1, args: { 0: CLOCK, 1: outBytes(16) } }, clock_settime: { weight: 1, args: { 0: CLOCK, 1: ZERO_TIME } }, gettimeofday: { weight: 1, args: { 0: outBytes(16), 1: none } }, settimeofday: { weight: 1, args: { 0: ZERO_TIME, 1: none } },
   time: { result: 'hidden', weight: 1, args: { 0: none } }, clock_getres: { weight: 1, args: { 0: CLOCK, 1: none } },
-  nanosleep: { weight: 1, args: { 0: structure([8, constant(0, -1)], [8, constant(0, 1_000_000_000, -1)]), 1: none } }, clock_nanosleep: { weight: 1, args: { 0: CLOCK, 1: constant(0, 1, 1), 2: structure([8, constant(0, 0, -1)], [8, constant(0, 1, 1_000_000_000, -1)]), 3: none } },
+  nanosleep: { weight: 1, args: { 0: structure([8, constant(0, -1)], [8, constant(0, 1_000_000_000, -1)]), 1: none } }, clock_nanosleep: { weight: 1, args: { 0: SLEEPING, 1: constant(0, 1, 1), 2: structure([8, constant(0, 0, -1)], [8, constant(0, 1, 1_000_000_000, -1)]), 3: none } },
   alarm: { weight: 1, args: { 0: constant(0) } }, setitimer: { args: { 0: constant(0, 0, 1, 2, 3, -1), 1: orNone(ITIMER), 2: orNone(outBytes(32)) }, shows: [[2, 'timer']] }, getitimer: { args: { 0: constant(0, 0, 1, 2, 3, -1), 1: outBytes(32) }, shows: [[1, 'timer']] },
   timer_create: { args: { 0: constant(0, 1, 2, 3, 4, 5, 7, 11, 99), 1: orNone(SIGEVENT), 2: outBytes(4) }, shows: [[2, 'integer']] }, timer_settime: { args: { 0: TIMER_ID, 1: constant(0, 0, 1, 2), 2: TIMER, 3: orNone(outBytes(32)) }, shows: [[3, 'timer']] },
   timer_gettime: { args: { 0: TIMER_ID, 1: outBytes(32) }, shows: [[1, 'timer']] }, timer_getoverrun: { weight: 1, args: { 0: TIMER_ID } }, timer_delete: { weight: 1, args: { 0: TIMER_ID } },
