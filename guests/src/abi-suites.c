@@ -267,7 +267,7 @@ static void priorities(void) {
   struct timespec start, now;
   clock_gettime(CLOCK_MONOTONIC, &start);
   start.tv_sec += start.tv_nsec > 900000000;
-  do clock_gettime(CLOCK_MONOTONIC, &now); while ((now.tv_sec - start.tv_sec) * 1000000000 + now.tv_nsec - start.tv_nsec < 20000000);
+  do clock_gettime(CLOCK_MONOTONIC, &now); while ((now.tv_sec - start.tv_sec) * 1000000000 + now.tv_nsec - start.tv_nsec < 5000000);
   printf("beside a real-time task: %d\n", shared->counts[0] != 0);
   sched_yield();
   printf("after it yields: %d\n", shared->counts[0] != 0);
@@ -391,6 +391,68 @@ static void more_odds(void) {
   SAY(getpriority(PRIO_PROCESS, 1));
 }
 
+/* Mounting in steps. */
+static void mounting(void) {
+  SAY(unshare(CLONE_NEWNS));
+  SAY(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+  SAY(mkdir("s", 0755));
+  SAY(mkdir("t", 0755));
+  SAY(syscall(SYS_fsopen, "nofs", 0));
+  SAY(syscall(SYS_fsopen, "tmpfs", 2));
+  int fs = syscall(SYS_fsopen, "tmpfs", 1);
+  SAY(syscall(SYS_fsmount, fs, 0, 0));
+  SAY(syscall(SYS_fsconfig, fs, 1, "size", "64k", 0));
+  SAY(syscall(SYS_fsconfig, fs, 1, "source", "here", 0));
+  SAY(syscall(SYS_fsconfig, fs, 1, "source", "there", 0));
+  SAY(syscall(SYS_fsconfig, fs, 0, "size", "64k", 0));
+  SAY(syscall(SYS_fsconfig, fs, 99, NULL, NULL, 0));
+  SAY(syscall(SYS_fsconfig, fs, 3, "sync", "path", AT_FDCWD));
+  SAY(syscall(SYS_fsconfig, fs, 7, NULL, NULL, 0));
+  SAY(syscall(SYS_fsconfig, fs, 6, NULL, NULL, 0));
+  SAY(syscall(SYS_fsconfig, fs, 6, NULL, NULL, 0));
+  SAY(syscall(SYS_fsmount, fs, 2, 0));
+  SAY(syscall(SYS_fsmount, fs, 0, 0x30));
+  int mnt = syscall(SYS_fsmount, fs, 1, 2 | 0x10);
+  SAY(syscall(SYS_fsmount, fs, 0, 0));
+  SAY(mkdirat(mnt, "in", 0700));
+  SAY(syscall(SYS_move_mount, mnt, "", AT_FDCWD, "s", 0));
+  SAY(syscall(SYS_move_mount, mnt, "", AT_FDCWD, "s", 4));
+  SAY(access("s/in", F_OK));
+  struct statfs stat;
+  SAY(statfs("s", &stat));
+  printf("%lx of %ld blocks\n", (long)stat.f_flags & 0x40f, (long)stat.f_blocks);
+  int full = open("s/full", O_CREAT | O_WRONLY, 0600);
+  static char block[65536];
+  SAY(write(full, block, sizeof block) + write(full, block, sizeof block) > 0);
+  SAY(write(full, block, 4096));
+  SAY(close(full));
+  SAY(syscall(SYS_open_tree, AT_FDCWD, "s/none", 1));
+  SAY(syscall(SYS_open_tree, AT_FDCWD, "s", 0x8000));
+  int tree = syscall(SYS_open_tree, AT_FDCWD, "s/in", 1 | O_CLOEXEC);
+  SAY(close(openat(tree, "below", O_CREAT | O_WRONLY, 0600)));
+  struct { uint64_t set, clear, propagation, userns; } attr = { 1, 0, 0, 0 };
+  SAY(syscall(SYS_mount_setattr, tree, "", 0x1000, &attr, sizeof attr));
+  SAY(openat(tree, "more", O_CREAT | O_WRONLY, 0600));
+  SAY(syscall(SYS_move_mount, tree, "", AT_FDCWD, "t", 4));
+  SAY(access("t/below", F_OK));
+  SAY(mkdir("t/dir", 0700));
+  attr.set = 0x10;
+  SAY(syscall(SYS_mount_setattr, AT_FDCWD, "t", 0, &attr, sizeof attr));
+  attr.clear = 0x71;
+  SAY(syscall(SYS_mount_setattr, AT_FDCWD, "t", 0, &attr, sizeof attr));
+  SAY(mkdir("t/dir", 0700));
+  SAY(syscall(SYS_mount_setattr, AT_FDCWD, "t/dir", 0, &attr, sizeof attr));
+  SAY(syscall(SYS_mount_setattr, AT_FDCWD, "t", 0, &attr, 8));
+  int pick = syscall(SYS_fspick, AT_FDCWD, "s", 0);
+  SAY(syscall(SYS_fsconfig, pick, 0, "ro", NULL, 0));
+  SAY(syscall(SYS_fsconfig, pick, 7, NULL, NULL, 0));
+  SAY(mkdir("s/late", 0700));
+  SAY(syscall(SYS_fspick, AT_FDCWD, "s/in", 0));
+  SAY(umount("t"));
+  SAY(umount2("s", MNT_DETACH));
+  SAY(rmdir("t") + rmdir("s"));
+}
+
 int main(int argc, char **argv) {
   only = argc > 1 ? argv[1] : NULL;
   if (mkdtemp(directory) == NULL || chdir(directory) != 0 || chmod(".", 0755) != 0) return 1;
@@ -405,6 +467,7 @@ int main(int argc, char **argv) {
   in_child("priorities", priorities);
   in_child("handles", handles);
   in_child("more odds and ends", more_odds);
+  in_child("mounting in steps", mounting);
   chdir("/");
   char command[80];
   snprintf(command, sizeof command, "rm -rf %s", directory);

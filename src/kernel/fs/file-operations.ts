@@ -10,6 +10,7 @@ import { inotifyOperations } from './inotify.ts'
 import { processOperations } from './pidfd.ts'
 import { messageQueueOperations } from '../ipc/message-queues.ts'
 import { loopOperations } from './loop.ts'
+import { contextOperations, pathOperations } from './mount-context.ts'
 import { namespaceOperations } from './namespace-files.ts'
 import { pipeOperations } from './pipe.ts'
 import { mountsOperations, procOperations } from './proc/open.ts'
@@ -25,7 +26,8 @@ const NOTHING: FileOperations = {}
 const makeTable = (): Record<FileKind, FileOperations> => ({
   regular: regularOperations,
   directory: directoryOperations,
-  path: NOTHING,
+  path: pathOperations,
+  fscontext: contextOperations,
   pipe: pipeOperations,
   stream: streamOperations,
   device: deviceOperations,

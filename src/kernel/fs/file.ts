@@ -11,7 +11,7 @@ import type { EpollItem } from './epoll.ts'
 import type { Inode } from './inode.ts'
 import type { Mount } from './mount-tree.ts'
 
-export type FileKind = 'regular' | 'directory' | 'path' | 'pipe' | 'stream' | 'device' | 'loop' | 'terminal' | 'proc' | 'mounts' | 'event' | 'epoll' | 'timer'
+export type FileKind = 'regular' | 'directory' | 'path' | 'pipe' | 'stream' | 'device' | 'loop' | 'terminal' | 'proc' | 'mounts' | 'fscontext' | 'event' | 'epoll' | 'timer'
   | 'signal' | 'socket' | 'pid' | 'inotify' | 'mqueue' | 'namespace'
 
 export interface OpenFile {

@@ -35,6 +35,7 @@ import { DIRECTORY_CALLS } from './directories.ts'
 import { FILE_CALLS } from './files.ts'
 import { HANDLE_CALLS } from './handles.ts'
 import { MOUNT_CALLS } from './mounts.ts'
+import { MOUNT_API_CALLS } from './mount-api.ts'
 import { READ_WRITE_CALLS } from './read-write.ts'
 import { XATTR_CALLS } from './xattr.ts'
 import { socketCalls } from './sockets.ts'
@@ -48,6 +49,7 @@ const LISTS: readonly (readonly SyscallEntry[])[] = [
   DIRECTORY_CALLS,
   ATTRIBUTE_CALLS,
   MOUNT_CALLS,
+  MOUNT_API_CALLS,
   XATTR_CALLS,
   HANDLE_CALLS,
   AIO_CALLS,
