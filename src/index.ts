@@ -24,4 +24,13 @@ export { encodeFuzzProgram, type FuzzArgument, type FuzzCall, type FuzzProgram }
 export { type FuzzHost, type FuzzOutcome, FuzzRunner, type FuzzWorld } from './replay/fuzz/run.ts'
 export { callText, fuzzProgramToC } from './replay/fuzz/source.ts'
 export { runScenario, type ScenarioOptions, type ScenarioResult, ScenarioSession, shrinkFaults } from './replay/scenario/run.ts'
+export {
+  BrokenModel, checkModel, type CheckedModel, type CheckModelOptions, type CommandRun, type ModelCommand, modelCommands, type ModelCommandsConstraints, type ModelRun, recordModel, request, runModel,
+  type StepsResult,
+} from './replay/scenario/model.ts'
 export * from './replay/scenario/scenario.ts'
+export { Dictionary } from './replay/fuzz/guided/dictionary.ts'
+export { type Finding, GuidedFuzz, type GuidedOptions } from './replay/fuzz/guided/guided.ts'
+export { recordCase, type RecordCaseOptions } from './replay/fuzz/guided/record-case.ts'
+export { foundText, type FoundFailure, type InputKind, TargetError } from './replay/fuzz/guided/target.ts'
+export { makeMachine, type Machine } from './replay/machine.ts'

@@ -8,7 +8,7 @@
 import { NO_BREAKPOINTS } from '../emu/breakpoints.ts'
 import type { PhysicalMemory } from '../emu/memory.ts'
 import type { Processor } from '../emu/processor.ts'
-import type { WorldConfig } from './config.ts'
+import type { PlanStep, WorldConfig } from './config.ts'
 import type { Outside } from './outside.ts'
 import type { KernelState } from './state.ts'
 import { breakpointsOf } from './task/debug-registers.ts'
@@ -43,6 +43,8 @@ export class Kernel {
   loadedTask: Task | undefined
   /** Of the strategy 'guided': chooses in place of the configuration's list; `lastOnly`: −1 if it is not the last. Not state. */
   guide: ((kernel: Kernel, tids: readonly number[], count: number, lastOnly: boolean) => number) | undefined
+  /** Asked for more steps when those of the configuration's plan are taken: undefined ends it. Not state: what it answers becomes part of the configuration. */
+  morePlan: (() => readonly PlanStep[] | undefined) | undefined
   /** The task gave up the rest of its slice (sched_yield). Not state: handled at the end of the system call. */
   yielded = false
   /** Another task could run beside the one that does. Not state: found out when a slice begins. */

@@ -72,15 +72,33 @@ const take = (kernel: Kernel, plan: PlanState, step: PlanStep): boolean => {
   }
 }
 
+/** Makes the plan longer, if somebody does. @returns whether */
+const extend = (kernel: Kernel): boolean => {
+  const more = kernel.morePlan?.()
+  if (more === undefined) {
+    kernel.morePlan = undefined
+    return false
+  }
+  kernel.config = { ...kernel.config, plan: [...kernel.config.plan ?? [], ...more] }
+  return true
+}
+
 /** Steps that can be taken now; called between slices. */
 export const followPlan = (kernel: Kernel): void => {
   const { plan } = kernel.state
-  const steps = kernel.config.plan
-  if (plan === undefined || steps === undefined) return
-  while (plan.next < steps.length && take(kernel, plan, steps[plan.next])) {
+  if (plan === undefined) return
+  for (;;) {
+    const steps = kernel.config.plan ?? []
+    if (plan.next === steps.length) {
+      const hadMore = kernel.morePlan !== undefined
+      if (extend(kernel)) continue
+      if (hadMore) settle(kernel)
+      return
+    }
+    if (!take(kernel, plan, steps[plan.next])) return
     plan.next++
     plan.waits = false
-    if (plan.next === steps.length) settle(kernel)
+    if (plan.next === steps.length && kernel.morePlan === undefined) settle(kernel)
   }
 }
 

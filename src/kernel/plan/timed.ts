@@ -59,7 +59,7 @@ const jump = (kernel: Kernel, cycle: number, milliseconds: number): void => {
 const drawJump = (kernel: Kernel, { seconds, direction }: ClockFault): number => {
   const { entropy } = kernel.outside
   const most = Math.max(1, Math.round(seconds * MILLISECONDS))
-  const magnitude = 10 ** (1 + entropy.decide('fault', Math.ceil(Math.log10(most + 1))))
+  const magnitude = 10 ** (1 + entropy.decide('fault', String(most).length))
   const amount = 1 + entropy.decide('fault', Math.min(most, magnitude))
   return direction === 'forward' || (direction === undefined && entropy.decide('fault', 2) === 0) ? amount : -amount
 }

@@ -40,7 +40,7 @@ export interface ScenarioResult extends ScenarioRun {
   readonly hash: string
 }
 
-const textOf = (parts: readonly Uint8Array[]): string => {
+export const textOf = (parts: readonly Uint8Array[]): string => {
   const decoder = new TextDecoder()
   return parts.map((part) => decoder.decode(part, { stream: true })).join('') + decoder.decode()
 }

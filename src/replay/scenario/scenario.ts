@@ -158,16 +158,32 @@ const withInterfaces = (links: readonly LinkConfig[]): LinkConfig[] => {
   }))
 }
 
+const knownHost = (it: Scenario, hosts: readonly HostConfig[]) => (name: string): string => {
+  if (!hosts.some((host) => host.name === name)) throw new WorldOptionError(`the scenario '${it.name}' names the host '${name}'; there are ${hosts.map((host) => host.name).join(', ')}`)
+  return name
+}
+
+/** Steps as the world takes them. @throws WorldOptionError for a host or link that is not there */
+export const planOf = (it: Scenario, { hosts = [], links = [] }: Pick<WorldConfig, 'hosts' | 'links'>, steps: readonly ScenarioStep[]): PlanStep[] => steps.map((step): PlanStep => {
+  if ('host' in step) knownHost(it, hosts)(step.host)
+  if (step.do === 'run') {
+    const { env } = hosts.find(({ name }) => name === step.host) as HostConfig
+    return { do: 'run', host: step.host, name: step.name, program: latin1(step.argv[0]), argv: step.argv.map(latin1), env }
+  }
+  if (step.do !== 'link') return step
+  const [a, b] = step.between
+  const link = links.findIndex(({ ends }) => ends.some(({ host }) => host === a) && ends.some(({ host }) => host === b))
+  if (link < 0) throw new WorldOptionError(`the scenario '${it.name}' has no link between '${a}' and '${b}'`)
+  return { do: 'link', link, change: { ...(step.up === undefined ? {} : { up: step.up }), ...qualityOf(step.quality ?? {}) } }
+})
+
 /** The world of a scenario under a seed. @throws WorldOptionError for what can't be: a program, host or link that is not there */
 export const worldOfScenario = (outside: HostSurroundings, folder: string, it: Scenario, seed: string): WorldConfig => {
   const hosts = Object.entries(it.hosts).map(([name, host]) => hostOf(outside, folder, name, host))
   const [first] = hosts
   if (first === undefined) throw new WorldOptionError(`the scenario '${it.name}' has no hosts`)
   const links = withInterfaces((it.links ?? []).map(linkOf))
-  const known = (name: string): string => {
-    if (!hosts.some((host) => host.name === name)) throw new WorldOptionError(`the scenario '${it.name}' names the host '${name}'; there are ${hosts.map((host) => host.name).join(', ')}`)
-    return name
-  }
+  const known = knownHost(it, hosts)
   for (const { ends } of links) for (const { host } of ends) known(host)
   for (const host of it.faults?.hosts ?? []) known(host)
   const started = (it.steps ?? []).flatMap((step) => step.do === 'run' ? [step.name] : [])
@@ -175,18 +191,7 @@ export const worldOfScenario = (outside: HostSurroundings, folder: string, it: S
     if (host !== undefined) known(host)
     if (name !== undefined && !started.includes(name)) throw new WorldOptionError(`the scenario '${it.name}' sends signals to '${name}', which no step runs; there ${started.length === 1 ? 'is' : 'are'} ${started.join(', ') || 'none'}`)
   }
-  const plan = (it.steps ?? []).map((step): PlanStep => {
-    if ('host' in step) known(step.host)
-    if (step.do === 'run') {
-      const { env } = hosts.find(({ name }) => name === step.host) as HostConfig
-      return { do: 'run', host: step.host, name: step.name, program: latin1(step.argv[0]), argv: step.argv.map(latin1), env }
-    }
-    if (step.do !== 'link') return step
-    const [a, b] = step.between
-    const link = links.findIndex(({ ends }) => ends.some(({ host }) => host === a) && ends.some(({ host }) => host === b))
-    if (link < 0) throw new WorldOptionError(`the scenario '${it.name}' has no link between '${a}' and '${b}'`)
-    return { do: 'link', link, change: { ...(step.up === undefined ? {} : { up: step.up }), ...qualityOf(step.quality ?? {}) } }
-  })
+  const plan = planOf(it, { hosts, links }, it.steps ?? [])
   return {
     ...first, hostname: first.name, hosts, ...(links.length === 0 ? {} : { links }), ...(plan.length === 0 ? {} : { plan }), ...(it.faults === undefined ? {} : { faults: it.faults }),
     // What these say is in the hosts.
