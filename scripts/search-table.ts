@@ -1,5 +1,5 @@
 /**
- * node scripts/search-table.ts [seeds [most]] [--bugs] [--write] [--keep FILE]: schedules until the bug of each guest is found, by strategy, over 20
+ * node scripts/search-table.ts [seeds [most]] [--bugs] [--write] [--keep FILE] [--only COLUMN]: schedules until the bug of each guest is found, by strategy, over 20
  * seeds; with `--bugs` for the programs of guests/src/bugs. `--write` puts the table into docs/search.md. `--keep FILE` keeps what was measured, so that it can be interrupted.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -33,6 +33,7 @@ const GUESTS: readonly (readonly [guest: string, bug: string])[] = isOfBugs ? bu
   ['race-philosophers', 'three philosophers, two meals: deadlock'],
   ['race-aba', 'lock-free stack without counters'],
 ]
+const onlyAt = process.argv.indexOf('--only')
 interface Column { readonly title: string, readonly strategy?: ExploreStrategy, readonly world: Partial<WorldConfig>, readonly depth: number }
 const COLUMNS: readonly Column[] = [
   { title: 'random, 1 CPU', world: { strategy: 'random', cpus: 1 }, depth: 0 },
@@ -42,12 +43,15 @@ const COLUMNS: readonly Column[] = [
   ...isOfBugs ? [] : [{ title: 'pct, d = 5', world: { strategy: 'pct', cpus: 1 } as const, depth: 5 }],
   { title: 'pct-access, d = 3', world: { strategy: 'pct-access', cpus: 1 }, depth: 3 },
   { title: 'pos', world: { strategy: 'pos', cpus: 1 }, depth: 0 },
+  { title: 'novelty', strategy: 'novelty', world: { cpus: 1 }, depth: 0 },
   { title: 'preempt', strategy: 'preempt', world: { cpus: 1 }, depth: 0 },
   { title: 'delay', strategy: 'delay', world: { cpus: 1 }, depth: 0 },
-]
+].filter(({ title }) => onlyAt < 0 || title === process.argv[onlyAt + 1])
 
-/** Systematic searches are slower, and say at the end what they have done. */
+/** Of systematic searches with a bound, which are slower, and say at the end what they have done. */
 const MOST_OF_SEARCHES = 2000
+
+const mostOf = (strategy: ExploreStrategy | undefined): number => strategy === 'preempt' || strategy === 'delay' ? Math.min(most, MOST_OF_SEARCHES) : most
 
 const keepAt = process.argv.indexOf('--keep')
 const keepFile = keepAt < 0 ? undefined : process.argv[keepAt + 1]
@@ -60,7 +64,7 @@ const started = performance.now()
 /** How many schedules it took, Infinity if it was not found. */
 const search = (runner: ScheduleRunner, { strategy, world, depth }: Column, seed: string): number => {
   const exploration = new Exploration({
-    most: strategy === undefined ? most : Math.min(most, MOST_OF_SEARCHES), seed, strategy: strategy ?? world.strategy ?? 'random', pct: { depth, steps: undefined }, cycleLimit: Infinity, keepGoing: false, shard: { part: 1, of: 1 },
+    most: mostOf(strategy), seed, strategy: strategy ?? world.strategy ?? 'random', pct: { depth, steps: undefined }, cycleLimit: Infinity, keepGoing: false, shard: { part: 1, of: 1 },
   })
   for (let schedule = exploration.next(); schedule !== undefined; schedule = exploration.next()) {
     const run = runner.start(schedule)
@@ -102,7 +106,7 @@ for (const [command, bug] of GUESTS) {
       if (keepFile !== undefined) writeFileSync(keepFile, JSON.stringify(kept))
     }
     process.stderr.write(`${key}: ${values.join(' ')}\n`)
-    return cell(values, column.strategy === undefined ? most : Math.min(most, MOST_OF_SEARCHES))
+    return cell(values, mostOf(column.strategy))
   })
   lines.push(`| \`${command.replace('bugs/', '')}\`: ${bug} | ${cells.join(' | ')} |`)
 }

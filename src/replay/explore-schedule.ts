@@ -168,12 +168,13 @@ export class ScheduleRunner {
   #forked(schedule: Schedule): Fork {
     const { engine, clock, world: { memoryLimit } } = this.#options
     const { strategy, choicePoints, choiceCode, plan, findsPoints } = schedule
-    const needsFinder = findsPoints === true || plan?.search === 'dpor'
-    const key = JSON.stringify([strategy, choicePoints, choiceCode, needsFinder])
+    const needsFinder = findsPoints === true || plan?.search === 'dpor' || plan?.search === 'novelty'
+    const usesLibrary = plan?.search === 'dpor' || plan?.search === 'novelty'
+    const key = JSON.stringify([strategy, choicePoints, choiceCode, needsFinder, usesLibrary])
     if (this.#fork?.key === key) return this.#fork
     const machine = this.#forkMachine ??= makeMachine(engine, memoryLimit)
     const finder = needsFinder ? new ConflictFinder() : undefined
-    const world = new ForkedWorld({ world: this.#worldOf(schedule), machine, files: this.#files, clock, watch: this.#watch(), finder, usesLibrary: plan?.search === 'dpor', keepsMarks: plan?.search === 'dpor' && this.#search === undefined && this.#options.world.faults === undefined })
+    const world = new ForkedWorld({ world: this.#worldOf(schedule), machine, files: this.#files, clock, watch: this.#watch(), finder, usesLibrary, keepsMarks: plan?.search === 'dpor' && this.#search === undefined && this.#options.world.faults === undefined })
     return this.#fork = { key, world, finder }
   }
 

@@ -173,12 +173,17 @@ export class Exploration {
     const known = new Set(this.#points)
     const isNew = points?.some((point) => !known.has(point)) === true
     if (points !== undefined && isNew) this.#points = [...known, ...points].filter((point, i, all) => all.indexOf(point) === i).sort((a, b) => a - b)
-    if (isNew && this.#search !== undefined && this.#probed > PROBES) {
-      // What was run did not stop everywhere where it counts.
-      this.#search = this.#newSearch()
+    if (isNew && this.#probed <= PROBES) this.#search?.stopsAt?.(this.#points)
+    else if (isNew && this.#search !== undefined) {
       this.restarts++
-      this.#restartedAt = this.#given
-    } else if (plan !== undefined && path !== undefined && (number - this.#options.shard.part) / this.#options.shard.of >= this.#restartedAt) {
+      // What was run did not stop everywhere where it counts.
+      if (this.#search.stopsAt?.(this.#points) !== true) {
+        this.#search = this.#newSearch()
+        this.#restartedAt = this.#given
+        return
+      }
+    }
+    if (plan !== undefined && path !== undefined && (number - this.#options.shard.part) / this.#options.shard.of >= this.#restartedAt) {
       this.#search?.take(plan, path)
     }
   }

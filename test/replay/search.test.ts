@@ -93,6 +93,7 @@ const BUGS: readonly (readonly [strategy: ExploreStrategy, guest: string, argume
   ['pos', 'race-twostage', undefined, /^exit status 1/], ['pos', 'race-philosophers', undefined, /^deadlock/], ['pos', 'lost-update', undefined, /^exit status 1/],
   ['preempt', 'race-twostage', undefined, /^exit status 1/], ['delay', 'race-twostage', undefined, /^exit status 1/],
   ['delay', 'race-aba', undefined, /^(exit status|SIG)/], ['dpor', 'dpor-counts', 'i0c0,i0c0', /^exit status 1/],
+  ['novelty', 'race-twostage', undefined, /^exit status 1/], ['novelty', 'race-philosophers', undefined, /^deadlock/],
 ]
 
 for (const [strategy, guest, argument, failure] of BUGS) {
@@ -146,4 +147,14 @@ test('the order of a search follows from its seed', (t) => {
     return JSON.stringify([failures[0].after, failures[0].schedule.choices])
   }
   t.is(first('a'), first('a'))
+})
+
+test('novelty: finds what strategies that start from nothing need thousands of schedules for, the same way each time', (t) => {
+  const afters = [1, 2].map(() => {
+    const { failures, broken, searchProgress } = explore(runnerOf('bugs/free-list'), 'novelty', { most: 2000, keepGoing: false })
+    t.is(broken, undefined)
+    t.is(failures.length, 1, searchProgress)
+    return failures[0].after
+  })
+  t.is(afters[0], afters[1])
 })

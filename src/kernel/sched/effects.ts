@@ -27,6 +27,9 @@ export interface Effects {
 /** Whether it depends on all others. */
 export const isAboutAll = ({ about }: Effects): boolean => (about & EVERYTHING) !== 0
 
+/** Whether nobody may notice it. */
+export const isAboutNothing = ({ about, ranges }: Effects): boolean => about === 0 && ranges.length === 0
+
 const NOTHING: Effects = { about: 0, ranges: [] }
 
 const conflict = (a: number, b: number): boolean =>

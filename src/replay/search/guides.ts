@@ -2,11 +2,12 @@
 import { BoundedGuide, BoundedSearch } from './bounded.ts'
 import { DporGuide, DporSearch } from './dpor.ts'
 import type { Library } from './library.ts'
+import { NoveltyGuide, NoveltySearch } from './novelty.ts'
 import type { Guide, Plan, Search, SearchName } from './plan.ts'
 
-/** @param library of the program: of 'dpor' */
+/** @param library of the program: of 'dpor' and 'novelty' */
 export const guideFor = (plan: Plan | undefined, library: Library | undefined): Guide | undefined =>
-  plan === undefined ? undefined : plan.search === 'dpor' ? new DporGuide(plan, library) : new BoundedGuide(plan)
+  plan === undefined ? undefined : plan.search === 'dpor' ? new DporGuide(plan, library) : plan.search === 'novelty' ? new NoveltyGuide(plan, library) : new BoundedGuide(plan)
 
 /** A number of 31 bits that is the same for the same text (FNV-1a). */
 const hashOf = (text: string): number => {
@@ -17,4 +18,4 @@ const hashOf = (text: string): number => {
 
 /** @param mostBound of preemptions or delays */
 export const makeSearch = (name: SearchName, seed: string, mostBound: number): Search =>
-  name === 'dpor' ? new DporSearch() : new BoundedSearch(name, hashOf(seed), mostBound)
+  name === 'dpor' ? new DporSearch() : name === 'novelty' ? new NoveltySearch(hashOf(seed)) : new BoundedSearch(name, hashOf(seed), mostBound)

@@ -5,11 +5,22 @@ import type { Effects } from '../../kernel/sched/effects.ts'
 import type { Task } from '../../kernel/task/task.ts'
 import type { WatchedPage } from '../../kernel/watch/memory-watch.ts'
 
-export const SEARCHES = ['preempt', 'delay', 'dpor'] as const
+export const SEARCHES = ['preempt', 'delay', 'dpor', 'novelty'] as const
 export type SearchName = (typeof SEARCHES)[number]
 
 /** A task that need not go on before something that depends on what it will do has happened. */
 export interface Sleeper { readonly task: number, readonly effects: Effects }
+
+/** More of a plan of 'novelty'. Words are of four bytes. */
+export interface NoveltyPlan {
+  /** What it draws from. */
+  readonly draws: number
+  /** Words that tasks were stopped at; those of them that were worked on with LOCK. */
+  readonly words: readonly number[]
+  readonly locked: readonly number[]
+  /** Choice points when the plan's choices were made, if there are more now. */
+  readonly points: readonly number[] | undefined
+}
 
 /** How a schedule begins; the search's rule says how it goes on. Tasks are named by their index. */
 export interface Plan {
@@ -20,6 +31,7 @@ export interface Plan {
   readonly cost: number
   /** Of 'dpor': who sleeps after the choices. */
   readonly sleepers: readonly Sleeper[]
+  readonly novelty?: NoveltyPlan
 }
 
 /** A moment at which it was known of all that could run what they would do. */
@@ -39,12 +51,17 @@ export interface Moment {
   readonly lock: number
   readonly wasFree: boolean
   readonly waits: boolean
+  /** Of 'novelty', behind the plan's choices: where this was done, as hashes. */
+  readonly cells?: readonly number[]
 }
 
 export interface Path {
   readonly moments: readonly Moment[]
   /** It was given up, as it would have repeated another. */
   readonly isPruned: boolean
+  /** Of 'novelty': words that tasks were stopped at, and with LOCK. */
+  readonly words?: readonly number[]
+  readonly locked?: readonly number[]
 }
 
 /** All choices of a path. */
@@ -84,6 +101,8 @@ export interface Search {
   next(): Plan | undefined
   take(plan: Plan, path: Path): void
   readonly isDone: boolean
+  /** There are more choice points. Whether it can go on; it begins anew otherwise. */
+  stopsAt?(points: readonly number[]): boolean
   /** For people: how far it has come. */
   readonly progress: string
 }
