@@ -339,7 +339,9 @@ export class Jit {
     if (at === undefined) return
     this.#table.set(index, code)
     const size = sizeOf(region)
-    const installed: Installed = { index, rip: entry.rip, at, pages, size, isUnsure: isUnsure(region), improveAt: 0 }
+    const unsure = isUnsure(region)
+    const improveAt = size * this.#options.chainsPerInstruction / (unsure ? UNSURE : 1)
+    const installed: Installed = { index, rip: entry.rip, at, pages, size, isUnsure: unsure, improveAt }
     this.#installed[index] = installed
     for (const frame of pages.values()) {
       let regions = this.#byFrame.get(frame)

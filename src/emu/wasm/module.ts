@@ -17,6 +17,7 @@ export class ModuleBuilder {
   readonly #functions: DefinedFunction[] = []
   readonly #indices = new Map<string, number>()
   readonly #signatures = new Map<string, Signature>()
+  readonly #known: Readonly<Record<string, Signature>>[] = []
   #memory: { minimumPages: number, maximumPages: number } | undefined
   #elements: readonly string[] = []
   #spare = 0
@@ -83,7 +84,7 @@ export class ModuleBuilder {
 
   /** Functions that expressions may name; what is emitted of them must be imported or defined, too. */
   know(signatures: Readonly<Record<string, Signature>>): void {
-    for (const [name, signature] of Object.entries(signatures)) if (!this.#signatures.has(name)) this.#signatures.set(name, signature)
+    this.#known.push(signatures)
   }
 
   hasFunction(name: string): boolean { return this.#indices.has(name) }
@@ -95,7 +96,7 @@ export class ModuleBuilder {
   }
 
   functionSignature(name: string): Signature {
-    const signature = this.#signatures.get(name)
+    const signature = this.#signatures.get(name) ?? this.#known.find((signatures) => Object.hasOwn(signatures, name))?.[name]
     if (signature === undefined) throw new Error(`no function ${name} in the module`)
     return signature
   }

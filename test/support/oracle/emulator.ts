@@ -3,6 +3,7 @@ import * as layout from '../../../src/emu/cpu/layout.ts'
 import { generateTier0 } from '../../../src/emu/interp/generate.ts'
 import { Interpreter } from '../../../src/emu/interp/interpreter.ts'
 import { type TierOptions, tierOptions } from '../../../src/emu/jit/jit.ts'
+import type { Stopwatch } from '../../../src/emu/statistics.ts'
 import { PhysicalMemory } from '../../../src/emu/memory.ts'
 import { ACCESS_EXECUTE, ACCESS_READ, ACCESS_WRITE, type Access, type Mmu, NO_FRAME } from '../../../src/emu/mmu/mmu.ts'
 import { EXIT_BUDGET, EXIT_FAULT, EXIT_SYSCALL } from '../../../src/emu/processor.ts'
@@ -42,12 +43,12 @@ export class TableMmu implements Mmu {
 let module: { module: WebAssembly.Module, manifest: ReturnType<typeof generateTier0>['manifest'] } | undefined
 
 /** A processor made from the sources as they are, whatever dist/ holds. */
-export const makeProcessor = (memory = new PhysicalMemory(), arenaEnd?: number, tier = process.env.RETROGRADE_TIER === undefined ? undefined : tierOptions(process.env.RETROGRADE_TIER)): Interpreter => {
+export const makeProcessor = (memory = new PhysicalMemory(), arenaEnd?: number, tier = process.env.RETROGRADE_TIER === undefined ? undefined : tierOptions(process.env.RETROGRADE_TIER), now?: Stopwatch): Interpreter => {
   if (module === undefined) {
     const { wasm, manifest } = generateTier0()
     module = { module: new WebAssembly.Module(wasm), manifest }
   }
-  return new Interpreter(memory, module.module, module.manifest, arenaEnd, tier)
+  return new Interpreter(memory, module.module, module.manifest, arenaEnd, tier, now)
 }
 
 /** Full tag (00 valid, 01 zero, 10 special, 11 empty) of an 80-bit value that is not empty (Intel SDM volume 1, 8.1.7). */
