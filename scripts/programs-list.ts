@@ -1,27 +1,8 @@
 /** What `npm run programs` runs: programs of Debian, each with a short command whose output doesn't depend on the moment. */
+import { MORE_PROGRAMS } from './programs-more.ts'
+import type { ProgramCase } from './program-case.ts'
 import { gitClient, gitEnvironment, gitServer } from '../scenarios/git-clone.ts'
 import { SSH_KEY, SSH_PUBLIC_KEY, sshClient, sshServer } from '../scenarios/ssh.ts'
-
-export interface ProgramCase {
-  readonly name: string
-  /** What it does here, for the table. */
-  readonly does: string
-  /** A script for /bin/sh, in a directory of its own with the files below. (dash says `Terminated` of a job only where wait itself sees it end.) */
-  readonly script: string
-  /** Programs it needs: a path or a name to look up, and the Debian package that has it. */
-  readonly needs: readonly (readonly [program: string, aptPackage: string])[]
-  readonly files?: Readonly<Record<string, string>>
-  /** A script that runs natively, before, in that directory: for what isn't under test. $RETROGRADE is the repository. */
-  readonly prepare?: string
-  /** Not as root but as `nobody`: some programs refuse root. */
-  readonly unprivileged?: boolean
-  /** A file of scenarios/ that does on several hosts what the script does natively on this one. What its host `client` prints is compared. */
-  readonly scenario?: string
-  /** Virtual CPUs; 2 where nothing is said. */
-  readonly cpus?: number
-  /** Seconds that the recording and each replay may take. */
-  readonly limit?: number
-}
 
 const WORDS = Array.from({ length: 400 }, (_, i) => `word${(i * 7919) % 997} ${(i * 37) % 53} ${'abcdefgh'[i % 8].repeat(1 + i % 5)}`).join('\n') + '\n'
 const words = { 'words.txt': WORDS }
@@ -255,4 +236,5 @@ until curl -s --cacert cert -o got https://localhost:7443/words.txt; do sleep 0.
   { name: 'file', does: 'libmagic with its database', files: words, needs: [['file', 'file']], script: 'gzip -nk words.txt; file -b words.txt words.txt.gz /bin/true /dev/null . | cut -c1-60; file -bi words.txt' },
   { name: 'bison', does: 'a parser generated, its report', needs: [['bison', 'bison']], files: { 'g.y': '%token N\n%left \'+\'\n%left \'*\'\n%%\ne: e \'+\' e | e \'*\' e | N | \'(\' e \')\';\n' }, script: 'bison -v -o g.c g.y; grep -c state g.output; grep -c yy g.c; head -1 g.c | cut -c1-30' },
   { name: 'cmake', does: 'a script: cmake -P', needs: [['cmake', 'cmake']], files: { 's.cmake': 'foreach(i RANGE 5)\n math(EXPR x "${i} * ${i}")\n list(APPEND l ${x})\nendforeach()\nmessage(STATUS "${l}")\nfile(SHA256 s.cmake h)\nstring(REGEX REPLACE "[0-9]" "" n "${h}")\nmessage(STATUS "${n}")\nexecute_process(COMMAND echo sub OUTPUT_VARIABLE o)\nmessage(STATUS "${o}")\n' }, script: 'cmake -P s.cmake' },
+  ...MORE_PROGRAMS,
 ]

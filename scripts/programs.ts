@@ -1,16 +1,18 @@
 /**
- * npm run programs [-- --only NAME] [--list]: do programs of Debian run here as they do natively?
+ * npm run programs [-- --only NAME… [--update]] [--patience N] [--list]: do programs of Debian run here as they do natively?
  *
  * Each of programs-list.ts runs natively, is recorded, and is replayed from its trace and from its seed. All four must agree on
- * output and exit status. Rows are printed as they come; without --only the table goes to docs/programs.md. What isn't installed is named with its package.
+ * output and exit status. Rows are printed as they come, and go to the table of docs/programs.md; with --only they do so with --update alone. What isn't installed is
+ * named with its package. Patience multiplies the limits of time, for machines that others use, too.
  * Exit status 1 if one differs or fails.
  */
 import { spawn } from 'node:child_process'
-import { accessSync, chmodSync, constants, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { accessSync, chmodSync, constants, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { cpus, release } from 'node:os'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { type ProgramCase, PROGRAMS } from './programs-list.ts'
+import type { ProgramCase } from './program-case.ts'
+import { PROGRAMS } from './programs-list.ts'
 
 const root = join(import.meta.dirname, '..')
 const DOCUMENT = join(root, 'docs/programs.md')
@@ -19,9 +21,12 @@ const PATH = '/usr/local/bin:/usr/bin:/bin'
 /** Both sides get this and nothing of the machine's. */
 const ENVIRONMENT = { PATH, HOME: '/tmp', LANG: 'C', TZ: 'UTC', RETROGRADE: root }
 const LIMIT = 90
+const SAME = 'same output and exit status as native'
 /** Debian's nobody and nogroup: that of base-passwd, the same everywhere. */
 const NOBODY = 65534
 const MINUTE_AGO = Math.floor(Date.now() / 1000) - 60
+
+const { values } = parseArgs({ options: { only: { type: 'string', multiple: true }, update: { type: 'boolean', default: false }, patience: { type: 'string', default: '1' }, list: { type: 'boolean', default: false } } })
 
 interface Outcome { readonly stdout: string, readonly stderr: string, readonly status: number, readonly seconds: number, readonly timedOut: boolean }
 interface Result { readonly test: ProgramCase, readonly status: string, readonly good: boolean | undefined, readonly cycles?: number, readonly bytes?: number, readonly native?: number, readonly recorded?: number, readonly replayed?: number }
@@ -104,7 +109,7 @@ const recordScenario = async (name: string, trace: string, directory: string, li
 const comparable = (test: ProgramCase, outcome: Outcome): Outcome => test.scenario === undefined ? outcome : { ...outcome, stderr: '', status: 0 }
 
 const check = (test: ProgramCase): Promise<Result> => withDirectory(test, async (directory) => {
-  const limit = test.limit ?? LIMIT
+  const limit = (test.limit ?? LIMIT) * Number(values.patience)
   const user = test.unprivileged === true ? NOBODY : undefined
   const fail = (status: string, more: Partial<Result> = {}): Result => ({ test, status, good: false, ...more })
   if (test.prepare !== undefined) {
@@ -133,27 +138,29 @@ const check = (test: ProgramCase): Promise<Result> => withDirectory(test, async 
   if (replayed.stdout !== recorded.stdout || replayed.status !== recorded.status || !/state hash [0-9a-f]+ equal/.test(replayed.stderr)) return fail(`fails: the replay diverges (${lastLine(replayed.stderr)})`, more)
   if (summary?.equal !== true || fromSeed.status !== recorded.status) return fail(`fails: the replay from the seed diverges (${escape(fromSeed.stdout)})`, more)
   const differs = difference(comparable(test, native), comparable(test, recorded))
-  return differs === undefined ? { test, status: 'same output and exit status as native', good: true, ...more } : fail(`differs: ${differs}`, more)
+  return differs === undefined ? { test, status: SAME, good: true, ...more } : fail(`differs: ${differs}`, more)
 })
 
 const seconds = (value: number | undefined): string => value === undefined ? '' : value < 10 ? value.toFixed(2) : value.toFixed(0)
 const row = ({ test, status, cycles, native, recorded, replayed, bytes }: Result): string =>
   `| ${test.name} | ${test.does} | ${status} | ${cycles === undefined ? '' : (cycles / 1e6).toFixed(cycles < 1e8 ? 1 : 0)} | ${seconds(native)} | ${seconds(recorded)} | ${seconds(replayed)} | ${bytes === undefined ? '' : (bytes / 2 ** 20).toFixed(1)} |`
 
-const documentOf = (results: readonly Result[], notes: string): string => {
-  const good = results.filter((result) => result.good === true).length
-  const bad = results.filter((result) => result.good === false).length
+/** @param rows by the names of programs */
+const documentOf = (rows: ReadonlyMap<string, string>, notes: string): string => {
+  const all = PROGRAMS.flatMap(({ name }) => rows.get(name) ?? [])
+  const good = all.filter((line) => line.includes(`| ${SAME} |`)).length
+  const missed = all.filter((line) => /\| not (?:run|installed): /.test(line)).length
   const packages = [...new Set(PROGRAMS.flatMap((test) => test.needs.map(([, name]) => name)))].sort()
   return `# Programs
 
 Written by \`npm run programs\`, ${new Date().toISOString().slice(0, 10)}, on Debian ${readFileSync('/etc/debian_version', 'latin1').trim()} (Linux ${release()}), ${cpus().length} CPUs
-of ${cpus()[0]?.model.trim() ?? 'an unknown model'}, shared with other work: the times are of one run and rough.
+of ${cpus()[0]?.model.trim() ?? 'an unknown model'}, shared with other work: the times are of one run and rough (rows may be of different runs).
 
 Debian's own binaries, each running the short script that \`scripts/programs-list.ts\` has for it: natively, under \`retrograde record
 --seed 1 --cpus 2\`, and twice in \`retrograde replay\`, from the trace and from its seed. *Same* means that standard output, standard error and exit
 status were the same bytes natively, recorded and replayed, and that both replays came to the recorded state hash.
 
-**${good} of ${results.length} the same as natively, ${bad} not, ${results.length - good - bad} not run.**
+**${good} of ${all.length} the same as natively, ${all.length - good - missed} not, ${missed} not run.**
 
 - *Mcycles*: millions of virtual cycles at the end: an instruction takes one; a guest that waits skips ahead, so those that sleep show
   the time they slept (1 s is 1000 Mcycles).
@@ -162,20 +169,20 @@ status were the same bytes natively, recorded and replayed, and that both replay
 
 | program | what it does | status | Mcycles | native | record | replay | MiB |
 | --- | --- | --- | ---: | ---: | ---: | ---: | ---: |
-${results.map(row).join('\n')}
+${all.join('\n')}
 
 The scripts need these packages, and skip by name what is missing: \`${packages.join(' ')}\`; esbuild comes with \`npm install\`.
 ${notes}`
 }
 
-/** What people wrote below the table stays. */
-const notesBelow = (): string => {
-  try {
-    return /\n## [^]*$/.exec(readFileSync(DOCUMENT, 'utf8'))?.[0] ?? ''
-  } catch { return '' }
+/** The document as it is, with these rows in the place of older ones. What people wrote below the table stays. */
+const writeDocument = (results: readonly Result[]): void => {
+  const old = existsSync(DOCUMENT) ? readFileSync(DOCUMENT, 'utf8') : ''
+  const rows = new Map([...old.matchAll(/^\| ([^|]+) \|.*\|$/gm)].map(([line, name]) => [name, line]))
+  for (const result of results) rows.set(result.test.name, row(result))
+  writeFileSync(DOCUMENT, documentOf(rows, /\n## [^]*$/.exec(old)?.[0] ?? ''))
 }
 
-const { values } = parseArgs({ options: { only: { type: 'string', multiple: true }, list: { type: 'boolean', default: false } } })
 const chosen = values.only === undefined ? PROGRAMS : PROGRAMS.filter(({ name }) => values.only?.includes(name))
 if (values.only !== undefined && chosen.length === 0) {
   console.error(`no such program; there are: ${PROGRAMS.map(({ name }) => name).join(', ')}`)
@@ -191,6 +198,7 @@ for (const test of chosen) {
   const result = packages.length > 0 ? { test, status: `not installed: apt install ${packages.join(' ')}`, good: undefined } : await check(test)
   results.push(result)
   console.log(row(result))
+  // As they come: all together take long.
+  if (values.only === undefined || values.update) writeDocument(results)
 }
-if (values.only === undefined) writeFileSync(DOCUMENT, documentOf(results, notesBelow()))
 process.exit(results.some(({ good }) => good === false) ? 1 : 0)
