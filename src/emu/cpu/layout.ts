@@ -72,6 +72,8 @@ export const CODE_EPOCH = 0x1830
 export const REGION_LEFT = 0x1834
 /** Of tier 1: how often regions were left for each reason (jit/reasons.ts), 32 bits each. */
 export const REGION_EXITS = 0x1840
+/** Of tier 1: above the last return address of SHADOW. */
+export const SHADOW_TOP = 0x1860
 /** IA32_TSC_AUX, of the virtual CPU that is running: RDTSCP and RDPID read it; 32 bits. */
 export const TSC_AUX = 0x1884
 /** The last block that was counted, shifted to the right: half of the edge to the next (coverage.ts); 32 bits. */
@@ -85,6 +87,12 @@ export const SCRATCH = 0x1a00
 export const STEP_RECORDS = 0x1c00
 /** A record that leaves at an address that is not looked up any more because the budget is used up. */
 export const LEAVE_RECORD = 0x1e00
+/**
+ * Of tier 1: where the regions go on that have called others, the last one at the end, each 8 bytes; the first is no address.
+ * Each is a Wasm function that waits.
+ */
+export const SHADOW = 0x2000
+export const SHADOW_END = SHADOW + 8 * 64
 /** All of the above. */
 export const ENGINE_STATE_END = 0x4000
 
@@ -125,7 +133,13 @@ export const HOT_RECORDS = 0xe8000
 export const MOST_HOT = 1024
 /** Where indirect branches and returns went: jit/compiler.ts. */
 export const BRANCH_TARGETS = 0x160000
-export const BRANCH_TARGETS_END = 0x200000
+export const BRANCH_TARGETS_END = 0x1f0000
+/**
+ * Of tier 1, by address to which regions lead: the index of the region there, 0 if there is none or it is not known. The
+ * first word is nobody's.
+ */
+export const LINKS = 0x1f0000
+export const LINKS_END = 0x200000
 /** Decoded records grow from here to FRAMES. */
 export const RECORD_ARENA = 0x200000
 export const RECORD_ARENA_END = 0x3000000

@@ -27,6 +27,8 @@ export const ENGINE_HANDLERS: Readonly<Record<string, (e: Tier0Emitter) => void>
   '@region': (e) => {
     const { f } = e
     const before = f.let(i32.load(ZERO_ADDRESS, layout.BUDGET))
+    // Nobody is to be returned to.
+    f.i32Store(ZERO_ADDRESS, layout.SHADOW_TOP, i32.const(layout.SHADOW + 8))
     const next = f.let(f.callRegion(REGION, i32.load(e.record, record.RECORD_REGION)))
     const executed = i64.extendI32S(i32.sub(before, i32.load(ZERO_ADDRESS, layout.BUDGET)))
     f.i64Store(ZERO_ADDRESS, layout.TIER1_CYCLES, i64.add(i64.load(ZERO_ADDRESS, layout.TIER1_CYCLES), executed))

@@ -132,9 +132,10 @@ export class Interpreter implements Processor {
       }
       this.#untilSample = tier.chunk
       this.#jit = new Jit(memory, instance.exports, manifest, tier, {
-        codePage, blockHandler: this.#translator.blockHandler, peek: (address) => this.#peek(address),
+        codePage, blockHandler: this.#translator.blockHandler, peek: (address) => this.#peek(address), functionOf: (rip) => this.#translator.callees.before(rip),
       }, now)
     }
+    memory.u8.fill(NO_RIP & 0xff, layout.SHADOW, layout.SHADOW + 8)
     memory.u8.fill(0xff, layout.TLB_READ, layout.JUMP_CACHE)
     for (const cache of [layout.JUMP_CACHE, layout.SECOND_JUMP_CACHE]) memory.u8.fill(NO_RIP & 0xff, cache, cache + layout.JUMP_CACHE_ENTRIES * 16)
   }
@@ -148,6 +149,7 @@ export class Interpreter implements Processor {
     this.#translator.keep()
     this.memory.recycle()
     this.memory.u8.fill(0, layout.CPU_STATE, layout.ENGINE_STATE_END)
+    this.memory.u8.fill(NO_RIP & 0xff, layout.SHADOW, layout.SHADOW + 8)
     this.#mmu = undefined
     this.#watcher = undefined
     this.#breakpoints = NO_BREAKPOINTS
@@ -607,6 +609,7 @@ export class Interpreter implements Processor {
   /** With a rip that can't be one: −1 can. */
   #emptyJumpCache(): void {
     this.memory.i32[layout.CODE_EPOCH >> 2]++
+    this.#jit?.emptyLinks()
     const { u8, i32 } = this.memory
     if (this.#jumpEntries.length < MOST_ENTRIES) for (const entry of this.#jumpEntries) i32.fill(NO_RIP, entry, entry + 2)
     else for (const cache of [layout.JUMP_CACHE, layout.SECOND_JUMP_CACHE]) u8.fill(NO_RIP & 0xff, cache, cache + layout.JUMP_CACHE_ENTRIES * 16)

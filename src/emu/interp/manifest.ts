@@ -12,6 +12,8 @@ export interface Tier0Manifest {
 
 /** Table index of '@region', which regions compare with: it is the first. */
 export const REGION_HANDLER = 0
+/** What a region answers, in place of a record, when it returns to the region that called it. */
+export const RETURNED = 1
 /** Of '@block', the second. */
 export const BLOCK_HANDLER = 1
 

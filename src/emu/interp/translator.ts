@@ -11,6 +11,7 @@ import { blockNumber, type CoverageObserver } from '../coverage.ts'
 import { DECODE_INVALID, DECODE_OK, DECODE_TOO_LONG, DECODE_TRUNCATED, Decoder, type Instruction } from '../decode/decoder.ts'
 import type { PhysicalMemory } from '../memory.ts'
 import type { OperandForm } from '../semantics/emitter.ts'
+import { Callees } from './callees.ts'
 import { formName } from './forms.ts'
 import { Improver } from './improve.ts'
 import type { Tier0Manifest } from './manifest.ts'
@@ -83,6 +84,8 @@ export class Translator {
   /** Counts emptyings of the arena: a record from an earlier generation must not be touched. */
   generation = 0
   translatedInstructions = 0
+  /** Where direct calls go. */
+  readonly callees = new Callees()
   /** Called when translations were dropped all at once. */
   onReset: () => void = () => {}
   /** Makes the handler of a form of an extension: its index. */
@@ -464,6 +467,7 @@ export class Translator {
     if (!isBranch) return taken
     u32[(branch + record.RECORD_FALL) >> 2] = at
     u32[(branch + record.RECORD_TAKEN) >> 2] = taken
+    if (insn.row.name === 'call') this.callees.add(insn.target)
     return this.#writeLink(taken, insn.target, branch + record.RECORD_TAKEN, page)
   }
 

@@ -10,23 +10,45 @@ import { type Expr, i32, i64 } from '../wasm/expression.ts'
 import type { FunctionBuilder, Label } from '../wasm/function.ts'
 import { ModuleBuilder } from '../wasm/module.ts'
 import type { FactsTable } from './facts.ts'
-import { type Block, type Edge, type Region, findFlagReaders } from './graph.ts'
+import { type Block, type Edge, type Region, findFlagReaders, isCall, isStub, lastOf, successors } from './graph.ts'
+import type { KeptInstruction } from './instruction.ts'
 import { RegionCode } from './region-code.ts'
+import { type BlockRegisters, RegisterSet, UnknownTouch, planRegisters } from './registers.ts'
 import { Tier1Emitter } from './tier1-emitter.ts'
 import { chooseWindows } from './windows.ts'
 
 const ALWAYS_CALLED = ['jump_slow', 'leave_plain', 'settle_flags', 'revalidate']
 
 /** Of each indirect branch some targets are remembered, by what their addresses come to. */
-export const TARGET_BYTES = 64
+export const TARGET_BYTES = 256
 const TARGET_SHIFT = 5
 
-/** Address of the words that remember where the branch at an address went; undefined if there are too many. */
-export type TargetWord = (rip: number) => number | undefined
+/** More targets of an indirect branch are searched by halves. */
+const MOST_IN_A_ROW = 4
+
+/** Words in memory that regions share. */
+export interface Words {
+  /** Address of those that remember where the branch at an address went; undefined if there are too many. */
+  readonly target: (rip: number) => number | undefined
+  /** Which word of LINKS is an address's; 0 if there are too many. */
+  readonly link: (rip: number) => number
+}
 
 /** Bytes of a module with a function for each region, named r and its index. */
-export const compileRegions = (regions: readonly { readonly region: Region, readonly index: number }[], facts: FactsTable,
-  manifest: Tier0Manifest, targetWord: TargetWord): Uint8Array<ArrayBuffer> => {
+export const compileRegions = (regions: readonly NumberedRegion[], facts: FactsTable, manifest: Tier0Manifest, words: Words): Uint8Array<ArrayBuffer> => {
+  for (;;) {
+    try {
+      return tryToCompile(regions, facts, manifest, words)
+    } catch (error) {
+      // The facts know it by now.
+      if (!(error instanceof UnknownTouch)) throw error
+    }
+  }
+}
+
+export interface NumberedRegion { readonly region: Region, readonly index: number }
+
+const tryToCompile = (regions: readonly NumberedRegion[], facts: FactsTable, manifest: Tier0Manifest, words: Words): Uint8Array<ArrayBuffer> => {
   const module = new ModuleBuilder()
   module.importMemory(1, 65536)
   module.regions(REGION, REGIONS, true)
@@ -36,7 +58,7 @@ export const compileRegions = (regions: readonly { readonly region: Region, read
   module.know(manifest.runtime)
   for (const { region, index } of regions) {
     const windows = chooseWindows(region.blocks, facts)
-    module.function(`r${index}`, REGION, (f) => { new RegionCompiler(f, facts, targetWord, windows, upperHalves(region.blocks)).compile(region, index) }, true)
+    module.function(`r${index}`, REGION, (f) => { new RegionCompiler(f, facts, words, windows, upperHalves(region.blocks)).compile(region, index) }, true)
   }
   return module.encode()
 }
@@ -59,24 +81,43 @@ class RegionCompiler {
   readonly #f: FunctionBuilder
   readonly #facts: FactsTable
   readonly #code: RegionCode
-  readonly #targetWord: TargetWord
+  readonly #words: Words
+  readonly #uppers: ReadonlySet<number>
+  #registers: ReadonlyMap<Block, BlockRegisters> = new Map()
+  /** The instruction that is being emitted. */
+  #now: KeptInstruction | undefined
   /** Where to branch to for a loop's head from within the loop, for another block from before it. */
   readonly #heads = new Map<Block, Label>()
   readonly #labels = new Map<Block, Label>()
 
-  constructor(f: FunctionBuilder, facts: FactsTable, targetWord: TargetWord, windows: readonly string[], uppers: ReadonlySet<number>) {
+  constructor(f: FunctionBuilder, facts: FactsTable, words: Words, windows: readonly string[], uppers: ReadonlySet<number>) {
     this.#f = f
     this.#facts = facts
-    this.#targetWord = targetWord
+    this.#words = words
+    this.#uppers = uppers
     this.#code = new RegionCode(f, windows, uppers)
   }
 
-  compile({ entry, blocks, pages }: Region, index: number): void {
+  compile(region: Region, index: number): void {
+    try {
+      this.#compile(region, index)
+    } catch (error) {
+      if (!(error instanceof UnknownTouch) || this.#now === undefined) throw error
+      const { touches, writesTo } = this.#facts.of(this.#now)
+      touches.add(error.id)
+      if (error.isWrite) writesTo.add(error.id)
+      throw error
+    }
+  }
+
+  #compile({ entry, blocks, pages }: Region, index: number): void {
     findFlagReaders(blocks, this.#facts)
+    this.#registers = planRegisters(blocks, this.#facts, this.#uppers)
     this.#code.function(index, entry.rip, pages.size > 1, () => {
       this.#code.flags = { kind: 'packed' }
       this.#code.pay(entry.rip, entry.instructions.length)
       if (entry.readsFlags) this.#code.settleFlags()
+      this.#code.registers.become(this.#plan(entry))
       this.#inPlace(entry)
     })
   }
@@ -96,7 +137,7 @@ class RegionCompiler {
   #tree(block: Block): void {
     const meetings = block.children.filter((child) => child.forwardPredecessors > 1).sort((a, b) => a.order - b.order)
     if (block.isLoop) {
-      this.#code.meet(block.readsFlags)
+      this.#code.meet(block.readsFlags, this.#plan(block))
       this.#f.loop((label) => {
         this.#heads.set(block, label)
         this.#within(block, meetings)
@@ -116,15 +157,34 @@ class RegionCompiler {
       this.#labels.set(last, label)
       this.#within(block, meetings.slice(0, -1))
     })
-    this.#code.meet(last.readsFlags)
+    this.#code.meet(last.readsFlags, this.#plan(last))
     this.#tree(last)
   }
 
+  /** What no way out of the block keeps in locals alone. */
+  #storeBefore(block: Block): void {
+    const { registers } = this.#code
+    let kept = RegisterSet.EMPTY
+    for (const { block: target } of successors(block)) kept = kept.with(this.#plan(target as Block).dirty)
+    registers.store(registers.dirty.without(kept))
+  }
+
+  #plan(block: Block): BlockRegisters { return this.#registers.get(block) as BlockRegisters }
+
   #emit(block: Block): void {
+    const { registers } = this.#code
+    const { touches, writes } = this.#plan(block)
+    registers.load(touches)
+    registers.dirty = registers.dirty.with(writes)
+    this.#code.leavingTogether(() => { this.#emitWithin(block) })
+  }
+
+  #emitWithin(block: Block): void {
     const code = this.#code
     const f = this.#f
     f.openScope()
     code.onBranch = (condition) => {
+      this.#storeBefore(block)
       const { taken, fall } = block
       if (condition.constant !== undefined || fall === undefined) {
         this.#closeScope()
@@ -139,13 +199,17 @@ class RegionCompiler {
       })
       this.#follow(block, fall)
     }
-    code.onJump = (target) => { this.#jump(block, target) }
+    code.onJump = (target) => {
+      this.#storeBefore(block)
+      this.#jump(block, target)
+    }
     const { instructions } = block
     let hasEnded = false
     instructions.forEach((insn, i) => {
       if (this.#facts.of(insn).conditional) code.settleFlags()
-      if (insn.isRepeated) code.forgetWidths()
+      if (insn.isRepeated) code.registers.forgetWidths()
       const emitter = new Tier1Emitter(code, insn, instructions.length - i)
+      this.#now = insn
       insn.semantics(emitter)
       hasEnded = emitter.hasEnded
     })
@@ -159,23 +223,57 @@ class RegionCompiler {
     const f = this.#f
     const code = this.#code
     const at = f.let(target)
-    const inside = block.targets.filter((edge) => edge.block !== undefined)
-    inside.forEach((edge, i) => {
-      f.if(i64.eq(at, i64.const(edge.rip)), () => {
-        const { knowledge } = code
-        // The other ways still need the target.
-        if (i === 0) this.#closeScope(at)
-        this.#follow(block, edge)
-        code.knowledge = knowledge
-      })
-    })
-    const word = this.#targetWord(block.instructions[block.instructions.length - 1].rip)
+    const last = lastOf(block)
+    const isReturn = last.name.startsWith('ret')
+    const isCaller = isCall(block) || isStub(block)
+    const known = block.targets.filter((edge) => edge.block !== undefined || isCaller).sort((a, b) => a.rip - b.rip)
+    // The other ways still need the target.
+    if (known.length > 0) this.#closeScope(at)
+    this.#compare(block, at, known)
+    const word = isReturn ? undefined : this.#words.target(last.rip)
     if (word !== undefined) {
       const low = f.let(i32.wrap(at))
       f.i64Store(i32.and(i32.xor(low, i32.shrU(low, i32.const(TARGET_SHIFT))), i32.const(TARGET_BYTES - 8)), word, at)
     }
-    code.chainTo(at)
-    if (inside.length === 0) this.#closeScope()
+    if (isReturn) code.returnTo(at)
+    else this.#exit(block, block.elsewhere, at)
+    if (known.length === 0) this.#closeScope()
+  }
+
+  /** Goes where the target is one of those that are known, in order. */
+  #compare(block: Block, at: Expr, known: readonly Edge[]): void {
+    const f = this.#f
+    if (known.length <= MOST_IN_A_ROW) {
+      for (const edge of known) {
+        f.if(i64.eq(at, i64.const(edge.rip)), () => {
+          const { knowledge } = this.#code
+          this.#follow(block, edge)
+          this.#code.knowledge = knowledge
+        })
+      }
+      return
+    }
+    const middle = known.length >> 1
+    f.if(i64.ltU(at, i64.const(known[middle].rip)), () => { this.#compare(block, at, known.slice(0, middle)) }, () => { this.#compare(block, at, known.slice(middle)) })
+  }
+
+  /** To code outside of the region; and back, if it is called. */
+  #exit(from: Block, edge: Edge | undefined, target?: Expr): void {
+    const code = this.#code
+    const resume = edge?.resume?.block === undefined ? undefined : edge.resume
+    const { leave } = code
+    if (target !== undefined) {
+      if (resume === undefined) code.chainTo(target)
+      else code.callDynamic(target, resume.rip)
+    } else if (edge !== undefined) {
+      const link = this.#words.link(edge.rip)
+      if (resume === undefined) code.chainLinked(edge.rip, link)
+      else code.callLinked(edge.rip, link, resume.rip)
+    }
+    if (resume === undefined) return
+    if (resume.block?.readsFlags === true) code.settleFlags()
+    this.#follow(from, resume)
+    code.leave = leave
   }
 
   #closeScope(...more: readonly Expr[]): void {
@@ -188,10 +286,11 @@ class RegionCompiler {
     const code = this.#code
     const target = edge.block
     if (target === undefined) {
-      code.chainTo(i64.const(edge.rip))
+      this.#exit(from, edge)
       return
     }
     code.pay(target.rip, target.instructions.length)
+    code.registers.become(this.#plan(target))
     const isBack = target.order <= from.order
     const label = isBack ? this.#heads.get(target) : target.forwardPredecessors > 1 ? this.#labels.get(target) : undefined
     if (label === undefined) {

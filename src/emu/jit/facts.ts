@@ -5,15 +5,21 @@ import { FunctionBuilder } from '../wasm/function.ts'
 import { ModuleBuilder } from '../wasm/module.ts'
 import type { KeptInstruction } from './instruction.ts'
 import { RegionCode } from './region-code.ts'
+import { marked } from './registers.ts'
 import { type AccessFacts, type FlagFacts, Tier1Emitter, Unsupported } from './tier1-emitter.ts'
 
 export interface Facts extends Readonly<FlagFacts>, Readonly<AccessFacts> {
   readonly isSupported: boolean
   /** Runtime functions. */
   readonly calls: ReadonlySet<string>
+  /** Registers that it touches at all, and those that it may write: numbers of registers.ts. */
+  readonly touches: Set<number>
+  readonly writesTo: Set<number>
+  readonly clearsUppers: boolean
 }
 
-const UNSUPPORTED: Facts = { isSupported: false, reads: false, writes: false, conditional: false, loads: false, stores: false, leaves: true, calls: new Set() }
+const UNSUPPORTED: Facts = { isSupported: false, reads: false, writes: false, conditional: false, loads: false, stores: false, leaves: true, calls: new Set(),
+  touches: new Set(), writesTo: new Set(), clearsUppers: false }
 /** What these do to flags depends on their immediate count. */
 const COUNTED = /^(ro[lr]|rc[lr]|sh[lr]d?|sar)$/
 
@@ -49,8 +55,8 @@ export class FactsTable {
 
   #find(insn: KeptInstruction): Facts {
     const called = new Set<string>()
-    const code = new RegionCode(new FunctionBuilder(this.#module, 'trial', REGION), [])
-    const emitter = new Tier1Emitter(code, insn, 0)
+    const code = new RegionCode(new FunctionBuilder(this.#module, 'trial', REGION), [], undefined)
+    const emitter = new Tier1Emitter(code, marked(insn), 0)
     this.#module.onCall = (name) => {
       called.add(name)
       emitter.noteCall(name)
@@ -65,6 +71,7 @@ export class FactsTable {
     }
     // Only what ends a block knows how to go on from there.
     if (insn.endsBlock !== emitter.hasEnded && !insn.isRepeated) return UNSUPPORTED
-    return { isSupported: true, ...emitter.flagFacts, ...emitter.accessFacts, calls: called }
+    const { touches, writes } = code.registers.trial ?? { touches: new Set(), writes: new Set() }
+    return { isSupported: true, ...emitter.flagFacts, ...emitter.accessFacts, calls: called, touches, writesTo: writes, clearsUppers: code.hasClearedUppers }
   }
 }

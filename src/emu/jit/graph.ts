@@ -22,6 +22,10 @@ export interface Edge {
   readonly rip: number
   /** Undefined: outside of the region. */
   block: Block | undefined
+  /** Of an edge that leaves: where what is called there returns to, if that is in the region. */
+  resume?: Edge
+  /** It is such a `resume` itself. */
+  readonly isReturn?: boolean
 }
 
 export interface Block {
@@ -34,6 +38,8 @@ export interface Block {
   targets: Edge[]
   /** Otherwise. */
   fall: Edge | undefined
+  /** Of an indirect branch: anywhere else. */
+  elsewhere: Edge | undefined
   /** An instruction that only tier 0 knows follows. */
   stopsAt: number | undefined
 
@@ -62,10 +68,12 @@ export interface Region {
 export interface Limits {
   readonly instructions: number
   readonly callDepth: number
+  /** Callees with no calls of their own up to so many instructions are repeated in the region; others are called as regions of their own. */
+  readonly inlined: number
   /** Only blocks that tier 0 has executed. */
   readonly executedOnly: boolean
   /** Whether it goes on in another region, which begins there, rather than repeat what that has. */
-  readonly leavesAt: (rip: number, isCall: boolean) => boolean
+  readonly leavesAt: (rip: number) => boolean
 }
 
 /** Where an indirect branch has been seen to go: so many targets at most. */
@@ -73,7 +81,7 @@ export type Prediction = (insn: KeptInstruction, most: number) => Iterable<numbe
 
 const MAX_BLOCK = 64
 /** Targets of an indirect branch that are tried before it leaves: of calls, whose callees become part of the region, and of jumps. */
-const MAX_CALLEES = 3, MAX_TARGETS = 12
+const MAX_CALLEES = 3, MAX_TARGETS = 32
 const PREFIX_ROOM = 16
 
 export class RegionFinder {
@@ -121,19 +129,53 @@ export class RegionFinder {
     for (let block = queue.shift(); block !== undefined; block = queue.shift()) {
       const last = block.instructions[block.instructions.length - 1]
       for (const edge of edges(block)) {
+        if (edge === block.elsewhere) continue
         let { context } = block
         if (last.name.startsWith('call')) {
           const depth = (context?.depth ?? 0) + 1
-          if (depth > limits.callDepth || isRecursive(context, edge.rip)) continue
+          if (depth > limits.callDepth || isRecursive(context, edge.rip) || !this.#isSmall(edge.rip, limits)) continue
           context = { parent: context, callee: edge.rip, returnRip: last.nextRip, depth, id: ++this.#contexts }
         } else if (last.name.startsWith('ret')) {
           context = context?.parent
+        } else if (edge.rip !== rip && limits.leavesAt(edge.rip) || isStub(block) && !this.#isSmall(edge.rip, limits)) {
+          continue
         }
-        if (edge.rip !== rip && limits.leavesAt(edge.rip, last.name.startsWith('call'))) continue
         edge.block = blockAt(edge.rip, context, false)
+      }
+      // Who leaves for another function, or out of a callee that is written here, comes back.
+      const back = isCall(block) ? { rip: last.nextRip, context: block.context }
+        : block.context !== undefined && !last.name.startsWith('ret') ? { rip: block.context.returnRip, context: block.context.parent } : undefined
+      if (back !== undefined) {
+        for (const edge of edges(block)) if (edge.block === undefined) edge.resume = { rip: back.rip, block: blockAt(back.rip, back.context, false), isReturn: true }
       }
     }
     return { entry, blocks: analyze(entry), pages: this.#pages }
+  }
+
+  /** Whether a function is short and calls nothing, as far as it was executed. */
+  #isSmall(rip: number, { inlined, executedOnly }: Limits): boolean {
+    const pages = new Map(this.#pages)
+    const isSmall = this.#isShort(rip, inlined, executedOnly)
+    this.#pages = pages
+    return isSmall
+  }
+  #isShort(rip: number, inlined: number, executedOnly: boolean): boolean {
+    const seen = new Set<number>()
+    const queue = [rip]
+    for (let size = 0, at = queue.pop(); at !== undefined; at = queue.pop()) {
+      if (seen.has(at) || executedOnly && !this.#wasExecuted(at)) continue
+      seen.add(at)
+      const block = this.#decode(at, undefined, (next) => seen.has(next), MAX_BLOCK)
+      if (block === undefined || isCall(block)) return false
+      if (lastOf(block).name === 'jmp_indirect') {
+        if (!isStub(block)) return false
+        block.targets.length = 0
+      }
+      size += block.instructions.length
+      if (size > inlined) return false
+      for (const edge of edges(block)) if (edge !== block.elsewhere) queue.push(edge.rip)
+    }
+    return true
   }
 
   #wasExecuted(rip: number): boolean {
@@ -148,7 +190,7 @@ export class RegionFinder {
   #decode(start: number, context: CallContext | undefined, isKnown: (rip: number) => boolean, limit: number): Block | undefined {
     const instructions: KeptInstruction[] = []
     const block: Block = {
-      rip: start, context, instructions, taken: undefined, targets: [], fall: undefined, stopsAt: undefined,
+      rip: start, context, instructions, taken: undefined, targets: [], fall: undefined, elsewhere: undefined, stopsAt: undefined,
       order: -1, dominator: undefined, isLoop: false, depth: 0, forwardPredecessors: 0, children: [], readsFlags: false, ignoresFlags: false,
     }
     let rip = start
@@ -174,6 +216,7 @@ export class RegionFinder {
       } else if (insn.name.startsWith('ret')) {
         if (context !== undefined) block.targets.push({ rip: context.returnRip, block: undefined })
       } else {
+        block.elsewhere = { rip: -1, block: undefined }
         const most = insn.name.startsWith('call') ? MAX_CALLEES : MAX_TARGETS
         for (const target of this.#predict(insn, most)) block.targets.push({ rip: target, block: undefined })
       }
@@ -223,8 +266,16 @@ const isRecursive = (context: CallContext | undefined, callee: number): boolean 
   return false
 }
 
-const edges = (block: Block): Edge[] => [block.fall, block.taken, ...block.targets].filter((edge) => edge !== undefined)
-const successors = (block: Block): Edge[] => edges(block).filter((edge) => edge.block !== undefined)
+export const lastOf = ({ instructions }: Block): KeptInstruction => instructions[instructions.length - 1]
+export const isCall = (block: Block): boolean => lastOf(block).name.startsWith('call')
+/** A jump through a word at a fixed address, as dynamic linkers fill in: its target is another function. */
+export const isStub = (block: Block): boolean => lastOf(block).name === 'jmp_indirect' && isFixed(lastOf(block))
+export const isFixed = ({ operands, base, index, segment, address32 }: KeptInstruction): boolean =>
+  operands[0]?.kind === 'm' && base === layout.ZERO && index === layout.ZERO && segment === layout.ZERO && !address32
+
+const edges = (block: Block): Edge[] => [block.fall, block.taken, ...block.targets, block.elsewhere].filter((edge) => edge !== undefined)
+/** Edges that stay in the region, or come back to it. */
+export const successors = (block: Block): Edge[] => edges(block).map((edge) => edge.block === undefined ? edge.resume : edge).filter((edge) => edge?.block !== undefined) as Edge[]
 
 /**
  * Reverse postorder, dominators (Cooper, Harvey, Kennedy: "A Simple, Fast Dominance Algorithm"), loops. An edge that

@@ -4,10 +4,10 @@ import { REGION_HANDLER, type Tier0Manifest } from '../interp/manifest.ts'
 import * as record from '../interp/records.ts'
 import type { CodePage } from '../interp/translator.ts'
 import type { PhysicalMemory } from '../memory.ts'
-import { TARGET_BYTES, compileRegions } from './compiler.ts'
+import { TARGET_BYTES, type Words, compileRegions } from './compiler.ts'
 import { FactsTable } from './facts.ts'
 import type { KeptInstruction } from './instruction.ts'
-import { type Limits, type Region, RegionFinder } from './graph.ts'
+import { type Limits, type Region, RegionFinder, isFixed } from './graph.ts'
 import type { JitStatistics, Stopwatch } from '../statistics.ts'
 import { EXIT_REASONS, type ExitName } from './reasons.ts'
 
@@ -52,9 +52,11 @@ export const tierOptions = (name = 'mixed'): TierOptions | undefined => {
   if (![chunk, samples, batch, patience].every((number) => number > 0)) throw new RangeError(`no tier is called '${name}': 0, 1, mixed or four thresholds`)
   return { chunk, samples, batch, patience, tier0Cycles: 1, tier1Cycles: 1, heat: samples, chainsPerInstruction: 1, isEager: false }
 }
-const LIMITS: Omit<Limits, 'leavesAt'> = { instructions: 200, callDepth: 2, executedOnly: true }
+const LIMITS: Omit<Limits, 'leavesAt'> = { instructions: 400, callDepth: 2, inlined: 60, executedOnly: true }
 /** When a region is made anew. */
-const MORE_INSTRUCTIONS = 400
+const MORE_INSTRUCTIONS = 800
+/** Where compilers put functions; what these often begin with: PUSH, ENDBR64. How far back they are looked for. */
+const ALIGNMENT = 16, PROLOGUES = new Set([0x55, 0x53, 0x41, 0xf3]), FARTHEST = 8192
 /** Regions up to this size are repeated in those that lead to them. */
 const SMALL = 40
 /** Instructions that may be compiled: what is saved up at most, and what there is at first. */
@@ -75,6 +77,8 @@ export interface CodeSource {
   readonly peek: (address: number) => number | undefined
   /** Handler of blocks that are no regions. */
   readonly blockHandler: number
+  /** Where the function probably begins that an address is in. */
+  readonly functionOf: (rip: number) => number | undefined
 }
 
 /** As good as a hash: what is added to a region makes it longer. */
@@ -112,6 +116,11 @@ export class Jit {
   /** Words that remember targets, by the address of the branch. */
   readonly #targetWords = new Map<number, number>()
   readonly #targets = new Map<number, Set<number>>()
+  /** What was hot and became part of a region that begins elsewhere. */
+  readonly #within = new Set<number>()
+  /** Where the words of LINKS are, by the address that they are for. */
+  readonly #links = new Map<number, number>()
+  readonly #words: Words = { target: (rip) => this.#targetWord(rip), link: (rip) => this.#link(rip) }
   #waited = 0
   /** Cycles in tier 1 when a chunk ended last, modulo 2^32. */
   #tier1Cycles = 0
@@ -120,7 +129,8 @@ export class Jit {
   /** By index in the table. */
   readonly #installed: (Installed | undefined)[] = []
   readonly #byFrame = new Map<number, Set<Installed>>()
-  #next = 0
+  /** 0 in LINKS means that there is none. */
+  #next = 1
   #compiled = 0
   #compiledInstructions = 0
   #bytes = 0
@@ -223,7 +233,7 @@ export class Jit {
     if (chains < region.improveAt || this.#regionAt(region.rip) !== region) return
     const count = this.#improved.get(region.rip) ?? 0
     const better = count >= MAX_IMPROVEMENTS ? undefined : this.#find(region.rip, {
-      ...LIMITS, instructions: MORE_INSTRUCTIONS, leavesAt: (rip, isCall) => isCall && (this.#regionAt(rip)?.size ?? 0) > SMALL * (count + 1),
+      ...LIMITS, instructions: MORE_INSTRUCTIONS, inlined: LIMITS.inlined * (count + 1), leavesAt: (rip) => (this.#regionAt(rip)?.size ?? 0) > SMALL * (count + 2),
     })
     if (better === undefined) {
       region.improveAt = count >= MAX_IMPROVEMENTS ? Infinity : chains * MORE_CHAINS
@@ -249,17 +259,30 @@ export class Jit {
     return word
   }
 
+  #link(rip: number): number {
+    let link = this.#links.get(rip)
+    if (link === undefined) {
+      link = (this.#links.size + 1) * 4
+      if (link >= layout.LINKS_END - layout.LINKS) return 0
+      this.#links.set(rip, link)
+      this.#memory.i32[(layout.LINKS + link) >> 2] = 0
+    }
+    return link
+  }
+
+  /** What the address space has anywhere may be something else by now. */
+  emptyLinks(): void { this.#memory.i32.fill(0, layout.LINKS >> 2, (layout.LINKS >> 2) + this.#links.size + 1) }
+
   /** A branch through a word at a fixed address, as of the global offset table, goes where that says now. */
-  #pointer({ operands, base, index, displacement, segment, address32 }: KeptInstruction): number[] {
-    if (operands[0]?.kind !== 'm' || base !== layout.ZERO || index !== layout.ZERO || segment !== layout.ZERO || address32) return []
-    const target = this.#source.peek(displacement)
+  #pointer(insn: KeptInstruction): number[] {
+    const target = isFixed(insn) ? this.#source.peek(insn.displacement) : undefined
     return target === undefined || target === 0 || target >= HALF ? [] : [target]
   }
 
   #predict(insn: KeptInstruction, most: number): Iterable<number> {
     const { rip } = insn
     const word = this.#targetWords.get(rip)
-    if (word === undefined) return this.#pointer(insn)
+    if (word === undefined || isFixed(insn)) return this.#pointer(insn)
     let targets = this.#targets.get(rip)
     if (targets === undefined) {
       targets = new Set()
@@ -303,8 +326,8 @@ export class Jit {
     const found: Region[] = []
     let size = 0
     for (const rip of rips) {
-      const region = this.#find(rip, limits)
-      if (region === undefined) continue
+      const region = this.#findFor(rip, limits)
+      if (region === undefined || found.some(({ entry }) => entry.rip === region.entry.rip)) continue
       found.push(region)
       size += sizeOf(region)
       if (size >= this.#credit && !this.isEager) break
@@ -318,12 +341,38 @@ export class Jit {
     this.#ms += this.#now() - started
   }
 
+  /**
+   * The region for what is hot at an address: of the whole function, where that has it. So that others come to it by their calls;
+   * if the address is hot again nevertheless, there is one that begins there.
+   */
+  #findFor(rip: number, limits: Limits): Region | undefined {
+    const start = this.isEager ? undefined : this.#functionOf(rip)
+    if (start !== undefined && start !== rip && !this.#within.has(rip) && this.#recordAt(start) !== undefined) {
+      const whole = this.#find(start, limits)
+      if (whole?.blocks.some(({ instructions }) => instructions.some((insn) => insn.rip === rip)) === true) {
+        this.#within.add(rip)
+        return whole
+      }
+    }
+    return this.#find(rip, limits)
+  }
+
+  /** Where the function begins that an address is probably in: a call goes there, or it looks like one. */
+  #functionOf(rip: number): number | undefined {
+    const called = this.#source.functionOf(rip) ?? 0
+    for (let at = rip - rip % ALIGNMENT; at > called && at > rip - FARTHEST; at -= ALIGNMENT) {
+      const codePage = this.#entryAt(at) === 0 ? undefined : this.#source.codePage(Math.floor(at / layout.PAGE_SIZE))
+      if (codePage !== undefined && PROLOGUES.has(this.#memory.u32[(codePage.frame * layout.PAGE_SIZE + at % layout.PAGE_SIZE) >> 2] & 0xff)) return at
+    }
+    return called === 0 ? undefined : called
+  }
+
   #makeNow(found: readonly Region[]): void {
     if (this.#next + found.length > layout.REGIONS) this.removeAll()
     const regions = found.map((region) => ({ region, index: this.#next++ }))
     for (const region of found) this.#credit -= sizeOf(region)
     this.#modules++
-    const bytes = compileRegions(regions, this.#facts, this.#manifest, (rip) => this.#targetWord(rip))
+    const bytes = compileRegions(regions, this.#facts, this.#manifest, this.#words)
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
       env: { memory: this.#memory.memory, regions: this.#table }, tier0: this.#exports as Readonly<Record<string, unknown>>,
     })
@@ -373,6 +422,8 @@ export class Jit {
     for (const frame of region.pages.values()) this.#byFrame.get(frame)?.delete(region)
     this.#installed[index] = undefined
     this.#table.set(index, null)
+    const link = this.#links.get(region.rip)
+    if (link !== undefined) u32[(layout.LINKS + link) >> 2] = 0
     if (u32[at >> 2] !== REGION_HANDLER || u32[(at + record.RECORD_REGION) >> 2] !== index) return
     u32[at >> 2] = this.#source.blockHandler
     u32[(at + record.RECORD_COST) >> 2] = u32[(at + record.RECORD_SAVED_COST) >> 2]
@@ -403,7 +454,10 @@ export class Jit {
     this.#improved.clear()
     this.#targetWords.clear()
     this.#targets.clear()
-    this.#next = 0
+    this.#next = 1
+    this.emptyLinks()
+    this.#links.clear()
+    this.#within.clear()
   }
 
   /** The table is full, or there will be another world: all regions go, those that are still hot come back. */

@@ -1,12 +1,13 @@
 /** The function of a region while it is emitted: its locals, its flags, the ways out of it. */
 import * as layout from '../cpu/layout.ts'
-import { REGION_HANDLER } from '../interp/manifest.ts'
+import { REGION_HANDLER, RETURNED } from '../interp/manifest.ts'
 import { RECORD_REGION } from '../interp/records.ts'
 import { REGION, ZERO_ADDRESS, tlbEntry } from '../interp/tier0-emitter.ts'
 import { EXIT_BUDGET } from '../processor.ts'
 import { type Expr, i32, i64, select, v } from '../wasm/expression.ts'
 import type { FunctionBuilder, Label, Local } from '../wasm/function.ts'
 import { type FlagState, type Operation, auxWord, packedNumber, resultWord } from './flags.ts'
+import { MXCSR_ID, type RegisterPlan, RegisterSet, Registers, UPPER_ID, VECTOR_ID } from './registers.ts'
 import { EXIT_REASONS, type ExitName } from './reasons.ts'
 import { windowName } from './windows.ts'
 
@@ -17,13 +18,15 @@ const exitNumber = (rip: number, refund: number, reason: ExitName, packed: numbe
 
 const MASKS: Readonly<Record<number, number>> = { 1: 0xff, 2: 0xffff, 4: 0xffffffff }
 
+const vectorId = (storage: number): number => VECTOR_ID + (storage - layout.VECTOR) / layout.VECTOR_STRIDE
+
 /** Least width that holds a constant. */
 const constantWidth = (value: bigint): number => value < 0n ? 8 : value < 0x100n ? 1 : value < 0x10000n ? 2 : value < 0x1_0000_0000n ? 4 : 8
 const widthOf = (value: Expr): number => value.constant === undefined ? value.width ?? 8 : constantWidth(BigInt.asIntN(64, value.constant))
 const withWidth = (value: Expr, width: number): Expr => value.constant !== undefined ? value : { type: value.type, width, emit: (out) => { value.emit(out) } }
 
 /** What is known at a point of the code, for that point alone. */
-export interface Knowledge { readonly flags: FlagState, readonly widths: readonly (number | undefined)[], readonly empty: ReadonlySet<Window> }
+export interface Knowledge { readonly flags: FlagState, readonly widths: ReadonlyMap<number, number>, readonly empty: ReadonlySet<Window>, readonly registers: RegisterPlan }
 
 /**
  * The page that accesses through the same registers touched last, beside the TLB: its linear address, −1 if there is none,
@@ -39,33 +42,35 @@ export class RegionCode {
   onJump: (target: Expr) => void = () => {}
   onBranch: (condition: Expr) => void = () => {}
   leave: Label = { depth: 0 }
+  #root: Label = { depth: 0 }
+  #hasLeft = false
   chain: Label = { depth: 0 }
+  linked: Label = { depth: 0 }
 
   readonly budget: Local
   /** Where to go on outside; or where and why to leave, in one number: `exitNumber`. */
   readonly #exit: Local
-  readonly #registers: (Local | undefined)[] = []
-  readonly #writtenRegisters = new Set<number>()
-  readonly #vectors: (Local | undefined)[] = []
-  readonly #writtenVectors = new Set<number>()
-  /** Upper halves of YMM registers. */
-  readonly #uppers: (Local | undefined)[] = []
-  readonly #usedUppers = new Set<number>()
-  readonly #writtenUppers = new Set<number>()
+  /** Word of LINKS for that; 0: it has none. */
+  readonly #link: Local
+  readonly #scratch: readonly [Local, Local]
+  readonly registers: Registers
 
   readonly #windows = new Map<string, Window>()
   /** Windows that certainly show nothing here. */
   #empty = new Set<Window>()
 
   readonly #namedUppers: ReadonlySet<number>
+  /** Some instruction clears upper halves, whichever are locals. */
+  hasClearedUppers = false
 
   /**
    * @param windows names of those to have: see windows.ts
-   * @param namedUppers storage of the vector registers whose upper halves are locals: those that an operand names
+   * @param namedUppers storage of the vector registers whose upper halves are locals: those that an operand names; undefined: this is a trial
    */
-  constructor(f: FunctionBuilder, windows: readonly string[], namedUppers: ReadonlySet<number> = new Set()) {
+  constructor(f: FunctionBuilder, windows: readonly string[], namedUppers: ReadonlySet<number> | undefined) {
     this.f = f
-    this.#namedUppers = namedUppers
+    this.#namedUppers = namedUppers ?? new Set()
+    this.registers = new Registers(f, namedUppers === undefined)
     for (const name of windows) {
       const window: Window = { page: f.local('i64'), addend: f.local('i32') }
       this.#windows.set(name, window)
@@ -73,37 +78,25 @@ export class RegionCode {
     }
     this.budget = f.local('i32')
     this.#exit = f.local('i64')
-    this.#mxcsr = f.local('i32')
+    this.#link = f.local('i32')
+    this.#scratch = [f.local('i32'), f.local('i32')]
   }
-
-  readonly #mxcsr: Local
-  #usesMxcsr = false
 
   // ——— MXCSR ———
 
-  get mxcsr(): Expr {
-    this.#usesMxcsr = true
-    return this.#mxcsr
-  }
+  get mxcsr(): Expr { return this.registers.read(MXCSR_ID) }
   /** Memory has it as well. */
   setMxcsr(value: Expr): void {
-    this.f.set(this.#mxcsr, value)
-    this.f.i32Store(ZERO_ADDRESS, layout.MXCSR, this.#mxcsr)
+    const local = this.registers.write(MXCSR_ID)
+    this.f.set(local, value)
+    this.f.i32Store(ZERO_ADDRESS, layout.MXCSR, local)
   }
-
-  readonly #usedRegisters = new Set<number>()
-  readonly #usedVectors = new Set<number>()
 
   // ——— Registers ———
 
-  #register(index: number): Local {
-    this.#usedRegisters.add(index)
-    return this.#registers[index] ??= this.f.permanent('i64')
-  }
-
   /** @param offset of the storage from that of RAX; the second byte of a register is AH and the like */
   register(offset: number, size: number): Expr {
-    const local = this.#register(offset >> 3)
+    const local = this.registers.read(offset >> 3)
     if ((offset & 1) !== 0) return withWidth(i64.and(i64.shrU(local, i64.const(8)), i64.const(0xff)), 1)
     return size >= local.width ? local : withWidth(i64.and(local, i64.const(MASKS[size])), size)
   }
@@ -111,9 +104,8 @@ export class RegionCode {
   /** @param perhaps it may not be executed */
   setRegister(offset: number, size: number, value: Expr, perhaps: boolean): void {
     const { f } = this
-    const local = this.#register(offset >> 3)
+    const local = this.registers.write(offset >> 3)
     const before = local.width
-    this.#writtenRegisters.add(offset >> 3)
     const width = widthOf(value)
     if (size === 8) {
       f.set(local, value)
@@ -131,52 +123,39 @@ export class RegionCode {
     if (perhaps) local.width = Math.max(local.width, before)
   }
 
-  vector(storage: number): Expr { return this.#vector((storage - layout.VECTOR) / layout.VECTOR_STRIDE) }
-  #vector(index: number): Local {
-    this.#usedVectors.add(index)
-    return this.#vectors[index] ??= this.f.permanent('v128')
-  }
-  setVector(storage: number, value: Expr): void {
-    const index = (storage - layout.VECTOR) / layout.VECTOR_STRIDE
-    this.f.set(this.#vector(index), value)
-    this.#writtenVectors.add(index)
-  }
-
-  upper(storage: number): Expr { return this.#upper((storage - layout.VECTOR) / layout.VECTOR_STRIDE) }
-  #upper(index: number): Local {
-    this.#usedUppers.add(index)
-    return this.#uppers[index] ??= this.f.permanent('v128')
-  }
-  setUpper(storage: number, value: Expr): void {
-    const index = (storage - layout.VECTOR) / layout.VECTOR_STRIDE
-    this.f.set(this.#upper(index), value)
-    this.#writtenUppers.add(index)
-  }
+  vector(storage: number): Expr { return this.registers.read(vectorId(storage)) }
+  setVector(storage: number, value: Expr): void { this.f.set(this.registers.write(vectorId(storage)), value) }
+  upper(storage: number): Expr { return this.registers.read(UPPER_ID - VECTOR_ID + vectorId(storage)) }
+  setUpper(storage: number, value: Expr): void { this.f.set(this.registers.write(UPPER_ID - VECTOR_ID + vectorId(storage)), value) }
 
   /** VZEROUPPER, of one register: memory has the upper halves that nothing else in the region touches. */
   clearUpper(storage: number): void {
     const zero = v.const(0n, 0n)
+    this.hasClearedUppers = true
     if (this.#namedUppers.has(storage)) this.setUpper(storage, zero)
     else this.f.v128Store(ZERO_ADDRESS, storage + 16, zero)
   }
 
   // ——— What is known ———
 
-  get knowledge(): Knowledge { return { flags: this.flags, widths: this.#registers.map((local) => local?.width), empty: new Set(this.#empty) } }
-  set knowledge({ flags, widths, empty }: Knowledge) {
+  get knowledge(): Knowledge {
+    const { valid, dirty, widths } = this.registers
+    return { flags: this.flags, widths, empty: new Set(this.#empty), registers: { valid, dirty } }
+  }
+  set knowledge({ flags, widths, empty, registers: { valid, dirty } }: Knowledge) {
     this.flags = flags
     this.#empty = new Set(empty)
-    this.#registers.forEach((local, i) => { if (local !== undefined) local.width = widths[i] ?? 8 })
+    this.registers.valid = valid
+    this.registers.dirty = dirty
+    this.registers.widths = widths
   }
   /** Where paths meet. */
-  meet(areFlagsRead: boolean): void {
+  meet(areFlagsRead: boolean, { valid, dirty }: RegisterPlan): void {
+    this.registers.valid = valid
+    this.registers.dirty = dirty
     this.flags = { kind: areFlagsRead ? 'stored' : 'packed' }
     this.#empty.clear()
-    this.forgetWidths()
-  }
-  /** Before code that is executed more than once. */
-  forgetWidths(): void {
-    for (const local of this.#registers) if (local !== undefined) local.width = 8
+    this.registers.forgetWidths()
   }
 
   // ——— Flags ———
@@ -225,14 +204,98 @@ export class RegionCode {
     if (isOperation) this.#packOperands(flags)
     else this.packFlags()
     this.f.set(this.#exit, i64.const(exitNumber(rip, refund, reason, isOperation ? packedNumber(flags) : 0)))
+    if (this.leave !== this.#root) this.#hasLeft = true
     this.f.br(this.leave)
+  }
+
+  /** What leaves within `body` stores the registers that are dirty now, in one place. */
+  leavingTogether(body: () => void): void {
+    const { f, registers, leave } = this
+    const hasLeftBefore = this.#hasLeft
+    const { dirty } = registers
+    this.#hasLeft = false
+    f.block((label) => {
+      this.leave = label
+      body()
+    })
+    this.leave = leave
+    if (this.#hasLeft) {
+      registers.store(dirty)
+      f.br(this.#root)
+    }
+    this.#hasLeft = hasLeftBefore
+  }
+
+  /** All that other code expects in memory. */
+  #put(): void {
+    this.packFlags()
+    this.registers.store(this.registers.dirty)
   }
 
   /** On to code outside of the region. */
   chainTo(target: Expr): void {
-    this.packFlags()
+    this.#put()
     this.f.set(this.#exit, target)
     this.f.br(this.chain)
+  }
+  /** On to what is always the same address. */
+  chainLinked(rip: number, link: number): void {
+    this.#put()
+    this.#toLinked(rip, link)
+  }
+  #toLinked(rip: number, link: number): void {
+    const { f } = this
+    f.set(this.#exit, i64.const(rip))
+    f.set(this.#link, i32.const(link))
+    f.br(this.linked)
+  }
+
+  /** Back to the region that called, if it is its call that this returns from. */
+  returnTo(target: Expr): void {
+    const { f } = this
+    this.#put()
+    f.set(this.#exit, target)
+    f.if(i64.eq(i64.load(i32.sub(i32.load(ZERO_ADDRESS, layout.SHADOW_TOP), i32.const(8))), target), () => {
+      f.i32Store(ZERO_ADDRESS, layout.BUDGET, this.budget)
+      f.return(i32.const(RETURNED))
+    })
+    f.br(this.chain)
+  }
+
+  /** A call of the region at an address, after which it goes on here; without one, or with too many that wait, on as a jump would. */
+  callLinked(rip: number, link: number, returnRip: number): void {
+    const { f } = this
+    this.#put()
+    const [region, top] = this.#scratch
+    f.set(region, i32.load(ZERO_ADDRESS, layout.LINKS + link))
+    f.set(top, i32.load(ZERO_ADDRESS, layout.SHADOW_TOP))
+    f.unlikely(i32.or(i32.eqz(region), i32.geU(top, i32.const(layout.SHADOW_END))), () => { this.#toLinked(rip, link) })
+    this.#call(region, top, returnRip)
+  }
+  callDynamic(target: Expr, returnRip: number): void {
+    const { f } = this
+    this.#put()
+    f.set(this.#exit, target)
+    const [record, top] = this.#scratch
+    f.set(record, this.#recordOr(target, () => { f.br(this.chain) }))
+    f.set(top, i32.load(ZERO_ADDRESS, layout.SHADOW_TOP))
+    f.unlikely(i32.or(i32.ne(i32.load(record), i32.const(REGION_HANDLER)), i32.geU(top, i32.const(layout.SHADOW_END))), () => { f.br(this.chain) })
+    this.#call(i32.load(record, RECORD_REGION), top, returnRip)
+  }
+  #call(region: Expr, top: Expr, returnRip: number): void {
+    const { f } = this
+    f.i64Store(top, 0, i64.const(returnRip))
+    f.i32Store(ZERO_ADDRESS, layout.SHADOW_TOP, i32.add(top, i32.const(8)))
+    f.i32Store(ZERO_ADDRESS, layout.BUDGET, this.budget)
+    const [next] = this.#scratch
+    f.set(next, f.callRegion(REGION, region))
+    f.unlikely(i32.ne(next, i32.const(RETURNED)), () => { f.return(next) })
+    f.i32Store(ZERO_ADDRESS, layout.SHADOW_TOP, top)
+    f.set(this.budget, i32.load(ZERO_ADDRESS, layout.BUDGET))
+    // Registers are in memory: who leaves now has nothing to store.
+    this.registers.valid = RegisterSet.EMPTY
+    this.leave = this.#root
+    this.flags = { kind: 'packed' }
   }
 
   // ——— Memory ———
@@ -291,9 +354,14 @@ export class RegionCode {
     const { f } = this
     f.block((leave) => {
       this.leave = leave
+      this.#root = leave
       f.block((chain) => {
         this.chain = chain
-        body()
+        f.block((linked) => {
+          this.linked = linked
+          body()
+        })
+        this.#linkedTail(region)
       })
       this.#chainTail(region)
     })
@@ -310,41 +378,51 @@ export class RegionCode {
       }
       for (const window of this.#windows.values()) f.set(window.page, i64.const(-1))
       f.set(this.budget, i32.load(ZERO_ADDRESS, layout.BUDGET))
-      if (this.#usesMxcsr) f.set(this.#mxcsr, i32.load(ZERO_ADDRESS, layout.MXCSR))
-      for (const i of this.#usedRegisters) f.set(this.#registers[i] as Local, i64.load(ZERO_ADDRESS, layout.GPR + i * 8))
-      for (const i of this.#usedVectors) f.set(this.#vectors[i] as Local, v.load(ZERO_ADDRESS, layout.VECTOR + i * layout.VECTOR_STRIDE))
-      for (const i of this.#usedUppers) f.set(this.#uppers[i] as Local, v.load(ZERO_ADDRESS, layout.VECTOR + i * layout.VECTOR_STRIDE + 16))
     })
   }
 
-  #spill(): void {
+  /** To the region that the link has. */
+  #linkedTail(region: number): void {
     const { f } = this
-    for (const i of this.#writtenRegisters) f.i64Store(ZERO_ADDRESS, layout.GPR + i * 8, this.#registers[i] as Local)
-    for (const i of this.#writtenVectors) f.v128Store(ZERO_ADDRESS, layout.VECTOR + i * layout.VECTOR_STRIDE, this.#vectors[i] as Local)
-    for (const i of this.#writtenUppers) f.v128Store(ZERO_ADDRESS, layout.VECTOR + i * layout.VECTOR_STRIDE + 16, this.#uppers[i] as Local)
-    f.i32Store(ZERO_ADDRESS, layout.BUDGET, this.budget)
+    const next = f.let(i32.load(this.#link, layout.LINKS))
+    f.if(next, () => {
+      this.#countChain(region)
+      f.i32Store(ZERO_ADDRESS, layout.BUDGET, this.budget)
+      f.returnCallRegion(REGION, next)
+    })
+  }
+  #countChain(region: number): void {
+    const { f } = this
+    const counter = layout.REGION_CHAINS + region * 4
+    f.i32Store(ZERO_ADDRESS, counter, i32.add(i32.load(ZERO_ADDRESS, counter), i32.const(1)))
+    f.i32Store(ZERO_ADDRESS, layout.LAST_CHAIN, i32.const(region))
+  }
+
+  /** The record at an address, if the jump cache has it. */
+  #recordOr(target: Expr, otherwise: () => void): Expr {
+    const { f } = this
+    const hash = i32.xor(i32.wrap(target), i32.wrap(i64.shrU(target, i64.const(12))))
+    const entry = f.let(i32.shl(i32.and(hash, i32.const(layout.JUMP_CACHE_ENTRIES - 1)), i32.const(4)))
+    f.unlikely(i64.ne(i64.load(entry, layout.JUMP_CACHE), target), otherwise)
+    return i32.load(entry, layout.JUMP_CACHE + 8)
   }
 
   /** To the region at the address, or back to tier 0 with the record there. */
   #chainTail(region: number): void {
     const { f } = this
-    const target = this.#exit
-    const counter = layout.REGION_CHAINS + region * 4
-    f.i32Store(ZERO_ADDRESS, counter, i32.add(i32.load(ZERO_ADDRESS, counter), i32.const(1)))
-    f.i32Store(ZERO_ADDRESS, layout.LAST_CHAIN, i32.const(region))
-    this.#spill()
-    const hash = i32.xor(i32.wrap(target), i32.wrap(i64.shrU(target, i64.const(12))))
-    const entry = f.let(i32.shl(i32.and(hash, i32.const(layout.JUMP_CACHE_ENTRIES - 1)), i32.const(4)))
-    f.unlikely(i64.ne(i64.load(entry, layout.JUMP_CACHE), target), () => {
+    this.#countChain(region)
+    f.i32Store(ZERO_ADDRESS, layout.BUDGET, this.budget)
+    const record = f.let(this.#recordOr(this.#exit, () => {
       f.callVoid('settle_flags')
-      f.return(f.call('jump_slow', target))
-    })
-    const record = f.let(i32.load(entry, layout.JUMP_CACHE + 8))
+      f.return(f.call('jump_slow', this.#exit))
+    }))
     f.if(i32.ne(i32.load(record), i32.const(REGION_HANDLER)), () => {
       f.callVoid('settle_flags')
       f.return(record)
     })
-    f.returnCallRegion(REGION, i32.load(record, RECORD_REGION))
+    const next = f.let(i32.load(record, RECORD_REGION))
+    f.i32Store(this.#link, layout.LINKS, next)
+    f.returnCallRegion(REGION, next)
   }
 
   #leaveTail(): void {
@@ -356,7 +434,7 @@ export class RegionCode {
     f.i32Store(counter, layout.REGION_EXITS, i32.add(i32.load(counter, layout.REGION_EXITS), i32.const(1)))
     f.callVoid('settle_flags')
     f.set(budget, i32.add(budget, i32.and(i32.wrap(i64.shrU(this.#exit, i64.const(REFUND_SHIFT))), i32.const(0xff))))
-    this.#spill()
+    f.i32Store(ZERO_ADDRESS, layout.BUDGET, this.budget)
     const rip = f.let(i64.and(this.#exit, i64.const(2 ** REFUND_SHIFT - 1)))
     f.if(i32.eqz(reason), () => {
       f.i64Store(ZERO_ADDRESS, layout.RIP, rip)
