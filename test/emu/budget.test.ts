@@ -47,7 +47,7 @@ const trace = (budgets: (i: number) => number): { states: Map<number, string>, c
 
 test('every cut of a program into runs gives the states of single steps', (t) => {
   const steps = trace(() => 1)
-  t.deepEqual(steps.fault, { vector: 14, errorCode: 4, address: 0, rip: CODE + 0x38 })
+  t.deepEqual(steps.fault, { vector: 14, errorCode: 4, address: 0, debugStatus: 0, rip: CODE + 0x38 })
   // 2 + 5 × (1 + 1 + 4 + 1 + 1 + 1) …: the faulting instruction does not count.
   t.true(steps.cycles > 90)
   for (let n = 1; n <= steps.cycles + 1; n++) {
@@ -100,7 +100,7 @@ test('a fault in a repeated instruction leaves the registers of the iteration be
       executed += box.processor.executed
     } while (reason === 'budget')
     t.is(reason, 'fault')
-    t.deepEqual(box.fault, { vector: 14, errorCode: 6, address: DATA + 4 * PAGE, rip: CODE })
+    t.deepEqual(box.fault, { vector: 14, errorCode: 6, address: DATA + 4 * PAGE, debugStatus: 0, rip: CODE })
     t.is(executed, 10)
     t.is(box.get(layout.RCX), 90)
     t.is(box.get(layout.RSI), DATA + 10)
@@ -120,7 +120,7 @@ test('a jump to where nothing can be fetched is complete; the fault belongs to t
   t.is(box.processor.cpu.rip, 0x1000)
   t.is(box.run(1), 'fault')
   t.is(box.processor.executed, 0)
-  t.deepEqual(box.fault, { vector: 14, errorCode: 0x14, address: 0x1000, rip: 0x1000 })
+  t.deepEqual(box.fault, { vector: 14, errorCode: 0x14, address: 0x1000, debugStatus: 0, rip: 0x1000 })
 })
 
 test('SYSCALL counts, and leaves return address and flags', (t) => {

@@ -2,7 +2,7 @@
 import test from 'ava'
 import { Box, CODE, DATA, PAGE, STACK, layout } from '../support/processor.ts'
 
-const faultOf = (text: string, set: (box: Box) => void = () => {}): { vector: number, errorCode: number, address: number, rip: number } => {
+const faultOf = (text: string, set: (box: Box) => void = () => {}): { vector: number, errorCode: number, address: number, debugStatus: number, rip: number } => {
   const box = new Box(text)
   set(box)
   const before = [...Array(16).keys()].map((i) => box.get(i))
@@ -14,37 +14,37 @@ const faultOf = (text: string, set: (box: Box) => void = () => {}): { vector: nu
 
 test('page faults: error codes and addresses', (t) => {
   const at = (address: number) => (box: Box) => { box.set(layout.RBX, address) }
-  t.deepEqual(faultOf('8b 03', at(0x1234)), { vector: 14, errorCode: 4, address: 0x1234, rip: CODE })
-  t.deepEqual(faultOf('89 03', at(0x1234)), { vector: 14, errorCode: 6, address: 0x1234, rip: CODE })
-  t.deepEqual(faultOf('01 03', at(0x1234)), { vector: 14, errorCode: 6, address: 0x1234, rip: CODE })
-  t.deepEqual(faultOf('89 03', at(CODE + 8)), { vector: 14, errorCode: 7, address: CODE + 8, rip: CODE })
-  t.deepEqual(faultOf('48 8b 03', at(DATA + 4 * PAGE - 3)), { vector: 14, errorCode: 4, address: DATA + 4 * PAGE, rip: CODE })
-  t.deepEqual(faultOf('48 89 03', at(DATA - 3)), { vector: 14, errorCode: 6, address: DATA - 3, rip: CODE })
+  t.deepEqual(faultOf('8b 03', at(0x1234)), { vector: 14, errorCode: 4, address: 0x1234, debugStatus: 0, rip: CODE })
+  t.deepEqual(faultOf('89 03', at(0x1234)), { vector: 14, errorCode: 6, address: 0x1234, debugStatus: 0, rip: CODE })
+  t.deepEqual(faultOf('01 03', at(0x1234)), { vector: 14, errorCode: 6, address: 0x1234, debugStatus: 0, rip: CODE })
+  t.deepEqual(faultOf('89 03', at(CODE + 8)), { vector: 14, errorCode: 7, address: CODE + 8, debugStatus: 0, rip: CODE })
+  t.deepEqual(faultOf('48 8b 03', at(DATA + 4 * PAGE - 3)), { vector: 14, errorCode: 4, address: DATA + 4 * PAGE, debugStatus: 0, rip: CODE })
+  t.deepEqual(faultOf('48 89 03', at(DATA - 3)), { vector: 14, errorCode: 6, address: DATA - 3, debugStatus: 0, rip: CODE })
 })
 
 test('addresses that are not canonical: #GP, through the stack #SS; the kernel’s half: #PF', (t) => {
   const noncanonical = 0x8000_0000_0000
-  t.deepEqual(faultOf('8b 03', (box) => { box.set(layout.RBX, noncanonical) }), { vector: 13, errorCode: 0, address: 0, rip: CODE })
-  t.deepEqual(faultOf('8b 45 00', (box) => { box.set(layout.RBP, noncanonical) }), { vector: 12, errorCode: 0, address: 0, rip: CODE })
-  t.deepEqual(faultOf('50', (box) => { box.set(layout.RSP, noncanonical + 64) }), { vector: 12, errorCode: 0, address: 0, rip: CODE })
-  t.deepEqual(faultOf('8b 03', (box) => { box.set(layout.RBX, -4096) }), { vector: 14, errorCode: 5, address: -4096, rip: CODE })
+  t.deepEqual(faultOf('8b 03', (box) => { box.set(layout.RBX, noncanonical) }), { vector: 13, errorCode: 0, address: 0, debugStatus: 0, rip: CODE })
+  t.deepEqual(faultOf('8b 45 00', (box) => { box.set(layout.RBP, noncanonical) }), { vector: 12, errorCode: 0, address: 0, debugStatus: 0, rip: CODE })
+  t.deepEqual(faultOf('50', (box) => { box.set(layout.RSP, noncanonical + 64) }), { vector: 12, errorCode: 0, address: 0, debugStatus: 0, rip: CODE })
+  t.deepEqual(faultOf('8b 03', (box) => { box.set(layout.RBX, -4096) }), { vector: 14, errorCode: 5, address: -4096, debugStatus: 0, rip: CODE })
 })
 
 test('fetching: not executable, not mapped, across the end of what is', (t) => {
   const jump = new Box('ff e3')
   jump.set(layout.RBX, DATA)
   t.is(jump.run(), 'fault')
-  t.deepEqual(jump.fault, { vector: 14, errorCode: 0x15, address: DATA, rip: DATA })
+  t.deepEqual(jump.fault, { vector: 14, errorCode: 0x15, address: DATA, debugStatus: 0, rip: DATA })
   const end = new Box()
   end.write(CODE + 2 * PAGE - 2, new Uint8Array([0xb8, 0]))
   end.processor.cpu.rip = CODE + 2 * PAGE - 2
   t.is(end.run(), 'fault')
-  t.deepEqual(end.fault, { vector: 14, errorCode: 0x14, address: CODE + 2 * PAGE, rip: CODE + 2 * PAGE - 2 })
+  t.deepEqual(end.fault, { vector: 14, errorCode: 0x14, address: CODE + 2 * PAGE, debugStatus: 0, rip: CODE + 2 * PAGE - 2 })
   // A jump to −1, which must not be taken for an empty slot of the jump cache.
   const minusOne = new Box('ff e3')
   minusOne.set(layout.RBX, -1)
   t.is(minusOne.run(), 'fault')
-  t.deepEqual(minusOne.fault, { vector: 14, errorCode: 0x15, address: -1, rip: -1 })
+  t.deepEqual(minusOne.fault, { vector: 14, errorCode: 0x15, address: -1, debugStatus: 0, rip: -1 })
 })
 
 test('exceptions of instructions', (t) => {
