@@ -40,7 +40,7 @@ static const char *name(int e) {
     case EINVAL: return "EINVAL"; case EROFS: return "EROFS"; case ELOOP: return "ELOOP"; case ENODEV: return "ENODEV"; case ENOTTY: return "ENOTTY";
     case EXDEV: return "EXDEV"; case EAGAIN: return "EAGAIN"; case ENOSPC: return "ENOSPC"; case EUSERS: return "EUSERS"; case EFAULT: return "EFAULT";
     case EOVERFLOW: return "EOVERFLOW"; case EFBIG: return "EFBIG"; case ENOSYS: return "ENOSYS"; case EOPNOTSUPP: return "EOPNOTSUPP";
-    case ESTALE: return "ESTALE"; case ENOKEY: return "ENOKEY"; case ENODATA: return "ENODATA"; case EIDRM: return "EIDRM"; case EBADE: return "EBADE";
+    case ESTALE: return "ESTALE"; case ENOKEY: return "ENOKEY"; case ENODATA: return "ENODATA"; case EIDRM: return "EIDRM"; case EBADE: return "EBADE"; case EKEYREVOKED: return "EKEYREVOKED"; case EKEYEXPIRED: return "EKEYEXPIRED"; case EDQUOT: return "EDQUOT"; case EDEADLK: return "EDEADLK";
     default: { static char text[20]; snprintf(text, sizeof text, "errno %d", e); return text; }
   }
 }
@@ -453,6 +453,93 @@ static void mounting(void) {
   SAY(rmdir("t") + rmdir("s"));
 }
 
+/* Keys and keyrings: serial numbers are not printed, but whether they are the same. */
+#define KEY(...) syscall(SYS_add_key, __VA_ARGS__)
+#define CTL(...) syscall(SYS_keyctl, __VA_ARGS__)
+#define GOOD(...) do { errno = 0; long r_ = (long)(__VA_ARGS__); if (r_ > 0) printf("%s: a number\n", #__VA_ARGS__); else printf("%s: %s\n", #__VA_ARGS__, r_ == 0 ? "0" : name(errno)); } while (0)
+static void keys(void) {
+  char text[200];
+  GOOD(CTL(1, NULL));
+  long session = CTL(0, -3, 0);
+  GOOD(CTL(0, -1, 0));
+  GOOD(CTL(0, -2, 0));
+  GOOD(CTL(0, -1, 1));
+  GOOD(CTL(0, -99, 1));
+  GOOD(CTL(0, 0, 1));
+  GOOD(KEY("user", "one", "payload", 7, -3));
+  long one = KEY("user", "one", "changed", 7, -3);
+  printf("the same: %d\n", one == syscall(SYS_request_key, "user", "one", NULL, 0));
+  SAY(CTL(11, one, text, sizeof text));
+  printf("%.7s\n", text);
+  SAY(CTL(11, one, text, 3));
+  SAY(CTL(6, one, text, sizeof text));
+  printf("%s\n", text);
+  GOOD(KEY("user", "", "payload", 7, -3));
+  GOOD(KEY("user", "two", "payload", 0, -3));
+  GOOD(KEY("user", "two", NULL, 7, -3));
+  GOOD(KEY("user", "two", text, 32768, -3));
+  GOOD(KEY("none", "two", "payload", 7, -3));
+  GOOD(KEY(".none", "two", "payload", 7, -3));
+  GOOD(KEY("keyring", "ring", "payload", 7, -3));
+  GOOD(KEY("keyring", ".ring", NULL, 0, -3));
+  GOOD(KEY("logon", "nocolon", "payload", 7, -3));
+  GOOD(KEY("logon", "a:b", "payload", 7, -3));
+  long logon = KEY("logon", "a:b", "payload", 7, -3);
+  SAY(CTL(11, logon, text, sizeof text));
+  SAY(CTL(6, logon, text, sizeof text));
+  printf("%s\n", text);
+  GOOD(KEY("user", "in a key", "payload", 7, one));
+  long ring = KEY("keyring", "ring", NULL, 0, -2), inner = KEY("keyring", "inner", NULL, 0, ring);
+  SAY(CTL(8, ring, inner));
+  SAY(CTL(8, one, inner));
+  SAY(CTL(11, inner, text, sizeof text));
+  GOOD(CTL(10, ring, "user", "one", 0));
+  GOOD(CTL(10, ring, "user", "none", 0));
+  SAY(CTL(9, one, ring));
+  SAY(CTL(9, one, inner));
+  SAY(CTL(9, one, inner));
+  SAY(CTL(2, one, "more", 4));
+  SAY(CTL(2, ring, "more", 4));
+  SAY(CTL(5, one, 0x3f000000));
+  SAY(CTL(5, one, 0xff000000));
+  SAY(CTL(7, one));
+  SAY(CTL(14, -1));
+  SAY(CTL(14, 9));
+  SAY(CTL(14, 3));
+  SAY(CTL(14, -1));
+  GOOD(syscall(SYS_request_key, "user", "none", NULL, 0));
+  GOOD(syscall(SYS_request_key, "none", "none", NULL, 0));
+  SAY(CTL(3, one));
+  SAY(CTL(11, one, text, sizeof text));
+  GOOD(syscall(SYS_request_key, "user", "one", NULL, 0));
+  long short_lived = KEY("user", "short", "x", 1, -3);
+  SAY(CTL(15, short_lived, 1));
+  usleep(1200000);
+  SAY(CTL(11, short_lived, text, 1));
+  SAY(CTL(21, logon));
+  SAY(CTL(6, logon, text, sizeof text));
+  SAY(CTL(12, one, "x", 1, 0));
+  SAY(CTL(16, 0));
+  SAY(CTL(99));
+  fflush(stdout);
+  if (fork() == 0) {
+    printf("the session is shared: %d\n", CTL(0, -3, 0) == session);
+    GOOD(CTL(0, -1, 0));
+    GOOD(CTL(0, -2, 0));
+    fflush(stdout);
+    _exit(0);
+  }
+  wait(NULL);
+  GOOD(CTL(1, "by name"));
+  printf("another session: %d\n", CTL(0, -3, 0) != session);
+  GOOD(CTL(1, ".by name"));
+  setresgid(1000, 1000, 1000);
+  setresuid(1000, 1000, 1000);
+  int made = 0;
+  while (made < 1000 && (sprintf(text, "key %d", made), KEY("user", text, "x", 1, -2)) > 0) made++;
+  printf("quota: %s after some: %d\n", name(errno), made > 100 && made < 200);
+}
+
 int main(int argc, char **argv) {
   only = argc > 1 ? argv[1] : NULL;
   if (mkdtemp(directory) == NULL || chdir(directory) != 0 || chmod(".", 0755) != 0) return 1;
@@ -468,6 +555,7 @@ int main(int argc, char **argv) {
   in_child("handles", handles);
   in_child("more odds and ends", more_odds);
   in_child("mounting in steps", mounting);
+  in_child("keys", keys);
   chdir("/");
   char command[80];
   snprintf(command, sizeof command, "rm -rf %s", directory);

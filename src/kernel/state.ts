@@ -12,6 +12,7 @@ import type { HostState } from './hosts.ts'
 import type { FutexTable } from './task/futex-table.ts'
 import type { PidNamespace } from './task/pid-namespace.ts'
 import type { ProcessGroups } from './task/process-groups.ts'
+import type { KeyState } from './keys/key-state.ts'
 import type { Task, ThreadGroup } from './task/task.ts'
 import type { ClockState } from './time/clock.ts'
 import type { TimerQueue } from './time/timer-queue.ts'
@@ -43,6 +44,7 @@ export interface KernelState {
   readonly cpus: VirtualCpu[]
   /** Somebody has asked for a nice value or a policy (sched/policies.ts). */
   hasPriorities: boolean
+  readonly keys: KeyState
   /** The last pid given out; numbers are reused only after the whole range was. */
   lastPid: number
   /** The last id given to an address space or to shared memory. */

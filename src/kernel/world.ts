@@ -32,6 +32,7 @@ import { makeClocks } from './time/clock.ts'
 import { isPassive } from './net/timers.ts'
 import { fireTimers } from './time/timer-actions.ts'
 import { nextDeadline, timerQueue } from './time/timer-queue.ts'
+import { makeKeys } from './keys/key-state.ts'
 import { makeVdso } from './vdso/vdso-state.ts'
 import { waitQueue } from './wait-queue.ts'
 import { CodeRules } from './watch/choice-code.ts'
@@ -67,6 +68,7 @@ const makeState = (config: WorldConfig): KernelState => ({
   tasks: new Map(), groups: new Map(), processGroups: processGroups(), runqueue: [],
   cpus: Array.from({ length: simulatedCpus(config) }, (_, index): VirtualCpu => ({ index, clock: 0, tid: 0, sliceEnd: 0 })),
   hasPriorities: false,
+  keys: makeKeys(),
   lastPid: FIRST_PID - 1, lastSpaceId: 0, zeroFrame: 0,
   timers: timerQueue(), futexes: futexTable(),
   unknownSyscalls: new Set(), consoleInput: waitQueue(),

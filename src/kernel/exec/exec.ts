@@ -75,6 +75,8 @@ export const execProgram = (kernel: Kernel, task: Task, image: Image): void => {
     space.heapStart = program.end
     space.heapEnd = program.end
     enterTimeNamespace(task)
+    if (task.keyrings !== undefined) task.keyrings.thread = 0
+    task.group.processKeyring = 0
     const vdso = mapVdso(kernel, space, task.namespaces.time)
     cpu.rsp = buildStack(kernel, task, space, image, program, interpreter, secure, vdso)
     cpu.rip = (interpreter ?? program).entry

@@ -22,6 +22,7 @@ import { seccompCalls } from './seccomp.ts'
 import { resourceCalls } from './resources.ts'
 import { schedulingCalls } from './scheduling.ts'
 import { systemCalls } from './system.ts'
+import { keyCalls } from './keys.ts'
 import { administrationCalls } from './administration.ts'
 import { shmCalls } from './shm.ts'
 import { semCalls } from './sem.ts'
@@ -64,6 +65,7 @@ const LISTS: readonly (readonly SyscallEntry[])[] = [
   schedulingCalls,
   systemCalls,
   administrationCalls,
+  keyCalls,
   shmCalls,
   semCalls,
   msgCalls,

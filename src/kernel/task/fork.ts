@@ -110,6 +110,8 @@ const inherit = (task: Task, child: Task, flags: number): void => {
   child.timerSlack = task.timerSlack
   child.defaultTimerSlack = task.timerSlack
   child.policy = task.policy
+  // The session keyring is shared, that of the thread is its own.
+  if (task.keyrings !== undefined) child.keyrings = { ...task.keyrings, thread: 0 }
   child.priority = task.priority
   child.nice = task.nice
   if (has(task.policy, SCHED_RESET_ON_FORK)) {

@@ -11,6 +11,7 @@ import type { SignalActions, PendingSignals, SignalSet, SignalStack } from '../s
 import type { Timer } from '../time/timer-queue.ts'
 import type { WaitQueue } from '../wait-queue.ts'
 import type { PidNamespace } from './pid-namespace.ts'
+import type { Keyrings } from '../keys/key-state.ts'
 import type { Namespaces } from './namespaces.ts'
 import type { DebugRegisters } from './debug-registers.ts'
 import type { Trace } from './trace.ts'
@@ -141,6 +142,8 @@ export interface Task {
   policy: number
   priority: number
   /** SCHED_DEADLINE: runtime, deadline and period in nanoseconds. */
+  /** Keyrings of its own (keys/), undefined until it asks for one. */
+  keyrings: Keyrings | undefined
   reservation: readonly [runtime: number, deadline: number, period: number] | undefined
   nice: number
   /** Where semop's SEM_UNDO adjustments are kept: 0 none yet; shared by CLONE_SYSVSEM. */
@@ -172,6 +175,8 @@ export interface ThreadGroup {
   readonly pids: PidNamespace
   /** tids, the leader first. */
   threads: number[]
+  /** Keyring of the process (keys/), 0: none. */
+  processKeyring: number
   parent: number
   children: number[]
   processGroup: number
