@@ -10,6 +10,7 @@ import type { TraceSink } from '../trace/format.ts'
 import { bytesText, drive } from './drive.ts'
 import { explainEnd, finishMounts } from './end.ts'
 import { EXIT_FAILED, EXIT_FOUND, EXIT_INTERRUPTED } from './errors.ts'
+import { checkOutput, checkOutputDirectory } from './files.ts'
 import { buildVersion, codecs, createTraceFile, makeSessionHost, platform } from './host.ts'
 import { junit, type TestCase } from './junit.ts'
 import { integer, prepareWorld, quantity, withWorldOptions, type WorldFlags } from './options.ts'
@@ -141,6 +142,8 @@ const writeSummary = (command: readonly string[], failed: readonly CiRun[]): voi
 }
 
 const ci = async (command: readonly string[], flags: CiFlags): Promise<number> => {
+  checkOutputDirectory('--keep', flags.keep)
+  if (flags.junit !== undefined) checkOutput('--junit', flags.junit)
   const seed = flags.seed ?? platform.freshSeed()
   const runs: CiRun[] = []
   const started = performance.now()
@@ -174,4 +177,4 @@ export const ciCommand = withWorldOptions(new Command('ci')
   .option('--runs <n>', 'run it so often, each time under another schedule', integer(1, 1_000_000), 1)
   .option('--junit <file>', 'the result as JUnit\'s XML')
   .option('--json', 'the result as JSON on stdout, after what the command writes', false)
-  .action(async (program: string, args: string[], flags: CiFlags) => { process.exit(await ci([program, ...args], flags)) })
+  .action(async (program: string | undefined, args: string[], flags: CiFlags) => { process.exit(await ci(program === undefined ? [] : [program, ...args], flags)) })

@@ -5,6 +5,7 @@ import { eventJson } from '../replay/describe.ts'
 import { configDifferences, diffTraces, IGNORABLE, type Ignorable, type NumberedEvent } from '../replay/diff.ts'
 import { worldOf } from '../replay/replay.ts'
 import { TraceReader } from '../trace/reader.ts'
+import { integer } from './options.ts'
 import { EXIT_DIVERGED } from './errors.ts'
 import { eventLineForTerminal } from './event-lines.ts'
 import { codecs, openTraceFile } from './host.ts'
@@ -18,7 +19,7 @@ const ignorable = (text: string, previous: readonly Ignorable[]): Ignorable[] =>
 export const diffCommand = new Command('diff').description('the first event in which two traces differ, in context; exit status 3 if there is one')
   .argument('<first>', 'a trace')
   .argument('<second>', 'another')
-  .option('--context <n>', 'events to show before and after', (text) => Number(text) || 0, 5)
+  .option('--context <n>', 'events to show before and after', integer(0, 1_000_000), 5)
   .option('--ignore <kinds>', 'leave out what is not the program\'s: random (bytes that it got), slices (of the scheduler), time (cycles), files (of the host that were asked for)', ignorable, [])
   .option('--json', 'as JSON', false)
   .action((a: string, b: string, flags: { readonly context: number, readonly ignore: readonly Ignorable[], readonly json: boolean }) => {
@@ -56,4 +57,5 @@ export const diffCommand = new Command('diff').description('the first event in w
       }
     }
     process.stdout.write(`${out.join('\n')}\n`)
+    for (const { name, recovery } of [first, second]) if (recovery !== undefined) process.stderr.write(`retrograde: ${name}: the recording was cut short: ${recovery.reason}; ${recovery.events} events are whole\n`)
   })

@@ -11,6 +11,7 @@ import { SEARCHES } from '../replay/search/plan.ts'
 import type { Batch } from './explore-worker.ts'
 import { duration } from './duration.ts'
 import { EXIT_FAILED, EXIT_FOUND, EXIT_INTERRUPTED, UsageError } from './errors.ts'
+import { checkOutput, checkOutputDirectory } from './files.ts'
 import { type Report, type ShrunkTrace, jsonReport, junitReport, textReport } from './explore-report.ts'
 import { type ExploreSetup, makeRunner, parseFailOn, plainSetup } from './explore-setup.ts'
 import { buildVersion, codecs, createTraceFile, platform } from './host.ts'
@@ -184,6 +185,8 @@ const progressLine = (exploration: Exploration, most: number, seconds: number): 
   + (exploration.failed === 0 ? ', no failure' : `, ${exploration.failed} failed, ${exploration.failures.length} distinct, first after ${((exploration.failures[0]?.afterMs ?? 0) / 1000).toFixed(1)} s`)
 
 const explore = async (program: string | undefined, args: string[], flags: ExploreFlags): Promise<number> => {
+  checkOutputDirectory('-o', flags.output)
+  if (flags.junit !== undefined) checkOutput('--junit', flags.junit)
   const seed = flags.seed ?? platform.freshSeed()
   const command = program === undefined ? [] : [program, ...args]
   const { strategy } = flags

@@ -11,8 +11,10 @@ import { Dictionary } from '../replay/fuzz/guided/dictionary.ts'
 import { type Finding, GuidedFuzz } from '../replay/fuzz/guided/guided.ts'
 import { recordCase } from '../replay/fuzz/guided/record-case.ts'
 import { foundText, INPUT_KINDS, type InputKind, PLACEHOLDER, TargetError } from '../replay/fuzz/guided/target.ts'
+import { reasonOf } from '../platform/trace-files.ts'
 import { makeMachine } from '../replay/machine.ts'
 import { EXIT_FAILED, EXIT_FOUND, EXIT_INTERRUPTED, UsageError } from './errors.ts'
+import { checkOutputDirectory } from './files.ts'
 import { buildVersion, codecs, createTraceFile, loadEngine, platform, toByteString } from './host.ts'
 import { prepareWorld, type WorldFlags } from './options.ts'
 
@@ -61,15 +63,7 @@ const read = (what: string, path: string): Uint8Array => {
   try {
     return readFileSync(path)
   } catch (error) {
-    throw new UsageError(`${what} ${path}: ${(error as NodeJS.ErrnoException).code ?? String(error)}`)
-  }
-}
-
-const makeDirectory = (what: string, path: string): void => {
-  try {
-    mkdirSync(path, { recursive: true })
-  } catch (error) {
-    throw new UsageError(`${what} ${path}: ${(error as NodeJS.ErrnoException).code ?? String(error)}`)
+    throw new UsageError(`${what} ${path}: ${reasonOf(error)}`)
   }
 }
 
@@ -81,7 +75,8 @@ class CorpusDirectory {
 
   constructor(path: string) {
     this.#path = path
-    makeDirectory('--corpus', path)
+    checkOutputDirectory('--corpus', path)
+    mkdirSync(path, { recursive: true })
     for (const name of readdirSync(path).sort()) {
       const file = join(path, name)
       if (!statSync(file).isFile()) continue
@@ -124,6 +119,8 @@ const keptText = ({ finding, trace, input }: Kept): string => {
 const turn = (): Promise<void> => new Promise((resolve) => { setImmediate(resolve) })
 
 export const fuzzGuided = async (program: string | undefined, args: readonly string[], flags: GuidedFlags): Promise<number> => {
+  checkOutputDirectory('-o', flags.output)
+  if (flags.failOn?.kinds.includes('race') === true) throw new UsageError('--fail-on race: explore looks for races, with one input')
   const seed = flags.seed ?? platform.freshSeed()
   const command = program === undefined ? [] : [program, ...args]
   const input = flags.input ?? (args.some((arg) => arg.includes(PLACEHOLDER)) ? 'file' : 'stdin')
@@ -147,6 +144,7 @@ export const fuzzGuided = async (program: string | undefined, args: readonly str
   // Compiling hot code does not pay in worlds as short as these, and its blocks are not counted.
   const engine = { ...loadEngine(), tier: undefined }
   const cover = flags.cover
+  if (input !== 'stdin' && !command.some((word) => word.includes(PLACEHOLDER))) throw new UsageError(`--input ${input}: none of the program's arguments has ${PLACEHOLDER}, for which the input stands`)
   const fuzz = new GuidedFuzz({
     world, input, files, failOn, faults: flags.faults, seed, dictionary, machine: makeMachine(engine, world.memoryLimit), seeds: directory?.seeds ?? [], mostBytes: flags.maxLength, schedules: flags.schedules, isGuided: !flags.blind,
     covers: (module) => cover === undefined ? !LIBRARIES.test(module) : cover.test(module),
@@ -192,7 +190,7 @@ export const fuzzGuided = async (program: string | undefined, args: readonly str
   const took = seconds()
   const kept: Kept[] = []
   const keep = async (finding: Finding | undefined, it: Finding['case'], name: string): Promise<void> => {
-    makeDirectory('-o', flags.output)
+    mkdirSync(flags.output, { recursive: true })
     const [trace, inputFile] = [join(flags.output, `${name}.rgt`), join(flags.output, `${name}.input`)]
     writeFileSync(inputFile, it.bytes)
     for (const _ of recordCase(fuzz.target, it, finding, () => createTraceFile(trace), { engine, clock: platform, files, codecs, version: buildVersion(), failOn })) await turn()

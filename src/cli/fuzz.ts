@@ -1,7 +1,6 @@
 /** retrograde fuzz: sequences of system calls as properties, shrunk to the smallest that fails; with --guided the input of a program (fuzz-guided.ts). */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { join } from 'node:path'
 import chalk from 'chalk'
 import { Command, InvalidArgumentError } from 'commander'
 import * as fc from 'fast-check'
@@ -14,6 +13,7 @@ import { FuzzRunner, type FuzzWorld } from '../replay/fuzz/run.ts'
 import { callText, fuzzProgramToC } from '../replay/fuzz/source.ts'
 import { duration } from './duration.ts'
 import { EXIT_FOUND, UsageError } from './errors.ts'
+import { checkOutputDirectory, loadUserFile } from './files.ts'
 import { buildVersion, codecs, loadEngine, platform, root } from './host.ts'
 import { faultKinds, fuzzGuided, type GuidedFlags, inputKind } from './fuzz-guided.ts'
 import { parseFailOn } from './explore-setup.ts'
@@ -69,8 +69,9 @@ const internalOracle = (runner: FuzzRunner): Oracle => ({ safe: false, judge: (p
 
 const propertyOracle = async (runner: FuzzRunner, file: string): Promise<Oracle> => {
   if (!existsSync(file)) throw new UsageError(`--oracle ${file}: it is neither 'internal' nor 'linux', and there is no such file`)
-  const { default: property } = await import(pathToFileURL(resolve(file)).href) as { readonly default?: FuzzPropertyFunction }
-  if (typeof property !== 'function') throw new UsageError(`--oracle ${file}: it has no function as its default export`)
+  const it = await loadUserFile(file, '--oracle')
+  if (typeof it !== 'function') throw new UsageError(`--oracle ${file}: it has no function as its default export`)
+  const property = it as FuzzPropertyFunction
   return {
     safe: false,
     judge: (program) => {
@@ -115,6 +116,7 @@ const action = async (program: string | undefined, args: string[], flags: FuzzFl
 }
 
 const fuzzCalls = async (flags: FuzzFlags): Promise<void> => {
+  checkOutputDirectory('-o', flags.output)
   const guest = readFileSync(join(root, 'guests/bin/fuzz-run'))
   const runner = new FuzzRunner({ engine: { ...loadEngine(), tier: undefined }, clock: platform, codecs, guest, version: buildVersion() })
   const oracle = flags.oracle === 'internal' ? internalOracle(runner) : flags.oracle === 'linux' ? linuxOracle(runner, guest) : await propertyOracle(runner, flags.oracle)

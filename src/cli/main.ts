@@ -1,9 +1,11 @@
 /** The command line: one file a subcommand. */
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, type Option } from 'commander'
 import { WorldOptionError } from '../replay/default-world.ts'
 import { TraceError } from '../trace/errors.ts'
 import { EXIT_FAILED, UsageError } from './errors.ts'
 import { VERSION } from './host.ts'
+import { quantityText } from './quantity.ts'
+import { reasonOf } from '../platform/trace-files.ts'
 import { WorldError } from '../kernel/world.ts'
 
 /** In the order of the help. Only what is asked for is loaded: start-up is what a user waits for each time. */
@@ -38,10 +40,20 @@ Exit status: the guest's own (128 + signal if one killed it), 3 if a replay dive
   retrograde record -o out.rgt --seed 7 --cpus 2 -- ./racy
   retrograde replay out.rgt`)
 
+/** Defaults that say nothing are left out, others are as one would write them. */
+const HELP = {
+  optionDescription: (option: Option): string => {
+    const { description, defaultValue, defaultValueDescription, argChoices } = option
+    const value = defaultValueDescription ?? (typeof defaultValue === 'number' && Number.isFinite(defaultValue) ? quantityText(defaultValue) : typeof defaultValue === 'string' ? defaultValue : undefined)
+    const more = [...(argChoices === undefined ? [] : [`one of ${argChoices.join(', ')}`]), ...(value === undefined ? [] : [`default: ${value}`])]
+    return more.length === 0 ? description : `${description} (${more.join('; ')})`
+  },
+}
+
 const asked = process.argv[2] ?? ''
 const load = COMMANDS.get(asked)
 for (const command of await Promise.all(load === undefined ? [...COMMANDS.values()].map((each) => each()) : [load()])) {
-  program.addCommand(command.exitOverride())
+  program.addCommand(command.exitOverride().configureHelp(HELP))
 }
 
 const complain = (message: string): never => {
@@ -62,5 +74,8 @@ try {
 } catch (error) {
   if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : EXIT_FAILED)
   if (error instanceof UsageError || error instanceof TraceError || error instanceof WorldOptionError || error instanceof WorldError) complain(error.message)
+  // What could not be written or made where the user said.
+  const { path, syscall, code } = error as Partial<NodeJS.ErrnoException>
+  if (path !== undefined && syscall !== undefined && code !== undefined) complain(`${path}: ${reasonOf(error)} (${syscall})`)
   complain(`internal error: ${(error as Error).stack ?? String(error)}\nretrograde: please report this`)
 }

@@ -10,6 +10,7 @@ import type { TarTree } from '../replay/tar-tree.ts'
 import type { HostFiles } from '../kernel/outside.ts'
 import { UsageError } from './errors.ts'
 import { toByteString } from './host.ts'
+import { quantity } from './quantity.ts'
 
 const GIB = 1 << 30
 /** Of the strategy pct where nothing is said: most bugs need two orderings or fewer. Explore estimates the steps. */
@@ -48,14 +49,7 @@ export const integer = (lowest: number, highest: number) => (text: string): numb
   return value
 }
 
-const SUFFIXES: Readonly<Record<string, number>> = { '': 1, k: 1e3, M: 1e6, G: 1e9, T: 1e12, Ki: 1024, Mi: 1024 ** 2, Gi: 1024 ** 3 }
-/** A number with a suffix: 500M, 2Gi. */
-export const quantity = (lowest: number, highest: number) => (text: string): number => {
-  const match = /^(\d+(?:\.\d+)?)(k|M|G|T|Ki|Mi|Gi|)$/.exec(text)
-  const value = match === null ? NaN : Math.round(Number(match[1]) * SUFFIXES[match[2]])
-  if (!(value >= lowest && value <= highest)) throw new InvalidArgumentError(`It must be a number from ${lowest} to ${highest}; suffixes k M G T Ki Mi Gi are understood.`)
-  return value
-}
+export { quantity } from './quantity.ts'
 
 export const regexp = (value: string): RegExp => regexps(value, [])[0]
 

@@ -10,6 +10,7 @@ import { type Paint, reportText } from '../replay/report/text.ts'
 import { passingNeighbour } from '../replay/shrink-trace.ts'
 import { TraceReader } from '../trace/reader.ts'
 import { EXIT_FAILED } from './errors.ts'
+import { checkOutput } from './files.ts'
 import { parseFailOn } from './explore-setup.ts'
 import { codecs, loadEngine, openTraceFile, platform } from './host.ts'
 
@@ -49,6 +50,7 @@ export const reportCommand = new Command('report').description('what happened in
   .option('--json', 'as JSON', false)
   .option('--fail-on <kinds>', 'what a failure is, as for explore (default: exit,signal,deadlock,hang)', parseFailOn)
   .action((file: string, flags: { readonly html: string | undefined, readonly json: boolean, readonly failOn: FailOn | undefined }) => {
+    if (flags.html !== undefined) checkOutput('--html', flags.html)
     try {
       const report = makeReport(file, flags.failOn)
       process.stdout.write(`${flags.json ? JSON.stringify(report) : reportText(report, COLOURS)}\n`)

@@ -1,14 +1,14 @@
 /** retrograde scenario: hosts, links, faults and what must hold, from a TypeScript file. */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import chalk from 'chalk'
 import { Command } from 'commander'
 import { prefixOutput } from '../replay/host-output.ts'
 import { type ScenarioOptions, type ScenarioResult, ScenarioSession, shrinkFaults } from '../replay/scenario/run.ts'
 import { makeMachine } from '../replay/machine.ts'
-import { type Scenario, SCENARIO_MEMORY } from '../replay/scenario/scenario.ts'
+import { type Scenario, SCENARIO_MEMORY, scenarioProblem } from '../replay/scenario/scenario.ts'
 import { EXIT_FAILED, EXIT_FOUND, EXIT_INTERRUPTED, UsageError } from './errors.ts'
+import { checkOutputDirectory, loadUserFile } from './files.ts'
 import { buildVersion, codecs, loadEngine, platform, toByteString } from './host.ts'
 import { integer } from './options.ts'
 
@@ -26,15 +26,16 @@ const DEFAULT_SEEDS = 20
 const SHRINK_RUNS = 200
 
 const load = async (file: string): Promise<Scenario> => {
-  if (!existsSync(file)) throw new UsageError(`${file}: there is no such file`)
-  const { default: it } = await import(pathToFileURL(resolve(file)).href) as { readonly default?: Partial<Scenario> }
-  if (typeof it !== 'object' || typeof it.name !== 'string' || typeof it.hosts !== 'object') throw new UsageError(`${file}: its default export is no scenario: it needs a name and hosts`)
+  const it = await loadUserFile(file)
+  const problem = scenarioProblem(it)
+  if (problem !== undefined) throw new UsageError(`${file}: its default export is no scenario: ${problem}`)
   return it as Scenario
 }
 
 const turn = (): Promise<void> => new Promise((done) => { setImmediate(done) })
 
 const action = async (file: string, flags: ScenarioFlags): Promise<void> => {
+  checkOutputDirectory('-o', flags.output)
   const it = await load(file)
   const names = Object.keys(it.hosts)
   const shown = prefixOutput(names, (fd, bytes) => {

@@ -9,6 +9,7 @@ import { EXIT_FAILED, EXIT_INTERRUPTED } from './errors.ts'
 import { reportText } from '../replay/report/text.ts'
 import { COLOURS, makeReport, writePage } from './report.ts'
 import { duration } from './duration.ts'
+import { checkOutput } from './files.ts'
 import { parseFailOn } from './explore-setup.ts'
 import { buildVersion, codecs, createTraceFile, loadEngine, openTraceFile, platform } from './host.ts'
 
@@ -83,6 +84,8 @@ export const shrinkCommand = new Command('shrink')
   .option('--html <file>', 'the report as a page, too')
   .option('--no-report', 'without a report')
   .action(async (file: string, flags: Flags) => {
+    checkOutput('-o', flags.output)
+    if (flags.html !== undefined) checkOutput('--html', flags.html)
     try {
       const outcome = await shrinkFile(file, flags.output, { failOn: flags.failOn, timeMs: flags.time })
       process.stdout.write(`${(flags.json ? shrinkJson : shrinkText)(outcome, flags.output)}\n`)

@@ -20,12 +20,16 @@ export const traceCodecs: TraceCodecs = {
   sha256: (bytes) => createHash('sha256').update(bytes).digest(),
 }
 
-const reasonOf = (error: unknown): string => {
+/** What is wrong with a file, for people. */
+export const reasonOf = (error: unknown): string => {
   const { code } = error as NodeJS.ErrnoException
   switch (code) {
     case 'ENOENT': return 'no such file'
     case 'EACCES': case 'EPERM': return 'permission denied'
     case 'EISDIR': return 'is a directory'
+    case 'ENOTDIR': return 'not a directory'
+    case 'EROFS': return 'the file system is read-only'
+    case 'ENOSPC': return 'no space is left'
     default: return (error as Error).message
   }
 }

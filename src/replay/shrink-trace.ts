@@ -80,6 +80,7 @@ export const shrinkTrace = function* (options: ShrinkTraceOptions): Generator<Sh
   for (; step.done !== true; step = replay.next()) yield replaying
   const { failure, slices, result, faults } = step.value
   if (result.divergence !== undefined) throw new ShrinkError(`${trace.name} does not replay: ${result.divergence.what} (event ${result.divergence.event})`)
+  if (failure === undefined && trace.recovery !== undefined) throw new ShrinkError(`${trace.name} was cut short, so that it does not show how its run ended: ${trace.recovery.reason}; ${trace.recovery.events} events are whole`)
   if (failure === undefined) throw new ShrinkError(`${trace.name} does not fail${result.outcome === 'exited' ? ': its program exits with 0' : `: ${result.outcome}`} (--fail-on says what a failure is)`)
   const { files, input } = outsideOf(trace)
   const runner = new ScriptRunner({ engine, clock, files, failOn })

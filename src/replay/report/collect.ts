@@ -302,7 +302,7 @@ export const collectReport = function* (options: ReportOptions): Generator<undef
       output = output.slice(-2 * OUTPUT_TAIL)
     },
   })
-  if (session.kernel === undefined) throw new ReportError(`${trace.name} does not replay: the program can't be loaded`)
+  if (session.kernel === undefined) throw new ReportError(trace.recovery === undefined ? `${trace.name} does not replay: the program can't be loaded` : `${trace.name} was cut short before its program began: ${trace.recovery.reason}`)
   collector.start(session.kernel)
   const result = yield* runOf(session)
   if (result.divergence !== undefined) throw new ReportError(`${trace.name} does not replay: ${result.divergence.what} (event ${result.divergence.event})`)

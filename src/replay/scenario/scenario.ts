@@ -103,6 +103,29 @@ export interface Scenario {
 /** For the types of a scenario's file. */
 export const scenario = (it: Scenario): Scenario => it
 
+const STEPS: ReadonlySet<unknown> = new Set<ScenarioStep['do']>(['run', 'wait', 'waitOutput', 'waitExit', 'link', 'crash', 'restart', 'signal', 'clock'])
+const isRecord = (value: unknown): value is { readonly [key: string]: unknown } => typeof value === 'object' && value !== null && !Array.isArray(value)
+const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every((one) => typeof one === 'string')
+
+/** What is wrong with something that should be a scenario, as far as its types go: files are not checked against them when they are loaded. */
+export const scenarioProblem = (it: unknown): string | undefined => {
+  if (!isRecord(it)) return it === undefined ? 'there is none' : 'it is no object'
+  if (typeof it.name !== 'string') return 'it needs a name'
+  if (!isRecord(it.hosts)) return 'it needs hosts'
+  for (const [name, host] of Object.entries(it.hosts)) {
+    if (!isRecord(host)) return `host ${name} is no object`
+    if (!isTexts(host.run)) return `host ${name}: run must be the program and its arguments, an array of strings`
+    if (host.mounts !== undefined && !isTexts(host.mounts)) return `host ${name}: mounts must be an array of strings`
+  }
+  if (it.steps !== undefined && !Array.isArray(it.steps)) return 'its steps are no array'
+  for (const [i, step] of ((it.steps ?? []) as readonly unknown[]).entries()) {
+    if (!isRecord(step) || !STEPS.has(step.do)) return `step ${i + 1} is none that there is${isRecord(step) && typeof step.do === 'string' ? `: '${step.do}'` : ''}; there are ${[...STEPS].join(', ')}`
+  }
+  if (it.links !== undefined && !(Array.isArray(it.links) && it.links.every((link) => isRecord(link) && isRecord(link.between)))) return 'its links must be an array of { between: { HOST: ADDRESS, HOST: ADDRESS } }'
+  if (it.holds !== undefined && typeof it.holds !== 'function') return 'holds must be a function'
+  return undefined
+}
+
 const CPU_HZ = 1e9
 const TIMEOUT_SECONDS = 600
 /** Of all hosts together, in bytes. */
