@@ -24,7 +24,7 @@ export const recordCommand = withEngineOptions(withWorldOptions(new Command('rec
       world: config, host: makeSessionHost(files, flags.stdin, flags), codecs, version: buildVersion(),
       openTrace: () => createTraceFile(flags.output),
     })
-    const started = performance.now()
+    const started = platform.wallTimeMs()
     const result = await drive(session)
     explainEnd(result)
     finishMounts(session, result)
@@ -32,7 +32,7 @@ export const recordCommand = withEngineOptions(withWorldOptions(new Command('rec
       process.stderr.write(chalk.dim(`retrograde: recorded ${result.events} events to ${flags.output} `
         + `(${bytesText(result.traceBytes)}, seed ${config.seed}, state hash ${result.hash.slice(0, 16)})\n`))
     }
-    if (flags.stats === true) printStatistics(session.statistics(), performance.now() - started)
+    if (flags.stats === true) printStatistics(session.statistics(), platform.wallTimeMs() - started)
     if (flags.races && result.outcome !== 'failed' && await reportRaces(flags.output, flags, flags)) process.exit(EXIT_FOUND)
     process.exit(result.exitCode)
   })

@@ -11,10 +11,10 @@ export const runCommand = withEngineOptions(withWorldOptions(new Command('run').
   .action(async (program: string | undefined, args: string[], flags: WorldFlags & EngineFlags) => {
     const { config, files } = await prepareWorld(platform, program === undefined ? [] : [program, ...args], flags)
     const session = startRun({ world: config, host: makeSessionHost(files, flags.stdin, flags) })
-    const started = performance.now()
+    const started = platform.wallTimeMs()
     const result = await drive(session)
     explainEnd(result)
     finishMounts(session, result)
-    if (flags.stats === true) printStatistics(session.statistics(), performance.now() - started)
+    if (flags.stats === true) printStatistics(session.statistics(), platform.wallTimeMs() - started)
     process.exit(result.exitCode)
   })

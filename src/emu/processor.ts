@@ -55,6 +55,8 @@ export interface Processor {
   /** Mappings of the current address space changed (unmapped, protected, made copy-on-write): forget all pages, or one. */
   flushTlb(): void
   flushPage(page: number): void
+  /** Mappings of these pages changed, [from, to): as flushTlb, but what is known of others stays, and of code unless some is in them. */
+  flushPages(from: number, to: number): void
   /** Tells the watcher of accesses to the pages that it watches; undefined: of none. Not between the accesses of one instruction. */
   watch(watcher: AccessWatcher | undefined): void
   /** The watcher may answer otherwise about pages: all are asked for again. What is known of code stays. */

@@ -6,6 +6,7 @@
  * kernel does with it is in modules of functions that take the kernel first.
  */
 import { NO_BREAKPOINTS } from '../emu/breakpoints.ts'
+import { PAGE_SIZE } from '../emu/cpu/layout.ts'
 import type { PhysicalMemory } from '../emu/memory.ts'
 import type { Processor } from '../emu/processor.ts'
 import type { PlanStep, WorldConfig } from './config.ts'
@@ -24,6 +25,9 @@ import { arm, disarm } from './time/timer-queue.ts'
 import { BLOCKED, type WaitQueue } from './wait-queue.ts'
 import type { MemoryWatch } from './watch/memory-watch.ts'
 import type { OrderTracer } from './watch/tracer.ts'
+
+/** Forgetting so many pages one by one costs less than looking for all others, and for code, again. */
+const FEW_PAGES = 64
 
 export class Kernel {
   /** Changes only when a world that was put back to a snapshot goes on under another one. */
@@ -125,6 +129,22 @@ export class Kernel {
   /** A page of the space changed: the processor must not use what it remembers of it. */
   flushPage(space: AddressSpace, page: number): void {
     if (this.loadedSpace === space) this.processor.flushPage(page)
+  }
+
+  /** A range of the space changed: if it is small, what is known of other pages and of code stays. Of unmapping and protecting. */
+  flushRange(space: AddressSpace, start: number, end: number): void {
+    if (end - start > FEW_PAGES * PAGE_SIZE) {
+      this.flushSpace(space)
+      return
+    }
+    this.watch?.flushed(space)
+    if (this.loadedSpace === space) this.processor.flushPages(start / PAGE_SIZE, end / PAGE_SIZE)
+  }
+
+  /** All its pages may be shared now: they can't be written directly any more. */
+  flushWrites(space: AddressSpace): void {
+    this.watch?.flushed(space)
+    if (this.loadedSpace === space) this.processor.forgetData()
   }
 
   /** Many pages of the space changed. */

@@ -64,7 +64,7 @@ const SIGNATURES: readonly Strings[] = SYSCALLS.map((entry): Strings => ({
 const UNKNOWN: Strings = { count: 6, args: [] }
 
 export const statToNumbers = ({ dev, ino, mode, nlink, uid, gid, rdev, size, blocks, mtime, atime, ctime }: HostStat): number[] =>
-  [dev, ino, mode, nlink, uid, gid, rdev, size, blocks, ...mtime, ...atime, ...ctime]
+  [dev, ino, mode, nlink, uid, gid, rdev, size, blocks, mtime[0], mtime[1], atime[0], atime[1], ctime[0], ctime[1]]
 
 export const numbersToStat = (n: ArrayLike<number>): HostStat => ({
   dev: n[0], ino: n[1], mode: n[2], nlink: n[3], uid: n[4], gid: n[5], rdev: n[6], size: n[7], blocks: n[8],

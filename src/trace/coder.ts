@@ -43,7 +43,21 @@ const layoutOf = (event: TraceEvent, context: Context): Layout => {
   return layout
 }
 
+/** The same bytes as the table's: a program that looks at many files makes one of these for each. */
+const encodeLstat = (packer: Packer, context: Context, event: TraceEvent & { readonly type: 'lstat' }): void => {
+  packer.array(4)
+  packer.number(EVENTS.lstat.tag)
+  packer.number(event.mount)
+  FIELD_TYPES.path.encode(packer, context, event.path, event as unknown as Partial)
+  FIELD_TYPES.stat.encode(packer, context, event.stat, event as unknown as Partial)
+}
+
 export const encodeEvent = (packer: Packer, context: Context, event: TraceEvent): void => {
+  if (event.type === 'lstat') encodeLstat(packer, context, event)
+  else encodeByTable(packer, context, event)
+}
+
+export const encodeByTable = (packer: Packer, context: Context, event: TraceEvent): void => {
   const layout = layoutOf(event, context)
   packer.array(layout.fields.length + 1)
   packer.number(layout.tag)

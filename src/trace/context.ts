@@ -49,6 +49,10 @@ export class Context {
   /** Strings of system calls in the order in which they first came; the writer finds their numbers in the map. */
   readonly strings: string[] = []
   readonly stringNumbers = new Map<string, number>()
+  /** Mostly it is the same directory again; no mount: it must be looked for. */
+  #lastMount = -1
+  #lastDirectory = ''
+  #lastListing: Listing | undefined
   readonly #calls = new Map<number, TaskCalls>()
   /** Mostly it is the same task again. */
   #callsTask = -1
@@ -62,6 +66,8 @@ export class Context {
     this.stat.fill(0)
     this.paths.length = 0
     this.#listings.length = 0
+    this.#lastMount = -1
+    this.#lastListing = undefined
     this.lastPath = -1
     this.pathCount = 0
     this.strings.length = 0
@@ -72,7 +78,8 @@ export class Context {
 
   pathNumber(mount: number, path: string): number | undefined {
     const slash = path.lastIndexOf('/')
-    let listing = this.#listings[mount]?.get(slash < 0 ? '' : path.slice(0, slash))
+    const directory = this.#lastDirectory
+    let listing = mount === this.#lastMount && slash === directory.length && path.startsWith(directory) ? this.#lastListing : this.#find(mount, slash < 0 ? '' : path.slice(0, slash))
     for (; listing !== undefined; listing = listing.before) {
       // Mostly all of a directory is asked for in order: then no table of its names is needed.
       const index = isNamed(listing.entries[listing.next]?.name, path, slash) ? listing.next : indexOf(listing, path.slice(slash + 1))
@@ -84,10 +91,18 @@ export class Context {
     return undefined
   }
 
+  #find(mount: number, directory: string): Listing | undefined {
+    this.#lastListing = this.#listings[mount]?.get(directory)
+    this.#lastMount = mount
+    this.#lastDirectory = directory
+    return this.#lastListing
+  }
+
   /** Gives the paths of all entries the next numbers. */
   addListing(mount: number, directory: string, entries: readonly { readonly name: string }[]): void {
     if (mount < MOUNT_LIMIT) {
       const listings = this.#listings[mount] ??= new Map()
+      this.#lastMount = -1
       listings.set(directory, { entries, first: this.pathCount, next: 0, indices: undefined, before: listings.get(directory) })
     }
     this.pathCount += entries.length

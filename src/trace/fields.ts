@@ -261,14 +261,16 @@ export const FIELD_TYPES: { readonly [T in FieldType]: FieldCoder<FieldValues[T]
   },
   stat: {
     encode: (packer, context, value) => {
-      errnoOr(packer, value, (stat) => {
-        packer.array(STAT_FIELDS.length)
-        for (let i = 0; i < STAT_FIELDS.length; i++) {
-          // Access and change are mostly at the time of modification.
-          packer.number(stat[i] - (i > MTIME + 1 ? stat[MTIME + (i - MTIME) % 2] : context.stat[i]))
-          context.stat[i] = stat[i]
-        }
-      })
+      if (typeof value === 'number') {
+        packer.number(value)
+        return
+      }
+      packer.array(STAT_FIELDS.length)
+      for (let i = 0; i < STAT_FIELDS.length; i++) {
+        // Access and change are mostly at the time of modification.
+        packer.number(value[i] - (i > MTIME + 1 ? value[MTIME + (i - MTIME) % 2] : context.stat[i]))
+        context.stat[i] = value[i]
+      }
     },
     decode: (unpacker, context) => {
       if (unpacker.isNumber()) return unpacker.integer()

@@ -76,6 +76,30 @@ test('an instruction across two pages is dropped with either of them', (t) => {
   }
 })
 
+test('a page of code is exchanged: flushPages', (t) => {
+  // A page that jumps to the next, which is exchanged; then the first.
+  const box = new Box()
+  box.map(CODE + PAGE, 1, 'rx')
+  box.write(CODE, code('e9 fb 0f 00 00'))
+  box.write(CODE + PAGE, code('b0 11 0f 05'))
+  const put = (page: number, text: string): void => {
+    const frame = box.memory.allocate()
+    box.memory.u8.set(code(text), frame * PAGE)
+    box.mmu.map(page, frame, 'rx')
+    box.processor.flushPages(page, page + 1)
+  }
+  const result = (): number => {
+    box.processor.cpu.rip = CODE
+    t.is(box.run(), 'syscall')
+    return box.get(layout.RAX) & 0xff
+  }
+  t.is(result(), 0x11)
+  put(CODE / PAGE + 1, 'b0 22 0f 05')
+  t.is(result(), 0x22)
+  put(CODE / PAGE, 'b0 33 0f 05')
+  t.is(result(), 0x33)
+})
+
 test('the second page of an instruction is exchanged', (t) => {
   const box = new Box()
   box.write(CODE + PAGE - 3, code('b8 11 22 33 44 0f 05'))
@@ -112,6 +136,19 @@ test('the second page of an instruction is exchanged, from which nothing else wa
     if (expected === 2) {
       box.mmu.map(CODE / PAGE + 1, second(), 'rx')
       box.processor.flushPage(CODE / PAGE + 1)
+    }
+    box.processor.cpu.rip = CODE
+    t.is(box.run(), 'syscall')
+    t.is(box.get(layout.RAX), expected)
+  }
+})
+
+test('the same by flushPages', (t) => {
+  const { box, second } = crossingJump()
+  for (const expected of [1, 1, 2]) {
+    if (expected === 2) {
+      box.mmu.map(CODE / PAGE + 1, second(), 'rx')
+      box.processor.flushPages(CODE / PAGE + 1, CODE / PAGE + 3)
     }
     box.processor.cpu.rip = CODE
     t.is(box.run(), 'syscall')

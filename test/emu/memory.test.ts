@@ -48,6 +48,30 @@ test('a page that is taken away, or may not be written any more, faults after fl
   t.like(box.fault, { vector: 14, errorCode: 4, address: DATA })
 })
 
+test('after flushPages the pages of the range are looked for again, and no others', (t) => {
+  // mov [rbx], eax; mov [rdx], eax
+  const box = new Box('89 03 89 02 0f 05')
+  box.map(DATA, 4, 'rw')
+  box.set(layout.RBX, DATA)
+  box.set(layout.RDX, DATA + 3 * PAGE)
+  t.is(box.run(), 'syscall')
+  const asked: number[] = []
+  const resolve = box.mmu.resolve.bind(box.mmu)
+  box.mmu.resolve = (page, access) => {
+    asked.push(page)
+    return resolve(page, access)
+  }
+  box.processor.flushPages(DATA / PAGE, DATA / PAGE + 3)
+  box.processor.cpu.rip -= 6
+  t.is(box.run(), 'syscall')
+  t.deepEqual(asked, [DATA / PAGE], 'neither code nor the page behind the range')
+  box.mmu.pages.delete(DATA / PAGE)
+  box.processor.flushPages(DATA / PAGE - 1, DATA / PAGE + 1)
+  box.processor.cpu.rip -= 6
+  t.is(box.run(), 'fault')
+  t.like(box.fault, { vector: 14, errorCode: 6, address: DATA })
+})
+
 test('pages that share a TLB entry do not get in each other’s way', (t) => {
   const box = new Box('88 03 88 0a 8a 03 8a 0a 0f 05')
   const far = DATA + layout.TLB_ENTRIES * PAGE

@@ -1,7 +1,7 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { Packr, Unpackr } from 'msgpackr'
-import { encodeEvent, encodeSyscall } from '../../src/trace/coder.ts'
+import { encodeByTable, encodeEvent, encodeSyscall } from '../../src/trace/coder.ts'
 import { Context } from '../../src/trace/context.ts'
 import { BLOB_PIECE_BYTES, KIND_EVENTS } from '../../src/trace/format.ts'
 import { Packer, type Plain, Unpacker } from '../../src/trace/msgpack.ts'
@@ -53,7 +53,7 @@ test('system calls are the same bytes by the fast way', (t) => {
     const [slow, fast] = [new Packer(), new Packer()]
     const [slowContext, fastContext] = [new Context(), new Context()]
     for (const event of events) {
-      encodeEvent(slow, slowContext, event)
+      encodeByTable(slow, slowContext, event)
       if (event.type === 'syscall') encodeSyscall(fast, fastContext, event.cycle, event.tid, event.number, event.args, event.args.length, event.strings, event.result, event.started)
       else encodeEvent(fast, fastContext, event)
     }

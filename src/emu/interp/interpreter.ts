@@ -196,12 +196,25 @@ export class Interpreter implements Processor {
     this.#forgetCode()
   }
 
-  flushPage(page: number): void {
+  flushPages(from: number, to: number): void {
+    let hasCode = false
+    for (let page = from; page < to; page++) {
+      this.#forgetPage(page)
+      hasCode ||= this.#codePages.has(page) || this.#secondPages.has(page)
+    }
+    if (hasCode) this.#forgetCode()
+  }
+
+  #forgetPage(page: number): void {
     const entry = (page % layout.TLB_ENTRIES) << 4
     for (const tlb of [layout.TLB_READ, layout.TLB_WRITE]) {
       this.memory.i32[(tlb + entry) >> 2] = -1
       this.memory.i32[(tlb + entry + 4) >> 2] = -1
     }
+  }
+
+  flushPage(page: number): void {
+    this.#forgetPage(page)
     const codePage = this.#codePages.get(page)
     if (codePage !== undefined) {
       this.#jit?.dropFrame(codePage.frame)

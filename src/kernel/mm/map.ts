@@ -33,7 +33,7 @@ export const unmapRange = (kernel: Kernel, space: AddressSpace, start: number, e
     releaseBacking(kernel, vma)
   }
   tellUnmapped(kernel, space, start, end)
-  kernel.flushSpace(space)
+  kernel.flushRange(space, start, end)
 }
 
 /** Forgets the pages of a range but keeps its areas (MADV_DONTNEED, truncated files). */
@@ -41,7 +41,7 @@ export const dropRange = (kernel: Kernel, space: AddressSpace, start: number, en
   kernel.watch?.buffers?.drainSpace(space)
   dropEntries(kernel.memory, space, start / PAGE_SIZE, end / PAGE_SIZE)
   tellUnmapped(kernel, space, start, end)
-  kernel.flushSpace(space)
+  kernel.flushRange(space, start, end)
 }
 
 /** Puts an area in the place of whatever was there. The list takes over the caller's reference to the backing. */
@@ -60,7 +60,7 @@ export const protectRange = (kernel: Kernel, space: AddressSpace, start: number,
     protectEntries(space, vma.start / PAGE_SIZE, vma.end / PAGE_SIZE, entryAccess(prot), (vma.flags & VMA_SHARED) !== 0)
   }
   mergeAround(kernel, space, start, end)
-  kernel.flushSpace(space)
+  kernel.flushRange(space, start, end)
 }
 
 /** Changes flags of the areas in a range. */

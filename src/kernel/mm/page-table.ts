@@ -76,14 +76,16 @@ export const dropEntries = (memory: PhysicalMemory, space: AddressSpace, startPa
     const base = index * TABLE_PAGES
     const from = Math.max(startPage - base, 0)
     const to = Math.min(endPage - base, TABLE_PAGES)
+    let dropped = false
     for (let slot = from; slot < to; slot++) {
       const entry = table[slot]
       if (entry === 0) continue
       if (isResident(entry)) space.residentPages--
       table[slot] = 0
+      dropped = true
       memory.release(entry & PTE_FRAME)
     }
-    if (to - from === TABLE_PAGES || table.every((entry) => entry === 0)) space.tables.delete(index)
+    if (to - from === TABLE_PAGES || (dropped && table.every((entry) => entry === 0))) space.tables.delete(index)
   }
 }
 

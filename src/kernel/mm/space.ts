@@ -67,8 +67,7 @@ export const copySpace = (kernel: Kernel, space: AddressSpace): AddressSpace => 
   for (const vma of space.vmas) {
     if ((vma.flags & (VMA_DONTFORK | VMA_WIPEONFORK)) !== 0) dropEntries(memory, copy, vma.start / PAGE_SIZE, vma.end / PAGE_SIZE)
   }
-  // The processor may hold direct write access to pages that are shared now.
-  kernel.flushSpace(space)
+  kernel.flushWrites(space)
   return copy
 }
 

@@ -73,7 +73,7 @@ const outsideOver = (trees: readonly Tree[]): Outside => {
   }
 }
 
-const NO_PROCESSOR = { flushTlb: () => {}, flushPage: () => {}, setMmu: () => {} } as unknown as Processor
+const NO_PROCESSOR = { flushTlb: () => {}, flushPage: () => {}, flushPages: () => {}, forgetData: () => {}, setMmu: () => {} } as unknown as Processor
 
 const CONFIG: WorldConfig = {
   program: '/none', argv: [], env: [], cwd: '/', mounts: [], files: [], hostname: 'test', cpus: 1, seed: '', strategy: 'round-robin',
