@@ -15,13 +15,13 @@ import { reasonOf } from '../platform/trace-files.ts'
 import { makeMachine } from '../replay/machine.ts'
 import { EXIT_FAILED, EXIT_FOUND, EXIT_INTERRUPTED, UsageError } from './errors.ts'
 import { checkOutputDirectory } from './files.ts'
-import { buildVersion, codecs, createTraceFile, loadEngine, platform, toByteString } from './host.ts'
+import { buildVersion, codecs, createTraceFile, loadEngine, platform, root, toByteString } from './host.ts'
 import { prepareWorld, type WorldFlags } from './options.ts'
 
 export interface GuidedFlags extends WorldFlags {
   readonly number: number | undefined
   readonly time: number | undefined
-  readonly input: InputKind | undefined
+  readonly input: InputFlag | undefined
   readonly corpus: string | undefined
   readonly dictionary: string | undefined
   readonly faults: readonly FaultKind[]
@@ -53,10 +53,16 @@ export const faultKinds = (text: string): FaultKind[] => text.split(',').map((na
   return kind
 })
 
-export const inputKind = (text: string): InputKind => {
-  const kind = INPUT_KINDS.find((one) => one === text)
-  if (kind === undefined) throw new InvalidArgumentError(`It must be ${INPUT_KINDS.join(', ')}.`)
-  return kind
+export interface InputFlag { readonly kind: InputKind, readonly port: number | undefined }
+
+const MOST_PORT = 65_535
+export const inputKind = (text: string): InputFlag => {
+  const [name, number] = text.split(':')
+  const kind = INPUT_KINDS.find((one) => one === name)
+  const port = number === undefined ? undefined : Number(number)
+  const isServer = kind === 'tcp' || kind === 'udp'
+  if (kind === undefined || isServer !== (port !== undefined) || (port !== undefined && !(Number.isInteger(port) && port > 0 && port <= MOST_PORT))) throw new InvalidArgumentError('It must be stdin, file, argv, tcp:PORT or udp:PORT.')
+  return { kind, port }
 }
 
 const read = (what: string, path: string): Uint8Array => {
@@ -123,7 +129,7 @@ export const fuzzGuided = async (program: string | undefined, args: readonly str
   if (flags.failOn?.kinds.includes('race') === true) throw new UsageError('--fail-on race: explore looks for races, with one input')
   const seed = flags.seed ?? platform.freshSeed()
   const command = program === undefined ? [] : [program, ...args]
-  const input = flags.input ?? (args.some((arg) => arg.includes(PLACEHOLDER)) ? 'file' : 'stdin')
+  const input = flags.input?.kind ?? (args.some((arg) => arg.includes(PLACEHOLDER)) ? 'file' : 'stdin')
   const env = [...SANITIZERS.filter((setting) => process.env[setting.split('=')[0]] === undefined), ...flags.env]
   const { config, files } = await prepareWorld(platform, command, { ...flags, seed, env, timeout: flags.timeout })
   const world = { ...config, stdio: ['null', 'pipe', 'pipe'] as const }
@@ -144,9 +150,10 @@ export const fuzzGuided = async (program: string | undefined, args: readonly str
   // Compiling hot code does not pay in worlds as short as these, and its blocks are not counted.
   const engine = { ...loadEngine(), tier: undefined }
   const cover = flags.cover
-  if (input !== 'stdin' && !command.some((word) => word.includes(PLACEHOLDER))) throw new UsageError(`--input ${input}: none of the program's arguments has ${PLACEHOLDER}, for which the input stands`)
+  const port = flags.input?.port
+  if ((input === 'file' || input === 'argv') && !command.some((word) => word.includes(PLACEHOLDER))) throw new UsageError(`--input ${input}: none of the program's arguments has ${PLACEHOLDER}, for which the input stands`)
   const fuzz = new GuidedFuzz({
-    world, input, files, failOn, faults: flags.faults, seed, dictionary, machine: makeMachine(engine, world.memoryLimit), seeds: directory?.seeds ?? [], mostBytes: flags.maxLength, schedules: flags.schedules, isGuided: !flags.blind,
+    world, input, ...(port === undefined ? {} : { client: { program: readFileSync(join(root, 'guests/bin/fuzz-send')), port } }), files, failOn, faults: flags.faults, seed, dictionary, machine: makeMachine(engine, world.memoryLimit), seeds: directory?.seeds ?? [], mostBytes: flags.maxLength, schedules: flags.schedules, isGuided: !flags.blind,
     covers: (module) => cover === undefined ? !LIBRARIES.test(module) : cover.test(module),
   })
   const most = flags.number ?? (flags.time === undefined ? 100_000 : Infinity)

@@ -87,6 +87,17 @@ test('an argument is the input', async (t) => {
   t.is(await traceOf(fuzz, [magic, '-a', '@@'], { input: 'argv' }), SEGV)
 })
 
+test('a server is sent its input over TCP and in datagrams, from where its client has it', async (t) => {
+  const client = { program: readFileSync(guestPath('fuzz-send')), port: 7000 }
+  for (const input of ['tcp', 'udp'] as const) {
+    const command = [guestPath('fuzz-server'), input, '7000'], more = { input, client, seeds: [Buffer.from('SET a')] }
+    const fuzz = await search(command, 3000, more)
+    t.regex(Buffer.from(fuzz.findings[0]?.case.bytes ?? []).toString(), /^SET [v-z]$/, input)
+    t.is(await traceOf(fuzz, command, more), 0, 'the world ends with its client')
+  }
+  await t.throwsAsync(search([guestPath('fuzz-server'), 'tcp', '7001'], 10, { input: 'tcp', client }), { message: /nothing listens on port 7000/ })
+})
+
 test('a fault of a system call is part of what is looked for', async (t) => {
   const faults: readonly FaultKind[] = ['eintr', 'short']
   const fuzz = await search([parts], 5000, { faults })

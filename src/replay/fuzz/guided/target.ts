@@ -23,21 +23,33 @@ import { CommonEntropy, ChoiceReached, isChoice, resultOfFork } from '../../expl
 import { type End, INPUT_BYTES } from '../../loop.ts'
 import type { Machine } from '../../machine.ts'
 import { signalName } from '../../names.ts'
-import type { SessionConsole } from '../../session.ts'
+import type { SessionConsole, SessionResult } from '../../session.ts'
 import { type Snapshot, takeSnapshot } from '../../snapshot.ts'
 import { backtrace, type CodeLocation, locationText } from '../../symbols.ts'
 import { areaAt } from '../../symbols/modules.ts'
 import { type EventSink, Tap, type TapPosition } from '../../tap.ts'
 import type { CallRange, Edges, FuzzCase } from './corpus.ts'
 
-/** How a program gets its input: `@@` among its arguments stands for a file with it, or for the input itself ('argv'). */
-export const INPUT_KINDS = ['stdin', 'file', 'argv'] as const
+/**
+ * How a program gets its input: `@@` among its arguments stands for a file with it, or for the input itself ('argv'); a server on its port,
+ * by a client that sends it over one connection, or as a datagram ('tcp', 'udp').
+ */
+export const INPUT_KINDS = ['stdin', 'file', 'argv', 'tcp', 'udp'] as const
 export type InputKind = (typeof INPUT_KINDS)[number]
+
+/** What sends the input to a server. */
+export interface InputClient {
+  /** The program guests/bin/fuzz-send. */
+  readonly program: Uint8Array
+  readonly port: number
+}
 
 export interface TargetOptions {
   /** The arguments may have `@@`. */
   readonly world: WorldConfig
   readonly input: InputKind
+  /** Of 'tcp' and 'udp'. */
+  readonly client?: InputClient
   readonly machine: Machine
   readonly files: HostFiles
   readonly failOn: FailOn
@@ -74,6 +86,10 @@ export class TargetError extends Error {}
 
 export const PLACEHOLDER = '@@'
 export const INPUT_PATH = '/tmp/fuzz-input'
+const CLIENT_PATH = '/tmp/fuzz-send'
+/** Virtual time that a server has to begin. */
+const SETTLE_SECONDS = 1
+const isServed = (input: InputKind): boolean => input === 'tcp' || input === 'udp'
 
 const SLICES = 32
 /** Before the input is read. */
@@ -90,12 +106,33 @@ class TargetSink implements EventSink {
   /** The cycle at which the first call was entered that names the input's file. */
   touched = Infinity
   constructor(watch: Watch) { this.watch = watch }
-  event(event: TraceEvent): void { this.watch.event(event) }
+  /** Before a signal kills a task and leaves a core. */
+  onCore: (tid: number) => void = () => { /* nobody asks */ }
+
+  event(event: TraceEvent): void {
+    this.watch.event(event)
+    if (event.type === 'signal' && event.action === 'core') this.onCore(event.tid)
+  }
+
   syscall(_cycle: number, _tid: number, _number: number, _args: unknown, _count: number, strings: readonly (string | undefined)[], _result: number, started: number): void {
     if (this.wantsStrings && strings.includes(INPUT_PATH)) this.touched = Math.min(this.touched, started)
   }
 
   blob(): number { return 0 }
+}
+
+/** Of a server: a crash of any of its processes is one, and how the client ends is nothing. */
+class ServerWatch extends Watch {
+  #crash: { readonly signal: number, readonly rip: number } | undefined
+  override event(event: TraceEvent): void {
+    super.event(event)
+    if (event.type === 'signal' && event.action === 'core') this.#crash ??= { signal: event.signal, rip: event.rip }
+  }
+
+  override judge(result: SessionResult, kernel: Kernel | undefined, failOn: FailOn): Failure | undefined {
+    if (this.#crash !== undefined && failOn.kinds.includes('signal')) return { kind: 'signal', status: this.#crash.signal, line: this.lastLine, rip: this.#crash.rip, waits: [] }
+    return super.judge(result.outcome === 'exited' ? { ...result, status: 0 } : result, kernel, failOn)
+  }
 }
 
 const latin1 = (bytes: Uint8Array): string => Array.from(bytes, (byte) => String.fromCharCode(byte)).join('')
@@ -145,10 +182,14 @@ export class Target {
     this.#options = options
     this.#sink = new TargetSink(this.#watch(new Uint8Array(0)))
     this.#entropy = new CommonEntropy(options.world.seed)
-    if (options.input !== 'stdin' && !options.world.argv.some((argument) => argument.includes(PLACEHOLDER))) throw new TargetError(`none of the program's arguments has ${PLACEHOLDER}, for which the input stands`)
+    if (isServed(options.input) !== (options.client !== undefined)) throw new TargetError('a server needs a port')
+    if ((options.input === 'file' || options.input === 'argv') && !options.world.argv.some((argument) => argument.includes(PLACEHOLDER))) throw new TargetError(`none of the program's arguments has ${PLACEHOLDER}, for which the input stands`)
   }
 
-  #watch(input: Uint8Array): Watch { return new Watch(needsOutput(this.#options.failOn), this.#options.input === 'stdin' ? input : new Uint8Array(0)) }
+  #watch(bytes: Uint8Array): Watch {
+    const { input, failOn } = this.#options
+    return new (isServed(input) ? ServerWatch : Watch)(needsOutput(failOn), input === 'stdin' ? bytes : new Uint8Array(0))
+  }
 
   /** What looks on when the case is recorded; and its console, at which the input is not there yet when it is asked for first, so that the world waits for it. */
   consoleOf(it: FuzzCase): { readonly watch: Watch, readonly console: SessionConsole } {
@@ -168,10 +209,27 @@ export class Target {
     const nul = bytes.indexOf(0)
     const text = latin1(nul < 0 ? bytes : bytes.subarray(0, nul))
     return {
-      ...world, ...(input === 'stdin' ? { stdio: ['pipe', world.stdio[1], world.stdio[2]] as const } : { argv: world.argv.map((argument) => argument.replaceAll(PLACEHOLDER, input === 'file' ? INPUT_PATH : text)) }),
+      ...(isServed(input) ? this.#served(bytes) : world), ...(input === 'stdin' ? { stdio: ['pipe', world.stdio[1], world.stdio[2]] as const } : isServed(input) ? {} : { argv: world.argv.map((argument) => argument.replaceAll(PLACEHOLDER, input === 'file' ? INPUT_PATH : text)) }),
       ...(input === 'file' ? { files: [...world.files, { path: INPUT_PATH, mode: 0o644, content: bytes }] } : {}),
       ...(kinds.length === 0 ? {} : { faults: { list: faults } }), ...(scheduleSeed === undefined ? {} : { scheduleSeed }),
       cycleLimit: Math.min(world.cycleLimit, (this.#start?.cycle ?? 0) + limit),
+    }
+  }
+
+  /** The world of a server, which ends when the client that sends the input has. */
+  #served(bytes: Uint8Array): WorldConfig {
+    const { world: { program, argv, env, cwd, uid, gid, mounts, files, attributes, cpus, ...world }, input, client } = this.#options
+    if (client === undefined) throw new Error('nobody sends the input')
+    const host = {
+      name: world.hostname, cpus, program, argv, env, cwd, uid, gid, mounts, ...(attributes === undefined ? {} : { attributes }), main: false,
+      files: [...files, { path: INPUT_PATH, mode: 0o644, content: bytes }, { path: CLIENT_PATH, mode: 0o755, content: client.program }],
+    }
+    return {
+      ...world, program, argv: [], env: [], cwd: '/', mounts: [], files: [], uid: 0, gid: 0, cpus, hosts: [host],
+      plan: [
+        { do: 'wait', seconds: SETTLE_SECONDS },
+        { do: 'run', host: world.hostname, name: 'client', program: CLIENT_PATH, argv: ['fuzz-send', input, String(client.port), INPUT_PATH], env: [] }, { do: 'waitExit', name: 'client' },
+      ],
     }
   }
 
@@ -182,7 +240,7 @@ export class Target {
       this.#cover(machine)
       return
     }
-    this.#sink.wantsStrings = input === 'file'
+    this.#sink.wantsStrings = input === 'file' || isServed(input)
     const slices = this.#common(first, Infinity, Infinity)
     // Once more, to right before the instruction SYSCALL; or to before the slice in which there was something to choose.
     if (this.#sink.touched < Infinity) this.#common(first, Infinity, this.#sink.touched - SYSCALL_CYCLES - 1)
@@ -191,7 +249,7 @@ export class Target {
     this.#sink.wantsStrings = false
     for (const [key, { count }] of kernel.state.faults?.calls ?? []) this.#callsBefore.set(key, count)
     let inode: FileInode | undefined
-    if (input === 'file') {
+    if (input === 'file' || isServed(input)) {
       const { namespaces } = kernel.state.hosts[0]
       const place = namespaces === undefined ? undefined : lookupIn(kernel, namespaces.mount, INPUT_PATH)
       if (place === undefined || typeof place === 'number' || place.inode?.kind !== 'file') throw new TargetError(`${INPUT_PATH}, where the input is, was taken away before it was read`)
@@ -212,7 +270,8 @@ export class Target {
     machine.processor.cover({
       covers: (page) => {
         const task = this.#kernel?.current
-        return task !== undefined && this.#options.covers(areaAt(task.mm, page * PAGE_SIZE)?.name ?? '')
+        const module = task === undefined ? undefined : areaAt(task.mm, page * PAGE_SIZE)?.name
+        return module !== undefined && module !== CLIENT_PATH && this.#options.covers(module)
       },
       constant: this.#options.onConstant,
     })
@@ -232,7 +291,10 @@ export class Target {
       },
       files, readInput: (max) => this.#hasInput ? this.#sink.watch.readInput(max) : undefined, write: (fd, bytes) => this.#sink.watch.write(fd, bytes), setRaw: () => { /* no terminal */ },
     }, this.#sink, () => 0)
-    tap.onCore = (kernel, task) => { this.#crash = backtrace(kernel, task, MOST_FRAMES) }
+    this.#sink.onCore = (tid) => {
+      const task = this.#kernel?.state.tasks.get(tid)
+      if (this.#kernel !== undefined && task !== undefined) this.#crash = backtrace(this.#kernel, task, MOST_FRAMES)
+    }
     this.#kernel = undefined
     this.#kernel = createWorld(this.worldOf(it), machine.memory, machine.processor, tap)
     tap.kernel = this.#kernel
