@@ -329,7 +329,35 @@ static void handles(void) {
   SAY(rmdir("h"));
 }
 
+static volatile int told;
+static void tell(int signal) { told++; }
+
 static void more_odds(void) {
+  /* Directories that are watched by signals. */
+  SAY(mkdir("noted", 0700));
+  SAY(mkdir("noted/sub", 0700));
+  int noted = open("noted", O_RDONLY), plain = open("noted/plain", O_CREAT | O_RDONLY, 0600);
+  signal(SIGUSR1, tell);
+  SAY(fcntl(noted, F_SETSIG, SIGUSR1));
+  SAY(fcntl(plain, F_NOTIFY, DN_CREATE));
+  SAY(fcntl(plain, F_NOTIFY, 0));
+  SAY(fcntl(noted, F_NOTIFY, DN_RENAME | DN_MULTISHOT));
+  SAY(rename("noted/plain", "noted/sub/plain"));
+  printf("told %d\n", told);
+  SAY(rename("noted/sub", "noted/other"));
+  printf("told %d\n", told);
+  SAY(fcntl(noted, F_NOTIFY, DN_CREATE | DN_DELETE));
+  SAY(mkdir("noted/made", 0700));
+  SAY(rmdir("noted/made"));
+  printf("told %d\n", told);
+  SAY(fcntl(noted, F_NOTIFY, 0));
+  SAY(mkdir("noted/made", 0700));
+  printf("told %d\n", told);
+  SAY(fcntl(noted, F_NOTIFY, DN_ATTRIB));
+  SAY(chmod("noted/made", 0755));
+  SAY(chmod("noted/made", 0700));
+  printf("told %d\n", told);
+  close(noted);
   /* Process descriptors that don't wait. */
   int gate[2];
   pipe(gate);

@@ -8,6 +8,7 @@
 import { EFAULT, EINVAL, EISDIR, ENOENT } from '../abi/errno.ts'
 import { SEEK_CUR, SEEK_SET } from '../abi/fcntl.ts'
 import { ACCESS_WRITE } from '../../emu/mmu/mmu.ts'
+import { dropDirectoryWatch } from './directory-watch.ts'
 import { IN_ACCESS } from '../abi/inotify.ts'
 import type { Kernel } from '../kernel.ts'
 import { beforeName } from '../plan/durability.ts'
@@ -159,6 +160,7 @@ export const readDirectory = (kernel: Kernel, task: Task, file: OpenFile, addres
 }
 
 export const directoryOperations: FileOperations = {
+  close: (kernel, _task, file) => { if (kernel.state.fs.watches.length > 0) dropDirectoryWatch(kernel, file) },
   read: () => -EISDIR,
   readTo: () => -EISDIR,
   positioned: true,

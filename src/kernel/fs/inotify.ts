@@ -9,7 +9,9 @@ import { O_ACCMODE, O_NONBLOCK, O_RDONLY } from '../abi/fcntl.ts'
 import {
   IN_CLOSE_NOWRITE, IN_CLOSE_WRITE, IN_DELETE_SELF, IN_IGNORED, IN_ISDIR, IN_MOVE_SELF, IN_EXCL_UNLINK, IN_ONESHOT, IN_Q_OVERFLOW, IN_UNMOUNT,
 } from '../abi/inotify.ts'
+import { POLL_MSG } from '../abi/signals.ts'
 import type { Kernel } from '../kernel.ts'
+import { type AsyncFile, signalOwner } from './async-io.ts'
 import { type Mount, topLocation } from './mount-tree.ts'
 import { initialCredentials } from '../task/create.ts'
 import { waitQueue, type WaitQueue } from '../wait-queue.ts'
@@ -25,6 +27,9 @@ export interface InotifyWatch {
   readonly instance: Inotify
   /** Events and flags, unsigned. */
   mask: number
+  /** Of F_NOTIFY (directory-watch.ts): who is told by a signal, and whether more than once. */
+  signal?: AsyncFile
+  repeats?: boolean
 }
 
 export interface InotifyEvent {
@@ -71,7 +76,7 @@ export const addWatch = (kernel: Kernel, instance: Inotify, inode: Inode, mask: 
   return watch.descriptor
 }
 
-const dropWatch = (kernel: Kernel, watch: InotifyWatch): void => {
+export const dropWatch = (kernel: Kernel, watch: InotifyWatch): void => {
   const { inode, instance } = watch
   instance.watches.splice(instance.watches.indexOf(watch), 1)
   inode.watches?.splice(inode.watches.indexOf(watch), 1)
@@ -91,6 +96,11 @@ const tell = (kernel: Kernel, watched: Inode, mask: number, name: string, cookie
   if (watched.watches === undefined) return
   for (const watch of [...watched.watches]) {
     if ((watch.mask & mask & ~IN_ISDIR) === 0 || (isUnlinked && (watch.mask & IN_EXCL_UNLINK) !== 0)) continue
+    if (watch.signal !== undefined) {
+      signalOwner(kernel, watch.signal, POLL_MSG, POLLIN | POLLRDNORM)
+      if (watch.repeats !== true) dropWatch(kernel, watch)
+      continue
+    }
     // Programs never saw IN_ISDIR with these two.
     const shown = (mask & (IN_DELETE_SELF | IN_MOVE_SELF)) !== 0 ? mask & ~IN_ISDIR : mask
     post(kernel, watch.instance, { descriptor: watch.descriptor, mask: shown >>> 0, cookie, name })

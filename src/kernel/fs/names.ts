@@ -4,7 +4,7 @@ import {
 } from '../abi/errno.ts'
 import { CAP_FSETID } from '../abi/capabilities.ts'
 import { NAME_MAX, RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from '../abi/fcntl.ts'
-import { IN_ATTRIB, IN_CREATE, IN_DELETE, IN_MOVE_SELF, IN_MOVED_FROM, IN_MOVED_TO } from '../abi/inotify.ts'
+import { IN_ATTRIB, IN_CREATE, IN_DELETE, IN_MOVE_SELF, IN_MOVED_FROM, IN_MOVED_TO, IN_RENAMED } from '../abi/inotify.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
 import { addEntry, isEmptyDirectory, removeEntry } from './directory.ts'
@@ -300,6 +300,7 @@ const notifyMove = (kernel: Kernel, from: Place, to: Place, inode: Inode, replac
   if (kernel.state.fs.watches.length === 0) return
   const cookie = renameCookie(kernel)
   notifyName(kernel, from.parent, from.name, inode, IN_MOVED_FROM, cookie)
+  if (from.parent === to.parent) notifyName(kernel, from.parent, from.name, inode, IN_RENAMED)
   notifyName(kernel, to.parent, to.name, inode, IN_MOVED_TO, cookie)
   if (replaced !== undefined) notifyInode(kernel, replaced, IN_ATTRIB)
   notifyInode(kernel, inode, IN_MOVE_SELF)

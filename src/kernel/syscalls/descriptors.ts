@@ -1,5 +1,5 @@
 /** Descriptors: close, dup, fcntl, flock. */
-import { EBADF, EBUSY, EINVAL, EMFILE, ENOTDIR, EPERM, ESRCH } from '../abi/errno.ts'
+import { EBADF, EBUSY, EINVAL, EMFILE, EPERM, ESRCH } from '../abi/errno.ts'
 import {
   F_ADD_SEALS, F_DUPFD, F_DUPFD_CLOEXEC, F_DUPFD_QUERY, F_CREATED_QUERY, F_GET_RW_HINT, F_GET_SEALS, F_GETFD, F_GETFL, F_GETLEASE, F_GETLK, F_GETOWN,
   F_GETOWN_EX, F_GETOWNER_UIDS, F_GETPIPE_SZ, F_GETSIG, F_NOTIFY, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_OWNER_PGRP, F_OWNER_PID, F_OWNER_TID,
@@ -14,6 +14,7 @@ import {
   closeDescriptor, getAnyFile, getFile, installFile, releaseFile, replaceDescriptor, retainFile, unshareDescriptors,
 } from '../fs/descriptor.ts'
 import { setAsync } from '../fs/async-io.ts'
+import { watchDirectory } from '../fs/directory-watch.ts'
 import { getLease, setLease } from '../fs/leases.ts'
 import type { OpenFile } from '../fs/file.ts'
 import { getRecordLock, setFlock, setRecordLock } from '../fs/locks.ts'
@@ -200,7 +201,7 @@ const fcntl = (kernel: Kernel, task: Task, args: Args): number => {
       return 0
     case F_GETLEASE: return getLease(kernel, file)
     case F_SETLEASE: return setLease(kernel, task, file, fd, int32(argument))
-    case F_NOTIFY: return file.inode.kind === 'directory' ? -EINVAL : -ENOTDIR
+    case F_NOTIFY: return watchDirectory(kernel, task, file, fd, uint32(argument))
     case F_SETPIPE_SZ: return file.kind === 'pipe' ? setPipeSize(kernel, task, pipeOf(file), uint32(argument)) : -EBADF
     case F_GETPIPE_SZ: return file.kind === 'pipe' ? pipeSize(pipeOf(file)) : -EBADF
     case F_ADD_SEALS: return addSeals(kernel, file, uint32(argument))
@@ -236,8 +237,7 @@ export const DESCRIPTOR_CALLS: readonly SyscallEntry[] = [
   { number: 32, name: 'dup', args: ['oldfd:fd'], handler: dup, status: 'full' },
   { number: 33, name: 'dup2', args: ['oldfd:fd', 'newfd:fd'], handler: dup2, status: 'full' },
   {
-    number: 72, name: 'fcntl', args: ['fd:fd', 'cmd:cmd', 'arg:long'], handler: fcntl, status: 'partial',
-    note: 'no F_NOTIFY: EINVAL, as without CONFIG_DNOTIFY',
+    number: 72, name: 'fcntl', args: ['fd:fd', 'cmd:cmd', 'arg:long'], handler: fcntl, status: 'full',
   },
   { number: 73, name: 'flock', args: ['fd:fd', 'operation:flags(LOCK)'], handler: flock, status: 'full' },
   { number: 292, name: 'dup3', args: ['oldfd:fd', 'newfd:fd', 'flags:flags(O)'], handler: dup3, status: 'full' },
