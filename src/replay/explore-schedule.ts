@@ -84,6 +84,8 @@ const cached = (files: HostFiles): HostFiles => {
 
 const messageOf = (error: unknown): string => error instanceof Error ? error.stack ?? error.message : String(error)
 
+const keyOf = (failure: Failure | undefined): string => failure === undefined ? '' : failureKey(failure)
+
 /** What schedules start from, and for which of them. */
 interface Fork {
   readonly key: string
@@ -113,8 +115,8 @@ export class ScheduleRunner {
     return new ScheduleRun(schedule, this.#worldOf(schedule), world, this.#options.failOn, this.#search, finder, this.#fresh)
   }
 
-  /** Runs a schedule again from its beginning, as a world of its own, and records it. Returns lines about a hang. @throws Error if it does not end as before, and what `openTrace` throws */
-  *record(schedule: Schedule, failure: Failure, version: string, codecs: TraceCodecs, openTrace: () => TraceSink): Generator<undefined, readonly string[]> {
+  /** Runs a schedule again from its beginning, as a world of its own, and records it. Returns lines about a hang. @param failure undefined: it ended well @throws Error if it does not end as before, and what `openTrace` throws */
+  *record(schedule: Schedule, failure: Failure | undefined, version: string, codecs: TraceCodecs, openTrace: () => TraceSink): Generator<undefined, readonly string[]> {
     const { engine, clock, failOn } = this.#options
     const world = this.#worldOf(schedule)
     const watch = this.#watch()
@@ -136,12 +138,12 @@ export class ScheduleRunner {
     }
     const found = watch.judge(result, session.kernel, failOn, races?.lines())
     races?.detach()
-    if (found === undefined || failureKey(found) !== failureKey(failure)) {
+    if (keyOf(found) !== keyOf(failure)) {
       throw new Error(`seed ${schedule.seed} ended otherwise when it was recorded: ${found === undefined ? 'well' : failureText(found)}`)
     }
     const hash = yield* this.#hashOf(schedule)
     if (hash !== result.hash) throw new Error(`seed ${schedule.seed}: the recording ended in another state than its fork`)
-    if (failure.kind !== 'hang') return []
+    if (failure?.kind !== 'hang') return []
     const fork = this.#forked(schedule).world
     return livelockLines(fork.kernel, (slices) => fork.run(slices))
   }

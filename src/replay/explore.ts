@@ -190,7 +190,7 @@ export class Exploration {
 }
 
 /** What is needed to run it again. */
-const scheduleOf = ({ number, seed, pct, cycleLimit, strategy, choicePoints, choiceCode, path }: ScheduleResult): Schedule => ({
+export const scheduleOf = ({ number, seed, pct, cycleLimit, strategy, choicePoints, choiceCode, path }: ScheduleResult): Schedule => ({
   number, seed, cycleLimit, ...(pct === undefined ? {} : { pct }), ...(strategy === undefined ? {} : { strategy }), ...(choicePoints === undefined ? {} : { choicePoints }),
   ...(choiceCode === undefined ? {} : { choiceCode }), ...(path === undefined ? {} : { choices: choicesOf(path) }),
 })
