@@ -115,7 +115,7 @@ flock -n . echo locked; getopt -o a: -- -a x y; hexdump -C /bin/true | head -2; 
 abc
 E` },
   pythonTests('test_os'),
-  pythonTests('test_socket', ` -i '*VSOCK*' -i '*UDPLITE*' -i '*6Test.*' -i '*dual*' -i '*idna*'`),
+  pythonTests('test_socket', ` -i '*VSOCK*' -i '*UDPLITE*' -i '*6Test.*' -i '*dual*' -i '*idna*' -i '*tcp6' -i '*ipv6*' -i '*flowinfo*'`),
   pythonTests('test_threading'),
   pythonTests('test_subprocess'),
   pythonTests('test_select'),

@@ -96,6 +96,9 @@ const generatedFiles = (options: WorldOptions, localtime: Uint8Array | undefined
     text('/etc/shells', '/bin/sh\n'),
     { path: '/etc/localtime', mode: 0o644, content: localtime ?? utcZone() },
     { path: '/etc/mtab', mode: 0o777, symlink: '/proc/self/mounts' },
+    { path: '/var/run', mode: 0o777, symlink: '/run' },
+    // Of sysfs what lscpu and the like can't do without.
+    ...['online', 'possible', 'present'].map((name) => text(`/sys/devices/system/cpu/${name}`, options.cpus === 1 ? '0\n' : `0-${options.cpus - 1}\n`)),
   ]
 }
 
@@ -144,7 +147,7 @@ export const makeWorldConfig = (host: HostSurroundings, options: WorldOptions,
     program = findProgram(options, (path) => inRootfs?.(normalize(path).slice(1)) ?? false)
   } else {
     const system = systemMounts(host)
-    mounts.push(...system.mounts, { guest: '/tmp', source: { kind: 'tmpfs' } }, { guest: '/root', source: { kind: 'tmpfs' } },
+    mounts.push(...system.mounts, { guest: '/tmp', source: { kind: 'tmpfs' } }, { guest: '/root', source: { kind: 'tmpfs' } }, { guest: '/run', source: { kind: 'tmpfs' } },
       { guest: '/proc', source: { kind: 'proc' } }, { guest: '/sys', source: { kind: 'sys' } }, { guest: '/dev', source: { kind: 'dev' } })
     const zone = host.readFile('/etc/localtime')
     files.push(...system.files, ...generatedFiles(options, zone instanceof Uint8Array ? zone : undefined))

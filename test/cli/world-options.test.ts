@@ -29,6 +29,11 @@ run('nothing else of the host can be reached', (t) => {
   })
 })
 
+run('what daemons and lscpu look for is there: /run, the numbers of processors', (t) => {
+  const { stdout } = retrograde(['run', '--cpus', '3', ...sh('echo 1 > /var/run/pid && cat /run/pid; cat /sys/devices/system/cpu/online; nproc')])
+  t.is(stdout, '1\n0-2\n3\n')
+})
+
 run('--rootfs: only that directory', (t) => {
   inDirectory((cwd) => {
     mkdirSync(join(cwd, 'root/bin'), { recursive: true })

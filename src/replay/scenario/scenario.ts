@@ -152,7 +152,7 @@ const hostOf = (outside: HostSurroundings, folder: string, name: string, host: S
   if (host.run.length === 0) throw new WorldOptionError(`host ${name} has nothing to run`)
   // Programs in mounts of its own have their path as it is.
   const world = makeWorldConfig(surroundingsOf(outside), {
-    command: host.run.map(latin1), env, cwd: host.cwd ?? '/', rootfs: undefined, mounts, seed: '', cpus: 1, strategy: 'random', cpuHz: CPU_HZ, epochSeconds: SEEDED_EPOCH,
+    command: host.run.map(latin1), env, cwd: host.cwd ?? '/', rootfs: undefined, mounts, seed: '', cpus: host.cpus ?? 1, strategy: 'random', cpuHz: CPU_HZ, epochSeconds: SEEDED_EPOCH,
     memoryLimit: SCENARIO_MEMORY, cycleLimit: Infinity, uid, gid: uid, stdio: ['null', 'pipe', 'pipe'], terminal: { rows: 24, columns: 80 },
   })
   const files = Object.entries(host.files ?? {}).map(([path, text]) => ({ path: latin1(path), mode: 0o644, content: new TextEncoder().encode(text) }))
