@@ -54,6 +54,8 @@ interface InodeBase {
   /** Open files and mappings that use it. */
   users: number
   xattrs?: Map<string, Uint8Array>
+  /** FS_*_FL (inode-flags.ts); undefined: none were ever set. */
+  flags?: number
   /** RWH_* of F_SET_RW_HINT (fcntl(2)). */
   writeHint?: number
   /** inotify watches of it (inotify.ts). */
@@ -470,6 +472,8 @@ export const hasInodeRoom = (kernel: Kernel, superblock: Superblock): boolean =>
 /** 512-byte blocks in use, as st_blocks counts them. */
 export const inodeBlocks = (inode: Inode): number => {
   const { host } = inode
+  // A tmpfs keeps long links in a page (SHORT_SYMLINK_LEN).
+  if (inode.kind === 'symlink' && host === undefined && inode.superblock.type === 'tmpfs' && (inode.target?.length ?? 0) >= 128) return PAGE_SIZE / 512
   if (inode.kind !== 'file') return host === undefined ? 0 : host.blocks
   const hostPages = host === undefined ? 0 : Math.ceil(inode.hostSize / PAGE_SIZE)
   let pages = inode.reserved?.size ?? 0

@@ -12,6 +12,7 @@ import {
   type DirectoryInode, disposeIfUnused, ensureAttributes, hasInodeRoom, type Inode, makeDevice, makeDirectory, now, S_ISGID,
   S_ISUID, touchModified,
 } from './inode.ts'
+import { isAppendOnly, isProtected } from './inode-flags.ts'
 import { notifyInode, notifyName, renameCookie } from './inotify.ts'
 import { isReadOnly } from './mounts.ts'
 import { pathGone, pathMoved, pathsExchanged } from './open-paths.ts'
@@ -101,8 +102,10 @@ export const createDirectory = (kernel: Kernel, task: Task, dirfd: number, path:
 const checkDelete = (kernel: Kernel, task: Task, parent: DirectoryInode, victim: Inode, wantsDirectory: boolean): number => {
   const denied = checkAccess(kernel, task.credentials, parent, MAY_WRITE | MAY_EXEC)
   if (denied !== 0) return denied
+  if (isAppendOnly(parent)) return -EPERM
   const sticky = checkSticky(kernel, task.credentials, parent, victim)
   if (sticky !== 0) return sticky
+  if (isProtected(victim)) return -EPERM
   if (wantsDirectory !== (victim.kind === 'directory')) return wantsDirectory ? -ENOTDIR : -EISDIR
   if (parent.nlink === 0) return -ENOENT
   return 0
@@ -178,7 +181,7 @@ export const linkInode = (kernel: Kernel, task: Task, { inode, mount }: Place, d
   if (protectedSource !== 0) return protectedSource
   const denied = checkCreate(kernel, task, at.parent)
   if (denied !== 0) return denied
-  if (inode.kind === 'directory') return -EPERM
+  if (inode.kind === 'directory' || isProtected(inode)) return -EPERM
   ensureAttributes(kernel, inode)
   if (inode.nlink === 0 && !(inode.kind === 'file' && inode.linkable === true)) return -ENOENT
   if (inode.nlink >= LINK_MAX) return -EMLINK

@@ -17,6 +17,7 @@ import type { OpenFile } from './file.ts'
 import {
   type DirectoryInode, ensureContent, type FileInode, hasInodeRoom, type Inode, isNameless, makeFile,
 } from './inode.ts'
+import { isAppendOnly } from './inode-flags.ts'
 import { notifyFile, notifyName } from './inotify.ts'
 import { DELETED } from './open-paths.ts'
 import { breakLeases } from './leases.ts'
@@ -91,6 +92,7 @@ const checkOpen = (kernel: Kernel, task: Task, mount: Mount, inode: Inode, flags
   if ((wanted & MAY_WRITE) !== 0 && inode.kind === 'file' && isReadOnly(mount, inode.superblock)) return -EROFS
   const denied = checkAccess(kernel, task.credentials, inode, wanted)
   if (denied !== 0) return denied
+  if (isAppendOnly(inode) && (((flags & O_ACCMODE) !== O_RDONLY && (flags & O_APPEND) === 0) || (flags & O_TRUNC) !== 0)) return -EPERM
   if ((flags & O_NOATIME) !== 0 && !ownsInode(kernel, task.credentials, inode)) return -EPERM
   return 0
 }

@@ -23,9 +23,13 @@ const SEARCH_CAPABILITIES = 1 << CAP_DAC_OVERRIDE | 1 << CAP_DAC_READ_SEARCH
 export const isInGroup = (credentials: Credentials, gid: number): boolean =>
   credentials.fsgid === gid || credentials.groups.includes(gid)
 
-/** 0 or −EACCES for MAY_* bits. */
+const IMMUTABLE = 0x10
+
+/** 0 or −EACCES for MAY_* bits; −EPERM where nobody may write. */
 export const checkAccess = (kernel: Kernel, credentials: Credentials, inode: Inode, wanted: number): number => {
   ensureAttributes(kernel, inode)
+  // Not even by root (FS_IMMUTABLE_FL).
+  if (inode.flags !== undefined && (inode.flags & IMMUTABLE) !== 0 && (wanted & MAY_WRITE) !== 0) return -EPERM
   const { mode } = inode
   const granted = credentials.fsuid === inode.uid ? mode >> 6 : isInGroup(credentials, inode.gid) ? mode >> 3 : mode
   if ((wanted & ~granted & 7) === 0) return 0

@@ -12,6 +12,7 @@ import { int32, uint32 } from '../abi/numbers.ts'
 import { ANONYMOUS_KINDS, getAnyFile, getFile } from '../fs/descriptor.ts'
 import { ensureAttributes, type Inode, now, S_ISGID, S_ISUID, type Timestamp } from '../fs/inode.ts'
 import { isLink, LOOKUP_EMPTY, LOOKUP_FOLLOW, readPath, resolve, resolveInode } from '../fs/path.ts'
+import { isImmutable, isProtected } from '../fs/inode-flags.ts'
 import { capableOver, checkAccess, isInGroup, MAY_EXEC, MAY_WRITE, ownsInode } from '../fs/permissions.ts'
 import { writeStat, writeStatfs, writeStatx } from '../fs/stat.ts'
 import { notifyAnywhere } from '../fs/inotify.ts'
@@ -134,7 +135,7 @@ const changeMode = (kernel: Kernel, task: Task, { mount, inode }: Target, mode: 
   if (inode === undefined) return -ENOENT
   if (isReadOnly(mount, inode.superblock)) return -EROFS
   ensureAttributes(kernel, inode)
-  if (!ownsInode(kernel, task.credentials, inode)) return -EPERM
+  if (isProtected(inode) || !ownsInode(kernel, task.credentials, inode)) return -EPERM
   if (isVirtual(inode)) return -EPERM
   if (isLink(inode)) return -EOPNOTSUPP
   let bits = mode & 0o7777
@@ -174,6 +175,7 @@ const changeOwner = (kernel: Kernel, task: Task, { mount, inode }: Target, shown
   if (uid < 0 || gid < 0) return -EINVAL
   if (isReadOnly(mount, inode.superblock)) return -EROFS
   ensureAttributes(kernel, inode)
+  if (isProtected(inode)) return -EPERM
   const { credentials } = task
   const isPrivileged = capableOver(credentials, inode, CAP_CHOWN)
   const isOwner = credentials.fsuid === inode.uid
@@ -233,6 +235,7 @@ const setTimes = (kernel: Kernel, task: Task, { mount, inode }: Target, times: T
   if (isReadOnly(mount, inode.superblock)) return -EROFS
   ensureAttributes(kernel, inode)
   const isTouch = times === undefined || (isNow(times[0]) && isNow(times[1]))
+  if (isTouch ? isImmutable(inode) : isProtected(inode)) return -EPERM
   if (isTouch) {
     if (!ownsInode(kernel, task.credentials, inode)) {
       const denied = checkAccess(kernel, task.credentials, inode, MAY_WRITE)

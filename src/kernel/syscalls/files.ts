@@ -14,6 +14,7 @@ import { RLIMIT_FSIZE } from '../abi/resources.ts'
 import { SIGXFSZ } from '../abi/signals.ts'
 import { getFile, installOrRelease } from '../fs/descriptor.ts'
 import type { OpenFile } from '../fs/file.ts'
+import { isAppendOnly, isImmutable } from '../fs/inode-flags.ts'
 import { type FileInode, inodeSize, isNameless, makeFile, pageFrame, reservePages, touchModified, zeroRange } from '../fs/inode.ts'
 import { breakLeases } from '../fs/leases.ts'
 import { isReadOnly, syncVolumes } from '../fs/mounts.ts'
@@ -89,6 +90,7 @@ const truncate = (kernel: Kernel, task: Task, args: Args): number => {
   if (isReadOnly(mount, inode.superblock)) return -EROFS
   const denied = checkAccess(kernel, task.credentials, inode, MAY_WRITE)
   if (denied !== 0) return denied
+  if (isAppendOnly(inode)) return -EPERM
   if (isExecuting(kernel, inode)) return -ETXTBSY
   const breaking = breakLeases(kernel, task, inode, O_WRONLY)
   if (breaking !== 0) return breaking
@@ -112,6 +114,7 @@ const ftruncate = (kernel: Kernel, task: Task, args: Args): number => {
   if (file === undefined) return -EBADF
   const { inode } = file
   if (file.kind !== 'regular' || inode.kind !== 'file' || !isWritable(file)) return -EINVAL
+  if (isAppendOnly(inode)) return -EPERM
   const tooBig = checkSize(kernel, task, inode, size)
   if (tooBig !== 0) return tooBig
   if (isSealedAgainst(kernel, inode, size)) return -EPERM
@@ -205,6 +208,7 @@ const fallocate = (kernel: Kernel, task: Task, args: Args): number => {
   const { inode } = file
   if (file.kind !== 'regular' || inode.kind !== 'file') return -ENODEV
   const end = offset + length
+  if (isImmutable(inode) || (isAppendOnly(inode) && (mode & ~FALLOC_FL_KEEP_SIZE) !== 0)) return -EPERM
   // ext2 knows nothing of it.
   if (inode.superblock.volume !== undefined) return -EOPNOTSUPP
   const seals = inode.seals ?? 0

@@ -7,6 +7,7 @@ import { setAsync } from '../fs/async-io.ts'
 import { getFile } from '../fs/descriptor.ts'
 import { fiemap, FS_IOC_FIEMAP } from '../fs/fiemap.ts'
 import type { OpenFile } from '../fs/file.ts'
+import { flagsIoctl } from '../fs/inode-flags.ts'
 import { operationsOf } from '../fs/file-operations.ts'
 import { inodeSize } from '../fs/inode.ts'
 import type { Kernel } from '../kernel.ts'
@@ -61,7 +62,7 @@ const ioctl = (kernel: Kernel, task: Task, args: Args): number => {
       return 0
     default:
   }
-  return operationsOf(file).ioctl?.(kernel, task, file, command, argument) ?? -ENOTTY
+  return flagsIoctl(kernel, task, file, command, argument) ?? operationsOf(file).ioctl?.(kernel, task, file, command, argument) ?? -ENOTTY
 }
 
 export const ioctlCalls: readonly SyscallEntry[] = [

@@ -11,6 +11,7 @@ import { ANONYMOUS_KINDS, getFile } from '../fs/descriptor.ts'
 import type { FileKind } from '../fs/file.ts'
 import { ensureAttributes, type Inode, now, S_IFDIR, S_IFREG, S_ISVTX, typeBits } from '../fs/inode.ts'
 import { LOOKUP_FOLLOW, readPath, resolve } from '../fs/path.ts'
+import { isProtected } from '../fs/inode-flags.ts'
 import { capable, checkAccess, MAY_READ, MAY_WRITE, ownsInode } from '../fs/permissions.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
@@ -36,6 +37,7 @@ const checkName = (kernel: Kernel, task: Task, mount: Mount, inode: Inode, name:
   const dot = name.indexOf('.')
   const space = dot < 0 ? '' : name.slice(0, dot)
   if (isWrite && isReadOnly(mount, inode.superblock)) return -EROFS
+  if (isWrite && isProtected(inode)) return -EPERM
   const denied = checkSpace(kernel, task, inode, name, space, isWrite, kind)
   // The rest of the name is the handler's affair (xattr_resolve_name), after the permission.
   return denied === 0 && dot === name.length - 1 && SPACES.includes(space) ? -EINVAL : denied

@@ -23,6 +23,8 @@ export const FAST_LINK_LIMIT = 60
 export const INCOMPATIBLE_FILETYPE = 0x2
 export const READ_ONLY_SPARSE_SUPER = 0x1, READ_ONLY_LARGE_FILE = 0x2, READ_ONLY_EXTRA_ISIZE = 0x40
 export const INDEX_FLAG = 0x1000
+/** Those of inodes that users may change (EXT2_FL_USER_MODIFIABLE). */
+export const CHANGEABLE_FLAGS = 0x3_80ff
 
 export const DIRENT_HEAD = 8
 

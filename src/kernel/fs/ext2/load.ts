@@ -11,7 +11,7 @@ import {
   pageFrame, readInode, retainInode,
 } from '../inode.ts'
 import {
-  BLOCK_POINTERS, DIRECT_BLOCKS, DIRENT_HEAD, FAST_LINK_LIMIT, GD, GROUP_SIZE, hasSuperblock, IN, INCOMPATIBLE_FILETYPE, INODE_BASE_SIZE, MAGIC,
+  BLOCK_POINTERS, CHANGEABLE_FLAGS, DIRECT_BLOCKS, DIRENT_HEAD, FAST_LINK_LIMIT, GD, GROUP_SIZE, hasSuperblock, IN, INCOMPATIBLE_FILETYPE, INODE_BASE_SIZE, MAGIC,
   READ_ONLY_EXTRA_ISIZE, READ_ONLY_LARGE_FILE, READ_ONLY_SPARSE_SUPER, SB, SUPERBLOCK_OFFSET, SUPERBLOCK_SIZE, viewOf,
 } from './format.ts'
 import { type Ext2Volume, ROOT_INO } from './volume.ts'
@@ -211,6 +211,8 @@ class Loader {
     inode.atime = [raw.getInt32(IN.atime, true), 0]
     inode.mtime = [raw.getInt32(IN.mtime, true), 0]
     inode.ctime = [raw.getInt32(IN.ctime, true), 0]
+    const flags = raw.getUint32(IN.flags, true) & CHANGEABLE_FLAGS
+    if (flags !== 0) inode.flags = flags
     if (inode.kind === 'directory') this.#pending.push([inode, raw])
     return inode
   }

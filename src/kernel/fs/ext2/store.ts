@@ -9,7 +9,7 @@ import { ENOSPC } from '../../abi/errno.ts'
 import type { Kernel } from '../../kernel.ts'
 import { type DirectoryInode, type FileInode, type Inode, now, pageFrame, readInode, touchModified, typeBits, writeInode } from '../inode.ts'
 import {
-  DIRECT_BLOCKS, DIRENT_HEAD, FAST_LINK_LIMIT, GD, GROUP_SIZE, IN, INCOMPATIBLE_FILETYPE, INDEX_FLAG,
+  DIRECT_BLOCKS, DIRENT_HEAD, FAST_LINK_LIMIT, GD, GROUP_SIZE, IN, INCOMPATIBLE_FILETYPE, CHANGEABLE_FLAGS, INDEX_FLAG,
   INODE_BASE_SIZE, READ_ONLY_LARGE_FILE, SB, SUPERBLOCK_OFFSET, viewOf,
 } from './format.ts'
 import { countWritten } from '../loop.ts'
@@ -171,7 +171,8 @@ class Writer {
     view.setInt32(at + IN.mtime, inode.mtime[0], true)
     view.setInt32(at + IN.ctime, inode.ctime[0], true)
     view.setUint16(at + IN.links, links, true)
-    view.setUint32(at + IN.flags, wasUsed ? flags & ~INDEX_FLAG : 0, true)
+    const kept = wasUsed ? flags & ~INDEX_FLAG : 0
+    view.setUint32(at + IN.flags, inode.flags === undefined ? kept : (kept & ~CHANGEABLE_FLAGS) | inode.flags, true)
     const count = { blocks: 0 }
     let size = 0
     switch (inode.kind) {
