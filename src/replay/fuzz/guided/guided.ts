@@ -39,10 +39,14 @@ const FIRST = [new Uint8Array(0), Uint8Array.of(0x0a), Uint8Array.from('0000', (
 /** An execution that takes so many times the cycles of the longest of the first inputs, and as many more, hangs. */
 const HANG_FACTOR = 20, HANG_CYCLES = 5e6
 /** What takes that long is given so many times as much before it is a failure: a sanitizer's report takes its time. */
-const PATIENCE = 30
+const PATIENCE = 30, MOST_PATIENCE = 1e9
+/** Of the inputs to begin with, before it is known how long they take. */
+const FIRST_CYCLES = 500e6
 /** Executions by which a new input of the corpus that is longer than some bytes, and one that fails, is made smaller. */
 const TRIM_FROM = 16, TRIM_RUNS = 64, SHRINK_RUNS = 2000, SHRINK_RUNS_OF_HANGS = 100
 const MOST_FAULTS = 8
+
+const patient = (limit: number): number => Math.max(limit, Math.min(limit * PATIENCE, MOST_PATIENCE))
 
 const sameEdges = (a: Edges, b: Edges): boolean => a.length === b.length && a.every((edge, i) => edge === b[i])
 
@@ -79,8 +83,10 @@ export class GuidedFuzz {
 
   /** Yields after each execution, for ever. @throws TargetError, WorldError */
   *run(): Generator<undefined, void> {
-    const seeds = (this.#options.seeds.length > 0 ? this.#options.seeds : FIRST).map((bytes): FuzzCase => ({ bytes: bytes.slice(0, this.#options.mostBytes), faults: [], scheduleSeed: undefined }))
+    // Copies: slice() of Node's buffers is none.
+    const seeds = (this.#options.seeds.length > 0 ? this.#options.seeds : FIRST).map((bytes): FuzzCase => ({ bytes: new Uint8Array(bytes.subarray(0, this.#options.mostBytes)), faults: [], scheduleSeed: undefined }))
     this.target.prepare(seeds[0])
+    this.target.limit = FIRST_CYCLES
     let longest = 0
     for (const it of seeds) {
       const execution = this.#execute(it)
@@ -165,7 +171,7 @@ export class GuidedFuzz {
   /** A case again, that came to the limit of its cycles: what comes of it if there is time. */
   #patiently(it: FuzzCase): FoundFailure | undefined {
     const { limit } = this.target
-    this.target.limit = limit * PATIENCE
+    this.target.limit = patient(limit)
     const { failure } = this.#execute(it)
     this.target.limit = limit
     return failure
@@ -186,7 +192,7 @@ export class GuidedFuzz {
       return
     }
     const { limit } = this.target
-    const finding: Finding = { ...failure, case: it, limit: isSlow ? limit * PATIENCE : limit, after: this.executions, count: 1 }
+    const finding: Finding = { ...failure, case: it, limit: isSlow ? patient(limit) : limit, after: this.executions, count: 1 }
     this.#findings.set(failure.key, finding)
     this.isShrinking = true
     // A hang is made small with less patience; it must still be one in the end.
