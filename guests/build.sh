@@ -43,7 +43,7 @@ fi
 
 mkdir -p bin
 for name in $(names "$@"); do
-  # DPOR knows the functions of the C library by their symbols.
-  case $name in dpor-threads) some=${flags#-O1 -s} ;; *) some=$flags ;; esac
+  # DPOR and detectors know functions of the C library by their symbols.
+  case $name in dpor-threads|lock-orders) some=${flags#-O1 -s} ;; *) some=$flags ;; esac
   musl-gcc -static -O1 $some $headers -o "bin/$name" "src/$name.c"
 done

@@ -111,10 +111,10 @@ test('the stack of a thread that has ended is used', (t) => {
 })
 
 test('orders of locks: a warning where tasks take them in a circle, though none waited for ever', (t) => {
-  const warnings = (name: string, tree: Tree): string[] => {
+  const warnings = (name: string, tree: Tree, ...args: string[]): string[] => {
     const search = new RaceSearch()
     for (let seed = 1; ; seed++) {
-      const session = start(worldOf(name, { seed: `${seed}`, cpus: 2 }), tree)
+      const session = start(worldOf(name, { seed: `${seed}`, cpus: 2, argv: [name, ...args] }), tree)
       if (session.kernel === undefined) throw new Error('no world')
       const detectors = search.attach(session.kernel)
       const { outcome } = runToEnd(session)
@@ -125,6 +125,10 @@ test('orders of locks: a warning where tasks take them in a circle, though none 
   t.deepEqual(warnings('deadlock', bug('deadlock')), ['lock order: b+0x4 → a+0x4 → b+0x4'])
   t.deepEqual(warnings('pthread-condition', treeFor('pthread-condition')), [])
   t.deepEqual(warnings('pthread-mutex', treeFor('pthread-mutex')), [])
+  const orders = (mode: string): string[] => warnings('lock-orders', treeFor('lock-orders'), mode)
+  t.deepEqual(orders('mutexes'), ['lock order: mutexes+0x4 → mutexes+0x2c → mutexes+0x4'])
+  for (const mode of ['spins', 'bits', 'futexes']) t.deepEqual(orders(mode), ['lock order: words → words+0x40 → words'], mode)
+  for (const mode of ['counters', 'references', 'semaphores', 'tried']) t.deepEqual(orders(mode), [], mode)
 })
 
 test('processes that share memory: what orders them and what does not', (t) => {
