@@ -106,7 +106,14 @@ export const sysfsTree = (): ProcFolder => folder({
   fs: folder({ cgroup: folder({}) }),
   kernel: folder({
     debug: folder({}), security: folder({}), tracing: folder({}),
-    mm: folder({ transparent_hugepage: folder({ enabled: fixed('always madvise [never]'), defrag: fixed('always defer defer+madvise madvise [never]'), shmem_enabled: fixed('always within_size advise [never] deny force') }) }),
+    mm: folder({
+      // Memory may be marked as mergeable; nothing is merged.
+      ksm: folder({
+        run: fixed('0'), pages_shared: fixed('0'), pages_sharing: fixed('0'), pages_unshared: fixed('0'), pages_volatile: fixed('0'), full_scans: fixed('0'), pages_to_scan: fixed('100'),
+        sleep_millisecs: fixed('20'), merge_across_nodes: fixed('1'), max_page_sharing: fixed('256'), stable_node_chains: fixed('0'), stable_node_dups: fixed('0'),
+      }),
+      transparent_hugepage: folder({ enabled: fixed('always madvise [never]'), defrag: fixed('always defer defer+madvise madvise [never]'), shmem_enabled: fixed('always within_size advise [never] deny force') }),
+    }),
   }),
   module: folder({}),
 })
