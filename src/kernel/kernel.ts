@@ -22,7 +22,7 @@ import { tellOwners } from './fs/async-io.ts'
 import { tellItems } from './fs/epoll.ts'
 import { isSignalDue } from './signal/pending.ts'
 import { arm, disarm } from './time/timer-queue.ts'
-import { BLOCKED, type WaitQueue } from './wait-queue.ts'
+import { BLOCKED, leaveQueue, type WaitQueue } from './wait-queue.ts'
 import type { MemoryWatch } from './watch/memory-watch.ts'
 import type { OrderTracer } from './watch/tracer.ts'
 
@@ -172,7 +172,28 @@ export class Kernel {
     return BLOCKED
   }
 
-  /** Wakes up to `count` tasks of the queue, the longest waiting first; returns how many. */
+  /** As `block`, for what only one can have (wait-queue.ts). */
+  blockExclusively(task: Task, queue: WaitQueue): typeof BLOCKED {
+    this.block(task, [])
+    queue.exclusive ??= []
+    queue.exclusive.push(task.tid)
+    task.blockedOn.push(queue)
+    return BLOCKED
+  }
+
+  /** Of those that wait exclusively, wakes the one that has waited longest. */
+  wakeNext({ exclusive }: WaitQueue): void {
+    const task = exclusive === undefined || exclusive.length === 0 ? undefined : this.state.tasks.get(exclusive[0])
+    if (task !== undefined) this.wakeTask(task, 'event')
+  }
+
+  /** For what all are concerned by, as that there will be nothing more. */
+  wakeAll(queue: WaitQueue): void {
+    this.wake(queue)
+    while (queue.exclusive !== undefined && queue.exclusive.length > 0) this.wakeNext(queue)
+  }
+
+  /** Wakes up to `count` tasks of the queue, the longest waiting first, and one of those that wait exclusively; returns how many of the former. */
   wake(queue: WaitQueue, count = Infinity): number {
     let woken = 0
     queue.wakes++
@@ -184,15 +205,13 @@ export class Kernel {
       this.wakeTask(task, 'event')
       woken++
     }
+    if (queue.exclusive !== undefined) this.wakeNext(queue)
     return woken
   }
 
   wakeTask(task: Task, by: 'event' | 'timeout' | 'signal'): void {
     if (task.state !== 'blocked') return
-    for (const queue of task.blockedOn) {
-      const at = queue.tids.indexOf(task.tid)
-      if (at >= 0) queue.tids.splice(at, 1)
-    }
+    for (const queue of task.blockedOn) leaveQueue(queue, task.tid)
     task.blockedOn.length = 0
     disarm(this.state.timers, task.sleep)
     task.wokenBy = by

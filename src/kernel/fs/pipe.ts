@@ -79,6 +79,11 @@ export const bytesIn = (pipe: Pipe): number => {
   return sum
 }
 
+/** A reader leaves something: the next may have it. */
+const passOnReading = (kernel: Kernel, pipe: Pipe): void => { if (pipe.buffers.length > 0) kernel.wakeNext(pipe.readable) }
+/** A writer leaves room. */
+const passOnWriting = (kernel: Kernel, pipe: Pipe): void => { if (!isFull(pipe)) kernel.wakeNext(pipe.writable) }
+
 /** The first `length` bytes without a copy, if they lie behind each other; of a packet what it has. */
 const viewOf = ({ buffers }: Pipe, length: number): Uint8Array | undefined => {
   const [{ bytes, start, end, packet }] = buffers
@@ -190,11 +195,15 @@ export const putBytes = (kernel: Kernel, pipe: Pipe, bytes: Uint8Array, packet: 
 const read = (kernel: Kernel, task: Task, file: OpenFile, length: number): Uint8Array | number => {
   if (length === 0) return new Uint8Array(0)
   const pipe = pipeOf(file)
-  if (pipe.buffers.length > 0) return takeBytes(kernel, pipe, length)
+  if (pipe.buffers.length > 0) {
+    const bytes = takeBytes(kernel, pipe, length)
+    passOnReading(kernel, pipe)
+    return bytes
+  }
   if (pipe.writers === 0) return new Uint8Array(0)
   if ((file.flags & O_NONBLOCK) !== 0) return -EAGAIN
   if (kernel.interrupted(task)) return -ERESTARTSYS
-  return kernel.block(task, [pipe.readable])
+  return kernel.blockExclusively(task, pipe.readable)
 }
 
 /** Nobody will read: SIGPIPE and EPIPE. */
@@ -211,11 +220,14 @@ const write = (kernel: Kernel, task: Task, file: OpenFile, bytes: Uint8Array): n
   const taken = putBytes(kernel, pipe, bytes.subarray(done), (file.flags & O_DIRECT) !== 0)
   if (taken > 0) touchModified(kernel, file.inode)
   done += taken
-  if (done === bytes.length) return endWrite(task, done, 0)
+  if (done === bytes.length) {
+    passOnWriting(kernel, pipe)
+    return endWrite(task, done, 0)
+  }
   if ((file.flags & O_NONBLOCK) !== 0) return endWrite(task, done, -EAGAIN)
   if (kernel.interrupted(task)) return endWrite(task, done, -ERESTARTSYS)
   rememberWritten(task, done)
-  return kernel.block(task, [pipe.writable])
+  return kernel.blockExclusively(task, pipe.writable)
 }
 
 /** As `write`, but only what fits now is taken from the guest, and it is copied once. */
@@ -230,22 +242,26 @@ const writeFrom = (kernel: Kernel, task: Task, file: OpenFile, address: number, 
     const left = length - done
     const merged = packet || done > 0 ? 0 : mergedBytes(pipe, length)
     const fits = merged > 0 ? merged : (pipe.slots - pipe.buffers.length) * PAGE
-    // That it is good memory is found out even if nothing fits.
-    const wanted = Math.min(left, fits > 0 ? Math.min(fits, LARGEST_PIECE) : PAGE)
+    if (pipe.readers === 0) return endWrite(task, done, brokenPipe(kernel, task))
+    // Where nothing fits, nobody looks at the memory.
+    if (fits <= 0) break
+    const wanted = Math.min(left, fits, LARGEST_PIECE)
     const room = user.accessible(address + done, wanted, ACCESS_READ)
+    if (room === 0) passOnWriting(kernel, pipe)
     // Whole pages are taken before a bad one (anon_pipe_write).
     const good = room === wanted ? room : room - room % PAGE
     if (good === 0) return endWrite(task, done, -EFAULT)
-    if (pipe.readers === 0) return endWrite(task, done, brokenPipe(kernel, task))
-    if (fits <= 0) break
     done += putBytes(kernel, pipe, user.read(address + done, good), packet, true)
     touchModified(kernel, file.inode)
-    if (done === length || good < wanted) return endWrite(task, done, 0)
+    if (done === length || good < wanted) {
+      passOnWriting(kernel, pipe)
+      return endWrite(task, done, 0)
+    }
   }
   if ((file.flags & O_NONBLOCK) !== 0) return endWrite(task, done, -EAGAIN)
   if (kernel.interrupted(task)) return endWrite(task, done, -ERESTARTSYS)
   rememberWritten(task, done)
-  return kernel.block(task, [pipe.writable])
+  return kernel.blockExclusively(task, pipe.writable)
 }
 
 const poll = (_kernel: Kernel, file: OpenFile): number => {
@@ -280,8 +296,8 @@ export const pipeOperations: FileOperations = {
     if (canRead(file)) pipe.readers--
     if (canWrite(file)) pipe.writers--
     if ((pipe.readers === 0) !== (pipe.writers === 0)) {
-      kernel.wake(pipe.readable)
-      kernel.wake(pipe.writable)
+      kernel.wakeAll(pipe.readable)
+      kernel.wakeAll(pipe.writable)
     }
     if (pipe.readers === 0 && pipe.writers === 0) {
       pipe.buffers.length = 0
@@ -363,7 +379,7 @@ export const openFifo = (kernel: Kernel, task: Task, inode: FifoInode, path: str
     if (reads) pipe.readers--
     else pipe.writers--
     if (syscall !== undefined) syscall.memory = undefined
-    kernel.wake(reads ? pipe.writable : pipe.readable)
+    kernel.wakeAll(reads ? pipe.writable : pipe.readable)
     if (pipe.readers === 0 && pipe.writers === 0) inode.pipe = undefined
     return -ERESTARTSYS
   }

@@ -40,6 +40,14 @@ const waitToRead = (kernel: Kernel, task: Task, file: OpenFile, operations: File
   return typeof result === 'number' ? result : -EFAULT
 }
 
+/** Nothing can be put where the guest wants it: that counts when there is something. */
+const failToRead = (kernel: Kernel, task: Task, file: OpenFile, operations: FileOperations): number => {
+  if (!isReady(kernel, file, operations)) return waitToRead(kernel, task, file, operations)
+  // It was woken alone, and leaves all.
+  if (file.kind === 'pipe') kernel.wakeNext(pipeOf(file).readable)
+  return -EFAULT
+}
+
 const readablePartOf = (file: OpenFile, room: number, wanted: number): number => {
   if (room === wanted) return room
   if (file.kind === 'pipe') return readablePartOfPipe(pipeOf(file), room, wanted)
@@ -62,7 +70,7 @@ export const readInto = (kernel: Kernel, task: Task, file: OpenFile, address: nu
   const wanted = Math.min(count, roomOf(file))
   // A datagram is taken, whether or not there is room for it.
   const room = isDatagrams(file) ? wanted : readablePartOf(file, user.accessible(address, wanted, ACCESS_WRITE), wanted)
-  if (room === 0 && wanted > 0) return isReady(kernel, file, operations) ? -EFAULT : waitToRead(kernel, task, file, operations)
+  if (room === 0 && wanted > 0) return failToRead(kernel, task, file, operations)
   const result = operations.read(kernel, task, file, room, offset)
   if (typeof result === 'number') return result
   user.write(address, result)
@@ -259,7 +267,7 @@ export const readVectorInto = (kernel: Kernel, task: Task, file: OpenFile, segme
   if (readTo !== undefined) return eachSegment(segments, offset, (address, length, at) => readTo(kernel, task, file, address, length, at))
   const wanted = Math.min(total, roomOf(file))
   const room = readablePartOf(file, cutToAccessible(kernel, task, segments, roomOf(file), ACCESS_WRITE), wanted)
-  if (room === 0 && total > 0) return isReady(kernel, file, operations) ? -EFAULT : waitToRead(kernel, task, file, operations)
+  if (room === 0 && total > 0) return failToRead(kernel, task, file, operations)
   const result = read(kernel, task, file, room, offset)
   if (typeof result === 'number') return result
   const user = kernel.user(task)
@@ -280,7 +288,8 @@ export const writeVectorOut = (kernel: Kernel, task: Task, file: OpenFile, segme
   const total = sumOf(segments)
   if (total === 0) return 0
   if (total > CHUNK && isByteStream(file)) return writeInChunks(kernel, task, file, segments)
-  if (writeFrom !== undefined) return eachSegment(segments, offset, (address, length, at) => writeFrom(kernel, task, file, address, length, at))
+  // What goes into a pipe is one write, of which the parts are not told apart.
+  if (writeFrom !== undefined && file.kind !== 'pipe') return eachSegment(segments, offset, (address, length, at) => writeFrom(kernel, task, file, address, length, at))
   const room = wholePieces(file, cutToAccessible(kernel, task, segments, DEVICE_ROOM, ACCESS_READ), Math.min(total, DEVICE_ROOM))
   if (room === 0 && total > 0) return badAddress(kernel, task, file, total)
   return write(kernel, task, file, gather(kernel, task, segments, 0, room), offset)

@@ -24,6 +24,7 @@ import { isPidNamespaceBelow, leavePidNamespaces, type PidNamespace } from './pi
 import { isNumberOfProcessGroup, removeGroup } from './process-groups.ts'
 import { exitRobustList } from './robust-list.ts'
 import type { Task, ThreadGroup } from './task.ts'
+import { leaveQueue } from '../wait-queue.ts'
 import { detach, traceeEnded, tracerEnded } from './trace.ts'
 
 /** Orphans are the children of a process that is not in the world: it reaps at once. */
@@ -218,10 +219,7 @@ export const endAbruptly = (kernel: Kernel, host: number): void => {
   const victims = [...state.tasks.values()].filter((task) => task.namespaces.host === host)
   // Nothing that goes may wake one of them any more.
   for (const task of victims) {
-    for (const queue of task.blockedOn) {
-      const at = queue.tids.indexOf(task.tid)
-      if (at >= 0) queue.tids.splice(at, 1)
-    }
+    for (const queue of task.blockedOn) leaveQueue(queue, task.tid)
     task.blockedOn.length = 0
     disarm(state.timers, task.sleep)
     const place = state.runqueue.indexOf(task.tid)
