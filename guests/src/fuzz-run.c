@@ -67,9 +67,9 @@ static void on_signal(int signal) { HEAR(" !%d", signal); }
 static void on_information(int signal, siginfo_t *it, void *context) {
   (void)context;
   HEAR(" !%d:%d", signal, it->si_code);
-  if (it->si_code == SI_USER || it->si_code == SI_QUEUE || it->si_code == SI_TKILL) HEAR(",P%d,%u", process_of(it->si_pid), it->si_uid);
+  if (it->si_code == SI_USER || it->si_code == SI_QUEUE || it->si_code == SI_TKILL) HEAR(",@%d,%u", it->si_pid, it->si_uid);
   if (it->si_code == SI_QUEUE) HEAR(",%lx", (unsigned long)it->si_value.sival_ptr);
-  if (signal == SIGCHLD && it->si_code > 0) HEAR(",P%d,%x", process_of(it->si_pid), it->si_status);
+  if (signal == SIGCHLD && it->si_code > 0) HEAR(",@%d,%x", it->si_pid, it->si_status);
 }
 __attribute__((naked)) static void restore(void) { __asm__ volatile("mov $15, %eax\n\tsyscall"); }
 static sigjmp_buf way_back;
@@ -497,6 +497,10 @@ static int type_of(int fd) {
  */
 static int is_left_out(int number, const long *args) {
   if (number == SYS_write || number == SYS_pwrite64) return type_of(args[0]) == S_IFREG && !is_readable(args[1], args[2]);
+  /* Orphans are init's, which waits for them here and there. */
+  if ((number == SYS_fork || number == SYS_vfork || number == SYS_clone || number == SYS_clone3) && me != 0) return 1;
+  /* Memory of the host's that no file system limits. */
+  if (number == SYS_fallocate && args[3] > 1 << 20) return 1;
   if (number == SYS_splice) return type_of(args[0]) == S_IFREG && type_of(args[2]) == S_IFIFO;
   if (number == SYS_sendfile) return type_of(args[1]) == S_IFREG && type_of(args[0]) == S_IFIFO;
   return 0;
@@ -559,7 +563,11 @@ static void call(int index, int is_ordered) {
   if (is_ordered) {
     /* Before what was heard is shown: somebody's end is one of the things to hear of. */
     if (processes > 1) settle();
-    PRINT("%s", heard);
+    /* Whose numbers these are is known by now. */
+    for (const char *at = heard; *at; at++) {
+      if (*at == '@') PRINT("P%d", process_of(strtol(at + 1, (char **)&at, 10))), at--;
+      else PRINT("%c", *at);
+    }
   }
   heard_length = 0;
   heard[0] = 0;

@@ -6,6 +6,7 @@
  * were reported, so that all get their turn. Edge-triggered items compare how often their wait queues were woken.
  * Invariant: what is ready is in `ready`, but for items of `asked`; an item is in `queue.items` exactly if `queue` is in `item.queues`.
  */
+import { EINVAL } from '../abi/errno.ts'
 import { EPOLLET, EPOLLEXCLUSIVE, EPOLLONESHOT, EPOLLWAKEUP } from '../abi/epoll.ts'
 import type { Kernel } from '../kernel.ts'
 import { waitQueue, type WaitQueue } from '../wait-queue.ts'
@@ -179,6 +180,8 @@ export const forgetFile = (_kernel: Kernel, file: OpenFile): void => {
 
 export const epollOperations: FileOperations = {
   seek: stayingSeek,
+  // Not ENOTTY since it knows requests of its own (ep_eventpoll_ioctl, Linux 6.9).
+  ioctl: () => -EINVAL,
   poll: (kernel, file) => {
     for (const item of readyItems(kernel, epollOf(file))) if (itemEvents(kernel, item, false) !== 0) return POLLIN | POLLRDNORM
     return 0

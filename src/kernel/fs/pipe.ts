@@ -40,6 +40,8 @@ export interface PipeBuffer {
   start: number
   end: number
   readonly packet: boolean
+  /** A page that was spliced: nothing is written onto its end (PIPE_BUF_FLAG_CAN_MERGE is not set). */
+  readonly isFixed: boolean
 }
 
 export interface Pipe {
@@ -143,7 +145,7 @@ export const mergedBytes = (pipe: Pipe, length: number): number => {
   const last = pipe.buffers.at(-1)
   const rest = length % PAGE
   // Pages of a large write end at their own page's end or beyond.
-  return last !== undefined && !last.packet && last.end + rest <= PAGE ? rest : 0
+  return last !== undefined && !last.packet && !last.isFixed && last.end + rest <= PAGE ? rest : 0
 }
 
 /** Small ones are cheap to make, and most of what goes through pipes in small pieces is read before more comes. */
@@ -169,10 +171,10 @@ const merge = (buffer: PipeBuffer, bytes: Uint8Array): void => {
 }
 
 /** Puts as many bytes as fit; returns how many. `own`: the pipe may keep the array, which nobody else will change. */
-export const putBytes = (kernel: Kernel, pipe: Pipe, bytes: Uint8Array, packet: boolean, own = false): number => {
+export const putBytes = (kernel: Kernel, pipe: Pipe, bytes: Uint8Array, packet: boolean, own = false, isFixed = false): number => {
   let done = 0
   const last = pipe.buffers.at(-1)
-  const rest = packet ? 0 : mergedBytes(pipe, bytes.length)
+  const rest = packet || isFixed ? 0 : mergedBytes(pipe, bytes.length)
   if (last !== undefined && rest > 0) {
     merge(last, bytes.subarray(0, rest))
     done = rest
@@ -180,11 +182,11 @@ export const putBytes = (kernel: Kernel, pipe: Pipe, bytes: Uint8Array, packet: 
   while (done < bytes.length && !isFull(pipe)) {
     const count = Math.min(PAGE, bytes.length - done)
     if (own && count === PAGE) {
-      pipe.buffers.push({ bytes, start: done, end: done + PAGE, packet })
+      pipe.buffers.push({ bytes, start: done, end: done + PAGE, packet, isFixed })
     } else {
       const page = roomFor(count)
       page.set(bytes.subarray(done, done + count))
-      pipe.buffers.push({ bytes: page, start: 0, end: count, packet })
+      pipe.buffers.push({ bytes: page, start: 0, end: count, packet, isFixed })
     }
     done += count
   }

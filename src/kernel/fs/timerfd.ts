@@ -54,7 +54,7 @@ export interface TimerSetting { readonly value: Time, readonly interval: Time }
 export const getFileTimer = (kernel: Kernel, timer: FileTimer): TimerSetting => {
   forward(kernel, timer)
   return {
-    value: timer.place < 0 ? [0, 0] : timeUntil(kernel, timer.deadline),
+    value: timer.place < 0 || timer.deadline <= kernel.now ? [0, 0] : timeUntil(kernel, timer.deadline),
     interval: cyclesToTimespec(kernel, timer.interval),
   }
 }

@@ -109,9 +109,9 @@ const setTcpOption = (kernel: Kernel, task: Task, socket: InetSocket, option: nu
     if (socket.tcb !== undefined) socket.tcb.algorithm = algorithmOf(socket)
     return 0
   }
-  if (!TCP_DEFAULTS.has(option)) return -ENOPROTOOPT
   const number = numberOf(value)
   if (value.length < 4 || number === undefined) return -EINVAL
+  if (!TCP_DEFAULTS.has(option)) return -ENOPROTOOPT
   const bounds = TCP_BOUNDS.get(option)
   if (bounds !== undefined && (number < bounds[0] || number > bounds[1]) && !(option === TCP_MAXSEG && number === 0)) return -EINVAL
   socket.options.set(optionKey(IPPROTO_TCP, option), option === TCP_NODELAY || option === TCP_CORK ? (number !== 0 ? 1 : 0) : number)
@@ -148,6 +148,8 @@ const setIpOption = (task: Task, socket: InetSocket, option: number, value: Uint
   }
   if (option === IP_ADD_MEMBERSHIP) return join(socket, value)
   if (option === IP_DROP_MEMBERSHIP) return leave(socket, value)
+  // These are not for streams.
+  if ((option === IP_MULTICAST_IF || option === IP_MULTICAST_TTL) && socket.type === SOCK_STREAM) return -EINVAL
   if (option === IP_MULTICAST_IF) {
     // The address of an interface, or struct ip_mreqn; 0.0.0.0 is any.
     if (value.length < 4) return -EINVAL
@@ -188,7 +190,9 @@ export const setInetOption = (kernel: Kernel, task: Task, socket: InetSocket, le
     socket.filter = numberOf(value) ?? 0
     return 0
   }
-  if (level === IPPROTO_UDP && socket.protocol === IPPROTO_UDP && UDP_OPTIONS.has(option)) {
+  if (level === IPPROTO_UDP && socket.protocol === IPPROTO_UDP) {
+    if (value.length < 4) return -EINVAL
+    if (!UDP_OPTIONS.has(option)) return -ENOPROTOOPT
     socket.options.set(optionKey(level, option), numberOf(value) ?? 0)
     return 0
   }

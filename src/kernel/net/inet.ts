@@ -77,6 +77,8 @@ export interface InetSocket {
   /** Of SIGURG's owner. */
   file: OpenFile | undefined
   local: InetAddress
+  /** It lost its connection, and with it a port that it had not asked for; `local` still shows it. */
+  hasLeftPort?: boolean
   /** The port was asked for, by bind. */
   bound: boolean
   remote: InetAddress | undefined
@@ -238,6 +240,7 @@ export const autobind = (socket: InetSocket, address = ANY, mayShare?: (port: nu
   const port = freePort(socket, mayShare)
   if (port === 0) return socket.type === SOCK_STREAM ? -EADDRINUSE : -EAGAIN
   socket.local = { address: socket.local.address === ANY ? address : socket.local.address, port }
+  if (socket.hasLeftPort === true) socket.hasLeftPort = false
   addToPort(socket, portsOf(socket))
   return 0
 }
@@ -261,7 +264,9 @@ export const bind = (_kernel: Kernel, task: Task, socket: InetSocket, bytes: Uin
   const { address, port } = wanted
   if (!mayHaveAddress(socket, address)) return -EADDRNOTAVAIL
   if (port !== 0 && port < socket.net.settings.unprivilegedPort && socket.protocol !== 1 && !hasNetCapability(task, CAP_NET_BIND_SERVICE)) return -EACCES
-  if (socket.local.port !== 0 || socket.state !== CLOSE || socket.closed) return -EINVAL
+  // A stream that lost its connection has left a port that it did not ask for (tcp_set_state).
+  const hasPort = socket.local.port !== 0 && socket.hasLeftPort !== true
+  if (hasPort || socket.state !== CLOSE || socket.closed) return -EINVAL
   if (port === 0) {
     socket.local = { address, port: 0 }
     return autobind(socket, address)
@@ -269,6 +274,7 @@ export const bind = (_kernel: Kernel, task: Task, socket: InetSocket, bytes: Uin
   if (isPortTaken(socket, address, port)) return -EADDRINUSE
   socket.local = { address, port }
   socket.bound = true
+  if (socket.hasLeftPort === true) socket.hasLeftPort = false
   addToPort(socket, portsOf(socket))
   return 0
 }

@@ -53,7 +53,7 @@ export const getCommonOption = (kernel: Kernel, task: Task, socket: Socket, leve
     }
     case SO_SNDBUF: return int(socket.sendBuffer)
     case SO_RCVBUF: return int(socket.receiveBuffer)
-    case SO_PASSCRED: return int(socket.passCredentials ? 1 : 0)
+    case SO_PASSCRED: return socket.kind === 'inet' ? -EOPNOTSUPP : int(socket.passCredentials ? 1 : 0)
     case SO_PEERCRED: {
       const peer = socket.peerCredentials
       return peer === undefined ? ints(0, -1, -1) : ints(seenBy(task, peer.pid), shownUid(task.credentials.user, peer.uid), shownGid(task.credentials.user, peer.gid))

@@ -155,6 +155,9 @@ const connect = (_kernel: Kernel, _task: Task, _file: OpenFile, socket: InetSock
     }
     return 0
   }
+  // It has a port before its peer's address is looked at (inet_dgram_connect).
+  const early = autobind(socket)
+  if (early < 0) return early
   const wanted = decodeAddress(bytes)
   if (typeof wanted === 'number') return wanted
   const path = findPath(socket.net, wanted.address, boundDevice(socket), socket.local.address)
@@ -182,7 +185,7 @@ const rejoin = (socket: InetSocket): void => {
 }
 
 const destinationOf = (socket: InetSocket, address: Uint8Array | undefined): InetAddress | number => {
-  if (address === undefined || address.length === 0) return socket.state === ESTABLISHED && socket.remote !== undefined ? socket.remote : -EDESTADDRREQ
+  if (address === undefined) return socket.state === ESTABLISHED && socket.remote !== undefined ? socket.remote : -EDESTADDRREQ
   let given = decodeAddress(address)
   if (given === -EAFNOSUPPORT && familyOfAddress(address) === AF_UNSPEC) given = { address: new DataView(address.buffer, address.byteOffset).getUint32(4), port: (address[2] << 8) | address[3] }
   if (typeof given === 'number') return given
@@ -198,6 +201,9 @@ const pathFor = (socket: InetSocket, to: InetAddress, choices: Choices): Path | 
 
 /** MSG_MORE holds what is sent until a message comes without it: together they are one datagram to where the first one went (udp(7), UDP_CORK). */
 const send = (kernel: Kernel, task: Task, file: OpenFile, socket: InetSocket, message: Outgoing): number => {
+  // It has a port whatever comes of it (inet_send_prepare).
+  const early = autobind(socket)
+  if (early < 0) return early
   const { held } = socket
   const hasMore = (message.flags & MSG_MORE) !== 0
   if ((held === undefined && !hasMore) || message.probes === true) return sendNow(kernel, task, file, socket, message)
@@ -279,10 +285,10 @@ const receive = (kernel: Kernel, task: Task, file: OpenFile, socket: InetSocket,
 
 const shutdown = (kernel: Kernel, socket: InetSocket, how: number): number => {
   if (how < 0 || how > SHUT_RDWR) return -EINVAL
-  if (socket.state !== ESTABLISHED) return -ENOTCONN
+  // It is shut all the same (inet_shutdown).
   socket.shut |= how + 1
   wakeBoth(kernel, socket)
-  return 0
+  return socket.state === ESTABLISHED ? 0 : -ENOTCONN
 }
 
 export const pollDatagrams = (_kernel: Kernel, socket: InetSocket): number => {

@@ -3,7 +3,7 @@ import {
   EAGAIN, ECONNREFUSED, EFAULT, EINVAL, EISCONN, EMSGSIZE, ENOTCONN, EOPNOTSUPP, EPERM, EPIPE,
 } from '../abi/errno.ts'
 import {
-  MSG_DONTWAIT, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_TRUNC, SOCK_SEQPACKET, SOCK_STREAM,
+  MSG_DONTWAIT, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_TRUNC, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM,
 } from '../abi/sockets.ts'
 import { O_NONBLOCK } from '../abi/fcntl.ts'
 import { retainFile } from '../fs/descriptor.ts'
@@ -146,7 +146,8 @@ const takeError = (socket: UnixSocket): number => {
 const nothing = (kernel: Kernel, task: Task, file: OpenFile, socket: UnixSocket, flags: number): Incoming | number => {
   const error = takeError(socket)
   if (error !== 0) return -error
-  if ((socket.shut & SHUT_RECEIVE) !== 0) {
+  // A datagram socket that is shut tells so where it could wait only (__unix_dgram_recvmsg).
+  if ((socket.shut & SHUT_RECEIVE) !== 0 && !(socket.type === SOCK_DGRAM && ((flags & MSG_DONTWAIT) !== 0 || (file.flags & O_NONBLOCK) !== 0))) {
     return { bytes: new Uint8Array(0), address: new Uint8Array(0), files: [], credentials: undefined, flags: 0, length: 0 }
   }
   return waitOn(kernel, task, file, flags, socket.readable, socket.receiveTimeout)
@@ -197,7 +198,8 @@ const receiveStream = (kernel: Kernel, task: Task, file: OpenFile, socket: UnixS
     bytes.set(piece, to)
     to += piece.length
   }
-  return { bytes, address: new Uint8Array(0), files, credentials: first.credentials, flags: 0, length: done }
+  const { name } = first.sender
+  return { bytes, address: name === undefined ? new Uint8Array(0) : encodeName(name), files, credentials: first.credentials, flags: 0, length: done }
 }
 
 /** How much of a stream can be read when only `room` of the `wanted` bytes' buffer is there: what comes out of one message goes whole or not at all. */

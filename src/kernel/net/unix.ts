@@ -143,14 +143,17 @@ export const decodeName = (address: Uint8Array): string | number => {
   return fromBytes(end < 0 ? path : path.subarray(0, end))
 }
 
+/** Each type of sockets has abstract names of its own (unix_abstract_hash). */
+const abstractKey = (type: UnixSocketType, name: string): string => `${type}${name}`
+
 const autobind = (socket: UnixSocket): number => {
   if (socket.name !== undefined) return 0
   const { net } = socket
   let name: string
   do name = `\0${(++net.lastAutobind & 0xf_ffff).toString(16).padStart(5, '0')}`
-  while (net.abstractNames.has(name))
+  while (net.abstractNames.has(abstractKey(socket.type, name)))
   socket.name = name
-  net.abstractNames.set(name, socket)
+  net.abstractNames.set(abstractKey(socket.type, name), socket)
   return 0
 }
 
@@ -158,16 +161,18 @@ const bind = (kernel: Kernel, task: Task, socket: UnixSocket, address: Uint8Arra
   const name = decodeName(address)
   if (typeof name === 'number') return name
   if (name === '') return autobind(socket)
-  if (socket.name !== undefined) return -EINVAL
   const { abstractNames } = socket.net
   if (name.startsWith('\0')) {
-    if (abstractNames.has(name)) return -EADDRINUSE
-    abstractNames.set(name, socket)
+    if (socket.name !== undefined) return -EINVAL
+    if (abstractNames.has(abstractKey(socket.type, name))) return -EADDRINUSE
+    abstractNames.set(abstractKey(socket.type, name), socket)
     socket.name = name
     return 0
   }
   const inode = createNode(kernel, task, AT_FDCWD, name, (parent, uid, gid) =>
-    makeSocketInode(kernel, parent.superblock, 0o777 & ~task.fs.umask, uid, gid))
+    makeSocketInode(kernel, parent.superblock, 0o777 & ~task.fs.umask, uid, gid),
+  // Once there is a file (unix_bind_bsd).
+  () => socket.name !== undefined ? -EINVAL : 0)
   // What is there already is an address in use.
   if (typeof inode === 'number') return inode === -EEXIST ? -EADDRINUSE : inode
   if (inode.kind !== 'socket') return -EINVAL
@@ -180,7 +185,7 @@ const bind = (kernel: Kernel, task: Task, socket: UnixSocket, address: Uint8Arra
 /** The socket that a name leads to, or a negative errno. */
 export const findSocket = (kernel: Kernel, task: Task, name: string, type: UnixSocketType): UnixSocket | number => {
   let socket: UnixSocket | undefined
-  if (name.startsWith('\0')) socket = netOf(task).abstractNames.get(name)
+  if (name.startsWith('\0')) socket = netOf(task).abstractNames.get(abstractKey(type, name))
   else {
     const inode = resolveInode(kernel, task, AT_FDCWD, name, LOOKUP_FOLLOW)
     if (typeof inode === 'number') return inode
@@ -296,7 +301,7 @@ const release = (kernel: Kernel, socket: UnixSocket): void => {
   socket.shut = SHUT_BOTH
   const { net } = socket
   net.unixSockets.delete(socket)
-  if (socket.name !== undefined && net.abstractNames.get(socket.name) === socket) net.abstractNames.delete(socket.name)
+  if (socket.name !== undefined && net.abstractNames.get(abstractKey(socket.type, socket.name)) === socket) net.abstractNames.delete(abstractKey(socket.type, socket.name))
   if (socket.place !== undefined) socket.place.socket = undefined
   const { peer } = socket
   if (peer !== undefined && socket.type !== SOCK_DGRAM && !peer.closed) {

@@ -66,5 +66,5 @@ const ioctl = (kernel: Kernel, task: Task, args: Args): number => {
 }
 
 export const ioctlCalls: readonly SyscallEntry[] = [
-  { number: 16, name: 'ioctl', args: ['fd:fd', 'cmd:cmd', 'arg:address'], handler: ioctl, status: 'full' },
+  { number: 16, name: 'ioctl', args: ['fd:fd', 'cmd:cmd', 'arg:address'], handler: ioctl, status: 'full', note: 'unknown requests to an epoll descriptor give EINVAL, as in Linux 6.9' },
 ]

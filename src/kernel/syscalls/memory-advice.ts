@@ -18,7 +18,7 @@ import { zeroRange } from '../fs/inode.ts'
 import { groupOfFile } from '../fs/pidfd.ts'
 import type { Kernel } from '../kernel.ts'
 import {
-  type AddressSpace, VMA_DONTDUMP, VMA_DONTFORK, VMA_LOCKED, VMA_SHARED, VMA_WIPEONFORK, type Vma,
+  type AddressSpace, VMA_DONTDUMP, VMA_DONTFORK, VMA_LOCKED, VMA_MAYWRITE, VMA_SHARED, VMA_WIPEONFORK, type Vma,
 } from '../mm/address-space.ts'
 import { dropRange, flagRange, pageDown, pageUp } from '../mm/map.ts'
 import { getEntry } from '../mm/page-table.ts'
@@ -111,7 +111,8 @@ const remove = (kernel: Kernel, vma: Vma, from: number, to: number): number => {
   if ((vma.flags & VMA_LOCKED) !== 0) return -EINVAL
   const { backing } = vma
   if (backing === undefined) return -EINVAL
-  if ((vma.flags & VMA_SHARED) === 0 || (vma.prot & PROT_WRITE) === 0) return -EACCES
+  // What could be made writable will do (vma_is_shared_maywrite).
+  if ((vma.flags & VMA_SHARED) === 0 || (vma.flags & VMA_MAYWRITE) === 0) return -EACCES
   const offset = vma.offset + from - vma.start
   if (backing.kind === 'file') {
     zeroRange(kernel, backing, offset, to - from)

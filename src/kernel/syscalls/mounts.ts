@@ -39,6 +39,8 @@ const mount = (kernel: Kernel, task: Task, args: Args): number => {
 }
 
 const umount2 = (kernel: Kernel, task: Task, args: Args): number => {
+  // Before the path (ksys_umount): MNT_FORCE, MNT_DETACH, MNT_EXPIRE, UMOUNT_NOFOLLOW.
+  if ((uint32(args[1]) & ~0xf) !== 0) return -EINVAL
   const path = readPath(kernel, task, args[0])
   return typeof path === 'number' ? path : unmount(kernel, task, path, uint32(args[1]))
 }

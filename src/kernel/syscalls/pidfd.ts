@@ -66,6 +66,6 @@ const pidfdGetfd = (kernel: Kernel, task: Task, args: Args): number => {
 
 export const pidfdCalls: readonly SyscallEntry[] = [
   { number: 424, name: 'pidfd_send_signal', args: ['pidfd:fd', 'sig:signal', 'info:struct(siginfo)', 'flags:uint'], handler: pidfdSendSignal, status: 'full' },
-  { number: 434, name: 'pidfd_open', args: ['pid:pid', 'flags:flags(O_)'], handler: pidfdOpen, status: 'full' },
+  { number: 434, name: 'pidfd_open', args: ['pid:pid', 'flags:flags(O_)'], handler: pidfdOpen, status: 'full', note: 'fstat shows its file as Linux 6.9 does (pidfs)' },
   { number: 438, name: 'pidfd_getfd', args: ['pidfd:fd', 'fd:fd', 'flags:uint'], handler: pidfdGetfd, status: 'full' },
 ]

@@ -99,7 +99,7 @@ const spliceToPipe = (kernel: Kernel, task: Task, input: OpenFile, offset: numbe
   const { read } = operationsOf(input)
   if (read === undefined || !SPLICED_FROM.has(input.kind) || (input.kind === 'device' && input.inode.rdev === NULL_DEVICE)) return -EINVAL
   const bytes = read(kernel, task, input, Math.min(length, roomIn(to)), offset)
-  return typeof bytes === 'number' ? bytes : putBytes(kernel, to, bytes, false)
+  return typeof bytes === 'number' ? bytes : putBytes(kernel, to, bytes, false, false, true)
 }
 
 const splice = (kernel: Kernel, task: Task, args: Args): number => {
@@ -158,7 +158,7 @@ const tee = (kernel: Kernel, task: Task, args: Args): number => {
   const isNonBlocking = (flags & SPLICE_F_NONBLOCK) !== 0 || ((input.flags | out.flags) & O_NONBLOCK) !== 0
   const state = readyToMove(kernel, task, from, to, isNonBlocking)
   if (state === undefined) return 0
-  return state !== 0 ? state : putBytes(kernel, to, peek(from, Math.min(length, roomIn(to))), false)
+  return state !== 0 ? state : putBytes(kernel, to, peek(from, Math.min(length, roomIn(to))), false, false, true)
 }
 
 /** A page of memory is a page of the pipe. */
@@ -191,7 +191,7 @@ const vmsplice = (kernel: Kernel, task: Task, args: Args): number => {
   if (canWrite(file)) {
     if (pipe.readers === 0) return brokenPipe(kernel, task)
     if (isFull(pipe)) return waitFor(kernel, task, pipe.writable, isNonBlocking)
-    return moveVectors(vectors.flatMap(inPages), (address, size) => putBytes(kernel, pipe, user.read(address, Math.min(size, roomIn(pipe))), false))
+    return moveVectors(vectors.flatMap(inPages), (address, size) => putBytes(kernel, pipe, user.read(address, Math.min(size, roomIn(pipe))), false, false, true))
   }
   if (pipe.buffers.length === 0) return pipe.writers === 0 ? 0 : waitFor(kernel, task, pipe.readable, isNonBlocking)
   return moveVectors(vectors, (address, size) => {

@@ -62,6 +62,8 @@ const withFlags = (file: OpenFile, flags: number, move: () => number): number =>
   if (flags === 0) return move()
   if ((flags & ~RWF_SUPPORTED) !== 0) return -EOPNOTSUPP
   if ((flags & RWF_NOAPPEND) !== 0 && (flags & RWF_APPEND) !== 0) return -EINVAL
+  // What has no vectors of its own knows no flags (do_loop_readv_writev).
+  if ((file.kind === 'directory' || file.kind === 'inotify') && (flags & ~RWF_HIPRI) !== 0) return -EOPNOTSUPP
   // Files of these file systems can't say whether they would wait (FMODE_NOWAIT).
   if ((flags & RWF_NOWAIT) !== 0 && (file.kind === 'regular' || file.kind === 'directory')) return -EOPNOTSUPP
   const saved = file.flags

@@ -9,7 +9,7 @@ import {
 import { O_PATH, O_RDWR } from '../abi/fcntl.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import {
-  AF_INET, AF_MAX, AF_NETLINK, AF_PACKET, AF_UNIX, IPPROTO_ICMP, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_DONTWAIT, MSG_TRUNC, MSG_WAITALL, MSG_WAITFORONE, SCM_CREDENTIALS, SCM_MAX_FD,
+  AF_INET, AF_MAX, AF_NETLINK, AF_PACKET, AF_UNIX, IPPROTO_ICMP, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_TRUNC, MSG_WAITALL, MSG_WAITFORONE, SCM_CREDENTIALS, SCM_MAX_FD,
   SCM_RIGHTS, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM, SOCK_TYPE_MASK, SOL_SOCKET,
 } from '../abi/sockets.ts'
 import { closeDescriptor, getAnyFile, getFile, hasFreeDescriptor, installFile, makeOpenFile, releaseFile } from '../fs/descriptor.ts'
@@ -18,7 +18,7 @@ import { makeSocketInode } from '../fs/inode.ts'
 import type { Kernel } from '../kernel.ts'
 import { BadAddress } from '../mm/user-memory.ts'
 import { familyOf } from '../net/families.ts'
-import { type InetSocket, type InetSocketType, makeInetSocket } from '../net/inet.ts'
+import { type InetSocket, type InetSocketType, makeInetSocket, takeError } from '../net/inet.ts'
 import { hasNetCapability, netOf } from '../net/namespace.ts'
 import { makeNetlinkSocket } from '../net/netlink.ts'
 import { makePacketSocket } from '../net/packet.ts'
@@ -407,8 +407,9 @@ const sendHeader = (kernel: Kernel, task: Task, file: OpenFile, address: number,
     if (socket.kind === 'unix' && socket.type === SOCK_SEQPACKET && socket.peer === undefined) return -ENOTCONN
     control = parseControl(task, bytes, socket.kind === 'unix')
     if (typeof control === 'number') {
-      // Whether a TCP socket can send at all is looked at before (tcp_sendmsg_locked).
-      const refused = socket.kind === 'inet' && socket.type === SOCK_STREAM ? send(kernel, task, file, { bytes: new Uint8Array(0), address: name, files: [], credentials: undefined, control: [], flags }) : 0
+      // Whether a TCP socket can send at all, and to where a datagram goes, is looked at before (tcp_sendmsg_locked, udp_sendmsg).
+      const refused = socket.kind === 'inet' && (socket.type === SOCK_STREAM || socket.protocol === IPPROTO_UDP)
+        ? send(kernel, task, file, { bytes: new Uint8Array(0), address: name, files: [], credentials: undefined, control: [], flags, probes: true }) : 0
       return refused < 0 ? refused : control
     }
   }
@@ -651,6 +652,9 @@ const recvmmsg = (kernel: Kernel, task: Task, args: Args): number => {
     rememberSeveral(task, { deadline })
   }
   let done = memory.messages ?? 0
+  const socket = socketOf(file)
+  // Before there is a message to be asked for (do_recvmmsg).
+  if (done === 0 && socket.kind === 'inet' && socket.error !== 0 && (uint32(args[3]) & MSG_ERRQUEUE) === 0) return -takeError(socket)
   while (done < count) {
     const flags = uint32(args[3])
     const nonBlocking = done > 0 && (flags & MSG_WAITFORONE) !== 0 ? MSG_DONTWAIT : 0
@@ -681,7 +685,7 @@ export const socketCalls: readonly SyscallEntry[] = [
   { number: 51, name: 'getsockname', args: ['fd:fd', 'usockaddr:pointer', 'usockaddr_len:pointer'], handler: (kernel, task, args) => nameCall(kernel, task, args, 'localName'), status: 'full' },
   { number: 52, name: 'getpeername', args: ['fd:fd', 'usockaddr:pointer', 'usockaddr_len:pointer'], handler: (kernel, task, args) => nameCall(kernel, task, args, 'peerName'), status: 'full' },
   { number: 53, name: 'socketpair', args: ['family:enum(AF)', 'type:enum(SOCK)', 'protocol:int', 'usockvec:out[8]'], handler: socketpair, status: 'partial', note: FAMILY_NOTE },
-  { number: 54, name: 'setsockopt', args: ['fd:fd', 'level:int', 'optname:enum(SO)', 'optval:in[4]', 'optlen:int'], handler: setsockopt, status: 'full' },
+  { number: 54, name: 'setsockopt', args: ['fd:fd', 'level:int', 'optname:enum(SO)', 'optval:in[4]', 'optlen:int'], handler: setsockopt, status: 'full', note: 'SO_PASSCRED is for Unix and netlink sockets, as in Linux 6.16' },
   { number: 55, name: 'getsockopt', args: ['fd:fd', 'level:int', 'optname:enum(SO)', 'optval:pointer', 'optlen:pointer'], handler: getsockopt, status: 'full' },
   { number: 288, name: 'accept4', args: ['fd:fd', 'upeer_sockaddr:pointer', 'upeer_addrlen:pointer', 'flags:flags(SOCK)'], handler: (kernel, task, args) => accept(kernel, task, args, int32(args[3])), status: 'full' },
   { number: 299, name: 'recvmmsg', args: ['fd:fd', 'mmsg:pointer', 'vlen:uint', 'flags:flags(MSG)', 'timeout:struct(timespec)'], handler: recvmmsg, status: 'full' },

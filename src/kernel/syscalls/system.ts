@@ -14,6 +14,7 @@ import { hasCapabilityIn } from '../task/user-namespace.ts'
 import type { Task } from '../task/task.ts'
 import { addTime, cyclesToTimespec, namespaceOffset } from '../time/clock.ts'
 import type { Args, SyscallEntry } from './entry.ts'
+import { isUserRange } from './transfer.ts'
 
 // ——— uname ———
 
@@ -83,6 +84,7 @@ const getrandom = (kernel: Kernel, task: Task, args: Args): number => {
   if ((flags & ~(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE)) !== 0) return -EINVAL
   if ((flags & (GRND_RANDOM | GRND_INSECURE)) === (GRND_RANDOM | GRND_INSECURE)) return -EINVAL
   const length = Math.min(uint64(args[1]), RANDOM_LIMIT)
+  if (!isUserRange(args[0], length)) return -EFAULT
   const user = kernel.user(task)
   let done = 0
   try {

@@ -3,8 +3,8 @@ import { PAGE_SIZE } from '../../emu/cpu/layout.ts'
 import { ACCESS_READ, ACCESS_WRITE } from '../../emu/mmu/mmu.ts'
 import { EFAULT, EINVAL } from '../abi/errno.ts'
 import { operationsOf } from '../fs/file-operations.ts'
-import { type FileOperations, type OpenFile, POLLERR, POLLHUP, POLLIN } from '../fs/file.ts'
-import { mergedBytes, pipeOf, readablePartOfPipe } from '../fs/pipe.ts'
+import { type FileKind, type FileOperations, type OpenFile, POLLERR, POLLHUP, POLLIN } from '../fs/file.ts'
+import { brokenPipe, isFull, mergedBytes, pipeOf, readablePartOfPipe } from '../fs/pipe.ts'
 import { O_ACCMODE, O_DIRECT, O_RDONLY, O_WRONLY } from '../abi/fcntl.ts'
 import type { Kernel } from '../kernel.ts'
 import { USER_END } from '../mm/user-memory.ts'
@@ -31,13 +31,19 @@ export const isUserRange = (address: number, length: number): boolean => address
 const roomOf = (file: OpenFile): number => file.kind === 'device' || file.kind === 'proc' || file.kind === 'mounts' ? DEVICE_ROOM : STREAM_ROOM
 
 /** Whether there is something to read: where it goes is looked at only then. */
-const isReady = (kernel: Kernel, file: OpenFile, operations: FileOperations): boolean =>
-  operations.poll === undefined || (operations.poll(kernel, file) & (POLLIN | POLLHUP | POLLERR)) !== 0
+const isReady = (kernel: Kernel, file: OpenFile, operations: FileOperations): boolean => {
+  if (file.kind === 'pipe') return pipeOf(file).buffers.length > 0
+  if (file.kind === 'socket') {
+    const socket = socketOf(file)
+    if (socket.kind === 'unix') return socket.queue.length > 0
+  }
+  return   operations.poll === undefined || (operations.poll(kernel, file) & (POLLIN | POLLHUP | POLLERR)) !== 0
+}
 
 /** Nothing is there to be read: BLOCKED or −EAGAIN; nothing is taken. */
 const waitToRead = (kernel: Kernel, task: Task, file: OpenFile, operations: FileOperations): number => {
   const result = operations.read?.(kernel, task, file, 1, undefined)
-  return typeof result === 'number' ? result : -EFAULT
+  return typeof result === 'number' ? result : result === undefined || result.length > 0 ? -EFAULT : 0
 }
 
 /** Nothing can be put where the guest wants it: that counts when there is something. */
@@ -56,7 +62,9 @@ const readablePartOf = (file: OpenFile, room: number, wanted: number): number =>
   return socket.kind === 'unix' ? readablePart(socket, room, wanted) : room
 }
 
-const isDatagrams = (file: OpenFile): boolean => file.kind === 'socket' && socketOf(file).type !== SOCK_STREAM
+const isDatagrams = (file: OpenFile): boolean => file.kind === 'socket' ? socketOf(file).type !== SOCK_STREAM : EVENT_KINDS.has(file.kind)
+/** A smaller buffer than they need is an error, one with a bad page is found out when the event is taken. */
+const EVENT_KINDS: ReadonlySet<FileKind> = new Set<FileKind>(['signal', 'event', 'timer'])
 
 /** read(2): a count, a negative errno or BLOCKED. The access mode is checked. */
 export const readInto = (kernel: Kernel, task: Task, file: OpenFile, address: number, length: number, offset: number | undefined): number => {
@@ -91,8 +99,16 @@ const wholePieces = (file: OpenFile, room: number, wanted: number): number => {
   return file.kind === 'pipe' ? room - room % PAGE_SIZE : file.kind === 'socket' ? room - room % messageOf(file) : room
 }
 
+const EVENT_BYTES = 8
+
 /** None of the bytes to be written can be read: sockets have other things to complain of first. */
 const badAddress = (kernel: Kernel, task: Task, file: OpenFile, length: number): number => {
+  if (file.kind === 'pipe') {
+    // Whether there is a reader, and room, comes first (anon_pipe_write).
+    const pipe = pipeOf(file)
+    if (pipe.readers === 0) return brokenPipe(kernel, task)
+    if (isFull(pipe)) return operationsOf(file).write?.(kernel, task, file, new Uint8Array(1), undefined) ?? -EFAULT
+  }
   if (file.kind !== 'socket') return -EFAULT
   const socket = socketOf(file)
   return socket.kind === 'unix' ? refusalOf(kernel, task, file, socket, { flags: 0, address: undefined }, length) : -EFAULT
@@ -107,6 +123,8 @@ export const writeOut = (kernel: Kernel, task: Task, file: OpenFile, address: nu
   if (count > CHUNK && isByteStream(file)) return writeInChunks(kernel, task, file, [{ address, length: count }])
   const user = kernel.user(task)
   const wanted = Math.min(count, DEVICE_ROOM)
+  // Too few bytes for an eventfd are an error wherever they are.
+  if (file.kind === 'event' && count < EVENT_BYTES) return -EINVAL
   const room = wholePieces(file, user.accessible(address, wanted, ACCESS_READ), wanted)
   if (room === 0 && count > 0) return badAddress(kernel, task, file, count)
   return operations.write(kernel, task, file, user.read(address, room), offset)

@@ -236,7 +236,11 @@ const shutdown = (kernel: Kernel, socket: InetSocket, how: number): number => {
   if (how < 0 || how > SHUT_RDWR) return -EINVAL
   const bits = how + 1
   switch (socket.state) {
-    case CLOSE: return -ENOTCONN
+    case CLOSE:
+      // It is shut all the same (inet_shutdown).
+      socket.shut |= bits
+      wakeBoth(kernel, socket)
+      return -ENOTCONN
     case LISTEN:
       if ((bits & SHUT_RECEIVE) !== 0) stopListening(kernel, socket)
       return 0

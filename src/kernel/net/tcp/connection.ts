@@ -59,7 +59,10 @@ export const finishConnection = (kernel: Kernel, socket: InetSocket): void => {
   socket.state = CLOSE
   socket.shut = SHUT_BOTH
   removeConnection(socket, net.inet)
-  if (!socket.bound || socket.closed) leavePort(socket, net.inet.tcp)
+  if (!socket.bound || socket.closed) {
+    leavePort(socket, net.inet.tcp)
+    socket.hasLeftPort = true
+  }
   listener?.halfOpen.delete(socket)
   if (tcb !== undefined) {
     const { timers } = kernel.state

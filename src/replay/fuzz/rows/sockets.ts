@@ -46,6 +46,8 @@ const VALUE_LENGTH = constant(4, 4, 4, 8, 16, 3, 1, 0)
 const SOCKET_OPTION = constant(2, 3, 4, 6, 7, 8, 9, 10, 13, 15, 16, 18, 20, 21, 30, 38, 39, 1000)
 const SET_OPTION = constant(2, 6, 7, 8, 9, 10, 13, 15, 16, 16, 18, 20, 21, 1000)
 const TCP_OPTION = constant(1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 18, 1000)
+/** Not TCP_MAXSEG, which says what a connection came to that is no more. */
+const TCP_OPTION_TOLD = constant(1, 3, 4, 5, 6, 7, 8, 9, 12, 18, 1000)
 const IP_OPTION = constant(1, 2, 8, 10, 11, 13, 15, 33, 34, 1000)
 
 export const socketRows: Rows = {
@@ -76,7 +78,7 @@ export const familyRows: { readonly [name: string]: readonly Rows[string][] } = 
   ],
   getsockopt: [
     { weight: 3, on: ANY, args: { 1: constant(1), 2: SOCKET_OPTION, 3: outBytes(16), 4: LENGTH_CELL }, shows: [[3, 'words'], [4, 'all']] },
-    { weight: 2, on: ['tcp', 'tcp', 'tcp', 'udp'], args: { 1: constant(6), 2: TCP_OPTION, 3: outBytes(16), 4: LENGTH_CELL }, shows: [[3, 'all'], [4, 'all']] },
+    { weight: 2, on: ['tcp', 'tcp', 'tcp', 'udp'], args: { 1: constant(6), 2: TCP_OPTION_TOLD, 3: outBytes(16), 4: LENGTH_CELL }, shows: [[3, 'all'], [4, 'all']] },
     { weight: 2, on: ['tcp', 'udp'], args: { 1: constant(0), 2: IP_OPTION, 3: outBytes(16), 4: LENGTH_CELL }, shows: [[3, 'all'], [4, 'all']] },
   ],
 }

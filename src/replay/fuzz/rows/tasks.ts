@@ -23,7 +23,7 @@ const ACTION = fc.oneof(
 const INFORMATION = structure([4, SIGNALS], [4, constant(0, 3)], [4, constant(-1, -1, -2, -6, 0, 1, -60)], [4, constant(0)], [4, SELF], [4, constant(65534, 0)], [8, constant(7, 0x1_0000_0001)], [8, constant(0)]).map((it) => it.is === 'in' ? { ...it, bytes: [...it.bytes, ...new Array<number>(88).fill(0)] } : it)
 const IDS = constant(65534, 65534, 65534, 0, 1000, -1)
 const SECONDS = constant(0, 0, 5000, -1)
-/** Off, or for longer than anything here lasts. */
+/** Off, or for longer than anything here lasts; from now, as hosts have run for longer, too. */
 const TIMER = structure([8, constant(0, 0, 7, -1)], [8, constant(0, 0, 7, 1_000_000_000, -1)], [8, SECONDS], [8, constant(0, 0, 0, 0, 1_000_000_000, -1)])
 const ITIMER = structure([8, SECONDS], [8, constant(0, 1, 1_000_000, -1)], [8, constant(0, 5000)], [8, constant(0, 0, 1_000_000, -1)])
 const SIGEVENT = structure([8, constant(5, 77)], [4, constant(10, 12, 0, 65)], [4, constant(0, 1, 1, 4, 2, 9)], [4, SELF], [8, constant(0)], [8, constant(0)]).map((it) => it.is === 'in' ? { ...it, bytes: [...it.bytes, ...new Array<number>(32).fill(0)] } : it)
@@ -97,10 +97,10 @@ export const taskRows: Rows = {
   time: { result: 'hidden', weight: 1, args: { 0: none } }, clock_getres: { weight: 1, args: { 0: CLOCK, 1: none } },
   nanosleep: { weight: 1, args: { 0: structure([8, constant(0, -1)], [8, constant(0, 1_000_000_000, -1)]), 1: none } }, clock_nanosleep: { weight: 1, args: { 0: SLEEPING, 1: constant(0, 1, 1), 2: structure([8, constant(0, 0, -1)], [8, constant(0, 1, 1_000_000_000, -1)]), 3: none } },
   alarm: { weight: 1, args: { 0: constant(0) } }, setitimer: { args: { 0: constant(0, 0, 1, 2, 3, -1), 1: orNone(ITIMER), 2: orNone(outBytes(32)) }, shows: [[2, 'timer']] }, getitimer: { args: { 0: constant(0, 0, 1, 2, 3, -1), 1: outBytes(32) }, shows: [[1, 'timer']] },
-  timer_create: { args: { 0: constant(0, 1, 2, 3, 4, 5, 7, 11, 99), 1: orNone(SIGEVENT), 2: outBytes(4) }, shows: [[2, 'integer']] }, timer_settime: { args: { 0: TIMER_ID, 1: constant(0, 0, 1, 2), 2: TIMER, 3: orNone(outBytes(32)) }, shows: [[3, 'timer']] },
+  timer_create: { args: { 0: constant(0, 1, 2, 3, 4, 5, 7, 11, 99), 1: orNone(SIGEVENT), 2: outBytes(4) }, shows: [[2, 'integer']] }, timer_settime: { args: { 0: TIMER_ID, 1: constant(0, 0, 2), 2: TIMER, 3: orNone(outBytes(32)) }, shows: [[3, 'timer']] },
   timer_gettime: { args: { 0: TIMER_ID, 1: outBytes(32) }, shows: [[1, 'timer']] }, timer_getoverrun: { weight: 1, args: { 0: TIMER_ID } }, timer_delete: { weight: 1, args: { 0: TIMER_ID } },
   timerfd_create: { result: 'fd', makes: 'timer', args: { 0: constant(0, 1, 7, 2, 99), 1: constant(O_NONBLOCK, O_NONBLOCK, O_NONBLOCK | 1) } },
-  timerfd_settime: { args: { 0: onSlot('timer'), 1: constant(0, 0, 1, 2, 3, 4), 2: TIMER, 3: orNone(outBytes(32)) }, shows: [[3, 'timer']] }, timerfd_gettime: { args: { 0: onSlot('timer'), 1: outBytes(32) }, shows: [[1, 'timer']] },
+  timerfd_settime: { args: { 0: onSlot('timer'), 1: constant(0, 0, 2, 4), 2: TIMER, 3: orNone(outBytes(32)) }, shows: [[3, 'timer']] }, timerfd_gettime: { args: { 0: onSlot('timer'), 1: outBytes(32) }, shows: [[1, 'timer']] },
 }
 const ZERO3 = { 2: constant(0, 0, 0, 1), 3: constant(0), 4: constant(0) } as const
 export const prctlRows: readonly Row[] = [
