@@ -5,7 +5,8 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { WorldConfig } from '../src/kernel/config.ts'
-import { Exploration, type ExploreStrategy } from '../src/replay/explore.ts'
+import type { ExploreStrategy } from '../src/replay/explore.ts'
+import { exploreAll } from '../src/replay/explore-all.ts'
 import { DEFAULT_FAIL_ON } from '../src/replay/explore-failure.ts'
 import { ScheduleRunner } from '../src/replay/explore-schedule.ts'
 import { loadEngine, memoryFiles, root, treeFor, worldOf } from '../test/replay/support.ts'
@@ -64,15 +65,9 @@ const started = performance.now()
 
 /** How many schedules it took, Infinity if it was not found. */
 const search = (runner: ScheduleRunner, { strategy, world, depth }: Column, seed: string): number => {
-  const exploration = new Exploration({
+  const exploration = exploreAll(runner, {
     most: mostOf(strategy), seed, strategy: strategy ?? world.strategy ?? 'random', pct: { depth, steps: undefined }, cycleLimit: Infinity, keepGoing: false, shard: { part: 1, of: 1 },
   })
-  for (let schedule = exploration.next(); schedule !== undefined; schedule = exploration.next()) {
-    const run = runner.start(schedule)
-    let result = run.advance()
-    while (result === undefined) result = run.advance()
-    exploration.take(result, 0)
-  }
   if (exploration.broken !== undefined) throw new Error(exploration.broken)
   schedules += exploration.schedules
   return exploration.failures[0]?.after ?? Infinity

@@ -23,6 +23,9 @@ export { disagreement, type FuzzPropertyFunction, type FuzzResultForProperty } f
 export { encodeFuzzProgram, type FuzzArgument, type FuzzCall, type FuzzProgram } from './replay/fuzz/program.ts'
 export { type FuzzHost, type FuzzOutcome, FuzzRunner, type FuzzWorld } from './replay/fuzz/run.ts'
 export { callText, fuzzProgramToC } from './replay/fuzz/source.ts'
+export { Exploration, type ExploreOptions, type ExploreStrategy } from './replay/explore.ts'
+export { exploreAll } from './replay/explore-all.ts'
+export { ScheduleRunner } from './replay/explore-schedule.ts'
 export { runScenario, type ScenarioOptions, type ScenarioResult, ScenarioSession, shrinkFaults } from './replay/scenario/run.ts'
 export {
   BrokenModel, checkModel, type CheckedModel, type CheckModelOptions, type CommandRun, type ModelCommand, modelCommands, type ModelCommandsConstraints, type ModelRun, recordModel, request, runModel,

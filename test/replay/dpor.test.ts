@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import test from 'ava'
 import { Exploration } from '../../src/replay/explore.ts'
+import { exploreAll } from '../../src/replay/explore-all.ts'
 import { ScheduleRunner } from '../../src/replay/explore-schedule.ts'
 import { traceCodecs } from '../../src/platform/trace-files.ts'
 import { DEFAULT_FAIL_ON } from '../../src/replay/explore-failure.ts'
@@ -77,13 +78,7 @@ test('a deadlock that DPOR finds is recorded, and replays', (t) => {
     world: worldOf(GUEST, { cpus: 1, argv: [GUEST, 'l0l1n1n0,l1l0n0n1'], stdio: ['null', 'pipe', 'pipe'] }), engine: loadEngine(), files: memoryFiles(treeFor(GUEST)),
     clock: { wallTimeMs: () => performance.now() }, input: new Uint8Array(0), failOn: DEFAULT_FAIL_ON,
   })
-  const exploration = new Exploration({ most: 100, seed: 'test', strategy: 'dpor', pct: { depth: 3, steps: undefined }, cycleLimit: Infinity, keepGoing: true, shard: { part: 1, of: 1 } })
-  for (let schedule = exploration.next(); schedule !== undefined; schedule = exploration.next()) {
-    const running = runner.start(schedule)
-    let result = running.advance()
-    while (result === undefined) result = running.advance()
-    exploration.take(result, 0)
-  }
+  const exploration = exploreAll(runner, { most: 100, seed: 'test', strategy: 'dpor', pct: { depth: 3, steps: undefined }, cycleLimit: Infinity, keepGoing: true, shard: { part: 1, of: 1 } })
   const found = exploration.failures.find(({ schedule }) => schedule.choiceCode !== undefined)
   if (found === undefined) return t.fail()
   t.true((found.schedule.choiceCode?.sync.length ?? 0) > 0)

@@ -7,6 +7,7 @@ import test from 'ava'
 import type { WorldConfig } from '../../src/kernel/config.ts'
 import { traceCodecs } from '../../src/platform/trace-files.ts'
 import { Exploration, type ExploreOptions, type ExploreStrategy } from '../../src/replay/explore.ts'
+import { exploreAll } from '../../src/replay/explore-all.ts'
 import { DEFAULT_FAIL_ON, type FailOn, failureKey, failureText } from '../../src/replay/explore-failure.ts'
 import { ScheduleRunner } from '../../src/replay/explore-schedule.ts'
 import { makeMachine } from '../../src/replay/machine.ts'
@@ -20,18 +21,9 @@ const runnerOf = (guest: string, world: Partial<WorldConfig> = {}, failOn: FailO
   clock: { wallTimeMs: () => performance.now() }, input: new Uint8Array(0), failOn,
 })
 
-const explore = (runner: ScheduleRunner, strategy: ExploreStrategy, options: Partial<ExploreOptions> = {}): Exploration => {
-  const exploration = new Exploration({
-    most: 2000, seed: 'test', strategy, pct: { depth: 3, steps: undefined }, cycleLimit: Infinity, keepGoing: false, shard: { part: 1, of: 1 }, ...options,
-  })
-  for (let schedule = exploration.next(); schedule !== undefined; schedule = exploration.next()) {
-    const running = runner.start(schedule)
-    let result = running.advance()
-    while (result === undefined) result = running.advance()
-    exploration.take(result, 0)
-  }
-  return exploration
-}
+const explore = (runner: ScheduleRunner, strategy: ExploreStrategy, options: Partial<ExploreOptions> = {}): Exploration => exploreAll(runner, {
+  most: 2000, seed: 'test', strategy, pct: { depth: 3, steps: undefined }, cycleLimit: Infinity, keepGoing: false, shard: { part: 1, of: 1 }, ...options,
+})
 
 const recordIn = (runner: ScheduleRunner, { failures: [found] }: Exploration): Uint8Array => {
   const sink = new MemorySink()

@@ -2,7 +2,8 @@
 import test from 'ava'
 import type { WorldConfig } from '../../src/kernel/config.ts'
 import { traceCodecs } from '../../src/platform/trace-files.ts'
-import { Exploration, type ExploreOptions, type ExploreStrategy } from '../../src/replay/explore.ts'
+import type { Exploration, ExploreOptions, ExploreStrategy } from '../../src/replay/explore.ts'
+import { exploreAll } from '../../src/replay/explore-all.ts'
 import { DEFAULT_FAIL_ON, failureText } from '../../src/replay/explore-failure.ts'
 import { ScheduleRunner } from '../../src/replay/explore-schedule.ts'
 import { MemorySink } from '../trace/support.ts'
@@ -13,18 +14,9 @@ const runnerOf = (guest: string, world: Partial<WorldConfig> = {}): ScheduleRunn
   clock: { wallTimeMs: () => performance.now() }, input: new Uint8Array(0), failOn: DEFAULT_FAIL_ON,
 })
 
-const explore = (runner: ScheduleRunner, strategy: ExploreStrategy, options: Partial<ExploreOptions> = {}): Exploration => {
-  const exploration = new Exploration({
-    most: 3000, seed: 'test', strategy, pct: { depth: 3, steps: undefined }, cycleLimit: Infinity, keepGoing: true, shard: { part: 1, of: 1 }, ...options,
-  })
-  for (let schedule = exploration.next(); schedule !== undefined; schedule = exploration.next()) {
-    const running = runner.start(schedule)
-    let result = running.advance()
-    while (result === undefined) result = running.advance()
-    exploration.take(result, 0)
-  }
-  return exploration
-}
+const explore = (runner: ScheduleRunner, strategy: ExploreStrategy, options: Partial<ExploreOptions> = {}): Exploration => exploreAll(runner, {
+  most: 3000, seed: 'test', strategy, pct: { depth: 3, steps: undefined }, cycleLimit: Infinity, keepGoing: true, shard: { part: 1, of: 1 }, ...options,
+})
 
 interface Operation { readonly thread: number, readonly variable: string, readonly writes: boolean }
 

@@ -1,6 +1,6 @@
 /** Failing traces and their shrunk forms, for tests. */
 import { traceCodecs } from '../../src/platform/trace-files.ts'
-import { Exploration } from '../../src/replay/explore.ts'
+import { exploreAll } from '../../src/replay/explore-all.ts'
 import { DEFAULT_FAIL_ON } from '../../src/replay/explore-failure.ts'
 import { ScheduleRunner } from '../../src/replay/explore-schedule.ts'
 import { shrinkTrace, type ShrinkTraceResult } from '../../src/replay/shrink-trace.ts'
@@ -15,15 +15,9 @@ export const failing = (guest: string, cpus = 1, seed = 'shrink', strategy: 'ran
   const runner = new ScheduleRunner({
     world: worldOf(guest, { cpus, strategy, ...(strategy === 'pct' ? { pct: { depth: 3, steps: 1 } } : {}), stdio: ['null', 'pipe', 'pipe'] }), engine: loadEngine(), files: memoryFiles(tree), clock, input: new Uint8Array(0), failOn: DEFAULT_FAIL_ON,
   })
-  const exploration = new Exploration({
+  const exploration = exploreAll(runner, {
     most: 5000, seed, strategy, pct: { depth: 3, steps: undefined }, cycleLimit: Infinity, keepGoing: false, shard: { part: 1, of: 1 },
   })
-  for (let schedule = exploration.next(); schedule !== undefined; schedule = exploration.next()) {
-    const running = runner.start(schedule)
-    let result = running.advance()
-    while (result === undefined) result = running.advance()
-    exploration.take(result, 0)
-  }
   const [found] = exploration.failures
   const sink = new MemorySink()
   for (const _ of runner.record(found.schedule, found.failure, 'test', traceCodecs, () => sink)) { /* goes on */ }

@@ -1,7 +1,8 @@
 /** --memory tso: the outcomes of litmus tests are those that x86 allows, all of them; what needs a fence fails without. */
 import test from 'ava'
 import type { WorldConfig } from '../../src/kernel/config.ts'
-import { Exploration } from '../../src/replay/explore.ts'
+import type { Exploration } from '../../src/replay/explore.ts'
+import { exploreAll } from '../../src/replay/explore-all.ts'
 import { DEFAULT_FAIL_ON, failureText } from '../../src/replay/explore-failure.ts'
 import { ScheduleRunner } from '../../src/replay/explore-schedule.ts'
 import { type Machine, makeMachine } from '../../src/replay/machine.ts'
@@ -85,15 +86,9 @@ const explore = (args: readonly string[], memoryModel: 'sc' | 'tso'): { runner: 
     world: worldOf('tso', { argv: ['tso', ...args], cpus: 1, stdio: ['null', 'pipe', 'pipe'], memoryModel }), engine: loadEngine(), files: memoryFiles(treeFor('tso')),
     clock: { wallTimeMs: () => performance.now() }, input: new Uint8Array(0), failOn: DEFAULT_FAIL_ON,
   })
-  const exploration = new Exploration({
+  const exploration = exploreAll(runner, {
     most: 150, seed: 'q', strategy: 'random', pct: { depth: 3, steps: undefined }, cycleLimit: Infinity, keepGoing: false, shard: { part: 1, of: 1 },
   })
-  for (let schedule = exploration.next(); schedule !== undefined; schedule = exploration.next()) {
-    const running = runner.start(schedule)
-    let result = running.advance()
-    while (result === undefined) result = running.advance()
-    exploration.take(result, 0)
-  }
   return { runner, exploration }
 }
 

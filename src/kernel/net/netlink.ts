@@ -7,46 +7,30 @@ import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
 import { shownUid } from '../task/user-namespace.ts'
 import { seenBy } from '../task/pid-namespace.ts'
-import { waitQueue, type WaitQueue } from '../wait-queue.ts'
 import { drainBacklog } from './backlog.ts'
 import { interfaceIoctl } from './interfaces.ts'
 import { hasNetCapability, type NetNamespace } from './namespace.ts'
 import { getCommonOption, setCommonOption } from './options.ts'
 import { answerRequest } from './rtnetlink.ts'
 import { align, HEADER, message, NLM_F_MULTI, RTM_NEWLINK, u32 } from './rtnetlink-messages.ts'
-import type { PeerCredentials, SocketOperations } from './socket.ts'
+import { type PlainSocket, plainSocket } from './plain-socket.ts'
+import type { SocketOperations } from './socket.ts'
 import { waitOn } from './wait.ts'
 
-export interface NetlinkSocket {
+export interface NetlinkSocket extends PlainSocket {
   readonly kind: 'netlink'
   readonly type: typeof SOCK_DGRAM | typeof SOCK_RAW
   readonly net: NetNamespace
-  ino: number
   /** nl_pid: its number among netlink sockets, 0 until it is bound. */
   port: number
   /** Multicast groups that it asked for (RTMGRP_*), as bits. */
   groups: number
   /** Answers and news, each a datagram; of news the group. */
   readonly queue: { readonly bytes: Uint8Array, readonly group: number }[]
-  error: number
-  readonly listening: false
-  sendBuffer: number
-  receiveBuffer: number
-  sendTimeout: number
-  receiveTimeout: number
-  readonly options: Map<number, number>
-  readonly readable: WaitQueue
-  readonly writable: WaitQueue
-  passCredentials: boolean
-  readonly peerCredentials: PeerCredentials | undefined
-  readonly peerGroups: readonly number[]
 }
 
-const BUFFER = 212_992
 export const makeNetlinkSocket = (net: NetNamespace, type: NetlinkSocket['type']): NetlinkSocket => ({
-  kind: 'netlink', type, net, ino: 0, port: 0, groups: 0, queue: [], error: 0, listening: false, sendBuffer: BUFFER, receiveBuffer: BUFFER,
-  sendTimeout: 0, receiveTimeout: 0, options: new Map(), readable: waitQueue(), writable: waitQueue(), passCredentials: false,
-  peerCredentials: undefined, peerGroups: [],
+  kind: 'netlink', type, net, port: 0, groups: 0, queue: [], ...plainSocket(),
 })
 
 // ——— Requests ———

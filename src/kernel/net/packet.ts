@@ -3,7 +3,6 @@ import { EAFNOSUPPORT, EINVAL, ENETDOWN, ENODEV, ENOPROTOOPT, ENXIO, EOPNOTSUPP 
 import { AF_PACKET, MSG_OOB, MSG_PEEK, MSG_TRUNC, SOCK_RAW, type SOCK_DGRAM, SOL_SOCKET } from '../abi/sockets.ts'
 import { POLLERR, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../fs/file.ts'
 import type { Kernel } from '../kernel.ts'
-import { waitQueue, type WaitQueue } from '../wait-queue.ts'
 import { drainBacklog, sendToLoopback } from './backlog.ts'
 import { findDevice, IFF_PROMISC, isLoopbackDevice, isUp, type NetInterface } from './device.ts'
 import { encodeFrame, ETHERNET_HEADER, ETHERTYPE_ANY, ETHERTYPE_IP, frameType, isBroadcastMac, isGroupMac, isSameMac } from './ethernet.ts'
@@ -12,7 +11,8 @@ import { decodeIp, get16 } from './ipv4.ts'
 import { sendFrame } from './link.ts'
 import type { NetNamespace } from './namespace.ts'
 import { getCommonOption, setCommonOption } from './options.ts'
-import type { Incoming, Outgoing, PeerCredentials, SocketOperations } from './socket.ts'
+import { type PlainSocket, plainSocket } from './plain-socket.ts'
+import type { Incoming, Outgoing, SocketOperations } from './socket.ts'
 import { waitOn } from './wait.ts'
 
 interface Captured {
@@ -21,11 +21,10 @@ interface Captured {
   readonly from: Uint8Array
 }
 
-export interface PacketSocket {
+export interface PacketSocket extends PlainSocket {
   readonly kind: 'packet'
   readonly type: typeof SOCK_RAW | typeof SOCK_DGRAM
   readonly net: NetNamespace
-  ino: number
   /** Ethertype, ETHERTYPE_ANY for all; 0: nothing is received. */
   protocol: number
   /** Index of the interface, 0: all. */
@@ -37,28 +36,14 @@ export interface PacketSocket {
   dropped: number
   /** Interfaces that it made promiscuous. */
   readonly promiscuous: NetInterface[]
-  error: number
-  readonly listening: false
-  sendBuffer: number
-  receiveBuffer: number
-  sendTimeout: number
-  receiveTimeout: number
-  readonly options: Map<number, number>
-  readonly readable: WaitQueue
-  readonly writable: WaitQueue
-  passCredentials: boolean
-  readonly peerCredentials: PeerCredentials | undefined
-  readonly peerGroups: readonly number[]
 }
 
-const BUFFER = 212_992
 /** What a frame costs of the buffer beyond its bytes. */
 const COST = 768
 
 export const makePacketSocket = (net: NetNamespace, type: PacketSocket['type'], protocol: number): PacketSocket => {
   const socket: PacketSocket = {
-    kind: 'packet', type, net, ino: 0, protocol, device: 0, queue: [], queuedBytes: 0, seen: 0, dropped: 0, promiscuous: [], error: 0, listening: false, sendBuffer: BUFFER,
-    receiveBuffer: BUFFER, sendTimeout: 0, receiveTimeout: 0, options: new Map(), readable: waitQueue(), writable: waitQueue(), passCredentials: false, peerCredentials: undefined, peerGroups: [],
+    kind: 'packet', type, net, protocol, device: 0, queue: [], queuedBytes: 0, seen: 0, dropped: 0, promiscuous: [], ...plainSocket(),
   }
   net.packetSockets.add(socket)
   return socket

@@ -1,7 +1,7 @@
 /** Worlds that don't end: those in which tasks look at what nobody changes any more are told from those that get on. */
 import test from 'ava'
 import { traceCodecs } from '../../../src/platform/trace-files.ts'
-import { Exploration } from '../../../src/replay/explore.ts'
+import { exploreAll } from '../../../src/replay/explore-all.ts'
 import { DEFAULT_FAIL_ON } from '../../../src/replay/explore-failure.ts'
 import { ScheduleRunner } from '../../../src/replay/explore-schedule.ts'
 import { MemorySink } from '../../trace/support.ts'
@@ -12,15 +12,9 @@ const hang = (guest: string, cycleLimit: number): { lines: readonly string[], tr
     world: worldOf(guest, { cpus: 1, stdio: ['null', 'pipe', 'pipe'] }), engine: loadEngine(), files: memoryFiles(treeFor(guest)),
     clock: { wallTimeMs: () => performance.now() }, input: new Uint8Array(0), failOn: DEFAULT_FAIL_ON,
   })
-  const exploration = new Exploration({
+  const exploration = exploreAll(runner, {
     most: 50, seed: 'q', strategy: 'random', pct: { depth: 3, steps: undefined }, cycleLimit, keepGoing: false, shard: { part: 1, of: 1 },
   })
-  for (let schedule = exploration.next(); schedule !== undefined; schedule = exploration.next()) {
-    const running = runner.start(schedule)
-    let result = running.advance()
-    while (result === undefined) result = running.advance()
-    exploration.take(result, 0)
-  }
   const [{ schedule, failure }] = exploration.failures
   const sink = new MemorySink()
   const recording = runner.record(schedule, failure, 'test', traceCodecs, () => sink)

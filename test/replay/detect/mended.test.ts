@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
-import { Exploration } from '../../../src/replay/explore.ts'
+import { exploreAll } from '../../../src/replay/explore-all.ts'
 import { ScheduleRunner } from '../../../src/replay/explore-schedule.ts'
 import { failureText } from '../../../src/replay/explore-failure.ts'
 import { loadEngine, memoryFiles, root, worldOf } from '../support.ts'
@@ -23,13 +23,7 @@ const hasCompiler = process.platform === 'linux' && spawnSync('sh', ['-c', 'comm
       world: worldOf(name, { strategy: 'random', cpus: 1, stdio: ['null', 'pipe', 'pipe'] }), engine: { ...loadEngine(), tier: undefined }, files: memoryFiles({ [`bin/${name}`]: readFileSync(join(directory, name)) }),
       clock: { wallTimeMs: () => performance.now() }, input: new Uint8Array(0), failOn: { kinds: ['exit', 'signal', 'deadlock', 'hang', 'race'], output: undefined },
     })
-    const exploration = new Exploration({ most: SCHEDULES, seed: 'mended', strategy: 'random', pct: { depth: 0, steps: undefined }, cycleLimit: Infinity, keepGoing: false, shard: { part: 1, of: 1 } })
-    for (let schedule = exploration.next(); schedule !== undefined; schedule = exploration.next()) {
-      const run = runner.start(schedule)
-      let result = run.advance()
-      while (result === undefined) result = run.advance()
-      exploration.take(result, 0)
-    }
+    const exploration = exploreAll(runner, { most: SCHEDULES, seed: 'mended', strategy: 'random', pct: { depth: 0, steps: undefined }, cycleLimit: Infinity, keepGoing: false, shard: { part: 1, of: 1 } })
     t.is(exploration.broken, undefined)
     t.deepEqual(exploration.failures.map(({ failure }) => failureText(failure)), [], name)
     t.is(exploration.schedules, SCHEDULES)
