@@ -341,6 +341,34 @@ static volatile int told;
 static void tell(int signal) { told++; }
 
 static void more_odds(void) {
+  /* Of those who wait exclusively one is woken by an event. */
+  volatile int *woken = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  int stream[2], said[2];
+  pid_t waiters[3];
+  pipe(stream);
+  pipe(said);
+  fflush(stdout);
+  for (int i = 0; i < 3; i++) {
+    if ((waiters[i] = fork()) != 0) continue;
+    int set = epoll_create1(0);
+    struct epoll_event wanted = { .events = EPOLLIN | EPOLLEXCLUSIVE };
+    epoll_ctl(set, EPOLL_CTL_ADD, stream[0], &wanted);
+    write(said[1], "x", 1);
+    if (epoll_wait(set, &wanted, 1, 20000) == 1) __sync_fetch_and_add(woken, 1);
+    write(said[1], "y", 1);
+    _exit(0);
+  }
+  char one;
+  for (int i = 0; i < 3; i++) read(said[0], &one, 1);
+  usleep(200000);
+  for (int i = 0; i < 3; i++) {
+    SAY(write(stream[1], "e", 1));
+    SAY(read(said[0], &one, 1));
+    usleep(50000);
+    printf("woken %d\n", *woken);
+    SAY(read(stream[0], &one, 1));
+  }
+  for (int i = 0; i < 3; i++) waitpid(waiters[i], NULL, 0);
   /* Directories that are watched by signals. */
   SAY(mkdir("noted", 0700));
   SAY(mkdir("noted/sub", 0700));

@@ -80,13 +80,19 @@ export const epollQueues = (kernel: Kernel, epoll: Epoll): WaitQueue[] => {
   return queues
 }
 
-/** A queue was woken: its items may be ready now. */
+/** A queue was woken: its items may be ready now. Of those with EPOLLEXCLUSIVE no more are told once one was that somebody waits for. */
 export const tellItems = (kernel: Kernel, items: ReadonlySet<EpollItem>): void => {
+  let isTaken = false
   for (const item of items) {
     // Used up by EPOLLONESHOT.
     if ((item.events & ~FLAGS) === 0) continue
-    item.epoll.ready.add(item)
-    kernel.wake(item.epoll.changed)
+    const { epoll, events } = item
+    if ((events & EPOLLEXCLUSIVE) !== 0) {
+      if (isTaken) continue
+      isTaken = epoll.changed.tids.length > 0 && itemEvents(kernel, item, false) !== 0
+    }
+    epoll.ready.add(item)
+    kernel.wake(epoll.changed)
   }
 }
 
