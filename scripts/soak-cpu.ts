@@ -29,6 +29,10 @@ if (missing !== undefined) {
 const wanted = Number(values.cases)
 const perRow = Number(values['per-row'])
 const rows = ROWS.map((_, i) => i).filter((i) => values.row === undefined || `${ROWS[i].text} ${ROWS[i].name}`.includes(values.row))
+if (rows.length === 0) {
+  console.error(`no row contains ${values.row}`)
+  process.exit(2)
+}
 const campaign = await Campaign.start(Number(values['tier1-every']))
 const started = performance.now()
 let seed = Number(values.seed)

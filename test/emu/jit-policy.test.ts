@@ -44,6 +44,18 @@ test('blocks that displace each other in the jump cache are not looked up by the
   t.true(processor.statistics.lookups.count < 10, String(processor.statistics.lookups.count))
 })
 
+test('a write to one page of code does not make others be looked up again', (t) => {
+  const callee = CODE + PAGE
+  // call callee; mov [rdi], al; jmp to here · ret
+  const processor = makeMachine({ [CODE]: [0xe8, 0xfb, 0x0f, 0, 0, 0x88, 0x07, 0xeb, 0xf7], [callee]: [0xc3] })
+  processor.cpu.set(layout.RDI, callee + 0x800)
+  t.is(processor.run(4000, 0), EXIT_BUDGET)
+  t.is(processor.cpu.rip, CODE)
+  const { count } = processor.statistics.lookups
+  // The callee each time, nothing else.
+  t.true(count > 900 && count < 1100, String(count))
+})
+
 test('a jump through a pointer in memory is part of the first region', (t) => {
   const [stub, callee, table] = [CODE + 0x100, CODE + PAGE, CODE + 2 * PAGE]
   const relative = (from: number, to: number): number[] => [0, 8, 16, 24].map((shift) => ((to - from) >> shift) & 0xff)

@@ -127,8 +127,8 @@ export const FLAGS_PACKED = 0x1898
 export const FLAGS_A = 0x18a0
 export const FLAGS_B = 0x18a8
 /** Of tier 1: how often a region must lead to a block of tier 0 for that to be noted; how many are noted; their records. */
-export const HEAT_LIMIT = 0x18b0
-export const HOT_COUNT = 0x18b4
+export const HEAT_LIMIT = 0x18b8
+export const HOT_COUNT = 0x18bc
 export const HOT_RECORDS = 0xe8000
 export const MOST_HOT = 1024
 /** Where indirect branches and returns went: jit/compiler.ts. */

@@ -61,7 +61,7 @@ export const ENGINE_HANDLERS: Readonly<Record<string, (e: Tier0Emitter) => void>
   /** A record of a page whose code was written: gives back what the block had paid, then looks again. */
   '@stale': (e) => {
     e.f.i32Store(ZERO_ADDRESS, layout.BUDGET, i32.add(i32.load(ZERO_ADDRESS, layout.BUDGET), i32.load16U(e.record, record.RECORD_REFUND)))
-    e.goOn(e.call('jump_slow', e.rip()))
+    e.goOn(e.call('look_again', e.rip()))
   },
   /** Effective address of the next record's instruction: segment base and index, which operands don't combine. */
   '@address64': (e) => { effectiveAddress(e, false) },

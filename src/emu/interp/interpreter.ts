@@ -610,7 +610,8 @@ export class Interpreter implements Processor {
     this.#translator.dropFrame(frame)
     this.memory.clearFlag(frame, FRAME_CODE)
     for (const [page, codePage] of this.#codePages) if (!codePage.valid) this.#codePages.delete(page)
-    this.#emptyJumpCache()
+    // Caches of jumps and links need not be emptied: records of the frame have become detours, regions with code of it are gone. Guests that
+    // generate code write to pages of code all the time.
   }
 
   #forgetCode(): void {

@@ -66,7 +66,13 @@ export const defineRuntime = (module: ModuleBuilder): void => {
     })
     f.callVoid('raise', record, i32.const(13), i32.const(0))
   })
-  /** The record at a linear address that is not in the jump cache. rip is set first: a fetch fault is the target's. */
+  /** The record at a linear address, whatever caches say. rip is set first: a fetch fault is the target's. */
+  module.function('look_again', signature(['i64'], ['i32']), (f) => {
+    const [target] = f.params
+    f.i64Store(ZERO_ADDRESS, layout.RIP, target)
+    f.return(f.call('host_lookup', i32.wrap(target), i32.wrap(i64.shrU(target, i64.const(32)))))
+  })
+  /** The record at a linear address that is not in the jump cache. */
   module.function('jump_slow', signature(['i64'], ['i32']), (f) => {
     const [target] = f.params
     const second = f.let(i32.shl(i32.shrU(i32.mul(i32.wrap(target), i32.const(layout.SECOND_JUMP_MULTIPLIER)), i32.const(layout.SECOND_JUMP_SHIFT)), i32.const(4)))
@@ -78,8 +84,7 @@ export const defineRuntime = (module: ModuleBuilder): void => {
       f.i32Store(first, layout.JUMP_CACHE + 8, at)
       f.return(at)
     })
-    f.i64Store(ZERO_ADDRESS, layout.RIP, target)
-    f.return(f.call('host_lookup', i32.wrap(target), i32.wrap(i64.shrU(target, i64.const(32)))))
+    f.return(f.call('look_again', target))
   })
   defineTier1Runtime(module)
   /** RFLAGS from the lazy form. */

@@ -35,7 +35,7 @@ export interface TierOptions {
 
 export const DEFAULT_TIER: TierOptions = {
   chunk: 30_000, samples: 6, batch: 8, patience: 6,
-  tier0Cycles: 2_500, tier1Cycles: 120_000, heat: 3000, chainsPerInstruction: 15_000, isEager: false,
+  tier0Cycles: 2_500, tier1Cycles: 120_000, heat: 3000, chainsPerInstruction: 30_000, isEager: false,
 }
 /** Everything is compiled as soon as it is entered, as far as can be. */
 export const EAGER_TIER: TierOptions = { ...DEFAULT_TIER, isEager: true }
@@ -52,7 +52,7 @@ export const tierOptions = (name = 'mixed'): TierOptions | undefined => {
   if (![chunk, samples, batch, patience].every((number) => number > 0)) throw new RangeError(`no tier is called '${name}': 0, 1, mixed or four thresholds`)
   return { chunk, samples, batch, patience, tier0Cycles: 1, tier1Cycles: 1, heat: samples, chainsPerInstruction: 1, isEager: false }
 }
-const LIMITS: Omit<Limits, 'leavesAt'> = { instructions: 400, callDepth: 2, inlined: 60, executedOnly: true }
+const LIMITS: Omit<Limits, 'leavesAt'> = { instructions: 200, callDepth: 2, inlined: 60, executedOnly: true }
 /** When a region is made anew. */
 const MORE_INSTRUCTIONS = 800
 /** Where compilers put functions; what these often begin with: PUSH, ENDBR64. How far back they are looked for. */
@@ -435,7 +435,6 @@ export class Jit {
     if (regions === undefined) return
     for (const region of [...regions]) this.#remove(region)
     this.#byFrame.delete(frame)
-    this.#samples.clear()
   }
 
   /** Another processor, with these extensions (cpu/features.ts). */
