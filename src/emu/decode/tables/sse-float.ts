@@ -18,9 +18,24 @@ const approximations: Row[] = ([[0x52, 'rsqrt'], [0x53, 'rcp']] as const).flatMa
   row(`np 0f ${hex(opcode)}`, `${name}ps`, 'Vx Wx'), row(`f3 0f ${hex(opcode)}`, `${name}ss`, 'Vd Wd'),
 ])
 
+/** How an opcode of the map 0F is written with a prefix. */
+type Encoding = (prefix: string, opcode: string) => string
+
+// What leaves nothing in a vector register is the same with VEX.
+export const scalarComparisons = (opcode: Encoding): Row[] => [
+  row(opcode('np', '2e'), 'ucomiss', 'Vd Wd'), row(opcode('66', '2e'), 'ucomisd', 'Vq Wq'),
+  row(opcode('np', '2f'), 'comiss', 'Vd Wd'), row(opcode('66', '2f'), 'comisd', 'Vq Wq'),
+]
+export const truncations = (opcode: Encoding): Row[] => [
+  row(opcode('f3', '2c'), 'cvttss2si', 'Gy Wd'), row(opcode('f2', '2c'), 'cvttsd2si', 'Gy Wq'),
+]
+export const roundings = (opcode: Encoding): Row[] => [
+  row(opcode('f3', '2d'), 'cvtss2si', 'Gy Wd'), row(opcode('f2', '2d'), 'cvtsd2si', 'Gy Wq'),
+]
+const legacy = (prefix: string, opcode: string): string => `${prefix} 0f ${opcode}`
+
 const comparisons: Row[] = [
-  row('np 0f 2e', 'ucomiss', 'Vd Wd'), row('66 0f 2e', 'ucomisd', 'Vq Wq'),
-  row('np 0f 2f', 'comiss', 'Vd Wd'), row('66 0f 2f', 'comisd', 'Vq Wq'),
+  ...scalarComparisons(legacy),
   // CMPSD: its name without the suffix would be that of the string instruction's family.
   ...FORMATS.map(([prefix, suffix, operands]) => row(`${prefix} 0f c2`, `cmp_${suffix}`, `${operands} Ib`, 'unsigned-immediate')),
 ]
@@ -29,9 +44,9 @@ const conversions: Row[] = [
   row('np 0f 2a', 'cvtpi2ps', 'Vx Qq'), row('66 0f 2a', 'cvtpi2pd', 'Vx Qq'),
   row('f3 0f 2a', 'cvtsi2ss', 'Vd Ey'), row('f2 0f 2a', 'cvtsi2sd', 'Vq Ey'),
   row('np 0f 2c', 'cvttps2pi', 'Pq Wq'), row('66 0f 2c', 'cvttpd2pi', 'Pq Wx'),
-  row('f3 0f 2c', 'cvttss2si', 'Gy Wd'), row('f2 0f 2c', 'cvttsd2si', 'Gy Wq'),
+  ...truncations(legacy),
   row('np 0f 2d', 'cvtps2pi', 'Pq Wq'), row('66 0f 2d', 'cvtpd2pi', 'Pq Wx'),
-  row('f3 0f 2d', 'cvtss2si', 'Gy Wd'), row('f2 0f 2d', 'cvtsd2si', 'Gy Wq'),
+  ...roundings(legacy),
   row('np 0f 5a', 'cvtps2pd', 'Vx Wq'), row('66 0f 5a', 'cvtpd2ps', 'Vx Wx'),
   row('f3 0f 5a', 'cvtss2sd', 'Vq Wd'), row('f2 0f 5a', 'cvtsd2ss', 'Vd Wq'),
   row('np 0f 5b', 'cvtdq2ps', 'Vx Wx'), row('66 0f 5b', 'cvtps2dq', 'Vx Wx'), row('f3 0f 5b', 'cvttps2dq', 'Vx Wx'),

@@ -1,6 +1,8 @@
 /** AVX and F16C on floats (Intel SDM volume 2, appendix A, tables A-3 to A-5). */
 import { type Row, feature, row } from '../rows.ts'
+import { roundings, scalarComparisons, truncations } from './sse-float.ts'
 
+const vex = (prefix: string, opcode: string): string => `vex.lig.${prefix}.0f ${opcode}`
 const hex = (opcode: number): string => opcode.toString(16).padStart(2, '0')
 
 const FORMATS = [
@@ -17,8 +19,7 @@ const arithmetic: Row[] = [
       return row(`${prefix} ${hex(opcode)}`, `v${name}${suffix}`, isPacked ? 'Vx Wx' : operands)
     })),
   ...FORMATS.map(([prefix, suffix, operands]) => row(`${prefix} c2`, `vcmp${suffix}`, `${operands} Ib`)),
-  row('vex.lig.np.0f 2e', 'ucomiss', 'Vd Wd'), row('vex.lig.66.0f 2e', 'ucomisd', 'Vq Wq'),
-  row('vex.lig.np.0f 2f', 'comiss', 'Vd Wd'), row('vex.lig.66.0f 2f', 'comisd', 'Vq Wq'),
+  ...scalarComparisons(vex),
   row('vex.66.0f 7c', 'vhaddpd', 'Vx Hx Wx'), row('vex.f2.0f 7c', 'vhaddps', 'Vx Hx Wx'),
   row('vex.66.0f 7d', 'vhsubpd', 'Vx Hx Wx'), row('vex.f2.0f 7d', 'vhsubps', 'Vx Hx Wx'),
   row('vex.66.0f d0', 'vaddsubpd', 'Vx Hx Wx'), row('vex.f2.0f d0', 'vaddsubps', 'Vx Hx Wx'),
@@ -29,8 +30,8 @@ const arithmetic: Row[] = [
 
 const conversions: Row[] = [
   row('vex.lig.f3.0f 2a', 'vcvtsi2ss', 'Vd Hd Ey'), row('vex.lig.f2.0f 2a', 'vcvtsi2sd', 'Vq Hq Ey'),
-  row('vex.lig.f3.0f 2c', 'cvttss2si', 'Gy Wd'), row('vex.lig.f2.0f 2c', 'cvttsd2si', 'Gy Wq'),
-  row('vex.lig.f3.0f 2d', 'cvtss2si', 'Gy Wd'), row('vex.lig.f2.0f 2d', 'cvtsd2si', 'Gy Wq'),
+  ...truncations(vex),
+  ...roundings(vex),
   row('vex.np.0f 5a', 'vcvtps2pd', 'Vx Wh'), row('vex.66.0f 5a', 'vcvtpd2ps', 'Vo Wx'),
   row('vex.lig.f3.0f 5a', 'vcvtss2sd', 'Vq Hq Wd'), row('vex.lig.f2.0f 5a', 'vcvtsd2ss', 'Vd Hd Wq'),
   row('vex.np.0f 5b', 'vcvtdq2ps', 'Vx Wx'), row('vex.66.0f 5b', 'vcvtps2dq', 'Vx Wx'), row('vex.f3.0f 5b', 'vcvttps2dq', 'Vx Wx'),
