@@ -175,11 +175,11 @@ The scripts need these packages, and skip by name what is missing: \`${packages.
 ${notes}`
 }
 
-/** The document as it is, with these rows in the place of older ones. What people wrote below the table stays. */
-const writeDocument = (results: readonly Result[]): void => {
+/** The document as it is, with this row in the place of an older one. What people wrote below the table stays. */
+const writeDocument = (result: Result): void => {
   const old = existsSync(DOCUMENT) ? readFileSync(DOCUMENT, 'utf8') : ''
   const rows = new Map([...old.matchAll(/^\| ([^|]+) \|.*\|$/gm)].map(([line, name]) => [name, line]))
-  for (const result of results) rows.set(result.test.name, row(result))
+  rows.set(result.test.name, row(result))
   writeFileSync(DOCUMENT, documentOf(rows, /\n## [^]*$/.exec(old)?.[0] ?? ''))
 }
 
@@ -199,6 +199,6 @@ for (const test of chosen) {
   results.push(result)
   console.log(row(result))
   // As they come: all together take long.
-  if (values.only === undefined || values.update) writeDocument(results)
+  if (values.only === undefined || values.update) writeDocument(result)
 }
 process.exit(results.some(({ good }) => good === false) ? 1 : 0)
