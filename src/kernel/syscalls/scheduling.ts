@@ -6,7 +6,7 @@ import { RLIMIT_RTPRIO } from '../abi/resources.ts'
 import type { Kernel } from '../kernel.ts'
 import { policyOf, SCHED_BATCH, SCHED_DEADLINE, SCHED_FIFO, SCHED_IDLE, SCHED_OTHER, SCHED_RESET_ON_FORK, SCHED_RR } from '../sched/policies.ts'
 import { hasCapability } from '../task/credentials.ts'
-import { taskBy } from '../task/pid-namespace.ts'
+import { isOutsideInit, taskBy } from '../task/pid-namespace.ts'
 import type { Task } from '../task/task.ts'
 import { writeTimespec } from '../time/clock.ts'
 import { mayBeNice } from './resources.ts'
@@ -84,7 +84,7 @@ const setPolicy = (kernel: Kernel, task: Task, pid: number, policy: number | und
   if (param === 0 || pid < 0) return -EINVAL
   const priority = kernel.user(task).i32(param)
   const other = findTask(kernel, task, pid)
-  if (other === undefined) return -ESRCH
+  if (other === undefined) return !isOutsideInit(kernel, task, pid) ? -ESRCH : policy !== undefined && !POLICIES.includes(policy & ~SCHED_RESET_ON_FORK) ? -EINVAL : -EPERM
   const wanted = policy ?? other.policy
   return change(kernel, task, other, {
     policy: wanted & ~SCHED_RESET_ON_FORK, priority, nice: other.nice, resetOnFork: (wanted & SCHED_RESET_ON_FORK) !== 0,
