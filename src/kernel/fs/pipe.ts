@@ -337,7 +337,8 @@ export const makePipeFiles = (kernel: Kernel, task: Task, flags: number): [OpenF
   inode.pipe = pipe
   pipe.readers = pipe.writers = pipe.readerOpens = pipe.writerOpens = 1
   const path = `pipe:[${inode.ino}]`
-  return [openEnd(kernel, inode, pipe, path, O_RDONLY | flags, -1), openEnd(kernel, inode, pipe, path, O_WRONLY | flags, -1)]
+  // Packets are the writer's affair (create_pipe_files).
+  return [openEnd(kernel, inode, pipe, path, O_RDONLY | (flags & ~O_DIRECT), -1), openEnd(kernel, inode, pipe, path, O_WRONLY | flags, -1)]
 }
 
 /** What opening a FIFO remembers while it waits for the other side. */

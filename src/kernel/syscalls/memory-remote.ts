@@ -3,6 +3,7 @@ import { PAGE_SIZE } from '../../emu/cpu/layout.ts'
 import { ACCESS_READ, ACCESS_WRITE } from '../../emu/mmu/mmu.ts'
 import { CAP_SYS_NICE, CAP_SYS_PTRACE } from '../abi/capabilities.ts'
 import { E2BIG, EFAULT, EINVAL, ENODEV, ENOENT, EPERM, ESRCH } from '../abi/errno.ts'
+import { PROT_READ } from '../abi/mman.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import type { Kernel } from '../kernel.ts'
 import { pageUp } from '../mm/map.ts'
@@ -59,6 +60,8 @@ const copyProcess = (kernel: Kernel, task: Task, args: Args, isWrite: boolean): 
         continue
       }
       const count = Math.min(here.length, piece.length, PAGE_SIZE - piece.address % PAGE_SIZE, PAGE_SIZE - here.address % PAGE_SIZE)
+      // A page that may only be written is not read for others, though processors could (check_vma_flags).
+      if (!isWrite && ((findVma(other.mm, piece.address)?.prot ?? 0) & PROT_READ) === 0) return done > 0 ? done : -EFAULT
       const [source, from, target, to] = isWrite ? [user, here.address, there, piece.address] : [there, piece.address, user, here.address]
       if (source.accessible(from, count, ACCESS_READ) < count || target.accessible(to, count, ACCESS_WRITE) < count) return done > 0 ? done : -EFAULT
       target.write(to, source.read(from, count))

@@ -1,6 +1,6 @@
 /** Files and directories, what is kept of them, and descriptors. */
 import * as fc from 'fast-check'
-import { argumentOf, offset, outBytes, path, size } from '../arguments.ts'
+import { argumentOf, outBytes, path, size } from '../arguments.ts'
 
 import type { FuzzArgument } from '../program.ts'
 import { add, code, constant, flags, mostly, none, number, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_NONBLOCK, O_PATH, O_TMPFILE, on, onSlot, orNone, type Row, type Rows, structure, text } from './row.ts'

@@ -1,0 +1,92 @@
+/**
+ * Sequences that Linux and Retrograde once answered differently (npm run soak:abi), each as small as it got. What Linux 6.18 answers is in
+ * fixtures/fuzz-kept.json, which scripts/make-fuzz-fixtures.ts writes.
+ */
+import { SYSCALLS } from '../../src/kernel/syscalls/table.ts'
+import { type FuzzArgument, type FuzzCall, type FuzzProgram, type FuzzResult, type FuzzShow, type Patch, TOUCH } from '../../src/replay/fuzz/program.ts'
+
+type Given = number | string | FuzzArgument
+const fd = (slot: number): FuzzArgument => ({ is: 'fd', slot })
+const out = (size: number): FuzzArgument => ({ is: 'out', size })
+const edge = (size: number): FuzzArgument => ({ is: 'edge', size })
+const mapping = (slot: number, offset = 0): FuzzArgument => ({ is: 'mapping', slot, offset })
+const pid = (number: number): FuzzArgument => ({ is: 'process', number })
+const id = (slot: number): FuzzArgument => ({ is: 'id', slot })
+const bytes = (given: readonly number[], patches: readonly Patch[] = []): FuzzArgument => ({ is: 'in', bytes: given, patches })
+const at = (where: number, argument: FuzzArgument): Patch => ({ at: where, argument })
+const long = (...values: readonly number[]): number[] => values.flatMap((value) => Array.from({ length: 8 }, (_, i) => Math.floor(value / 256 ** i) & 0xff))
+const some = (length: number): FuzzArgument => bytes(Array.from({ length }, (_, i) => (i + 1) & 0xff))
+const sun = (name: string): number[] => [1, 0, ...[...name].map((char) => char.charCodeAt(0)), 0]
+const sin = (port: number, ...ip: readonly number[]): FuzzArgument => bytes([2, 0, port >> 8, port & 0xff, ...ip, 0, 0, 0, 0, 0, 0, 0, 0])
+const LOCAL = [127, 0, 0, 1] as const
+const argument = (given: Given): FuzzArgument => typeof given === 'number' ? { is: 'number', value: given }
+  : typeof given === 'string' ? bytes([...[...given].map((char) => char.charCodeAt(0)), 0]) : given
+
+interface Kept { readonly result?: FuzzResult, readonly slot?: number, readonly shows?: readonly (readonly [number, FuzzShow])[], readonly process?: number }
+const call = (name: string, args: readonly Given[], { result = 'plain', slot = 0, shows = [], process = 0 }: Kept = {}): FuzzCall => {
+  const number = name === 'touch' ? TOUCH : SYSCALLS.find((entry) => entry?.name === name)?.number
+  if (number === undefined) throw new RangeError(`no system call is called '${name}'`)
+  return { name, number, process, args: args.map(argument), result, slot, shows }
+}
+const stat = (name: string): FuzzCall => call('stat', [name, out(144)], { shows: [[1, 'stat']] })
+const fstat = (slot: number): FuzzCall => call('fstat', [fd(slot), out(144)], { shows: [[1, 'stat']] })
+const socket = (family: number, type: number, slot: number): FuzzCall => call('socket', [family, type | 0o4000, 0], { result: 'fd', slot })
+const child = (behaviour: number, slot = 0): FuzzCall => call('fork', [0, 0, 0, 0, 0, behaviour], { result: 'child', slot })
+const message = (vector: FuzzArgument, control: FuzzArgument, length: number, name: FuzzArgument = argument(0), nameLength = 0): FuzzArgument =>
+  bytes(long(0, nameLength, 0, 1, 0, length, 0), [at(0, name), at(16, bytes(long(0, 4), [at(0, vector)])), at(32, control)].filter(({ argument: given }) => given.is !== 'number'))
+const sequence = (...calls: readonly FuzzCall[]): FuzzProgram => ({ processes: 1 + Math.max(...calls.map(({ process }) => process)), ordered: true, calls })
+
+export const KEPT: Readonly<Record<string, FuzzProgram>> = {
+  'sockets have no times': sequence(fstat(4)),
+  'owners of SIGIO': sequence(call('fcntl', [fd(0), 16, out(8)], { shows: [[2, 'words']] }), call('fcntl', [fd(1), 15, bytes([2, 0, 0, 0, 0, 0, 0, 0], [at(4, pid(0))])]), call('fcntl', [fd(1), 16, out(8)], { shows: [[2, 'words']] })),
+  'hints of writes': sequence(call('fcntl', [fd(0), 1037, out(8)]), call('fcntl', [fd(0), 1036, bytes(long(3))]), call('fcntl', [fd(0), 1035, out(8)], { shows: [[2, 'all']] }), call('fcntl', [fd(0), 1036, bytes(long(6))])),
+  'nodes: the name first': sequence(call('mknod', ['a', 0o60600, 0]), call('mknod', ['a/a', 0o20644, 0x103]), call('mknod', [1, 0o20644, 0x103]), call('mknod', ['b', 0o20644, 0x103]), call('mknod', ['c', 0o20644, 0]), stat('c')),
+  'who may queue what': sequence(call('rt_tgsigqueueinfo', [pid(1), pid(1), 12, bytes([12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ...new Array<number>(116).fill(0)])], { process: 0 }), call('getpid', [], { process: 1, result: 'pid' })),
+  'KSM is known': sequence(call('mmap', [0, 8192, 3, 0x22, -1, 0], { result: 'mapping' }), call('madvise', [mapping(0), 8192, 12]), call('madvise', [mapping(0), 8192, 13])),
+  'removing from what could be written': sequence(call('mmap', [0, 8192, 1, 0x21, -1, 0], { result: 'mapping' }), call('madvise', [mapping(0), 4096, 9])),
+  'mlock: the limit first, near the end of all': sequence(call('mlock', [-1, 0x10000]), call('mlock', [-0x800000000000, 1]), call('munlock', [-4096, 1])),
+  'fallocate: what a tmpfs can\'t': sequence(call('fallocate', [fd(0), 64, 8796093022208, 4096])),
+  'execveat: an empty path first': sequence(call('execveat', [-100, '', 0, 0, 1])),
+  'files can\'t be asked not to wait': sequence(call('preadv2', [fd(0), bytes(long(0, 1), [at(0, out(1))]), 1, 0, 0, 8]), call('preadv2', [fd(1), bytes(long(0, 1), [at(0, out(1))]), 1, 0, 0, 32]), call('preadv2', [fd(0), bytes(long(0, 0)), 1, 0, 0, 0x1000])),
+  'others ignore credentials': sequence(socket(2, 2, 16), call('sendmsg', [fd(16), message(some(4), bytes([28, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), 32), 64])),
+  'futex: the word first': sequence(call('futex', [1, 7, 5, 0, 0, 0])),
+  'numbers of timers are used once': sequence(call('timer_create', [0, bytes([...long(0), 65, 0, 0, 0, 0, 0, 0, 0, ...new Array<number>(48).fill(0)]), out(4)]), call('timer_create', [0, 0, out(4)], { shows: [[2, 'integer']] }), call('timer_delete', [1]), call('timer_create', [1, 0, out(4)], { shows: [[2, 'integer']] })),
+  'clocks of no process': sequence(call('clock_nanosleep', [-1, 1, bytes(long(0, 1_000_000_000)), 0])),
+  'semop: too many first': sequence(call('semop', [-1, bytes(new Array<number>(6).fill(0)), 501]), call('semop', [-1, 4096, 1])),
+  'a word across pages': sequence(call('clone', [0x100011, 0, edge(3), 0, 0, 0], { result: 'child', shows: [[2, 'integer']] })),
+  'bytes behind the end': sequence(call('lseek', [fd(0), 12288, 0]), call('ioctl', [fd(0), 0x541b, out(4)], { shows: [[2, 'all']] })),
+  'attributes of event files': sequence(call('inotify_init1', [0o4000], { result: 'fd', slot: 22 }), call('fremovexattr', [fd(22), 'security.none']), call('fsetxattr', [fd(2), 'security.none', some(1), 1, 0]), call('flistxattr', [fd(4), out(5), 5])),
+  'a queue has a file': sequence(
+    call('mq_open', ['q', 0o4102, 0o4755, 0], { result: 'fd', slot: 23 }), fstat(23), call('fgetxattr', [fd(23), 'user.b', out(4), 4]), call('mq_notify', [fd(23), bytes([...long(5), 0, 0, 0, 0, 0, 0, 0, 0, ...new Array<number>(48).fill(0)])]), call('mq_unlink', ['q']), fstat(23),
+  ),
+  'pages of a pipe go whole': sequence(call('write', [fd(3), some(31), 31]), call('read', [fd(2), edge(13), 26]), call('read', [fd(2), out(40), 40], { shows: [[1, 'returned']] })),
+  'messages of a stream go whole': sequence(call('write', [fd(4), some(18), 18]), call('recvfrom', [fd(5), edge(9), 18, 64, 0, 0]), call('ioctl', [fd(5), 0x541b, out(4)], { shows: [[2, 'all']] }), call('close', [fd(4)]), call('read', [fd(5), out(40), 40], { shows: [[1, 'returned']] }), call('read', [fd(5), 4096, 8])),
+  'a datagram is taken anyway': sequence(call('socketpair', [1, 0o4002, 0, out(8)], { result: 'pair', slot: 11 }), call('write', [fd(11), some(18), 18]), call('read', [fd(12), edge(9), 18]), call('read', [fd(12), out(18), 18]), call('shutdown', [fd(12), 0]), call('read', [fd(12), out(18), 18])),
+  'nobody reads, nothing fits': sequence(call('write', [fd(3), some(65536), 65536]), call('write', [fd(3), 4096, 1]), call('close', [fd(2)]), call('write', [fd(3), edge(14), 28])),
+  'too little for an eventfd': sequence(call('eventfd2', [0, 0o4000], { result: 'fd', slot: 19 }), call('write', [fd(19), 4096, 1]), call('write', [fd(19), 4096, 8])),
+  'pages from memory': sequence(call('fcntl', [fd(3), 1031, 4096]), call('vmsplice', [fd(3), bytes(long(0, 5000), [at(0, { is: 'code', which: 0 })]), 1, 2]), call('write', [fd(3), some(3), 3])),
+  'a spliced page ends': sequence(call('vmsplice', [fd(3), bytes(long(0, 1), [at(0, { is: 'code', which: 0 })]), 1, 2]), call('write', [fd(3), some(65535), 65535])),
+  'zeros have no positions': sequence(call('open', ['/dev/zero', 0o4000, 0], { result: 'fd', slot: 6 }), call('sendfile', [fd(5), fd(6), bytes(long(5)), 11], { shows: [[2, 'all']] })),
+  'no copies to other file systems': sequence(call('memfd_create', ['m', 0], { result: 'fd', slot: 6 }), call('copy_file_range', [fd(0), 0, fd(6), 0, 23, 0])),
+  'a mapping that a socket refuses is gone': sequence(call('mmap', [0, 4096, 1, 0x22, -1, 0], { result: 'mapping' }), call('mmap', [mapping(0), 4096, 1, 0x12, fd(4), 0], { result: 'mapping', slot: 1 }), call('touch', [mapping(0), -1])),
+  'copies of messages': sequence(call('msgget', [0, 0o1600], { result: 'id', slot: 2 }), call('msgrcv', [id(2), 4096, 16, 0, 0o44000])),
+  'options of IP without bytes': sequence(
+    socket(2, 1, 13), call('setsockopt', [fd(13), 0, 11, some(1), 0]), call('setsockopt', [fd(13), 0, 33, bytes([1, 0, 0, 0]), 3]), call('getsockopt', [fd(13), 0, 13, out(4), bytes([2, 0, 0, 0])], { shows: [[3, 'all'], [4, 'all']] }),
+    call('setsockopt', [fd(13), 1, 16, bytes([1, 0, 0, 0]), 4]), call('setsockopt', [fd(13), 6, 1000, bytes([1, 0, 0, 0]), 1]),
+  ),
+  'a datagram\'s bytes last': sequence(socket(2, 2, 16), call('sendto', [fd(16), edge(2), 4, 64, bytes([1, 8, ...new Array<number>(14).fill(0)]), 16]), call('sendto', [fd(16), some(1), 1, 64, sin(7000, ...LOCAL), 0]), call('bind', [fd(16), sin(7000, ...LOCAL), 16])),
+  'a connection lost leaves its port': sequence(
+    socket(2, 1, 13), call('connect', [fd(13), sin(7002, ...LOCAL), 16]), call('read', [fd(13), out(4), 4]), call('bind', [fd(13), sin(7000, ...LOCAL), 16]), socket(2, 1, 14), call('bind', [fd(14), sin(0, ...LOCAL), 16]), call('bind', [fd(14), sin(7001, ...LOCAL), 16]),
+  ),
+  'recvmmsg: what went wrong first': sequence(socket(2, 1, 13), call('connect', [fd(13), sin(7002, ...LOCAL), 16]), call('recvmmsg', [fd(13), out(64), 0, 64, 0])),
+  'shut without a connection': sequence(socket(2, 1, 13), call('shutdown', [fd(13), 0]), call('recvfrom', [fd(13), out(4), 4, 64, 0, 0]), socket(2, 2, 16), call('shutdown', [fd(16), 1]), call('sendto', [fd(16), some(1), 1, 0x4040, sin(7000, ...LOCAL), 16])),
+  'a name is looked at before the socket': sequence(call('bind', [fd(4), bytes(sun('s')), 4]), call('bind', [fd(4), bytes(sun('s')), 4]), call('bind', [fd(4), bytes(sun('t')), 4])),
+  'types have names of their own': sequence(socket(1, 5, 12), call('bind', [fd(4), bytes(sun('\0ab')), 5]), call('connect', [fd(12), bytes(sun('\0ab')), 5]), call('bind', [fd(12), bytes(sun('\0ab')), 5])),
+  'a stream says who sends': sequence(call('bind', [fd(5), bytes(sun('\0b')), 5]), call('write', [fd(5), some(4), 4]), call('recvmsg', [fd(4), message(out(4), argument(0), 0, out(128), 128), 64], { shows: [[1, 'message']] })),
+  'a seqpacket that is not connected': sequence(socket(1, 5, 12), call('sendmsg', [fd(12), message(some(4), bytes(long(3)), 8), 64])),
+  'long links have a page': sequence(call('symlink', [`d/${'./'.repeat(80)}a`, 'b']), call('lstat', ['b', out(144)], { shows: [[1, 'stat']] })),
+  'random bytes to nowhere': sequence(call('getrandom', [-1, 0, 0])),
+  'unknown flags of umount': sequence(call('umount2', [0, 99])),
+  'children tell': sequence(call('rt_sigaction', [17, bytes(long(0, 0x400_0004, 0, 0), [at(0, { is: 'code', which: 1 }), at(16, { is: 'code', which: 2 })]), out(32), 8]), child(2, 0), child(5, 1), call('wait4', [-1, out(4), 1, 0], { result: 'pid', shows: [[1, 'all']] })),
+  'one process ends another': sequence(call('kill', [pid(1), 9]), call('getpid', [], { process: 1, result: 'pid' }), call('waitid', [1, pid(1), out(128), 5, 0], { shows: [[2, 'siginfo']] })),
+}
