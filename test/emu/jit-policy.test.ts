@@ -93,3 +93,22 @@ test('blocks that regions lead to are compiled before a sample falls on them', (
   const [cold, warm] = [count(1_000_000), count(2)]
   t.true(warm < cold, `${warm} instructions in tier 0, ${cold} without`)
 })
+
+test('under a limit the older half of the regions goes, and what is still hot comes back', (t) => {
+  // Loops, one after the other, in a ring: dec rcx; jnz to here; mov ecx, 2000; jmp to the next one
+  const count = 12
+  const code = Object.fromEntries(Array.from({ length: count }, (_, i) => {
+    const next = (((i + 1) % count) - i) * PAGE - 15
+    return [CODE + i * PAGE, [0x48, 0xff, 0xc9, 0x75, 0xfb, 0xb9, 0xd0, 7, 0, 0, 0xe9, ...[0, 8, 16, 24].map((shift) => (next >> shift) & 0xff)]]
+  }))
+  const run = (mostBytes: number) => {
+    const processor = makeMachine(code, { ...QUICK, heat: 1e9, mostBytes })
+    processor.cpu.set(layout.RCX, 2000)
+    t.is(processor.run(1_000_000, 0), EXIT_BUDGET)
+    return { regions: processor.jitStatistics?.regions ?? 0, rcx: processor.cpu.get(layout.RCX), rip: processor.cpu.rip }
+  }
+  const [free, limited] = [run(1 << 20), run(2000)]
+  t.is(free.regions, count)
+  t.true(limited.regions > count, String(limited.regions))
+  t.deepEqual({ ...limited, regions: 0 }, { ...free, regions: 0 })
+})

@@ -147,7 +147,7 @@ const makeProgram = (): { code: number[], start: number } => {
 }
 
 const TIERS: readonly (readonly [name: string, tier: TierOptions, programs: number])[] = [
-  ['as soon as it can be', EAGER_TIER, 250], ['for what is hot', tierOptions('47,1,1,1') as TierOptions, 500], ['later', tierOptions('170,2,3,2') as TierOptions, 250],
+  ['as soon as it can be', EAGER_TIER, 250], ['for what is hot', tierOptions('47,1,1,1') as TierOptions, 500], ['later', tierOptions('170,2,3,2') as TierOptions, 250], ['under a limit', { ...tierOptions('47,1,1,1') as TierOptions, mostBytes: 8000 }, 250],
 ]
 
 for (const [name, tier, programs] of TIERS) {

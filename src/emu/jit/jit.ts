@@ -29,13 +29,15 @@ export interface TierOptions {
   readonly heat: number
   /** How often a region has gone on to code outside, for each instruction that it would have then, before it is made anew. */
   readonly chainsPerInstruction: number
+  /** Bytes of Wasm that regions may have together: what V8 makes of it is two to three times as large. */
+  readonly mostBytes: number
   /** Compiles whatever is about to be executed: for tests. */
   readonly isEager: boolean
 }
 
 export const DEFAULT_TIER: TierOptions = {
   chunk: 30_000, samples: 6, batch: 8, patience: 6,
-  tier0Cycles: 2_500, tier1Cycles: 120_000, heat: 3000, chainsPerInstruction: 30_000, isEager: false,
+  tier0Cycles: 2_500, tier1Cycles: 120_000, heat: 3000, chainsPerInstruction: 30_000, mostBytes: 24 << 20, isEager: false,
 }
 /** Everything is compiled as soon as it is entered, as far as can be. */
 export const EAGER_TIER: TierOptions = { ...DEFAULT_TIER, isEager: true }
@@ -50,7 +52,7 @@ export const tierOptions = (name = 'mixed'): TierOptions | undefined => {
   if (name === 'mixed') return DEFAULT_TIER
   const [chunk, samples, batch, patience] = name.split(',').map(Number)
   if (![chunk, samples, batch, patience].every((number) => number > 0)) throw new RangeError(`no tier is called '${name}': 0, 1, mixed or four thresholds`)
-  return { chunk, samples, batch, patience, tier0Cycles: 1, tier1Cycles: 1, heat: samples, chainsPerInstruction: 1, isEager: false }
+  return { chunk, samples, batch, patience, tier0Cycles: 1, tier1Cycles: 1, heat: samples, chainsPerInstruction: 1, mostBytes: DEFAULT_TIER.mostBytes, isEager: false }
 }
 const LIMITS: Omit<Limits, 'leavesAt'> = { instructions: 200, callDepth: 2, inlined: 60, executedOnly: true }
 /** When a region is made anew. */
@@ -93,8 +95,12 @@ interface Installed {
   readonly pages: ReadonlyMap<number, number>
   /** Instructions. */
   readonly size: number
+  /** Its part of its module. */
+  readonly bytes: number
   /** It ends with an indirect jump of which nothing was known. */
   readonly isUnsure: boolean
+  /** Of its making. */
+  readonly order: number
   /** Chains after which it is looked at again. */
   improveAt: number
 }
@@ -131,6 +137,10 @@ export class Jit {
   readonly #byFrame = new Map<number, Set<Installed>>()
   /** 0 in LINKS means that there is none. */
   #next = 1
+  /** Indices of regions that are gone, as far as they are wanted. */
+  readonly #free: number[] = []
+  /** Of Wasm, of regions that are there. */
+  #liveBytes = 0
   #compiled = 0
   #compiledInstructions = 0
   #bytes = 0
@@ -368,8 +378,8 @@ export class Jit {
   }
 
   #makeNow(found: readonly Region[]): void {
-    if (this.#next + found.length > layout.REGIONS) this.removeAll()
-    const regions = found.map((region) => ({ region, index: this.#next++ }))
+    if (this.#liveBytes > this.#options.mostBytes || this.#next + found.length > layout.REGIONS + this.#free.length) this.#evict()
+    const regions = found.map((region) => ({ region, index: this.#free.pop() ?? this.#next++ }))
     for (const region of found) this.#credit -= sizeOf(region)
     this.#modules++
     const bytes = compileRegions(regions, this.#facts, this.#manifest, this.#words)
@@ -377,10 +387,23 @@ export class Jit {
       env: { memory: this.#memory.memory, regions: this.#table }, tier0: this.#exports as Readonly<Record<string, unknown>>,
     })
     this.#bytes += bytes.length
-    for (const { region, index } of regions) this.#install(region, index, instance.exports[`r${index}`])
+    const perInstruction = bytes.length / found.reduce((sum, region) => sum + sizeOf(region), 0)
+    for (const { region, index } of regions) this.#install(region, index, instance.exports[`r${index}`], Math.ceil(sizeOf(region) * perInstruction))
   }
 
-  #install(region: Region, index: number, code: unknown): void {
+  /**
+   * There is too much: the older half goes. What is still hot comes back, with what is known by now; code that a guest generated and left goes
+   * for ever. Nothing runs while regions are made, so that none is left that anybody waits for.
+   */
+  #evict(): void {
+    const regions = [...this.#installed.values()].filter((region) => region !== undefined).sort((a, b) => a.order - b.order)
+    for (const region of regions.slice(0, Math.ceil(regions.length / 2))) this.#remove(region)
+    this.#free.length = 0
+    for (let index = 1; index < this.#next; index++) if (this.#installed[index] === undefined) this.#free.push(index)
+    this.#within.clear()
+  }
+
+  #install(region: Region, index: number, code: unknown, bytes: number): void {
     const { entry, pages } = region
     const old = this.#regionAt(entry.rip)
     if (old !== undefined) this.#remove(old)
@@ -390,7 +413,7 @@ export class Jit {
     const size = sizeOf(region)
     const unsure = isUnsure(region)
     const improveAt = size * this.#options.chainsPerInstruction / (unsure ? UNSURE : 1)
-    const installed: Installed = { index, rip: entry.rip, at, pages, size, isUnsure: unsure, improveAt }
+    const installed: Installed = { index, rip: entry.rip, at, pages, size, bytes, order: this.#compiled, isUnsure: unsure, improveAt }
     this.#installed[index] = installed
     for (const frame of pages.values()) {
       let regions = this.#byFrame.get(frame)
@@ -412,6 +435,7 @@ export class Jit {
     u32[at >> 2] = REGION_HANDLER
     this.#compiled++
     this.#compiledInstructions += size
+    this.#liveBytes += bytes
   }
 
   /** Makes its entry an ordinary block again. */
@@ -421,6 +445,7 @@ export class Jit {
     this.#chains += u32[(layout.REGION_CHAINS >> 2) + index]
     for (const frame of region.pages.values()) this.#byFrame.get(frame)?.delete(region)
     this.#installed[index] = undefined
+    this.#liveBytes -= region.bytes
     this.#table.set(index, null)
     const link = this.#links.get(region.rip)
     if (link !== undefined) u32[(layout.LINKS + link) >> 2] = 0
@@ -447,6 +472,8 @@ export class Jit {
   forget(): void {
     for (const region of this.#installed) if (region !== undefined) this.#table.set(region.index, null)
     this.#installed.length = 0
+    this.#liveBytes = 0
+    this.#free.length = 0
     this.#byFrame.clear()
     this.#samples.clear()
     this.#queue.clear()
@@ -459,7 +486,7 @@ export class Jit {
     this.#within.clear()
   }
 
-  /** The table is full, or there will be another world: all regions go, those that are still hot come back. */
+  /** There will be another world: all regions go, those that are still hot come back. */
   removeAll(): void {
     for (const region of this.#installed) if (region !== undefined) this.#remove(region)
     this.forget()
