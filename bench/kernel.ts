@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { QEMU, buildGuest, hasQemu, isNativePossible, secondsOf } from './guests.ts'
 import { FILE_COUNT, makeTree } from './session.ts'
-import type { Row } from './table.ts'
+import type { Row, Tables } from './table.ts'
 
 const RETROGRADE = join(import.meta.dirname, '../bin/retrograde.js')
 const LOOPBACK = join(import.meta.dirname, '../guests/bin/bench-loopback')
@@ -17,8 +17,6 @@ const RUNS = 3
 const COUNTS = [100, 100, 1000, 10_000]
 const [FEW, , MANY] = COUNTS.slice(1)
 const LONGEST_MS = 300_000
-
-interface Table { readonly title: string, readonly rows: Row[] }
 
 /** What the guest prints: nanoseconds an operation, the least of its rounds, by operation and count. */
 type Costs = Map<string, Map<number, number>>
@@ -108,17 +106,15 @@ const programRows = (wanted: (name: string) => boolean): Row[] => {
   return rows
 }
 
-export const kernelTables = (wanted: (name: string) => boolean): Table[] => {
+export const kernelTables = (wanted: (name: string) => boolean, tables: Tables): void => {
   const program = buildGuest('kernel')
   if (program === undefined) {
     console.log('kernel: skipped, there is no C compiler')
-    return []
+    return
   }
   const list = run(program, ['list']).trim().split('\n').map((line) => line.split(' '))
   const names = (kind: string): string[] => list.filter(([of, name]) => of === kind && wanted(`kernel: ${kind} ${name}`)).map(([, name]) => name)
-  return [
-    { title: 'System calls (time of the thread; native and qemu: wall time)', rows: names('once').flatMap((name) => callRows(program, name)) },
-    { title: 'Programs that are all system calls (processor and wall time, start-up included)', rows: programRows(wanted) },
-    ...names('growth').map((name) => ({ title: `Growth: ${name}`, rows: growthRows(program, name) })),
-  ]
+  for (const name of names('once')) for (const row of callRows(program, name)) tables.add('System calls', row)
+  for (const row of programRows(wanted)) tables.add('Programs that are all system calls (processor and wall time, start-up included)', row)
+  for (const name of names('growth')) for (const row of growthRows(program, name)) tables.add(`Growth: ${name}`, row)
 }

@@ -24,5 +24,5 @@ const tables = new Tables({
 }, values.json)
 if (!isQuick) sessionTables(wanted, tables)
 if (values.alone !== true) programTables(wanted, isQuick, tables)
-if (!isQuick) for (const { title, rows } of kernelTables(wanted)) for (const row of rows) tables.add(title, row)
+if (!isQuick) kernelTables(wanted, tables)
 if (!isQuick) processorTable(wanted, values.alone !== true, tables)
