@@ -27,8 +27,8 @@ export const statisticsLines = (statistics: ProcessorStatistics, ms: number): st
   const rows: [string, ...string[]][] = [['', 'time', 'share', '', '']]
   const row = (name: string, time: number, count: string, rate: string): void => { rows.push([name, seconds(time), percent(time, ms), count, rate]) }
   const tierCount = (part: number): string => `${millions(part)} instructions, ${percent(part, instructions)}`
-  row('tier 0', tier0.ms, tierCount(tier0.instructions), perSecond(tier0.instructions, tier0.ms))
-  row('tier 1', tier1.ms, tierCount(tier1.instructions), perSecond(tier1.instructions, tier1.ms))
+  row('tier 0 (estimated)', tier0.ms, tierCount(tier0.instructions), perSecond(tier0.instructions, tier0.ms))
+  row('tier 1 (estimated)', tier1.ms, tierCount(tier1.instructions), perSecond(tier1.instructions, tier1.ms))
   row('TLB misses', tlbMisses.ms, millions(tlbMisses.count), '')
   row('look-ups, translation', lookups.ms, `${millions(lookups.count)}, ${millions(translatedInstructions)} instructions`, '')
   if (compilation !== undefined) {
