@@ -19,6 +19,7 @@ export interface MountConfig {
 /** A file made in the world at the start, for the generated /etc and the like. */
 export interface GeneratedFile {
   readonly path: string
+  /** Permissions; a directory's with S_IFDIR, which may be there already. */
   readonly mode: number
   /** Content, or the target of a symbolic link. */
   readonly content?: Uint8Array

@@ -105,7 +105,7 @@ const parseFile = (value: Plain, where: string): GeneratedFile => {
   const content = fields.get('content')
   if (content !== undefined && !(content instanceof Uint8Array)) fields.fail('content')
   return {
-    path: fields.text('path'), mode: fields.integer('mode', 0, 0o7777),
+    path: fields.text('path'), mode: fields.integer('mode', 0, 0o177_777),
     ...(content instanceof Uint8Array ? { content } : {}), ...(fields.has('symlink') ? { symlink: fields.text('symlink') } : {}),
   }
 }

@@ -32,6 +32,10 @@ const isCompared = process.platform === 'linux' && process.arch === 'x64' && rel
   for (const [name, program] of Object.entries(KEPT)) t.deepEqual(native.run(encodeFuzzProgram(program)), answers[name], name)
 })
 
+test('a sequence is recorded and replayed both ways', (t) => {
+  t.is(new FuzzRunner(host).verify(KEPT['one process ends another'], WORLD).broken, undefined)
+})
+
 test('a world that is forked for each sequence answers as one of its own, again and again', (t) => {
   const fork = new FuzzFork(host, WORLD), runner = new FuzzRunner(host), coverage = new FuzzCoverage()
   for (const name of ['a queue has a file', 'children tell', 'one process ends another', 'messages of a stream go whole']) {
