@@ -66,6 +66,7 @@ export const arbitraryFaults = (): fc.Arbitrary<FaultConfig> =>
   fc.record({
     rates: fc.record(Object.fromEntries(FAULT_KINDS.map((kind) => [kind, fc.constantFrom(0, 0.001, 0.01, 0.1, 0.5)])) as { readonly [K in FaultKind]: fc.Arbitrary<number> }, { requiredKeys: [] }),
     after: fc.constantFrom(0, 100_000, 10_000_000),
+    clock: fc.array(fc.record({ every: fc.constantFrom(1_000_000, 100_000_000), seconds: fc.constantFrom(1, 3600, 100_000_000), most: fc.constantFrom(1, 5) }), { maxLength: 1 }),
   })
 
 /** Frames of Ethernet with IPv4 in them, more or less right: what a network stack must take without falling over. */
