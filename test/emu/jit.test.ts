@@ -2,7 +2,7 @@
  * Tier 1 does not show: random programs with loops, calls and jumps of all kinds end in the same state, after the same
  * number of cycles, as in tier 0; whenever regions are made and wherever budgets end.
  */
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import { makeRandom } from '../support/random.ts'
 import * as layout from '../../src/emu/cpu/layout.ts'
 import type { Interpreter } from '../../src/emu/interp/interpreter.ts'
@@ -181,11 +181,27 @@ for (const [name, tier, programs] of TIERS) {
   })
 }
 
-const loops = (tier: TierOptions, code: readonly number[]): Machine => {
+const loops = (tier: TierOptions | undefined, code: readonly number[]): Machine => {
   const machine = new Machine(tier)
   machine.write(CODE, code)
   machine.start(CODE, Array.from({ length: 16 }, () => 0), new Uint8Array(256))
   return machine
+}
+
+/** A program that counts EBP down and leaves its result in R8: as in tier 0, whole and in slices. */
+const agrees = (t: ExecutionContext, tier: TierOptions, rounds: number, code: readonly number[], result: number): void => {
+  const results = ([[undefined, () => 1_000_000], [tier, () => 1_000_000], [tier, () => 1 + random(3000)]] as const).map(([which, budget]) => {
+    const machine = loops(which, code)
+    const { cpu } = machine.processor
+    cpu.set(layout.RBP, rounds)
+    cpu.set(layout.RDI, 0)
+    const end = machine.run(1_000_000, budget)
+    t.is(cpu.get(8), result)
+    return end
+  })
+  t.true(results[0].startsWith(String(EXIT_SYSCALL)))
+  t.is(results[1], results[0])
+  t.is(results[2], results[0])
 }
 
 for (const [name, tier] of TIERS) {
@@ -260,6 +276,48 @@ for (const [name, tier] of TIERS) {
       cpu.set(layout.RCX, 100)
       t.is(processor.run(1_000_000, 0), EXIT_SYSCALL)
       t.is(cpu.get(layout.RDX), 99 * 100 / 2)
+    }
+  })
+
+  test(`functions call each other, deeper than regions wait for each other: compiled ${name}`, (t) => {
+    // mov edi, 120; call f; add r8, rax; dec ebp; jnz; syscall. f: test edi, edi; jz; push rdi; dec edi; call f; pop rdi; add rax, rdi; ret; xor eax, eax; ret.
+    agrees(t, tier, 40, [
+      0xbf, 120, 0, 0, 0, 0xe8, 9, 0, 0, 0, 0x49, 0x01, 0xc0, 0xff, 0xcd, 0x75, 0xef, 0x0f, 0x05,
+      0x85, 0xff, 0x74, 13, 0x57, 0xff, 0xcf, 0xe8, 0xf4, 0xff, 0xff, 0xff, 0x5f, 0x48, 0x01, 0xf8, 0xc3, 0x31, 0xc0, 0xc3,
+    ], 40 * 120 * 121 / 2)
+  })
+
+  test(`functions return to where they were not called: compiled ${name}`, (t) => {
+    // call g; add r8, 1; jmp; add r8, 100; dec ebp; jnz; syscall. g: call h; ret; or six bytes on: inc r8; ret.
+    // h: test ebp, 1; jz; add rsp, 8; test ebp, 2; jz; add qword [rsp], 6; ret.
+    agrees(t, tier, 600, [
+      0xe8, 16, 0, 0, 0, 0x49, 0x83, 0xc0, 1, 0xeb, 4, 0x49, 0x83, 0xc0, 100, 0xff, 0xcd, 0x75, 0xed, 0x0f, 0x05,
+      0xe8, 10, 0, 0, 0, 0xc3, 0x90, 0x90, 0x90, 0x90, 0x90, 0x49, 0xff, 0xc0, 0xc3,
+      0xf7, 0xc5, 1, 0, 0, 0, 0x74, 4, 0x48, 0x83, 0xc4, 8, 0xf7, 0xc5, 2, 0, 0, 0, 0x74, 5, 0x48, 0x83, 0x04, 0x24, 6, 0xc3,
+    ], 150 * (1 + 1 + 2 + 100))
+  })
+
+  test(`address spaces have different functions at an address: compiled ${name}`, (t) => {
+    // call f on the next page; add r8, rax; dec ebp; jnz; syscall. f: call to the ret at its end; mov eax; ret.
+    const machine = loops(tier, [0xe8, ...word(PAGE - 5), 0x49, 0x01, 0xc0, 0xff, 0xcd, 0x75, 0xf4, 0x0f, 0x05])
+    const spaces = [3, 1000].map((value) => {
+      const frame = machine.memory.allocate()
+      machine.memory.u8.set([0xe8, 6, 0, 0, 0, 0xb8, ...word(value), 0xc3, 0xc3], frame * PAGE)
+      const mmu = new TableMmu()
+      for (const [page, mapping] of machine.mmu.pages) mmu.pages.set(page, mapping)
+      mmu.map(CODE / PAGE + 1, frame, 'rx')
+      return { mmu, value }
+    })
+    const { cpu } = machine.processor
+    for (let round = 0; round < 12; round++) {
+      const { mmu, value } = spaces[round % 3 === 2 ? 0 : round % 2]
+      machine.processor.setMmu(mmu)
+      cpu.rip = CODE
+      cpu.rsp = STACK - 512
+      cpu.set(8, 0)
+      cpu.set(layout.RBP, 500)
+      t.is(machine.processor.run(1_000_000, 0), EXIT_SYSCALL)
+      t.is(cpu.get(8), 500 * value)
     }
   })
 

@@ -37,7 +37,7 @@ export const storeHost = (f: FunctionBuilder, address: Expr, size: number, value
  * An access that crosses a page never hits: the page number of its last byte differs from the entry's.
  */
 export const tlbEntry = (f: FunctionBuilder, tlb: number, address: Expr, size: number): { hit: Expr, miss: Expr, host: Expr, entry: Expr } => {
-  const entry = f.let(i32.and(i32.wrap(i64.shrU(address, i64.const(layout.PAGE_SHIFT - 4))), i32.const((layout.TLB_ENTRIES - 1) << 4)))
+  const entry = f.let(i32.and(i32.shrU(i32.wrap(address), i32.const(layout.PAGE_SHIFT - 4)), i32.const((layout.TLB_ENTRIES - 1) << 4)))
   const last = size === 1 ? address : i64.add(address, i64.const(size - 1))
   const known = i64.load(entry, tlb)
   const wanted = i64.shrU(last, i64.const(layout.PAGE_SHIFT))

@@ -13,6 +13,7 @@ import type { FactsTable } from './facts.ts'
 import { type Block, type Edge, type Region, findFlagReaders, isCall, isStub, lastOf, successors } from './graph.ts'
 import type { KeptInstruction } from './instruction.ts'
 import { RegionCode } from './region-code.ts'
+import { type Payment, planPayments } from './payments.ts'
 import { type BlockRegisters, RegisterSet, UnknownTouch, planRegisters } from './registers.ts'
 import { Tier1Emitter } from './tier1-emitter.ts'
 import { chooseWindows } from './windows.ts'
@@ -84,6 +85,7 @@ class RegionCompiler {
   readonly #words: Words
   readonly #uppers: ReadonlySet<number>
   #registers: ReadonlyMap<Block, BlockRegisters> = new Map()
+  #payments: ReturnType<typeof planPayments> = { payments: new Map(), prepaid: new Set() }
   /** The instruction that is being emitted. */
   #now: KeptInstruction | undefined
   /** Where to branch to for a loop's head from within the loop, for another block from before it. */
@@ -112,10 +114,11 @@ class RegionCompiler {
 
   #compile({ entry, blocks, pages }: Region, index: number): void {
     findFlagReaders(blocks, this.#facts)
+    this.#payments = planPayments(blocks)
     this.#registers = planRegisters(blocks, this.#facts, this.#uppers)
     this.#code.function(index, entry.rip, pages.size > 1, () => {
       this.#code.flags = { kind: 'packed' }
-      this.#code.pay(entry.rip, entry.instructions.length)
+      this.#code.pay(entry.rip, 0, this.#payment(entry).longest)
       if (entry.readsFlags) this.#code.settleFlags()
       this.#code.registers.become(this.#plan(entry))
       this.#inPlace(entry)
@@ -169,6 +172,8 @@ class RegionCompiler {
     registers.store(registers.dirty.without(kept))
   }
 
+  #payment(block: Block): Payment { return this.#payments.payments.get(block) as Payment }
+
   #plan(block: Block): BlockRegisters { return this.#registers.get(block) as BlockRegisters }
 
   #emit(block: Block): void {
@@ -208,7 +213,7 @@ class RegionCompiler {
     instructions.forEach((insn, i) => {
       if (this.#facts.of(insn).conditional) code.settleFlags()
       if (insn.isRepeated) code.registers.forgetWidths()
-      const emitter = new Tier1Emitter(code, insn, instructions.length - i)
+      const emitter = new Tier1Emitter(code, insn, instructions.length - i + this.#payment(block).rest)
       this.#now = insn
       insn.semantics(emitter)
       hasEnded = emitter.hasEnded
@@ -235,6 +240,7 @@ class RegionCompiler {
       const low = f.let(i32.wrap(at))
       f.i64Store(i32.and(i32.xor(low, i32.shrU(low, i32.const(TARGET_SHIFT))), i32.const(TARGET_BYTES - 8)), word, at)
     }
+    code.giveBack(this.#payment(block).rest)
     if (isReturn) code.returnTo(at)
     else this.#exit(block, block.elsewhere, at)
     if (known.length === 0) this.#closeScope()
@@ -272,7 +278,7 @@ class RegionCompiler {
     }
     if (resume === undefined) return
     if (resume.block?.readsFlags === true) code.settleFlags()
-    this.#follow(from, resume)
+    this.#follow(from, resume, 0)
     code.leave = leave
   }
 
@@ -282,14 +288,18 @@ class RegionCompiler {
     else this.#f.closeScope(new Set(flags.kind === 'stored' || flags.kind === 'packed' ? more : [flags.a, flags.b, flags.result, ...more]))
   }
 
-  #follow(from: Block, edge: Edge): void {
+  /** @param rest paid for, but not executed on this way */
+  #follow(from: Block, edge: Edge, rest = this.#payment(from).rest): void {
     const code = this.#code
     const target = edge.block
     if (target === undefined) {
+      code.giveBack(rest)
       this.#exit(from, edge)
       return
     }
-    code.pay(target.rip, target.instructions.length)
+    const { longest } = this.#payment(target)
+    if (this.#payments.prepaid.has(target)) code.giveBack(rest - longest)
+    else code.pay(target.rip, rest, longest)
     code.registers.become(this.#plan(target))
     const isBack = target.order <= from.order
     const label = isBack ? this.#heads.get(target) : target.forwardPredecessors > 1 ? this.#labels.get(target) : undefined

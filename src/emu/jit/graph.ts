@@ -273,7 +273,8 @@ export const isStub = (block: Block): boolean => lastOf(block).name === 'jmp_ind
 export const isFixed = ({ operands, base, index, segment, address32 }: KeptInstruction): boolean =>
   operands[0]?.kind === 'm' && base === layout.ZERO && index === layout.ZERO && segment === layout.ZERO && !address32
 
-const edges = (block: Block): Edge[] => [block.fall, block.taken, ...block.targets, block.elsewhere].filter((edge) => edge !== undefined)
+/** All ways out of a block. */
+export const edges = (block: Block): Edge[] => [block.fall, block.taken, ...block.targets, block.elsewhere].filter((edge) => edge !== undefined)
 /** Edges that stay in the region, or come back to it. */
 export const successors = (block: Block): Edge[] => edges(block).map((edge) => edge.block === undefined ? edge.resume : edge).filter((edge) => edge?.block !== undefined) as Edge[]
 

@@ -11,7 +11,7 @@ import { MXCSR_ID, type RegisterPlan, RegisterSet, Registers, UPPER_ID, VECTOR_I
 import { EXIT_REASONS, type ExitName } from './reasons.ts'
 import { windowName } from './windows.ts'
 
-/** Addresses of the lower half have 47 bits; a block pays for fewer than 256 instructions; 16 reasons; which operation the flags are of, whose operands are in memory (0: no such). */
+/** Addresses of the lower half have 47 bits; fewer than 256 instructions are paid for at once (payments.ts); 16 reasons; which operation the flags are of, whose operands are in memory (0: no such). */
 const REFUND_SHIFT = 48, REASON_SHIFT = 56, FLAGS_SHIFT = 60
 const exitNumber = (rip: number, refund: number, reason: ExitName, packed: number): bigint => BigInt.asIntN(64,
   BigInt(rip) | BigInt(refund) << BigInt(REFUND_SHIFT) | BigInt(EXIT_REASONS.indexOf(reason)) << BigInt(REASON_SHIFT) | BigInt(packed) << BigInt(FLAGS_SHIFT))
@@ -43,6 +43,8 @@ export class RegionCode {
   onBranch: (condition: Expr) => void = () => {}
   leave: Label = { depth: 0 }
   #root: Label = { depth: 0 }
+  #usesChain = false
+  #usesLinked = false
   #hasLeft = false
   chain: Label = { depth: 0 }
   linked: Label = { depth: 0 }
@@ -232,11 +234,16 @@ export class RegionCode {
     this.registers.store(this.registers.dirty)
   }
 
+  #toChain(): void {
+    this.#usesChain = true
+    this.f.br(this.chain)
+  }
+
   /** On to code outside of the region. */
   chainTo(target: Expr): void {
     this.#put()
     this.f.set(this.#exit, target)
-    this.f.br(this.chain)
+    this.#toChain()
   }
   /** On to what is always the same address. */
   chainLinked(rip: number, link: number): void {
@@ -247,6 +254,7 @@ export class RegionCode {
     const { f } = this
     f.set(this.#exit, i64.const(rip))
     f.set(this.#link, i32.const(link))
+    this.#usesLinked = true
     f.br(this.linked)
   }
 
@@ -259,7 +267,7 @@ export class RegionCode {
       f.i32Store(ZERO_ADDRESS, layout.BUDGET, this.budget)
       f.return(i32.const(RETURNED))
     })
-    f.br(this.chain)
+    this.#toChain()
   }
 
   /** A call of the region at an address, after which it goes on here; without one, or with too many that wait, on as a jump would. */
@@ -277,9 +285,9 @@ export class RegionCode {
     this.#put()
     f.set(this.#exit, target)
     const [record, top] = this.#scratch
-    f.set(record, this.#recordOr(target, () => { f.br(this.chain) }))
+    f.set(record, this.#recordOr(target, () => { this.#toChain() }))
     f.set(top, i32.load(ZERO_ADDRESS, layout.SHADOW_TOP))
-    f.unlikely(i32.or(i32.ne(i32.load(record), i32.const(REGION_HANDLER)), i32.geU(top, i32.const(layout.SHADOW_END))), () => { f.br(this.chain) })
+    f.unlikely(i32.or(i32.ne(i32.load(record), i32.const(REGION_HANDLER)), i32.geU(top, i32.const(layout.SHADOW_END))), () => { this.#toChain() })
     this.#call(i32.load(record, RECORD_REGION), top, returnRip)
   }
   #call(region: Expr, top: Expr, returnRip: number): void {
@@ -342,11 +350,14 @@ export class RegionCode {
     return taken
   }
 
-  /** Pays for a block that begins at `rip`, or leaves there. */
-  pay(rip: number, cost: number): void {
+  /** Pays for a block that begins at `rip` and what follows it, or leaves there. */
+  pay(rip: number, rest: number, cost: number): void {
     const { f, budget } = this
-    f.set(budget, i32.sub(budget, i32.const(cost)))
+    f.set(budget, i32.sub(budget, i32.const(cost - rest)))
     f.unlikely(i32.ltS(budget, i32.const(0)), () => { this.leaveAt(rip, cost, 'budget') })
+  }
+  giveBack(rest: number): void {
+    if (rest !== 0) this.f.set(this.budget, i32.add(this.budget, i32.const(rest)))
   }
 
   /** The function around the blocks that `body` emits. `check`: is the code valid in this address space? */
@@ -361,9 +372,9 @@ export class RegionCode {
           this.linked = linked
           body()
         })
-        this.#linkedTail(region)
+        if (this.#usesLinked) this.#linkedTail(region)
       })
-      this.#chainTail(region)
+      if (this.#usesChain || this.#usesLinked) this.#chainTail(region)
     })
     this.#leaveTail()
     f.prologue(() => {
@@ -437,10 +448,13 @@ export class RegionCode {
     f.i32Store(ZERO_ADDRESS, layout.BUDGET, this.budget)
     const rip = f.let(i64.and(this.#exit, i64.const(2 ** REFUND_SHIFT - 1)))
     f.if(i32.eqz(reason), () => {
-      f.i64Store(ZERO_ADDRESS, layout.RIP, rip)
-      f.i32Store(ZERO_ADDRESS, layout.EXIT_REASON, i32.const(EXIT_BUDGET))
       f.i32Store(ZERO_ADDRESS, layout.REGION_LEFT, i32.const(1))
-      f.return(i32.const(0))
+      // What is left is for tier 0.
+      f.if(i32.leS(budget, i32.const(0)), () => {
+        f.i64Store(ZERO_ADDRESS, layout.RIP, rip)
+        f.i32Store(ZERO_ADDRESS, layout.EXIT_REASON, i32.const(EXIT_BUDGET))
+        f.return(i32.const(0))
+      })
     })
     f.return(f.call('leave_plain', rip))
   }
