@@ -36,7 +36,7 @@ export interface TierOptions {
 }
 
 export const DEFAULT_TIER: TierOptions = {
-  chunk: 30_000, samples: 6, batch: 8, patience: 6,
+  chunk: 30_000, samples: 12, batch: 8, patience: 6,
   tier0Cycles: 2_500, tier1Cycles: 120_000, heat: 3000, chainsPerInstruction: 30_000, mostBytes: 24 << 20, isEager: false,
 }
 /** Everything is compiled as soon as it is entered, as far as can be. */

@@ -13,6 +13,8 @@ const VECTOR_UD = 6, VECTOR_GP = 13, VECTOR_AC = 17
 const C1 = 0x200
 /** AMD processors have an MXCSR bit of their own (MM: unaligned vector operands are allowed). */
 const MXCSR_MM = 0x20000
+/** RDRAND and RDSEED: 0F C7 /6 and /7 with a register, as hexadecimal digits. */
+const RANDOM = /^(?:..)*0fc7f/
 
 const hex = (view: DataView, at: number, bytes: number): string => {
   let text = ''
@@ -49,6 +51,7 @@ export const notComparable = (test: Compared, oracle: Result, ours: Result): str
   if (oracle.ending === 'syscall' && ours.ending === 'fault' && ours.errorCode === 0x402) return 'INT 80, which is a system call for the oracle’s kernel'
   // A jump into the middle of an instruction may find an F1.
   if (oracle.vector === 1 && ours.vector === 1 && ripOf(ours) === ripOf(oracle) + 1) return 'ICEBP, see EXCLUDED_ROWS'
+  if (!test.rows.some(({ text }) => text.includes('0f c7')) && RANDOM.test(Buffer.from(test.code).toString('hex'))) return 'RDRAND or RDSEED, which a jump into the middle of other instructions may find'
   if (test.rows.some(({ name }) => /^rep\w*_(movs|stos)/.test(name)) && [oracle, ours].some(({ changes }) => changes.some((address, i) =>
     i % 3 === 0 && address < test.start + test.code.length && address + 8 > test.start))) return 'code that a repeated instruction writes to: we fetch it again'
   if ((oracle.vector === VECTOR_GP || oracle.vector === 12) && ours.vector === 14 && ours.address >> 47n === 0x1ffffn) return 'an offset that is not canonical, but is with the base of its segment'

@@ -284,7 +284,8 @@ export const build = (whole: Recipe): Built => {
       for (let k = 0; k < size; k++) encoded.bytes[at + k] = (displacement >> (k * 8)) & 0xff
     }
   })
-  const tail = loopTail(recipe.place, addresses[addresses.length - 1], start, patches)
+  // Errors of several rounds would add up.
+  const tail = INEXACT_ROWS.has(rows[0].name) ? [] : loopTail(recipe.place, addresses[addresses.length - 1], start, patches)
   const code = new Uint8Array([...list.flatMap(({ bytes }) => bytes), ...tail])
   const room = CODE_END - start
   patches.push({ address: start, bytes: code.subarray(0, room) })
