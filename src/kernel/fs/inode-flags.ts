@@ -20,9 +20,11 @@ export const isAppendOnly = ({ flags }: Inode): boolean => flags !== undefined &
 /** Its names, mode, owner, times and attributes stay as they are. */
 export const isProtected = ({ flags }: Inode): boolean => flags !== undefined && (flags & (IMMUTABLE | APPEND)) !== 0
 
-/** stx_attributes: APPEND, IMMUTABLE and NODUMP are the same bits there. */
-export const STATX_FLAGS = IMMUTABLE | APPEND | NODUMP
-export const statxFlags = ({ flags = 0 }: Inode): number => flags & STATX_FLAGS
+const COMPRESSED = 0x4, ENCRYPTED = 0x800
+/** stx_attributes_mask: of file systems with flags; they are the same bits there. */
+export const statxMask = ({ superblock }: Inode): number => superblock.kind !== 'ramfs' && superblock.kind !== 'host' ? 0
+  : superblock.type === 'ext2' ? COMPRESSED | IMMUTABLE | APPEND | NODUMP | ENCRYPTED : IMMUTABLE | APPEND | NODUMP
+export const statxFlags = (inode: Inode): number => (inode.flags ?? 0) & statxMask(inode)
 
 /** fsx_xflags, and the flags that they are. */
 const XFLAGS: readonly (readonly [number, number])[] = [[0x8, IMMUTABLE], [0x10, APPEND], [0x20, SYNC], [0x40, NOATIME], [0x80, NODUMP]]

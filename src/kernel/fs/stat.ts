@@ -5,7 +5,7 @@ import type { Task } from '../task/task.ts'
 import { ensureAttributes, type Inode, inodeBlocks, inodeSize, isNameless, type Timestamp, typeBits } from './inode.ts'
 import { MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID, MS_NOSYMFOLLOW } from '../abi/fcntl.ts'
 import { freeInos } from './ext2/volume.ts'
-import { STATX_FLAGS, statxFlags } from './inode-flags.ts'
+import { statxFlags, statxMask } from './inode-flags.ts'
 import type { Mount } from './mount-tree.ts'
 import { isReadOnly } from './mounts.ts'
 
@@ -75,7 +75,6 @@ export const writeStatx = (kernel: Kernel, task: Task, mount: Mount, inode: Inod
   const isTimed = (mask & (STATX_MTIME | STATX_CTIME)) !== 0 || inode.superblock.type !== 'tmpfs'
   view.setUint32(0, (isTimed ? STATX_BASIC_STATS : STATX_BASIC_STATS & ~(STATX_MTIME | STATX_CTIME)) | (mask & STATX_MNT_ID), true)
   view.setUint32(4, inode.superblock.volume?.blockSize ?? BLOCK_SIZE, true)
-  const hasFlags = inode.superblock.kind === 'ramfs' || inode.superblock.kind === 'host'
   put64(8, (mount.root === inode ? STATX_ATTR_MOUNT_ROOT : 0) | statxFlags(inode))
   view.setUint32(16, linksOf(inode), true)
   view.setUint32(20, shownUid(task.credentials.user, inode.uid), true)
@@ -84,7 +83,7 @@ export const writeStatx = (kernel: Kernel, task: Task, mount: Mount, inode: Inod
   put64(32, inode.ino)
   put64(40, inodeSize(kernel, inode))
   put64(48, inodeBlocks(inode))
-  put64(56, ATTRIBUTES_MASK | (hasFlags ? STATX_FLAGS : 0))
+  put64(56, ATTRIBUTES_MASK | statxMask(inode))
   putStatxTime(64, inode.atime)
   if (isTimed) {
     putStatxTime(96, inode.ctime)

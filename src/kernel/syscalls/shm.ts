@@ -127,11 +127,6 @@ const info = (kernel: Kernel, task: Task, command: number, address: number): num
       view.setUint32(at, 0xfeff_ffff, true)
       view.setUint32(at + 4, 0xffff_ffff, true)
     }
-    // 2^64 − 2^24 exactly.
-    view.setUint32(0, 0xff00_0000, true)
-    view.setUint32(32, 0xff00_0000, true)
-    view.setUint32(4, 0xffff_ffff, true)
-    view.setUint32(36, 0xffff_ffff, true)
   } else {
     const segments = [...table.objects.values()]
     view.setUint32(0, segments.length, true)
