@@ -1,6 +1,6 @@
 /**
- * node scripts/search-table.ts [seeds [most]] [--bugs] [--write] [--keep FILE] [--only COLUMN]: schedules until the bug of each guest is found, by strategy, over 20
- * seeds; with `--bugs` for the programs of guests/src/bugs. `--write` puts the table into docs/search.md. `--keep FILE` keeps what was measured, so that it can be interrupted.
+ * node scripts/search-table.ts [seeds [most]] [--bugs] [--write] [--keep FILE [--kept]] [--only COLUMN] [--guests REGEXP]: schedules until the bug of each guest is found, by strategy, over 20
+ * seeds; with `--bugs` for the programs of guests/src/bugs. `--write` puts the table into docs/search.md. `--keep FILE` keeps what was measured, so that it can be interrupted; with `--kept` nothing is measured.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -53,8 +53,11 @@ const COLUMNS = ALL_COLUMNS.filter(({ title }) => onlyAt < 0 || title === proces
 /** Of systematic searches with a bound, which are slower, and say at the end what they have done. */
 const MOST_OF_SEARCHES = 2000
 
+/** What was not measured is left out. */
+const keptOnly = process.argv.includes('--kept')
 const mostOf = (strategy: ExploreStrategy | undefined): number => strategy === 'preempt' || strategy === 'delay' ? Math.min(most, MOST_OF_SEARCHES) : most
 
+const guestsAt = process.argv.indexOf('--guests')
 const keepAt = process.argv.indexOf('--keep')
 const keepFile = keepAt < 0 ? undefined : process.argv[keepAt + 1]
 /** By guest and column: how many schedules it took with each seed, −1: not found. */
@@ -80,13 +83,16 @@ const median = (values: readonly number[]): number => {
 }
 
 const cell = (values: readonly number[], limit: number): string => {
+  if (values.length === 0) return ''
   const found = values.filter((value) => value !== Infinity)
+  const fewer = values.length < seeds ? `, ${values.length} seeds` : ''
   const middle = median(values)
-  return found.length === 0 ? '—' : `${middle === Infinity || Number.isNaN(middle) ? `> ${limit}` : middle} (${Math.min(...found)}–${found.length < values.length ? `> ${limit}, ${found.length} of ${values.length} found` : Math.max(...found)})`
+  return found.length === 0 ? `—${fewer === '' ? '' : ` (${fewer.slice(2)})`}` : `${middle === Infinity || Number.isNaN(middle) ? `> ${limit}` : middle} (${Math.min(...found)}–${found.length < values.length ? `> ${limit}, ${found.length} of ${values.length} found` : Math.max(...found)}${fewer})`
 }
 
 const lines = [`| guest | ${COLUMNS.map(({ title }) => title).join(' | ')} |`, `| --- |${' ---: |'.repeat(COLUMNS.length)}`]
 for (const [command, bug] of GUESTS) {
+  if (guestsAt >= 0 && !new RegExp(process.argv[guestsAt + 1]).test(command)) continue
   const [guest, ...args] = command.split(' ')
   const tree = treeFor(guest)
   const cells = COLUMNS.map((column) => {
@@ -96,7 +102,7 @@ for (const [command, bug] of GUESTS) {
     })
     const key = `${command}, ${column.title}`
     const values = (kept[key] ?? []).slice(0, seeds).map((value) => value < 0 ? Infinity : value)
-    while (values.length < seeds) {
+    while (values.length < seeds && !keptOnly) {
       values.push(search(runner, column, `table-${values.length}`))
       kept[key] = values.map((value) => value === Infinity ? -1 : value)
       if (keepFile !== undefined) writeFileSync(keepFile, JSON.stringify(kept))

@@ -29,9 +29,9 @@ const GUESTS: readonly Guest[] = [
   { name: 'abi-process', tree: treeFor('abi-process'), input: [] },
   { name: 'abi-signals', tree: treeFor('abi-signals'), input: [] },
 ]
-/** Those with several threads that end in little time. */
+/** Those with several threads that end in little time, also where all their accesses are looked at. */
 const EXPLORED = [
-  ...readdirSync(join(root, 'guests/bin/bugs')).map((name) => `bugs/${name}`), ...readdirSync(join(root, 'guests/bin')).filter((name) => /^(race-|lost-update|pthread-(barrier|condition|semaphore|tls))/.test(name)),
+  ...readdirSync(join(root, 'guests/bin/bugs')).map((name) => `bugs/${name}`), ...readdirSync(join(root, 'guests/bin')).filter((name) => /^(race-|lost-update|dpor-threads|pthread-(barrier|semaphore|tls))/.test(name)),
 ]
 const STRATEGIES: readonly ExploreStrategy[] = ['random', 'pct', 'pct-access', 'pos', 'preempt', 'delay', 'dpor', 'novelty']
 
@@ -60,7 +60,7 @@ const once = ({ name, tree, input }: Guest, seed: string, changes: Partial<World
 /** Returns how many were recorded. */
 const explored = (name: string, strategy: ExploreStrategy, seed: string): number => {
   const title = `explore ${name}, ${strategy}, seed ${seed}`
-  const world = worldOf(name, { seed, cpus: strategy === 'random' ? 1 + seed.length % 2 : 1, strategy: isSearch(strategy) ? 'random' : strategy, stdio: ['null', 'pipe', 'pipe'], ...(strategy === 'pct' || strategy === 'pct-access' ? { pct: { depth: 3, steps: 1 } } : {}) })
+  const world = worldOf(name, { ...(name === 'dpor-threads' ? { argv: [name, 'l0e0n0t1i1d1,l1i1n1,l0w0s0n0'] } : {}), seed, cpus: strategy === 'random' ? 1 + seed.length % 2 : 1, strategy: isSearch(strategy) ? 'random' : strategy, stdio: ['null', 'pipe', 'pipe'], ...(strategy === 'pct' || strategy === 'pct-access' ? { pct: { depth: 3, steps: 1 } } : {}) })
   const runner = new ScheduleRunner({ world, engine: loadEngine(), files: memoryFiles(treeFor(name)), clock: { wallTimeMs: () => performance.now() }, input: new Uint8Array(0), failOn: DEFAULT_FAIL_ON })
   const exploration = new Exploration({ most: SCHEDULES, seed, strategy, pct: { depth: 3, steps: undefined }, cycleLimit: Infinity, keepGoing: true, shard: { part: 1, of: 1 } })
   let passed: ScheduleResult | undefined

@@ -5,6 +5,8 @@
  *
  * Races are looked for when a schedule has ended, in what it did. An action is what a task was stopped before (effects.ts), and what
  * it does on its own until it is stopped again. Tasks that wait are no candidates: what woke one, or made it, is before what it does.
+ * Who waits for a lock of the C library (library.ts) is none either; the race for one is between those who take it, as nobody can do so before
+ * it is given back. Nor is a task that reads the same again and again, until somebody writes there.
  */
 import { PAGE_SIZE } from '../../emu/cpu/layout.ts'
 import { type AccessKind, KIND_UPDATE, writesMemory } from '../../emu/watch.ts'
