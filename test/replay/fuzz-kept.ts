@@ -68,6 +68,7 @@ export const KEPT: Readonly<Record<string, FuzzProgram>> = {
   'a spliced page ends': sequence(call('vmsplice', [fd(3), bytes(long(0, 1), [at(0, { is: 'code', which: 0 })]), 1, 2]), call('write', [fd(3), some(65535), 65535])),
   'zeros have no positions': sequence(call('open', ['/dev/zero', 0o4000, 0], { result: 'fd', slot: 6 }), call('sendfile', [fd(5), fd(6), bytes(long(5)), 11], { shows: [[2, 'all']] })),
   'no copies to other file systems': sequence(call('memfd_create', ['m', 0], { result: 'fd', slot: 6 }), call('copy_file_range', [fd(0), 0, fd(6), 0, 23, 0])),
+  'directories are not read, wherever to': sequence(call('pread64', [fd(1), 4096, 8, 0]), call('pread64', [fd(1), edge(2), 8, 0])),
   'a mapping that a socket refuses is gone': sequence(call('mmap', [0, 4096, 1, 0x22, -1, 0], { result: 'mapping' }), call('mmap', [mapping(0), 4096, 1, 0x12, fd(4), 0], { result: 'mapping', slot: 1 }), call('touch', [mapping(0), -1])),
   'copies of messages': sequence(call('msgget', [0, 0o1600], { result: 'id', slot: 2 }), call('msgrcv', [id(2), 4096, 16, 0, 0o44000])),
   'options of IP without bytes': sequence(

@@ -1,7 +1,7 @@
 /** Moving bytes between guest memory and open files: what read(2), write(2) and their many relatives share. */
 import { PAGE_SIZE } from '../../emu/cpu/layout.ts'
 import { ACCESS_READ, ACCESS_WRITE } from '../../emu/mmu/mmu.ts'
-import { EFAULT, EINVAL } from '../abi/errno.ts'
+import { EFAULT, EINVAL, EISDIR } from '../abi/errno.ts'
 import { operationsOf } from '../fs/file-operations.ts'
 import { type FileKind, type FileOperations, type OpenFile, POLLERR, POLLHUP, POLLIN } from '../fs/file.ts'
 import { brokenPipe, isFull, mergedBytes, pipeOf, readablePartOfPipe } from '../fs/pipe.ts'
@@ -71,6 +71,8 @@ export const readInto = (kernel: Kernel, task: Task, file: OpenFile, address: nu
   const operations = operationsOf(file)
   if (operations.read === undefined) return -EINVAL
   if (!isUserRange(address, length)) return -EFAULT
+  // Wherever it should go (generic_read_dir).
+  if (file.kind === 'directory') return -EISDIR
   const count = Math.min(length, MAX_TRANSFER)
   if (count === 0 && file.kind === 'socket') return 0
   if (operations.readTo !== undefined) return operations.readTo(kernel, task, file, address, count, offset)
