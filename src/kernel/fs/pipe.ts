@@ -249,10 +249,12 @@ const writeFrom = (kernel: Kernel, task: Task, file: OpenFile, address: number, 
     if (fits <= 0) break
     const wanted = Math.min(left, fits, LARGEST_PIECE)
     const room = user.accessible(address + done, wanted, ACCESS_READ)
-    if (room === 0) passOnWriting(kernel, pipe)
     // Whole pages are taken before a bad one (anon_pipe_write).
     const good = room === wanted ? room : room - room % PAGE
-    if (good === 0) return endWrite(task, done, -EFAULT)
+    if (good === 0) {
+      passOnWriting(kernel, pipe)
+      return endWrite(task, done, -EFAULT)
+    }
     done += putBytes(kernel, pipe, user.read(address + done, good), packet, true)
     touchModified(kernel, file.inode)
     if (done === length || good < wanted) {

@@ -65,6 +65,22 @@ test('room wakes one writer, which wakes the next if it leaves some', (t) => {
   t.is(writers[2].retry(), PAGE)
 })
 
+test('a writer whose memory turns out to be bad wakes the next', (t) => {
+  const task = makeTestTask()
+  const [reader, writer] = makePipe(task)
+  task.write(writer, 'f'.repeat(16 * PAGE))
+  const [bad, good] = [task.fork(), task.fork()]
+  // A hundred bytes before the end of what is mapped.
+  const end = 0x10_0000 + (2 << 20)
+  t.is(bad.raw('write', writer, end - 100, 2 * PAGE), BLOCKED)
+  t.is(good.raw('write', writer, good.put(new Uint8Array(8)), 8), BLOCKED)
+  task.read(reader, 2 * PAGE)
+  t.deepEqual([isBlocked(bad), isBlocked(good)], [false, true])
+  t.is(bad.retry(), -14)
+  t.is(isBlocked(good), false)
+  t.is(good.retry(), 8)
+})
+
 test('a vector that does not fit at once goes in once', (t) => {
   const task = makeTestTask()
   const [reader, writer] = makePipe(task)
