@@ -1,5 +1,5 @@
 /**
- * npm run soak:abi -- [--count N] [--seed S] [--from SEQUENCE] [--path P] [--keep-going] [--coverage] [--only CALLS]: sequences of system calls on this
+ * npm run soak:abi -- [--count N] [--seed S] [--time SECONDS] [--from SEQUENCE] [--path P] [--keep-going] [--coverage] [--only CALLS]: sequences of system calls on this
  * host's Linux and in a world, until one disagrees; then it is shrunk and printed as C. Needs Linux on x86-64 that lets its users make namespaces; never
  * makes a call as root. Sequences come in batches of a seed of their own: `--from` goes on where a run was stopped.
  */
@@ -21,7 +21,7 @@ import { loadEngine, root } from '../test/replay/support.ts'
 const { values } = parseArgs({
   options: {
     count: { type: 'string', default: '100000' }, seed: { type: 'string' }, from: { type: 'string', default: '0' }, path: { type: 'string' }, only: { type: 'string' },
-    'keep-going': { type: 'boolean', default: false }, coverage: { type: 'boolean', default: false }, length: { type: 'string', default: '40' },
+    'keep-going': { type: 'boolean', default: false }, coverage: { type: 'boolean', default: false }, length: { type: 'string', default: '40' }, time: { type: 'string' },
   },
 })
 const BATCH = 500, SHOW_EVERY_MS = 30_000
@@ -101,7 +101,10 @@ const shrink = (from: number, path: string): void => {
   if (!values['keep-going']) console.log(fuzzProgramToC(program))
 }
 
-for (let from = Number(values.from); from < count && (found === 0 || values['keep-going']); from += BATCH) {
+/** For those who have so much time only: batches are not begun any more. */
+const isOver = (): boolean => values.time !== undefined && performance.now() - started > Number(values.time) * 1000
+
+for (let from = Number(values.from); from < count && !isOver() && (found === 0 || values['keep-going']); from += BATCH) {
   if (values.path !== undefined) {
     shrink(from, values.path)
     break
