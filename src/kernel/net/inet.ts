@@ -10,8 +10,9 @@ import { AF_INET, AF_UNSPEC, IPPROTO_TCP, SO_REUSEADDR, SO_REUSEPORT, SOCK_STREA
 import type { OpenFile } from '../fs/file.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
+import type { AnySocket } from './plain-socket.ts'
 import type { Outgoing } from './socket.ts'
-import { waitQueue, type WaitQueue } from '../wait-queue.ts'
+import { waitQueue } from '../wait-queue.ts'
 import { findDevice, isBroadcastOf, localDevice, type NetInterface } from './device.ts'
 import { ANY, isMulticast } from './ipv4.ts'
 import { hasNetCapability, type NetNamespace } from './namespace.ts'
@@ -66,7 +67,7 @@ export type InetSocketType = typeof SOCK_STREAM | typeof SOCK_DGRAM | typeof SOC
 /** States of TCP with Linux's numbers (include/net/tcp_states.h). Datagram sockets are ESTABLISHED when connected, else CLOSE. */
 export const ESTABLISHED = 1, SYN_SENT = 2, SYN_RECEIVED = 3, FIN_WAIT_1 = 4, FIN_WAIT_2 = 5, TIME_WAIT = 6, CLOSE = 7, CLOSE_WAIT = 8, LAST_ACK = 9, LISTEN = 10, CLOSING = 11
 
-export interface InetSocket {
+export interface InetSocket extends AnySocket {
   readonly kind: 'inet'
   readonly type: InetSocketType
   /** IPPROTO_*. */
@@ -103,25 +104,15 @@ export interface InetSocket {
   shut: number
   /** Nobody has it as a file any more; connections may go on for a while. */
   closed: boolean
-  error: number
   /** Told only if nothing better is known when the connection fails. */
   softError: number
   readonly errors: QueuedError[]
-  sendBuffer: number
-  receiveBuffer: number
-  sendTimeout: number
-  receiveTimeout: number
   /** SO_BINDTODEVICE: index of the interface, 0: any. */
   device: number
   readonly memberships: Membership[]
   /** Of raw sockets: ICMP_FILTER. */
   filter: number
-  /** By optionKey, those of SOL_SOCKET by number alone. */
-  readonly options: Map<number, number>
-  readonly readable: WaitQueue
-  readonly writable: WaitQueue
   // For options that all families answer.
-  passCredentials: boolean
   readonly peerCredentials: PeerCredentials | undefined
   readonly peerGroups: readonly number[]
 }

@@ -1,19 +1,26 @@
-/** What sockets have that connect to nobody (netlink and packet sockets), beside what is their own: all that options and calls of any family ask for. */
+/** What sockets of all families have, as options and calls of any family ask for it; and what those have that connect to nobody (netlink and packet sockets). */
 import { waitQueue, type WaitQueue } from '../wait-queue.ts'
 import type { PeerCredentials } from './socket.ts'
 
-export interface PlainSocket {
-  ino: number
+export interface AnySocket {
+  /** SO_ERROR, and what the next call fails with. */
   error: number
-  readonly listening: false
   sendBuffer: number
   receiveBuffer: number
+  /** Cycles, 0: none. */
   sendTimeout: number
   receiveTimeout: number
+  /** Options that are kept, by level << 16 | number; of IPv4 those of SOL_SOCKET by number alone. */
   readonly options: Map<number, number>
   readonly readable: WaitQueue
   readonly writable: WaitQueue
+  /** SO_PASSCRED. */
   passCredentials: boolean
+}
+
+export interface PlainSocket extends AnySocket {
+  ino: number
+  readonly listening: false
   readonly peerCredentials: PeerCredentials | undefined
   readonly peerGroups: readonly number[]
 }

@@ -22,9 +22,10 @@ import { LOOKUP_FOLLOW, resolveInode } from '../fs/path.ts'
 import { checkAccess, MAY_WRITE } from '../fs/permissions.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
-import { waitQueue, type WaitQueue } from '../wait-queue.ts'
+import { waitQueue } from '../wait-queue.ts'
 import { interfaceIoctl } from './interfaces.ts'
 import { type NetNamespace, netOf } from './namespace.ts'
+import type { AnySocket } from './plain-socket.ts'
 import type { PeerCredentials, SocketOperations } from './socket.ts'
 import { getCommonOption, setCommonOption } from './options.ts'
 import { receiveMessage, sendMessage } from './unix-messages.ts'
@@ -43,7 +44,7 @@ export interface UnixMessage {
 
 export type UnixSocketType = typeof SOCK_STREAM | typeof SOCK_DGRAM | typeof SOCK_SEQPACKET
 
-export interface UnixSocket {
+export interface UnixSocket extends AnySocket {
   readonly kind: 'unix'
   readonly type: UnixSocketType
   /** Where its abstract names are known. */
@@ -71,19 +72,6 @@ export interface UnixSocket {
   /** Bits: 1 receiving, 2 sending is over. */
   shut: number
   closed: boolean
-  /** SO_ERROR, and what the next call fails with. */
-  error: number
-  /** SO_PASSCRED. */
-  passCredentials: boolean
-  sendBuffer: number
-  receiveBuffer: number
-  /** Cycles, 0: none. */
-  sendTimeout: number
-  receiveTimeout: number
-  /** Options that are kept and have no effect, by level << 16 | number. */
-  readonly options: Map<number, number>
-  readonly readable: WaitQueue
-  readonly writable: WaitQueue
 }
 
 /** net.core.wmem_default. */
