@@ -19,9 +19,6 @@ import { signalOperations } from './signalfd.ts'
 import { timerOperations } from './timerfd.ts'
 import { terminalOperations } from './tty.ts'
 
-/** Kinds without a row of their own can be polled and closed only. */
-const NOTHING: FileOperations = {}
-
 /** Made when first used: the kinds' modules import this one, too. */
 const makeTable = (): Record<FileKind, FileOperations> => ({
   regular: regularOperations,
