@@ -91,7 +91,7 @@ export class Box {
     }
   }
 
-  get fault(): { vector: number, errorCode: number, address: number, rip: number } {
+  get fault(): { vector: number, errorCode: number, address: number, debugStatus: number, rip: number } {
     return { ...this.processor.fault, rip: this.processor.cpu.rip }
   }
 

@@ -20,7 +20,7 @@ import type { Kernel } from '../kernel.ts'
 import {
   type AddressSpace, VMA_DONTDUMP, VMA_DONTFORK, VMA_LOCKED, VMA_MAYWRITE, VMA_SHARED, VMA_WIPEONFORK, type Vma,
 } from '../mm/address-space.ts'
-import { dropRange, flagRange, pageDown, pageUp } from '../mm/map.ts'
+import { dropRange, flagRange, pageUp } from '../mm/map.ts'
 import { getEntry } from '../mm/page-table.ts'
 import { lockedBytes, mayLock, populateRange } from '../mm/populate.ts'
 import { mappedBytes } from '../mm/space.ts'
