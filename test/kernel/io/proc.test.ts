@@ -147,8 +147,11 @@ test('every file can be read, from the start and in the middle', (t) => {
         const at = task.buffer(65_536)
         const first = task.call('read', fd, at, 65_536)
         t.true(typeof first === 'number' || child.endsWith('/mem'), `${child}: ${first}`)
-        t.not(task.call('pread64', fd, at, 10, 5), 'EINVAL', child)
-        t.is(task.call('read', fd, 1, 10), 'EFAULT', child)
+        // pagemap has entries of eight bytes, and is read by whole ones.
+        const [length, middle] = child.endsWith('/pagemap') ? [16, 8] : [10, 5]
+        t.not(task.call('pread64', fd, at, length, middle), 'EINVAL', child)
+        if (length === 16) t.is(task.call('pread64', fd, at, 10, 5), 'EINVAL', child)
+        t.is(task.call('read', fd, 1, length), 'EFAULT', child)
         task.do('close', fd)
         count++
       }
