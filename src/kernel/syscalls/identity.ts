@@ -3,7 +3,7 @@ import { EACCES, EINVAL, EPERM, ESRCH } from '../abi/errno.ts'
 import { int32 } from '../abi/numbers.ts'
 import type { Kernel } from '../kernel.ts'
 import { groupBy, kernelPid, parentSeenBy, seenBy, taskBy } from '../task/pid-namespace.ts'
-import { moveToProcessGroup, processGroupMembers } from '../task/process-groups.ts'
+import { moveToProcessGroup, sessionOfProcessGroup } from '../task/process-groups.ts'
 import type { Task, ThreadGroup } from '../task/task.ts'
 import type { Args, SyscallEntry } from './entry.ts'
 
@@ -28,7 +28,7 @@ const setpgid = (kernel: Kernel, task: Task, args: Args): number => {
     return -ESRCH
   }
   if (group.session === group.tgid) return -EPERM
-  if (wanted !== pid && !processGroupMembers(kernel, wanted).some((member) => member.session === own.session)) return -EPERM
+  if (wanted !== pid && sessionOfProcessGroup(kernel, wanted) !== own.session) return -EPERM
   moveToProcessGroup(kernel, group, wanted)
   return 0
 }

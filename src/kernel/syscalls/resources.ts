@@ -91,12 +91,17 @@ const isAlive = (task: Task): boolean => task.state !== 'zombie' && task.state !
 
 /** The tasks that `which` and `who` name; for process groups and users every thread of every process. */
 const targets = (kernel: Kernel, task: Task, which: number, who: number): Task[] => {
-  const all = [...kernel.state.tasks.values()].filter(isAlive)
-  switch (which) {
-    case PRIO_PROCESS: return all.filter((other) => other === (who === 0 ? task : taskBy(kernel, task, who)))
-    case PRIO_PGRP: return all.filter((other) => other.group.processGroup === (who === 0 ? task.group.processGroup : kernelPid(task.namespaces.pid, who)))
-    default: return all.filter((other) => other.namespaces.host === task.namespaces.host && other.credentials.uid === (who === 0 ? task.credentials.uid : kernelUid(task.credentials.user, who >>> 0)))
+  if (which === PRIO_PROCESS) {
+    const other = who === 0 ? task : taskBy(kernel, task, who)
+    return other !== undefined && isAlive(other) ? [other] : []
   }
+  const all = [...kernel.state.tasks.values()].filter(isAlive)
+  if (which === PRIO_PGRP) {
+    const processGroup = who === 0 ? task.group.processGroup : kernelPid(task.namespaces.pid, who)
+    return all.filter((other) => other.group.processGroup === processGroup)
+  }
+  const uid = who === 0 ? task.credentials.uid : kernelUid(task.credentials.user, who >>> 0)
+  return all.filter((other) => other.namespaces.host === task.namespaces.host && other.credentials.uid === uid)
 }
 
 const getpriority = (kernel: Kernel, task: Task, args: Args): number => {

@@ -62,3 +62,9 @@ export const processGroupMembers = (kernel: Kernel, processGroup: number): Threa
   }
   return found
 }
+
+/** A process group is in one session; undefined if there is no such group. */
+export const sessionOfProcessGroup = ({ state: { groups, processGroups: { members } } }: Kernel, processGroup: number): number | undefined => {
+  for (const tgid of members.get(processGroup) ?? []) return groups.get(tgid)?.session
+  return undefined
+}
