@@ -1,4 +1,6 @@
 /** POSIX message queues as files (mq_overview(7)): what a descriptor of one can do, and how the first message is told of. */
+import { EINVAL, ENXIO } from '../abi/errno.ts'
+import { SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE } from '../abi/fcntl.ts'
 import { SI_MESGQ } from '../abi/signals.ts'
 import { SIGEV_SIGNAL } from '../abi/time.ts'
 import { type FileOperations, type OpenFile, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../fs/file.ts'
@@ -65,8 +67,19 @@ const status = (queue: PosixMessageQueue): Uint8Array => {
   return Uint8Array.from(text, (char) => char.charCodeAt(0))
 }
 
+/** Size that the inode of a queue says (FILENT_SIZE). */
+export const STATUS_SIZE = 80
+
 export const messageQueueOperations: FileOperations = {
   positioned: true,
+  // Anywhere, and no holes (default_llseek).
+  seek: (_kernel, _task, file, offset, whence) => {
+    if ((whence === SEEK_DATA || whence === SEEK_HOLE) && (offset < 0 || offset >= STATUS_SIZE)) return -ENXIO
+    const position = whence === SEEK_CUR ? file.position + offset : whence === SEEK_END ? STATUS_SIZE + offset : whence === SEEK_HOLE ? STATUS_SIZE : offset
+    if (position < 0) return -EINVAL
+    file.position = position
+    return position
+  },
   read: (_kernel, _task, file, length, offset) => {
     const from = offset ?? file.position
     const bytes = status(queueOf(file)).subarray(from, from + length)

@@ -1,6 +1,7 @@
 /** What UDP, ping and raw sockets have in common: queues of datagrams, control messages about them, queued errors (ip(7)). */
 import { EAGAIN } from '../abi/errno.ts'
-import { IPPROTO_IP, MSG_ERRQUEUE, MSG_PEEK, MSG_TRUNC, SO_TIMESTAMP, SO_TIMESTAMPNS, SOL_SOCKET } from '../abi/sockets.ts'
+import { O_NONBLOCK } from '../abi/fcntl.ts'
+import { IPPROTO_IP, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_PEEK, MSG_TRUNC, SO_TIMESTAMP, SO_TIMESTAMPNS, SOL_SOCKET } from '../abi/sockets.ts'
 import type { OpenFile } from '../fs/file.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
@@ -50,7 +51,8 @@ export const receiveDatagram = (kernel: Kernel, task: Task, file: OpenFile, sock
   if (socket.error !== 0) return -takeError(socket)
   const message = socket.queue.at(0)
   if (message === undefined) {
-    if ((socket.shut & SHUT_RECEIVE) !== 0) return { bytes: new Uint8Array(0), address: new Uint8Array(0), files: [], credentials: undefined, flags: 0, length: 0 }
+    // Only who would wait is told of the end (__skb_wait_for_more_packets).
+    if ((socket.shut & SHUT_RECEIVE) !== 0 && ((file.flags & O_NONBLOCK) | (flags & MSG_DONTWAIT)) === 0) return { bytes: new Uint8Array(0), address: new Uint8Array(0), files: [], credentials: undefined, flags: 0, length: 0 }
     return waitOn(kernel, task, file, flags, socket.readable, socket.receiveTimeout)
   }
   if ((flags & MSG_PEEK) === 0) {

@@ -105,6 +105,9 @@ const processExists = (kernel: Kernel, owner: number): boolean => {
   return kernel.state.processGroups.members.has(-owner)
 }
 
+/** The owner, 0 if it is gone, or a process group that never was (f_getown). */
+const livingOwner = (kernel: Kernel, { owner }: OpenFile): number => owner !== 0 && processExists(kernel, owner) ? owner : 0
+
 const INT_MIN = -0x8000_0000
 
 /** Who gets SIGIO: a process, or a process group as a negative number. */
@@ -183,11 +186,11 @@ const fcntl = (kernel: Kernel, task: Task, args: Args): number => {
     case F_SETFL: return setFlags(kernel, task, file, fd, int32(argument))
     case F_GETLK: case F_OFD_GETLK: return getRecordLock(kernel, task, file, argument, command === F_OFD_GETLK)
     case F_SETLK: case F_SETLKW: case F_OFD_SETLK: case F_OFD_SETLKW: return setRecordLock(kernel, task, file, command, argument)
-    case F_GETOWN: return seenBy(task, file.owner)
+    case F_GETOWN: return seenBy(task, livingOwner(kernel, file))
     case F_SETOWN: return setOwner(kernel, task, file, int32(argument))
     case F_GETOWN_EX:
       user.setU32(argument, file.ownerType)
-      user.setU32(argument + 4, Math.abs(seenBy(task, file.owner)))
+      user.setU32(argument + 4, Math.abs(seenBy(task, livingOwner(kernel, file))))
       return 0
     case F_SETOWN_EX: return setOwnerEx(kernel, task, file, argument)
     case F_GETOWNER_UIDS:

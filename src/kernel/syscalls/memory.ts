@@ -5,7 +5,7 @@ import { CAP_SYS_RAWIO } from '../abi/capabilities.ts'
 import {
   EACCES, EAGAIN, EBADF, EEXIST, EFAULT, EINVAL, ENODEV, ENOMEM, ENOSPC, ENOSYS, EOPNOTSUPP, EOVERFLOW, EPERM,
 } from '../abi/errno.ts'
-import { F_SEAL_FUTURE_WRITE, F_SEAL_WRITE, O_ACCMODE, O_PATH, O_RDONLY, O_WRONLY } from '../abi/fcntl.ts'
+import { F_SEAL_FUTURE_WRITE, F_SEAL_WRITE, O_ACCMODE, O_PATH, O_RDONLY, O_RDWR } from '../abi/fcntl.ts'
 import {
   MAP_32BIT, MAP_ANONYMOUS, MAP_DENYWRITE, MAP_EXECUTABLE, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_GROWSDOWN, MAP_HUGETLB,
   MAP_LOCKED, MAP_NONBLOCK, MAP_NORESERVE, MAP_POPULATE, MAP_PRIVATE, MAP_SHARED, MAP_SHARED_VALIDATE, MAP_STACK, MAP_TYPE,
@@ -81,7 +81,8 @@ const fileFlags = (file: OpenFile, prot: number, flags: number): number => {
   } else if (type !== MAP_PRIVATE) {
     return -EINVAL
   }
-  if (mode === O_WRONLY) return -EACCES
+  // Nor what was opened for neither (access mode 3).
+  if (mode !== O_RDONLY && mode !== O_RDWR) return -EACCES
   return area
 }
 

@@ -14,7 +14,7 @@ import { disposeIfUnused, makeFile } from '../fs/inode.ts'
 import { makeSuperblock, MQUEUE_MAGIC } from '../fs/mounts.ts'
 import { MAY_READ, MAY_WRITE } from '../fs/permissions.ts'
 import type { PosixMessageQueue } from '../ipc/ipc-state.ts'
-import { COOKIE_SIZE, insertMessage, queueOf, removeNotification, tellOfMessage } from '../ipc/message-queues.ts'
+import { COOKIE_SIZE, insertMessage, queueOf, removeNotification, STATUS_SIZE, tellOfMessage } from '../ipc/message-queues.ts'
 import type { Kernel } from '../kernel.ts'
 import { socketOf } from '../net/socket.ts'
 import { hasCapability, isInGroup } from '../task/credentials.ts'
@@ -41,9 +41,6 @@ const readName = (kernel: Kernel, task: Task, address: number): string | number 
 /** Bytes that a queue counts for RLIMIT_MSGQUEUE: messages, and two words of 48 bytes for each. */
 const accounted = (messages: number, size: number): number => messages * (size + 96)
 
-/** What reading the file of a queue shows has this size (FILENT_SIZE). */
-const FILE_SIZE = 80
-
 const create = (kernel: Kernel, task: Task, name: string, mode: number, attributes: number): PosixMessageQueue | number => {
   const { ipc } = task.namespaces.ipc
   const { queues } = ipc
@@ -64,7 +61,7 @@ const create = (kernel: Kernel, task: Task, name: string, mode: number, attribut
   if (used > task.group.limits[RLIMIT_MSGQUEUE][0]) return -EMFILE
   ipc.files ??= makeSuperblock(kernel.state.fs, 'ramfs', 'mqueue', 'mqueue', MQUEUE_MAGIC)
   const inode = makeFile(kernel, ipc.files, mode & 0o7777 & ~task.fs.umask, fsuid, fsgid)
-  inode.size = FILE_SIZE
+  inode.size = STATUS_SIZE
   const queue: PosixMessageQueue = {
     kind: 'mqueue', name, maxMessages, messageSize, inode, messages: [],
     senders: waitQueue(), receivers: waitQueue(), notify: undefined,

@@ -125,8 +125,8 @@ export const writeOut = (kernel: Kernel, task: Task, file: OpenFile, address: nu
   if (count > CHUNK && isByteStream(file)) return writeInChunks(kernel, task, file, [{ address, length: count }])
   const user = kernel.user(task)
   const wanted = Math.min(count, DEVICE_ROOM)
-  // Too few bytes for an eventfd are an error wherever they are.
-  if (file.kind === 'event' && count < EVENT_BYTES) return -EINVAL
+  // Other than eight bytes for an eventfd are an error wherever they are.
+  if (file.kind === 'event' && count !== EVENT_BYTES) return -EINVAL
   const room = wholePieces(file, user.accessible(address, wanted, ACCESS_READ), wanted)
   if (room === 0 && count > 0) return badAddress(kernel, task, file, count)
   return operations.write(kernel, task, file, user.read(address, room), offset)

@@ -33,7 +33,7 @@ export const getIntervalTimer = (kernel: Kernel, group: ThreadGroup, which: numb
 
 export const setIntervalTimer = (kernel: Kernel, group: ThreadGroup, which: number, value: Time, interval: Time): void => {
   const span = timespecToCycles(kernel, value)
-  // A timer that is set for never, or off, has no interval to go on with.
+  // A timer of real time that is off has no interval to go on with; those of CPU time keep theirs and show it.
   const first = span === 0 ? Infinity : span
   const repeat = timespecToCycles(kernel, interval)
   const next = repeat === Infinity ? 0 : repeat
@@ -43,10 +43,10 @@ export const setIntervalTimer = (kernel: Kernel, group: ThreadGroup, which: numb
     group.realFar = span !== 0 && kernel.now + first > LAST_CYCLE ? { value, since: kernel.now } : undefined
   } else if (which === ITIMER_PROF) {
     group.cpuTimers.profile = groupCycles(kernel, group) + first
-    group.cpuTimers.profileInterval = span === 0 ? 0 : next
+    group.cpuTimers.profileInterval = next
   } else {
     group.cpuTimers.virtual = groupUserCycles(kernel, group) + first
-    group.cpuTimers.virtualInterval = span === 0 ? 0 : next
+    group.cpuTimers.virtualInterval = next
   }
 }
 
