@@ -95,5 +95,6 @@ export const KEPT: Readonly<Record<string, FuzzProgram>> = {
   'random bytes to nowhere': sequence(call('getrandom', [-1, 0, 0])),
   'unknown flags of umount': sequence(call('umount2', [0, 99])),
   'children tell': sequence(call('rt_sigaction', [17, bytes(long(0, 0x400_0004, 0, 0), [at(0, { is: 'code', which: 1 }), at(16, { is: 'code', which: 2 })]), out(32), 8]), child(2, 0), child(5, 1), call('wait4', [-1, out(4), 1, 0], { result: 'pid', shows: [[1, 'all']] })),
+  'who has ended is as nice as before': sequence(call('exit_group', [0], { process: 1 }), call('getpriority', [0, pid(1)])),
   'one process ends another': sequence(call('kill', [pid(1), 9]), call('getpid', [], { process: 1, result: 'pid' }), call('waitid', [1, pid(1), out(128), 5, 0], { shows: [[2, 'siginfo']] })),
 }

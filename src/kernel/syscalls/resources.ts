@@ -93,7 +93,8 @@ const isAlive = (task: Task): boolean => task.state !== 'zombie' && task.state !
 const targets = (kernel: Kernel, task: Task, which: number, who: number): Task[] => {
   if (which === PRIO_PROCESS) {
     const other = who === 0 ? task : taskBy(kernel, task, who)
-    return other !== undefined && isAlive(other) ? [other] : []
+    // Also one that has ended, until it is waited for.
+    return other === undefined ? [] : [other]
   }
   const all = [...kernel.state.tasks.values()].filter(isAlive)
   if (which === PRIO_PGRP) {
