@@ -214,6 +214,14 @@ export const brokenPipe = (kernel: Kernel, task: Task): number => {
   return -EPIPE
 }
 
+/** Nothing more fits after so many bytes. */
+const waitForRoom = (kernel: Kernel, task: Task, file: OpenFile, done: number): number => {
+  if ((file.flags & O_NONBLOCK) !== 0) return endWrite(task, done, -EAGAIN)
+  if (kernel.interrupted(task)) return endWrite(task, done, -ERESTARTSYS)
+  rememberWritten(task, done)
+  return kernel.blockExclusively(task, pipeOf(file).writable)
+}
+
 const write = (kernel: Kernel, task: Task, file: OpenFile, bytes: Uint8Array): number => {
   if (bytes.length === 0) return 0
   const pipe = pipeOf(file)
@@ -226,10 +234,7 @@ const write = (kernel: Kernel, task: Task, file: OpenFile, bytes: Uint8Array): n
     passOnWriting(kernel, pipe)
     return endWrite(task, done, 0)
   }
-  if ((file.flags & O_NONBLOCK) !== 0) return endWrite(task, done, -EAGAIN)
-  if (kernel.interrupted(task)) return endWrite(task, done, -ERESTARTSYS)
-  rememberWritten(task, done)
-  return kernel.blockExclusively(task, pipe.writable)
+  return waitForRoom(kernel, task, file, done)
 }
 
 /** As `write`, but only what fits now is taken from the guest, and it is copied once. */
@@ -262,10 +267,7 @@ const writeFrom = (kernel: Kernel, task: Task, file: OpenFile, address: number, 
       return endWrite(task, done, 0)
     }
   }
-  if ((file.flags & O_NONBLOCK) !== 0) return endWrite(task, done, -EAGAIN)
-  if (kernel.interrupted(task)) return endWrite(task, done, -ERESTARTSYS)
-  rememberWritten(task, done)
-  return kernel.blockExclusively(task, pipe.writable)
+  return waitForRoom(kernel, task, file, done)
 }
 
 const poll = (_kernel: Kernel, file: OpenFile): number => {
