@@ -26,7 +26,7 @@ const { values } = parseArgs({
 })
 const BATCH = 500, SHOW_EVERY_MS = 30_000
 /** Looking for something smaller, and asking Linux again whether it always answers so. */
-const SHRINK_MS = 20_000, ASKED = 4
+const SHRINK_MS = 20_000, ASKED = 4, SETTLE_MS = 50
 /** So many at once natively: there, most time goes by waiting for one process to wake the other. */
 const SERVERS = 4
 
@@ -48,6 +48,9 @@ const why = (program: FuzzProgram, here: FuzzOutcome, linux: NativeAnswers): str
   if (isTooLate(linux)) return 'on Linux, it does not end'
   return disagreement(program, here.lines, linux.lines) ?? (here.exitCode === linux.exitCode ? undefined : `Linux ends with ${linux.exitCode}, Retrograde with ${here.exitCode}`)
 }
+/** Message queues of namespaces that have ended count for their user a while longer. */
+const settleLinux = (): void => { Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, SETTLE_MS) }
+
 /** Unless Linux answers so one time and otherwise another. */
 const compare = (program: FuzzProgram): string | undefined => {
   const bytes = encodeFuzzProgram(program)
@@ -55,6 +58,7 @@ const compare = (program: FuzzProgram): string | undefined => {
   for (let asked = 1; asked < ASKED; asked++) {
     reason = why(program, fork.run(program, String(sequences)), native.run(bytes))
     if (reason === undefined) return undefined
+    settleLinux()
   }
   return reason
 }

@@ -96,5 +96,73 @@ export const KEPT: Readonly<Record<string, FuzzProgram>> = {
   'unknown flags of umount': sequence(call('umount2', [0, 99])),
   'children tell': sequence(call('rt_sigaction', [17, bytes(long(0, 0x400_0004, 0, 0), [at(0, { is: 'code', which: 1 }), at(16, { is: 'code', which: 2 })]), out(32), 8]), child(2, 0), child(5, 1), call('wait4', [-1, out(4), 1, 0], { result: 'pid', shows: [[1, 'all']] })),
   'who has ended is as nice as before': sequence(call('exit_group', [0], { process: 1 }), call('getpriority', [0, pid(1)])),
+  'a connection that was shut while it was made': sequence(
+    socket(2, 1, 15), call('connect', [fd(15), sin(7000, ...LOCAL), 16]), call('shutdown', [fd(15), 0]), call('connect', [fd(15), sin(7000, ...LOCAL), 16]), call('listen', [fd(15), 1]),
+    call('connect', [fd(15), bytes([0, 0, ...new Array<number>(14).fill(0)]), 16]), call('listen', [fd(15), 1]),
+  ),
+  'who listened and was shut may have another port': sequence(
+    socket(2, 1, 14), call('listen', [fd(14), 0]), call('shutdown', [fd(14), 0]), call('bind', [fd(14), sin(7000, ...LOCAL), 16]), call('listen', [fd(14), 0]), call('shutdown', [fd(14), 2]), call('bind', [fd(14), sin(7001, ...LOCAL), 16]), call('listen', [fd(14), 0]),
+  ),
+  'nothing into what can\'t be written': sequence(
+    call('signalfd', [-1, bytes(new Array<number>(8).fill(0)), 8], { result: 'fd', slot: 7 }), call('sendfile', [fd(7), fd(0), 0, 0]), call('sendfile', [fd(7), fd(0), 0, 5]), call('lseek', [fd(0), 0, 2]), call('sendfile', [fd(7), fd(0), 0, 5]),
+    call('sendfile', [fd(4), fd(1), 0, 0]), call('sendfile', [fd(4), fd(1), 0, 1]), call('sendfile', [fd(4), fd(2), 0, 0]), call('sendfile', [fd(4), fd(5), 0, 0]), call('sendfile', [fd(4), fd(7), 0, 0]),
+  ),
+  'a datagram that is too long': sequence(
+    socket(2, 2, 16), call('sendto', [fd(16), edge(32768), 65536, 64, 0, 16]), call('sendto', [fd(16), edge(2), 65508, 64, 0, 16]), call('sendto', [fd(16), edge(2), 65508, 64, sin(7000, ...LOCAL), 16]), call('sendto', [fd(16), 0, 65536, 64, sin(7000, ...LOCAL), 16]),
+    call('sendto', [fd(16), edge(2), 65507, 64, sin(7000, ...LOCAL), 16]),
+  ),
+  'descriptors come with no bytes at all': sequence(
+    call('sendmsg', [fd(5), message(some(4), bytes([20, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], [at(16, fd(0))]), 24), 64]),
+    call('recvmsg', [fd(4), bytes(long(0, 0, 0, 0, 0, 0, 0)), 64], { shows: [[1, 'message']] }), call('recvmsg', [fd(4), message(out(8), argument(0), 0), 64], { shows: [[1, 'message']] }),
+  ),
+  'descriptors end what is read, and do not begin it': sequence(
+    call('write', [fd(5), some(1), 1]), call('sendmsg', [fd(5), message(some(4), bytes([20, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], [at(16, fd(0))]), 24), 64]), call('write', [fd(5), some(3), 3]),
+    call('recvfrom', [fd(4), out(20), 20, 66, 0, 0], { shows: [[1, 'returned']] }), call('read', [fd(4), out(20), 20], { shows: [[1, 'returned']] }), call('read', [fd(4), out(20), 20], { shows: [[1, 'returned']] }),
+  ),
+  'a seqpacket whose peer went without reading': sequence(
+    call('socketpair', [1, 0o4005, 0, out(8)], { result: 'pair', slot: 11 }), call('write', [fd(12), some(1), 1]), call('close', [fd(11)]), call('write', [fd(12), '', 0]), call('write', [fd(12), some(1), 1]), call('read', [fd(12), out(4), 4]),
+  ),
+  'what recvmmsg is told first, of any socket': sequence(call('write', [fd(4), some(1), 1]), call('close', [fd(5)]), call('recvmmsg', [fd(4), out(64), 0, 64, 0]), call('recvmmsg', [fd(4), out(64), 0, 64, 0])),
+  'a datagram\'s peer changes': sequence(
+    call('socketpair', [1, 0o4002, 0, out(8)], { result: 'pair', slot: 11 }), call('write', [fd(11), some(3), 3]), call('connect', [fd(12), bytes([0, 0]), 2]), call('read', [fd(12), out(4), 4]), call('write', [fd(11), some(3), 3]), call('write', [fd(11), some(3), 3]), call('read', [fd(12), out(4), 4]),
+  ),
+  'who wants credentials has a name': sequence(
+    call('setsockopt', [fd(4), 1, 16, bytes([1, 0, 0, 0]), 4]), call('connect', [fd(4), bytes(sun('s')), 4]), call('getsockname', [fd(4), out(110), bytes([16, 0, 0, 0])], { shows: [[2, 'all']] }),
+    call('socketpair', [1, 0o4005, 0, out(8)], { result: 'pair', slot: 11 }), call('setsockopt', [fd(11), 1, 16, bytes([1, 0, 0, 0]), 4]), call('write', [fd(11), '', 0]), call('bind', [fd(11), bytes(sun('s')), 4]),
+    socket(1, 2, 13), call('setsockopt', [fd(13), 1, 16, bytes([1, 0, 0, 0]), 4]), call('sendto', [fd(13), some(1), 1, 64, 0, 0]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[2, 'all']] }),
+    call('sendto', [fd(13), some(1), 1, 64, bytes(sun('t')), 4]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[2, 'all']] }),
+  ),
+  'options that are bits': sequence(
+    socket(2, 1, 14), ...[1, 8, 11, 13, 15, 34].flatMap((option) => [5, 256, -1, 0].flatMap((value) => [call('setsockopt', [fd(14), 0, option, bytes(long(value)), 4]), call('getsockopt', [fd(14), 0, option, out(16), bytes([16, 0, 0, 0])], { shows: [[3, 'all'], [4, 'all']] })])),
+    ...[1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 18].flatMap((option) => [0, 1, 2, 5, 64, 4096, 1_000_000, -1].flatMap((value) => [call('setsockopt', [fd(14), 6, option, bytes(long(value)), 4]), call('getsockopt', [fd(14), 6, option, out(16), bytes([16, 0, 0, 0])], { shows: [[3, 'all'], [4, 'all']] })])),
+  ),
+  'advice for pages that are not there': sequence(
+    call('mmap', [0, 12288, 1, 0x22, -1, 0], { result: 'mapping' }), call('munmap', [mapping(0), 4096]), call('mprotect', [mapping(0, 4096), 4096, 0]), call('madvise', [mapping(0), 8192, 22]), call('madvise', [mapping(0), 8192, 23]), call('madvise', [mapping(0, 4096), 8192, 22]),
+    call('madvise', [mapping(0, 8192), 4096, 22]), call('madvise', [mapping(0, 8192), 4096, 23]), call('madvise', [mapping(0), 12288, 18]),
+  ),
+  'shared memory does not grow': sequence(
+    call('mmap', [0, 8192, 3, 0x21, -1, 0], { result: 'mapping' }), call('munmap', [mapping(0, 4096), 4096]), call('mremap', [mapping(0), 4096, 12288, 1, 0], { result: 'mapping' }), call('touch', [mapping(0), -1]), call('touch', [mapping(0, 4096), -1]), call('touch', [mapping(0, 8192), -1]),
+    call('madvise', [mapping(0, 8192), 4096, 22]),
+  ),
+  'what moves no vectors knows no flags': sequence(
+    call('open', ['/dev/full', 0o4002, 0], { result: 'fd', slot: 7 }), call('pwritev2', [fd(7), bytes(long(0, 1), [at(0, some(1))]), 1, 0, 0, 2]), call('preadv2', [fd(7), bytes(long(0, 1), [at(0, out(1))]), 1, 0, 0, 2]),
+    call('eventfd2', [1, 0o4000], { result: 'fd', slot: 19 }), call('pwritev2', [fd(19), bytes(long(0, 8), [at(0, some(8))]), 1, -1, 0, 2]), call('preadv2', [fd(19), bytes(long(0, 8), [at(0, out(8))]), 1, -1, 0, 2]),
+  ),
+  'modes and owners of event files': sequence(
+    ...[call('eventfd2', [0, 0o4000], { result: 'fd', slot: 0 }), call('pidfd_open', [pid(0), 0o4000], { result: 'fd', slot: 0 })].flatMap((open) => [
+      call('close', [fd(0)]), open, call('chmod', ['/proc/self/fd/9', 0o644]), call('fchmod', [fd(0), 0o644]), call('fchown', [fd(0), 0, 0]), call('utimensat', [fd(0), 0, 0, 0]), call('utimensat', [fd(0), 0, bytes(long(1, 2, 3, 4)), 0]),
+    ]),
+    call('pwritev2', [fd(0), bytes(long(0, 0)), 0, 0, 0, 0]), call('pread64', [fd(0), out(4), 4, 0]), call('lseek', [fd(0), 0, 0]),
+  ),
+  'links to descriptors say what they are for': sequence(
+    ...[0o10004000, 0o4000, 0o4001, 0o4002, 0o4003].flatMap((flags) => [call('close', [fd(0)]), call('open', ['a', flags, 0], { result: 'fd' }), call('lstat', ['/proc/self/fd/9', out(144)], { shows: [[1, 'stat']] })]),
+  ),
+  'seals that belong to another': sequence(
+    call('memfd_create', ['a', 3], { result: 'fd', slot: 7 }), call('mmap', [0, 1, 0, 1, fd(7), 0], { result: 'mapping' }), call('fcntl', [fd(7), 1033, 32]), call('munmap', [mapping(0), 4096]), call('fcntl', [fd(7), 1033, 32]), call('fcntl', [fd(7), 1034, 0]), call('fchmod', [fd(7), 0o666]), call('fchmod', [fd(7), 0o711]),
+    call('memfd_create', ['b', 8], { result: 'fd', slot: 6 }), call('fchmod', [fd(6), 0o777]), call('fchmod', [fd(6), 0o600]),
+  ),
+  'behind the end of a queue': sequence(
+    call('mq_open', ['q', 0o4102, 0o644, 0], { result: 'fd', slot: 23 }), call('read', [fd(23), 4096, 8]), call('read', [fd(23), out(500), 500]), call('read', [fd(23), 4096, 0x7fff_ffff]), call('pread64', [fd(23), 4096, 8, 0]), call('pread64', [fd(23), 4096, 8, 100]),
+  ),
   'one process ends another': sequence(call('kill', [pid(1), 9]), call('getpid', [], { process: 1, result: 'pid' }), call('waitid', [1, pid(1), out(128), 5, 0], { shows: [[2, 'siginfo']] })),
 }

@@ -67,6 +67,7 @@ export const makeAnonymousFile = (kernel: Kernel, task: Task, kind: FileKind, pa
   const isShared = ANONYMOUS_KINDS.has(kind)
   const inode = makeFile(kernel, kernel.state.fs.anonymous, 0o600, isShared ? 0 : credentials.fsuid, isShared ? 0 : credentials.fsgid)
   inode.nlink = 0
+  if (isShared || kind === 'pid') inode.isFixed = true
   return makeOpenFile(kernel, kind, inode, path, flags, data)
 }
 

@@ -22,7 +22,7 @@ export const PTS_MAJOR = 136
 const NULL = deviceNumber(MEMORY_MAJOR, 3), ZERO = deviceNumber(MEMORY_MAJOR, 5), FULL = deviceNumber(MEMORY_MAJOR, 7),
   RANDOM = deviceNumber(MEMORY_MAJOR, 8), URANDOM = deviceNumber(MEMORY_MAJOR, 9), TTY = deviceNumber(TTY_MAJOR, 0),
   CONSOLE = deviceNumber(TTY_MAJOR, 1), PTMX = deviceNumber(TTY_MAJOR, 2)
-export const NULL_DEVICE = NULL, ZERO_DEVICE = ZERO
+export const NULL_DEVICE = NULL, ZERO_DEVICE = ZERO, FULL_DEVICE = FULL
 
 const RNDGETENTCNT = 0x8004_5200
 /** Bits in a full pool. */

@@ -74,6 +74,8 @@ export interface FileInode extends InodeBase {
   hostSize: number
   /** memfd seals; undefined: can't be sealed. */
   seals?: number
+  /** Of event files and process descriptors: mode, owner and times can't be set. */
+  isFixed?: boolean
   /** Made by O_TMPFILE without O_EXCL: linkat may give it a name though it has none. */
   linkable?: boolean
   /** Open descriptions that can write: execve fails with ETXTBSY while there are any. */

@@ -24,6 +24,8 @@ export const openProcess = (kernel: Kernel, task: Task, group: ThreadGroup, flag
 }
 
 export const processOperations: FileOperations = {
+  // There is nothing to read or write, wherever (pidfs).
+  positioned: true,
   poll: (kernel, file) => {
     const group = groupOfFile(file)
     if (!group.zombie) return 0

@@ -13,6 +13,8 @@ export interface SharedMemory {
   /** Identity: in futex keys and as the inode number in /proc/PID/maps. */
   readonly id: number
   readonly frames: Map<number, number>
+  /** How many pages it has: behind them is nothing, however long an area of it becomes (mremap). */
+  readonly pages: number
   /** Areas that map it; one more for a System V segment that is not destroyed. */
   users: number
   /** Identifier of the System V segment that it is, −1 for others. */

@@ -62,7 +62,10 @@ const getTcpOption = (kernel: Kernel, socket: InetSocket, option: number): Uint8
   if (initial === undefined) return -ENOPROTOOPT
   if (option === TCP_MAXSEG && socket.tcb !== undefined && socket.state !== CLOSE) return int(currentSize(socket.tcb))
   if (option === TCP_QUICKACK && socket.tcb !== undefined) return int(socket.tcb.interactive ? 0 : 1)
-  return int(socket.options.get(optionKey(IPPROTO_TCP, option)) ?? initial)
+  const value = socket.options.get(optionKey(IPPROTO_TCP, option))
+  // 0 is as if it had not been asked for.
+  if (value === 0 && option === TCP_LINGER2) return int(socket.net.settings.finTimeout)
+  return int(value === undefined || (value === 0 && option === TCP_MAXSEG) ? initial : value)
 }
 
 const getIpOption = (kernel: Kernel, socket: InetSocket, option: number): Uint8Array | number => {
@@ -99,6 +102,31 @@ const UDP_OPTIONS: ReadonlySet<number> = new Set([1, 101, 102])
 const numberOf = (value: Uint8Array): number | undefined =>
   value.length >= 4 ? new DataView(value.buffer, value.byteOffset).getInt32(0, true) : value.length >= 1 ? value[0] : undefined
 
+/** TCP_TIMEOUT_INIT, TCP_RTO_MAX; more answers than this one does not count. */
+const FIRST_TIMEOUT_SECONDS = 1, LONGEST_TIMEOUT_SECONDS = 120, MOST_RETRIES = 255
+
+/** So many seconds and what is left until the next retransmission after them, which is what is counted (secs_to_retrans, retrans_to_secs). */
+const untilRetransmission = (seconds: number): number => {
+  let timeout = FIRST_TIMEOUT_SECONDS, period = seconds > 0 ? timeout : 0
+  for (let retries = 1; period < seconds && retries < MOST_RETRIES; retries++) {
+    timeout = Math.min(timeout * 2, LONGEST_TIMEOUT_SECONDS)
+    period += timeout
+  }
+  return period
+}
+
+/** TCP_FIN_TIMEOUT_MAX, in seconds. */
+const LONGEST_LINGER_SECONDS = 120
+
+const keptTcpValue = (option: number, number: number): number => {
+  switch (option) {
+    case TCP_NODELAY: case TCP_CORK: case TCP_QUICKACK: return number === 0 ? 0 : 1
+    case TCP_LINGER2: return Math.max(-1, Math.min(number, LONGEST_LINGER_SECONDS))
+    case TCP_DEFER_ACCEPT: return untilRetransmission(number)
+    default: return number
+  }
+}
+
 const setTcpOption = (kernel: Kernel, task: Task, socket: InetSocket, option: number, value: Uint8Array): number => {
   if (option === TCP_CONGESTION) {
     if (value.length < 1) return -EINVAL
@@ -114,7 +142,7 @@ const setTcpOption = (kernel: Kernel, task: Task, socket: InetSocket, option: nu
   if (!TCP_DEFAULTS.has(option)) return -ENOPROTOOPT
   const bounds = TCP_BOUNDS.get(option)
   if (bounds !== undefined && (number < bounds[0] || number > bounds[1]) && !(option === TCP_MAXSEG && number === 0)) return -EINVAL
-  socket.options.set(optionKey(IPPROTO_TCP, option), option === TCP_NODELAY || option === TCP_CORK ? (number !== 0 ? 1 : 0) : number)
+  socket.options.set(optionKey(IPPROTO_TCP, option), keptTcpValue(option, number))
   const { tcb } = socket
   if (tcb === undefined) return 0
   if ((option === TCP_NODELAY && number !== 0) || (option === TCP_CORK && number === 0)) releaseHeld(kernel, socket)
@@ -136,6 +164,18 @@ const groupRequest = (value: Uint8Array): Uint8Array | number => {
   request.set(value.subarray(12, 16))
   request.set(value.subarray(0, 4), 8)
   return request
+}
+
+/** Yes or no, whatever the number (inet_assign_bit): IP_RECVOPTS, IP_RETOPTS, IP_PKTINFO, IP_RECVERR, IP_RECVTTL, IP_RECVTOS, IP_FREEBIND, IP_TRANSPARENT, IP_RECVORIGDSTADDR, IP_BIND_ADDRESS_NO_PORT, IP_MULTICAST_LOOP. */
+const IP_BITS: ReadonlySet<number> = new Set([IP_HDRINCL, IP_RECVOPTS, IP_RETOPTS, IP_PKTINFO, IP_RECVERR, IP_RECVTTL, IP_RECVTOS, IP_FREEBIND, IP_TRANSPARENT, IP_RECVORIGDSTADDR, IP_BIND_ADDRESS_NO_PORT, IP_MULTICAST_LOOP])
+/** Of the type of service, streams keep what tells of congestion (INET_ECN_MASK). */
+const CONGESTION_BITS = 3
+
+const keptIpValue = (socket: InetSocket, option: number, number: number): number => {
+  if (IP_BITS.has(option)) return number === 0 ? 0 : 1
+  if (option === IP_MULTICAST_TTL && number === -1) return 1
+  if (option !== IP_TOS) return number
+  return socket.type === SOCK_STREAM ? (number & 0xff & ~CONGESTION_BITS) | ((socket.options.get(optionKey(IPPROTO_IP, IP_TOS)) ?? 0) & CONGESTION_BITS) : number & 0xff
 }
 
 /** No bytes at all are a zero to these (do_ip_setsockopt): IP_TOS, IP_RECVOPTS, IP_RETOPTS, IP_PKTINFO, IP_MTU_DISCOVER, IP_RECVERR, IP_RECVTTL, IP_RECVTOS. */
@@ -172,7 +212,7 @@ const setIpOption = (task: Task, socket: InetSocket, option: number, value: Uint
   if (option === IP_MTU_DISCOVER && (number < 0 || number > 5)) return -EINVAL
   if (option === IP_TRANSPARENT && number !== 0 && !hasNetCapability(task, CAP_NET_ADMIN)) return -EPERM
   if (option === IP_RECVERR && number === 0) socket.errors.length = 0
-  socket.options.set(optionKey(IPPROTO_IP, option), option === IP_MULTICAST_TTL && number === -1 ? 1 : number)
+  socket.options.set(optionKey(IPPROTO_IP, option), keptIpValue(socket, option, number))
   return 0
 }
 

@@ -84,8 +84,8 @@ export interface InetSocket extends AnySocket {
   bound: boolean
   remote: InetAddress | undefined
   state: number
-  /** What connect(2) has told: nothing yet, that it goes on, that it is done. */
-  connection: 'none' | 'connecting' | 'connected'
+  /** What connect(2) has told: nothing yet, that it goes on, that it is done; or it was shut while it went on. */
+  connection: 'none' | 'connecting' | 'connected' | 'disconnecting'
   /** TCP, from connect or the arrival of a SYN on. */
   tcb: Tcb | undefined
   listening: boolean
@@ -305,13 +305,6 @@ export const findConnection = (tables: InetTables, local: number, localPort: num
 export const wakeBoth = (kernel: Kernel, socket: InetSocket): void => {
   kernel.wake(socket.readable)
   kernel.wake(socket.writable)
-}
-
-/** An error of the socket is told once. */
-export const takeError = (socket: InetSocket): number => {
-  const { error } = socket
-  socket.error = 0
-  return error
 }
 
 export const isTcp = (socket: InetSocket): boolean => socket.protocol === IPPROTO_TCP && socket.type === SOCK_STREAM

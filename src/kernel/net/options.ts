@@ -14,6 +14,7 @@ import type { Task } from '../task/task.ts'
 import { cyclesToTimespec, timespecToCycles } from '../time/clock.ts'
 import { findDevice, findDeviceByName } from './device.ts'
 import { hasNetCapability } from './namespace.ts'
+import { takeError } from './plain-socket.ts'
 import type { Socket } from './socket.ts'
 
 const DOMAINS: Readonly<Record<Socket['kind'], number>> = { unix: AF_UNIX, inet: AF_INET, netlink: AF_NETLINK, packet: AF_PACKET }
@@ -46,11 +47,7 @@ export const getCommonOption = (kernel: Kernel, task: Task, socket: Socket, leve
     case SO_DOMAIN: return int(DOMAINS[socket.kind])
     case SO_PROTOCOL: return int(socket.kind === 'inet' ? socket.protocol : 0)
     case SO_ACCEPTCONN: return int(socket.listening ? 1 : 0)
-    case SO_ERROR: {
-      const { error } = socket
-      socket.error = 0
-      return int(error)
-    }
+    case SO_ERROR: return int(takeError(socket))
     case SO_SNDBUF: return int(socket.sendBuffer)
     case SO_RCVBUF: return int(socket.receiveBuffer)
     case SO_PASSCRED: return socket.kind === 'inet' ? -EOPNOTSUPP : int(socket.passCredentials ? 1 : 0)

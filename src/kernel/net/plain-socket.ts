@@ -18,6 +18,13 @@ export interface AnySocket {
   passCredentials: boolean
 }
 
+/** An error of the socket is told once. */
+export const takeError = (socket: AnySocket): number => {
+  const { error } = socket
+  socket.error = 0
+  return error
+}
+
 export interface PlainSocket extends AnySocket {
   ino: number
   readonly listening: false

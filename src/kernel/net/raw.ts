@@ -11,11 +11,12 @@ import { findDevice, type NetInterface } from './device.ts'
 import { type IcmpError } from './icmp.ts'
 import {
   autobind, boundDevice, CLOSE, decodeAddress, encodeAddress, ESTABLISHED, familyOfAddress, has, type InetAddress, type InetSocket, mayHaveAddress, optionKey, SHUT_RECEIVE, SHUT_SEND,
-  takeError, wakeBoth,
+  wakeBoth,
 } from './inet.ts'
 import { mtuTo, sendIp, sendPacket } from './ip-output.ts'
 import { ANY, decodeIp, encodeIp, get16, get32, IP_HEADER, type IpPacket, isMulticast, put16, put32 } from './ipv4.ts'
 import type { NetNamespace } from './namespace.ts'
+import { takeError } from './plain-socket.ts'
 import { findPath, type Path } from './route.ts'
 import { choicesOf } from './send-choices.ts'
 import type { Incoming, Outgoing } from './socket.ts'

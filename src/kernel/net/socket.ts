@@ -36,8 +36,8 @@ export interface Outgoing {
   readonly control?: readonly ControlMessage[]
   /** MSG_*. */
   readonly flags: number
-  /** Only whether it could be sent. */
-  readonly probes?: boolean
+  /** Only whether so many bytes could be sent; `bytes` are not there. */
+  readonly probes?: number
 }
 
 export interface Incoming {

@@ -11,12 +11,13 @@ import { findDevice, isBroadcastOf, isLoopbackDevice, type NetInterface } from '
 import { ICMP_PORT_UNREACHABLE, ICMP_UNREACHABLE, type IcmpError, sendIcmpError } from './icmp.ts'
 import {
   autobind, boundDevice, CLOSE, decodeAddress, encodeAddress, ESTABLISHED, familyOfAddress, has, type InetAddress, type InetSocket, leavePort, optionKey, portsOf, SHUT_BOTH, SHUT_RECEIVE,
-  SHUT_SEND, takeError, wakeBoth,
+  SHUT_SEND, wakeBoth,
 } from './inet.ts'
 import { mtuTo, sendIp } from './ip-output.ts'
 import { ANY, get16, isMulticast, LOOPBACK, type IpPacket, NO_OPTIONS, put16 } from './ipv4.ts'
 import { dropMemberships } from './multicast.ts'
 import type { NetNamespace } from './namespace.ts'
+import { takeError } from './plain-socket.ts'
 import { findPath, type Path } from './route.ts'
 import { type Choices, choicesOf } from './send-choices.ts'
 import type { Incoming, Outgoing } from './socket.ts'
@@ -206,7 +207,7 @@ const send = (kernel: Kernel, task: Task, file: OpenFile, socket: InetSocket, me
   if (early < 0) return early
   const { held } = socket
   const hasMore = (message.flags & MSG_MORE) !== 0
-  if ((held === undefined && !hasMore) || message.probes === true) return sendNow(kernel, task, file, socket, message)
+  if ((held === undefined && !hasMore) || message.probes !== undefined) return sendNow(kernel, task, file, socket, message)
   const size = message.bytes.length
   if (held === undefined) {
     const wanted = destinationOf(socket, message.address)
@@ -234,7 +235,8 @@ const send = (kernel: Kernel, task: Task, file: OpenFile, socket: InetSocket, me
 const sendNow = (kernel: Kernel, _task: Task, _file: OpenFile, socket: InetSocket, message: Outgoing): number => {
   const { net } = socket
   const { bytes } = message
-  if (bytes.length > 0xffff) return -EMSGSIZE
+  const length = message.probes ?? bytes.length
+  if (length > 0xffff) return -EMSGSIZE
   if ((message.flags & MSG_OOB) !== 0) return -EOPNOTSUPP
   const wanted = destinationOf(socket, message.address)
   if (typeof wanted === 'number') return wanted
@@ -247,12 +249,12 @@ const sendNow = (kernel: Kernel, _task: Task, _file: OpenFile, socket: InetSocke
     return path
   }
   if (path.kind === 'broadcast' && !has(socket, SO_BROADCAST)) return -EACCES
-  if (bytes.length > LARGEST) return -EMSGSIZE
+  if (length > LARGEST) return -EMSGSIZE
   if (socket.error !== 0) return -takeError(socket)
   if ((socket.shut & SHUT_SEND) !== 0) return -EPIPE
   const bound = autobind(socket)
   if (bound < 0) return bound
-  if (message.probes === true) return 0
+  if (message.probes !== undefined) return 0
   const datagram: Datagram = {
     kind: 'udp', source: path.source, sourcePort: socket.local.port, destination: wanted.address === ANY ? path.nextHop : wanted.address, destinationPort: wanted.port, data: bytes.slice(),
     ttl: choices.ttl, tos: choices.tos,

@@ -13,9 +13,10 @@ import { endWrite, rememberWritten, writtenSoFar } from '../fs/progress.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
 import { BLOCKED } from '../wait-queue.ts'
+import { takeError } from './plain-socket.ts'
 import type { Incoming, Outgoing, PeerCredentials } from './socket.ts'
 import {
-  credentialsOf, decodeName, encodeName, findSocket, forgetMessage, isConnected, isQueueFull, SHUT_RECEIVE, SHUT_SEND, type UnixMessage,
+  credentialsOf, decodeName, encodeName, findSocket, forgetMessage, isConnected, isQueueFull, leavePeer, nameForCredentials, SHUT_RECEIVE, SHUT_SEND, type UnixMessage,
   type UnixSocket,
 } from './unix.ts'
 import { waitOn } from './wait.ts'
@@ -98,7 +99,7 @@ const sendDatagram = (kernel: Kernel, task: Task, file: OpenFile, socket: UnixSo
   if (typeof other === 'number') return other
   if (other.closed) {
     if (socket.type === SOCK_SEQPACKET) return -EPIPE
-    if (socket.peer === other) socket.peer = undefined
+    if (socket.peer === other) leavePeer(kernel, socket)
     return -ECONNREFUSED
   }
   // Only its peer may write to a socket that has one.
@@ -117,14 +118,19 @@ export const refusalOf = (kernel: Kernel, task: Task, file: OpenFile, socket: Un
     if (!isConnected(socket)) return -ENOTCONN
     if ((socket.shut & SHUT_SEND) !== 0) return (flags & MSG_NOSIGNAL) !== 0 ? -EPIPE : brokenPipe(kernel, task)
   } else {
-    if (socket.type === SOCK_SEQPACKET && !isConnected(socket)) return -ENOTCONN
+    if (socket.type === SOCK_SEQPACKET) {
+      if (socket.error !== 0) return -takeError(socket)
+      if (!isConnected(socket)) return -ENOTCONN
+    }
     if ((flags & MSG_OOB) !== 0) return -EOPNOTSUPP
     if (socket.type !== SOCK_SEQPACKET && address !== undefined && address.length > 0) {
       const name = decodeName(address)
       if (typeof name === 'number') return name
       if (name === '') return -EINVAL
     }
+    nameForCredentials(socket)
     if (length > socket.sendBuffer - DATAGRAM_OVERHEAD) return -EMSGSIZE
+    if (socket.error !== 0) return -takeError(socket)
     if ((socket.shut & SHUT_SEND) !== 0) return -EPIPE
   }
   const isWaiting = (flags & MSG_DONTWAIT) === 0 && (file.flags & O_NONBLOCK) === 0
@@ -135,13 +141,6 @@ export const sendMessage = (kernel: Kernel, task: Task, file: OpenFile, socket: 
   socket.type === SOCK_STREAM ? sendStream(kernel, task, file, socket, message) : sendDatagram(kernel, task, file, socket, message)
 
 // ——— Receiving ———
-
-/** An error of the socket is told once. */
-const takeError = (socket: UnixSocket): number => {
-  const { error } = socket
-  socket.error = 0
-  return error
-}
 
 const nothing = (kernel: Kernel, task: Task, file: OpenFile, socket: UnixSocket, flags: number): Incoming | number => {
   const error = takeError(socket)
@@ -172,10 +171,11 @@ const receiveStream = (kernel: Kernel, task: Task, file: OpenFile, socket: UnixS
   let done = 0
   let files: readonly OpenFile[] = []
   let at = 0
-  while (done < length && at < queue.length) {
+  // Even who wants no bytes gets the descriptors of the first message (unix_stream_read_generic).
+  do {
     const message = queue[at]
-    // Bytes of different senders are not mixed for one who asks for credentials; nor are those with descriptors and others.
-    if (message !== first && ((socket.passCredentials && !isSame(message.credentials, first.credentials)) || message.files.length > 0)) break
+    // Bytes of different senders are not mixed for one who asks for credentials.
+    if (message !== first && socket.passCredentials && !isSame(message.credentials, first.credentials)) break
     const count = Math.min(message.bytes.length - message.start, length - done)
     pieces.push(message.bytes.subarray(message.start, message.start + count))
     done += count
@@ -190,8 +190,9 @@ const receiveStream = (kernel: Kernel, task: Task, file: OpenFile, socket: UnixS
       queue.shift()
       forgetMessage(kernel, message)
     }
+    // What comes behind descriptors is not mixed with what came with them.
     if (files.length > 0) break
-  }
+  } while (done < length && at < queue.length)
   const bytes = new Uint8Array(done)
   let to = 0
   for (const piece of pieces) {

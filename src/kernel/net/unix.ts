@@ -145,6 +145,11 @@ const autobind = (socket: UnixSocket): number => {
   return 0
 }
 
+/** Who wants to know who sends has a name itself (unix_may_passcred). */
+export const nameForCredentials = (socket: UnixSocket): void => {
+  if (socket.passCredentials) autobind(socket)
+}
+
 const bind = (kernel: Kernel, task: Task, socket: UnixSocket, address: Uint8Array): number => {
   const name = decodeName(address)
   if (typeof name === 'number') return name
@@ -187,19 +192,35 @@ export const findSocket = (kernel: Kernel, task: Task, name: string, type: UnixS
 
 // ——— Connections ———
 
+/** A datagram socket has its peer no more: what that sent it is gone, which the peer is told (unix_dgram_disconnected). */
+export const leavePeer = (kernel: Kernel, socket: UnixSocket): void => {
+  const { peer, queue } = socket
+  socket.peer = undefined
+  if (peer === undefined || queue.length === 0) return
+  for (const message of queue.splice(0)) {
+    forgetMessage(kernel, message)
+    for (const file of message.files) releaseFile(kernel, file)
+  }
+  if (peer.closed || peer.peer !== socket) return
+  peer.error = ECONNRESET
+  wakeBoth(kernel, peer)
+}
+
 const connectDatagram = (kernel: Kernel, task: Task, socket: UnixSocket, address: Uint8Array): number => {
   if ((address[0] | (address[1] << 8)) === AF_UNSPEC) {
-    socket.peer = undefined
+    leavePeer(kernel, socket)
     kernel.wake(socket.writable)
     return 0
   }
   const name = decodeName(address)
   if (typeof name === 'number') return name
   if (name === '') return -EINVAL
+  nameForCredentials(socket)
   const other = findSocket(kernel, task, name, socket.type)
   if (typeof other === 'number') return other
   // A socket with a peer of its own takes messages of that one only.
   if (other.peer !== undefined && other.peer !== socket) return -EPERM
+  if (socket.peer !== other) leavePeer(kernel, socket)
   socket.peer = other
   kernel.wake(socket.writable)
   return 0
@@ -211,6 +232,7 @@ const connect = (kernel: Kernel, task: Task, file: OpenFile, socket: UnixSocket,
   const name = decodeName(address)
   if (typeof name === 'number') return name
   if (name === '') return -EINVAL
+  nameForCredentials(socket)
   const listener = findSocket(kernel, task, name, socket.type)
   if (typeof listener === 'number') return listener
   if (!listener.listening || (listener.shut & SHUT_RECEIVE) !== 0) return -ECONNREFUSED

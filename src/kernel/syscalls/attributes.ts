@@ -5,11 +5,11 @@ import { isReadOnly } from '../fs/mounts.ts'
 import { EACCES, EBADF, EFAULT, EINVAL, ENOENT, EOPNOTSUPP, EPERM, EROFS } from '../abi/errno.ts'
 import { CAP_CHOWN, CAP_FSETID } from '../abi/capabilities.ts'
 import {
-  AT_EACCESS, AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_STATX_SYNC_TYPE, AT_SYMLINK_NOFOLLOW, MS_NOEXEC, UTIME_NOW, UTIME_OMIT,
+  AT_EACCESS, AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_STATX_SYNC_TYPE, AT_SYMLINK_NOFOLLOW, F_SEAL_EXEC, MS_NOEXEC, UTIME_NOW, UTIME_OMIT,
 } from '../abi/fcntl.ts'
 import { IN_ACCESS, IN_ATTRIB, IN_MODIFY } from '../abi/inotify.ts'
 import { int32, uint32 } from '../abi/numbers.ts'
-import { ANONYMOUS_KINDS, getAnyFile, getFile } from '../fs/descriptor.ts'
+import { getAnyFile, getFile } from '../fs/descriptor.ts'
 import { ensureAttributes, type Inode, now, S_ISGID, S_ISUID, type Timestamp } from '../fs/inode.ts'
 import { isLink, LOOKUP_EMPTY, LOOKUP_FOLLOW, readPath, resolve, resolveInode } from '../fs/path.ts'
 import { isImmutable, isProtected } from '../fs/inode-flags.ts'
@@ -130,14 +130,21 @@ const faccessat2 = (kernel: Kernel, task: Task, args: Args): number =>
 interface Target { readonly mount: Mount, readonly inode: Inode | undefined }
 
 const isVirtual = (inode: Inode): boolean => inode.superblock.kind === 'proc'
+/** Mode, owner and times of what event files and pidfds have for an inode stay as they are (anon_inode_setattr, Linux 6.16). */
+const isFixed = (inode: Inode): boolean => inode.kind === 'file' && inode.isFixed === true
+
+const EXECUTABLE = 0o111
 
 const changeMode = (kernel: Kernel, task: Task, { mount, inode }: Target, mode: number): number => {
   if (inode === undefined) return -ENOENT
   if (isReadOnly(mount, inode.superblock)) return -EROFS
+  if (isFixed(inode)) return -EOPNOTSUPP
   ensureAttributes(kernel, inode)
   if (isProtected(inode) || !ownsInode(kernel, task.credentials, inode)) return -EPERM
   if (isVirtual(inode)) return -EPERM
   if (isLink(inode)) return -EOPNOTSUPP
+  // Whether it can be executed is sealed (shmem_setattr).
+  if (inode.kind === 'file' && ((inode.seals ?? 0) & F_SEAL_EXEC) !== 0 && ((inode.mode ^ mode) & EXECUTABLE) !== 0) return -EPERM
   let bits = mode & 0o7777
   if (!isInGroup(task.credentials, inode.gid) && !capableOver(task.credentials, inode, CAP_FSETID)) bits &= ~S_ISGID
   inode.mode = bits
@@ -160,7 +167,7 @@ const fchmodat2 = (kernel: Kernel, task: Task, args: Args): number =>
 
 const fchmod = (kernel: Kernel, task: Task, args: Args): number => {
   const file = getFile(task, int32(args[0]))
-  return file === undefined ? -EBADF : ANONYMOUS_KINDS.has(file.kind) ? -EOPNOTSUPP : changeMode(kernel, task, file, uint32(args[1]))
+  return file === undefined ? -EBADF : changeMode(kernel, task, file, uint32(args[1]))
 }
 
 // ——— chown ———
@@ -174,6 +181,7 @@ const changeOwner = (kernel: Kernel, task: Task, { mount, inode }: Target, shown
   const gid = shownGroup === KEEP ? KEEP : kernelGid(user, shownGroup)
   if (uid < 0 || gid < 0) return -EINVAL
   if (isReadOnly(mount, inode.superblock)) return -EROFS
+  if (isFixed(inode)) return -EOPNOTSUPP
   ensureAttributes(kernel, inode)
   if (isProtected(inode)) return -EPERM
   const { credentials } = task
@@ -210,7 +218,7 @@ const fchownat = (kernel: Kernel, task: Task, args: Args): number =>
 
 const fchown = (kernel: Kernel, task: Task, args: Args): number => {
   const file = getFile(task, int32(args[0]))
-  return file === undefined ? -EBADF : ANONYMOUS_KINDS.has(file.kind) ? -EOPNOTSUPP : changeOwner(kernel, task, file, uint32(args[1]), uint32(args[2]))
+  return file === undefined ? -EBADF : changeOwner(kernel, task, file, uint32(args[1]), uint32(args[2]))
 }
 
 const umask = (_kernel: Kernel, task: Task, args: Args): number => {
@@ -241,7 +249,8 @@ const setTimes = (kernel: Kernel, task: Task, { mount, inode }: Target, times: T
       const denied = checkAccess(kernel, task.credentials, inode, MAY_WRITE)
       if (denied !== 0) return denied
     }
-  } else if (!ownsInode(kernel, task.credentials, inode)) return -EPERM
+  } else if (!isFixed(inode) && !ownsInode(kernel, task.credentials, inode)) return -EPERM
+  if (isFixed(inode)) return -EOPNOTSUPP
   if (isVirtual(inode)) return -EPERM
   const current = now(kernel)
   const choose = (time: Timestamp, old: Timestamp): Timestamp => isNow(time) ? current : isOmitted(time) ? old : time

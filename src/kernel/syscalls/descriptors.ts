@@ -150,10 +150,11 @@ const addSeals = (kernel: Kernel, file: OpenFile, seals: number): number => {
   const current = sealsOf(file)
   if (current < 0) return current
   if ((current & F_SEAL_SEAL) !== 0 || inode.kind !== 'file' || inode.seals === undefined) return -EPERM
-  if ((seals & F_SEAL_WRITE) !== 0 && (inode.seals & F_SEAL_WRITE) === 0 && isMappedWritable(kernel, inode, VMA_SHARED | VMA_MAYWRITE)) return -EBUSY
   // An executable that can't change needs no more writing (F_SEAL_EXEC).
   const implied = (seals & F_SEAL_EXEC) !== 0 && (inode.mode & 0o111) !== 0 ? F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE : 0
-  inode.seals |= seals | implied
+  const added = (seals | implied) & ~inode.seals
+  if ((added & F_SEAL_WRITE) !== 0 && isMappedWritable(kernel, inode, VMA_SHARED | VMA_MAYWRITE)) return -EBUSY
+  inode.seals |= added
   return 0
 }
 

@@ -153,8 +153,6 @@ const adviseArea = (kernel: Kernel, space: AddressSpace, vma: Vma, from: number,
     case MADV_KEEPONFORK: return flag(0, VMA_WIPEONFORK)
     case MADV_DONTDUMP: return flag(VMA_DONTDUMP, 0)
     case MADV_DODUMP: return flag(0, VMA_DONTDUMP)
-    case MADV_POPULATE_READ: return populateFor(kernel, space, vma, from, to, ACCESS_READ)
-    case MADV_POPULATE_WRITE: return populateFor(kernel, space, vma, from, to, ACCESS_WRITE)
     case MADV_COLLAPSE: return -EINVAL
     default: return 0
   }
@@ -167,8 +165,23 @@ const checkAdvice = (start: number, size: number, advice: number): number | unde
   return length >= 2 ** 64 || start + length >= 2 ** 64 ? -EINVAL : undefined
 }
 
+/** Up to the first gap (madvise_populate), while other advice goes on behind it. */
+const populateAreas = (kernel: Kernel, space: AddressSpace, start: number, end: number, access: Access): number => {
+  for (let at = start; at < end;) {
+    const vma = findVma(space, at)
+    if (vma === undefined) return -ENOMEM
+    const to = Math.min(vma.end, end)
+    const result = populateFor(kernel, space, vma, at, to, access)
+    if (result < 0) return result
+    at = to
+  }
+  return 0
+}
+
 const adviseRange = (kernel: Kernel, space: AddressSpace, start: number, size: number, advice: number): number =>
-  walk(space, start, start + pageUp(size), (vma, from, to) => adviseArea(kernel, space, vma, from, to, advice))
+  advice === MADV_POPULATE_READ || advice === MADV_POPULATE_WRITE
+    ? populateAreas(kernel, space, start, start + pageUp(size), advice === MADV_POPULATE_READ ? ACCESS_READ : ACCESS_WRITE)
+    : walk(space, start, start + pageUp(size), (vma, from, to) => adviseArea(kernel, space, vma, from, to, advice))
 
 const madvise = (kernel: Kernel, task: Task, args: Args): number => {
   const start = uint64(args[0])

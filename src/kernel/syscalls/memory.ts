@@ -148,7 +148,7 @@ export const mapFile = (
   const vma: Vma = { start, end, prot, flags, backing: undefined, offset: 0, name: '' }
   if (anonymous) {
     if ((flags & VMA_SHARED) !== 0) {
-      vma.backing = makeSharedMemory(kernel)
+      vma.backing = makeSharedMemory(kernel, length)
       vma.name = '/dev/zero (deleted)'
     }
   } else {

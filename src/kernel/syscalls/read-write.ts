@@ -7,7 +7,7 @@ import {
 } from '../abi/fcntl.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import { getFile } from '../fs/descriptor.ts'
-import { NULL_DEVICE } from '../fs/devices.ts'
+import { FULL_DEVICE, NULL_DEVICE } from '../fs/devices.ts'
 import { operationsOf } from '../fs/file-operations.ts'
 import type { OpenFile } from '../fs/file.ts'
 import { inodeSize, readInode } from '../fs/inode.ts'
@@ -57,13 +57,23 @@ const pwrite64 = (kernel: Kernel, task: Task, args: Args): number => {
 
 const RWF_SUPPORTED = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND | RWF_NOAPPEND | RWF_DONTCACHE
 
+/** Whether the kind moves vectors itself; of others each part is moved alone (read_iter and write_iter of struct file_operations). */
+const hasVectors = (file: OpenFile, isRead: boolean): boolean => {
+  switch (file.kind) {
+    case 'directory': case 'inotify': case 'mqueue': return false
+    case 'event': return isRead
+    case 'device': return isRead || file.inode.rdev !== FULL_DEVICE
+    default: return true
+  }
+}
+
 /** Runs a transfer with the file's status flags changed by RWF_*: they apply to this call only. */
-const withFlags = (file: OpenFile, flags: number, move: () => number): number => {
+const withFlags = (file: OpenFile, isRead: boolean, flags: number, move: () => number): number => {
   if (flags === 0) return move()
   if ((flags & ~RWF_SUPPORTED) !== 0) return -EOPNOTSUPP
   if ((flags & RWF_NOAPPEND) !== 0 && (flags & RWF_APPEND) !== 0) return -EINVAL
   // What has no vectors of its own knows no flags (do_loop_readv_writev).
-  if ((file.kind === 'directory' || file.kind === 'inotify') && (flags & ~RWF_HIPRI) !== 0) return -EOPNOTSUPP
+  if (!hasVectors(file, isRead) && (flags & ~RWF_HIPRI) !== 0) return -EOPNOTSUPP
   // Files of these file systems can't say whether they would wait (FMODE_NOWAIT).
   if ((flags & RWF_NOWAIT) !== 0 && (file.kind === 'regular' || file.kind === 'directory')) return -EOPNOTSUPP
   const saved = file.flags
@@ -84,9 +94,10 @@ const transferVector = (kernel: Kernel, task: Task, args: Args, isRead: boolean,
   if (isRead ? !isReadable(file) : !isWritable(file)) return -EBADF
   const segments = readVector(kernel, task, args[1], uint64(args[2]))
   if (typeof segments === 'number') return segments
+  if ((isRead ? operationsOf(file).read : operationsOf(file).write) === undefined) return -EINVAL
   // Nothing to move: flags are not looked at (vfs_readv).
   if (segments.every(({ length }) => length === 0)) return 0
-  return withFlags(file, flags, () => isRead ? readVectorInto(kernel, task, file, segments, offset) : writeVectorOut(kernel, task, file, segments, offset))
+  return withFlags(file, isRead, flags, () => isRead ? readVectorInto(kernel, task, file, segments, offset) : writeVectorOut(kernel, task, file, segments, offset))
 }
 
 const readv = (kernel: Kernel, task: Task, args: Args): number => transferVector(kernel, task, args, true, undefined, 0)
@@ -125,12 +136,13 @@ const SEND_CHUNK = 65_536
 const sendBytes = (kernel: Kernel, task: Task, from: OpenFile, to: OpenFile, start: number, count: number): number => {
   const read = operationsOf(from).read
   const write = operationsOf(to).write
-  if (read === undefined || write === undefined) return -EINVAL
+  if (read === undefined) return -EINVAL
   let sent = (task.syscall?.memory as SendProgress | undefined)?.sent ?? 0
   while (sent < count) {
     const bytes = read(kernel, task, from, Math.min(count - sent, SEND_CHUNK), start + sent)
     if (typeof bytes === 'number') return sent > 0 ? sent : bytes
     if (bytes.length === 0) break
+    if (write === undefined) return -EINVAL
     const result = write(kernel, task, to, bytes, undefined)
     if (result === BLOCKED) {
       const { syscall } = task
@@ -166,12 +178,14 @@ const sendfile = (kernel: Kernel, task: Task, args: Args): number => {
     const pipe = pipeOf(to)
     if (pipe.readers === 0) return brokenPipe(kernel, task)
     if (isFull(pipe) && (to.flags & O_NONBLOCK) !== 0) return -EAGAIN
-    if (count === 0) return 0
   }
+  // Elsewhere it goes from what has positions only, to where one can tell (splice_direct_to_actor); whether there is something to splice is looked at next.
+  if (to.kind !== 'pipe' && (operationsOf(from).seek === undefined || (to.flags & O_APPEND) !== 0)) return -EINVAL
+  if (count === 0) return 0
   // To a pipe it is a splice, which sockets allow.
-  if (!(isSendSource(from) || (from.kind === 'socket' && to.kind === 'pipe')) || ((to.flags & O_APPEND) !== 0 && to.kind !== 'pipe') || operationsOf(to).write === undefined) return -EINVAL
-  // It has nothing to splice from (null_fops), which is found out when something is to be sent.
-  if (from.kind === 'device' && from.inode.rdev === NULL_DEVICE && count > 0) return -EINVAL
+  if (!isSendSource(from) && !(from.kind === 'socket' && to.kind === 'pipe')) return -EINVAL
+  // It has nothing to splice from (null_fops).
+  if (from.kind === 'device' && from.inode.rdev === NULL_DEVICE) return -EINVAL
   const result = sendBytes(kernel, task, from, to, start, Math.min(count, MAX_TRANSFER))
   if (result === BLOCKED || result < 0) return result
   // Devices have no positions to move.

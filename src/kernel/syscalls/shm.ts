@@ -44,7 +44,7 @@ const shmget = (kernel: Kernel, task: Task, args: Args): number => {
   const id = allocateId(kernel, table, settingNumber(kernel, 'sys/kernel/shmmni', SHMMNI), 'shm')
   if (id < 0) return id
   addObject(table, {
-    kind: 'shm', id, permission: makePermission(task, key, flags), memory: makeSharedMemory(kernel, id, task.namespaces.ipc.ipc), size, destroyed: false, locked: false,
+    kind: 'shm', id, permission: makePermission(task, key, flags), memory: makeSharedMemory(kernel, size, id, task.namespaces.ipc.ipc), size, destroyed: false, locked: false,
     attachTime: 0, detachTime: 0, changeTime: now(kernel), creatorPid: task.group.tgid, lastPid: 0, name: `/SYSV${hex8(key)} (deleted)`,
   })
   return id

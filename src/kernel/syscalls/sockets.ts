@@ -18,10 +18,11 @@ import { makeSocketInode } from '../fs/inode.ts'
 import type { Kernel } from '../kernel.ts'
 import { BadAddress } from '../mm/user-memory.ts'
 import { familyOf } from '../net/families.ts'
-import { type InetSocket, type InetSocketType, makeInetSocket, takeError } from '../net/inet.ts'
+import { type InetSocket, type InetSocketType, makeInetSocket } from '../net/inet.ts'
 import { hasNetCapability, netOf } from '../net/namespace.ts'
 import { makeNetlinkSocket } from '../net/netlink.ts'
 import { makePacketSocket } from '../net/packet.ts'
+import { takeError } from '../net/plain-socket.ts'
 import { type ControlMessage, type Outgoing, type PeerCredentials, type Socket, type SocketData, socketOf } from '../net/socket.ts'
 import { connectPair, makeUnixSocket, type UnixSocketType } from '../net/unix.ts'
 import { readablePart, refusalOf } from '../net/unix-messages.ts'
@@ -316,7 +317,7 @@ const sendto = (kernel: Kernel, task: Task, args: Args): number => {
     const isUdp = socket.kind === 'inet' && socket.protocol === IPPROTO_UDP
     if (socket.type !== SOCK_STREAM && !isUdp) throw error
     // Whether the socket can send at all is looked at before the bytes are.
-    const result = send(kernel, task, file, { ...message, bytes: new Uint8Array(0), probes: isUdp })
+    const result = send(kernel, task, file, { ...message, bytes: NOTHING, ...(isUdp ? { probes: length } : {}) })
     return result < 0 ? result : -EFAULT
   }
 }
@@ -409,7 +410,7 @@ const sendHeader = (kernel: Kernel, task: Task, file: OpenFile, address: number,
     if (typeof control === 'number') {
       // Whether a TCP socket can send at all, and to where a datagram goes, is looked at before (tcp_sendmsg_locked, udp_sendmsg).
       const refused = socket.kind === 'inet' && (socket.type === SOCK_STREAM || socket.protocol === IPPROTO_UDP)
-        ? send(kernel, task, file, { bytes: new Uint8Array(0), address: name, files: [], credentials: undefined, control: [], flags, probes: true }) : 0
+        ? send(kernel, task, file, { bytes: NOTHING, address: name, files: [], credentials: undefined, control: [], flags, probes: header.segments.reduce((sum, { length }) => sum + length, 0) }) : 0
       return refused < 0 ? refused : control
     }
   }
@@ -654,7 +655,7 @@ const recvmmsg = (kernel: Kernel, task: Task, args: Args): number => {
   let done = memory.messages ?? 0
   const socket = socketOf(file)
   // Before there is a message to be asked for (do_recvmmsg).
-  if (done === 0 && socket.kind === 'inet' && socket.error !== 0 && (uint32(args[3]) & MSG_ERRQUEUE) === 0) return -takeError(socket)
+  if (done === 0 && socket.error !== 0 && (uint32(args[3]) & MSG_ERRQUEUE) === 0) return -takeError(socket)
   while (done < count) {
     const flags = uint32(args[3])
     const nonBlocking = done > 0 && (flags & MSG_WAITFORONE) !== 0 ? MSG_DONTWAIT : 0

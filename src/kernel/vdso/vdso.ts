@@ -35,7 +35,7 @@ const shiftedImage = (kernel: Kernel): SharedMemory => {
   const { vdso } = kernel.state
   if (vdso.shiftedImage === undefined) {
     const frame = kernel.memory.allocate()
-    const image = makeSharedMemory(kernel)
+    const image = makeSharedMemory(kernel, PAGE_SIZE)
     image.frames.set(0, frame)
     kernel.memory.u8.set(withoutClocks(imageBytes ??= vdsoImage(DATA_OFFSET)), frame * PAGE_SIZE)
     vdso.shiftedImage = image
@@ -63,8 +63,8 @@ export const joinTimeNamespace = (kernel: Kernel, space: AddressSpace, time: Tim
 const make = (kernel: Kernel): void => {
   const { vdso } = kernel.state
   const { memory } = kernel
-  const image = makeSharedMemory(kernel)
-  const data = makeSharedMemory(kernel)
+  const image = makeSharedMemory(kernel, PAGE_SIZE)
+  const data = makeSharedMemory(kernel, PAGE_SIZE)
   const frame = memory.allocate()
   image.frames.set(0, frame)
   memory.u8.set(imageBytes ??= vdsoImage(DATA_OFFSET), frame * PAGE_SIZE)

@@ -1,6 +1,6 @@
 /** Names in /proc: directories' entries are brought up to date before they are used; links that lead elsewhere. */
 import { EACCES, EINVAL, ENOENT } from '../../abi/errno.ts'
-import { O_ACCMODE, O_RDONLY, O_WRONLY } from '../../abi/fcntl.ts'
+import { O_ACCMODE, O_PATH, O_RDONLY, O_RDWR, O_WRONLY } from '../../abi/fcntl.ts'
 import type { Kernel } from '../../kernel.ts'
 import { isVisibleIn, kernelPid, shownPid } from '../../task/pid-namespace.ts'
 import type { Task } from '../../task/task.ts'
@@ -76,7 +76,16 @@ const hasDynamic = (kernel: Kernel, node: ProcNode, row: ProcFolder, number: num
   }
 }
 
-const LINK_READ = 0o500, LINK_WRITE = 0o300, LINK_BOTH = 0o700
+/** What can be done with the open file is what the link's mode says; nothing with O_PATH and with neither access (tid_fd_update_inode). */
+const linkMode = (flags: number): number => {
+  if ((flags & O_PATH) !== 0) return 0
+  switch (flags & O_ACCMODE) {
+    case O_RDONLY: return 0o500
+    case O_WRONLY: return 0o300
+    case O_RDWR: return 0o700
+    default: return 0
+  }
+}
 
 const refreshNumber = (kernel: Kernel, task: Task | undefined, directory: DirectoryInode, parent: ProcNode, row: ProcFolder, number: number): void => {
   const { dynamic } = row
@@ -97,10 +106,7 @@ const refreshNumber = (kernel: Kernel, task: Task | undefined, directory: Direct
     directory.entries.set(name, inode)
     directory.version++
   }
-  if (dynamic === 'descriptors') {
-    const access = (subjectOf(kernel, parent)?.files.slots[number]?.file.flags ?? 0) & O_ACCMODE
-    inode.mode = access === O_RDONLY ? LINK_READ : access === O_WRONLY ? LINK_WRITE : LINK_BOTH
-  }
+  if (dynamic === 'descriptors') inode.mode = linkMode(subjectOf(kernel, parent)?.files.slots[number]?.file.flags ?? 0)
   setOwner(kernel, inode, inode.kind === 'directory' || inode.kind === 'proc' ? inode.node ?? parent : parent, task)
 }
 

@@ -13,9 +13,10 @@ import { BLOCKED } from '../../wait-queue.ts'
 import { drainBacklog } from '../backlog.ts'
 import {
   addConnection, autobind, boundDevice, CLOSE, CLOSE_WAIT, decodeAddress, encodeAddress, ESTABLISHED, familyOfAddress, FIN_WAIT_1, FIN_WAIT_2, findConnection, has,
-  type InetAddress, type InetSocket, LAST_ACK, LISTEN, leavePort, SHUT_BOTH, SHUT_RECEIVE, SHUT_SEND, SYN_RECEIVED, SYN_SENT, takeError, wakeBoth, isPortTaken,
+  type InetAddress, type InetSocket, LAST_ACK, LISTEN, leavePort, SHUT_BOTH, SHUT_RECEIVE, SHUT_SEND, SYN_RECEIVED, SYN_SENT, wakeBoth, isPortTaken,
 } from '../inet.ts'
 import { ANY, isLoopback } from '../ipv4.ts'
+import { takeError } from '../plain-socket.ts'
 import { findPath } from '../route.ts'
 import type { Incoming, Outgoing } from '../socket.ts'
 import { waitOn } from '../wait.ts'
@@ -150,6 +151,7 @@ const connect = (kernel: Kernel, task: Task, file: OpenFile, socket: InetSocket,
   if (familyOfAddress(bytes) === AF_UNSPEC) return disconnect(kernel, socket)
   if (socket.connection === 'connected') return -EISCONN
   if (socket.connection === 'connecting') return outcome(kernel, task, file, socket, false)
+  if (socket.connection === 'disconnecting') return -EINVAL
   if (socket.state !== CLOSE) return -EISCONN
   const wanted = decodeAddress(bytes)
   if (typeof wanted === 'number') return bytes.length < 16 ? -EINVAL : -EAFNOSUPPORT
@@ -235,19 +237,17 @@ const finish = (kernel: Kernel, socket: InetSocket): void => {
 const shutdown = (kernel: Kernel, socket: InetSocket, how: number): number => {
   if (how < 0 || how > SHUT_RDWR) return -EINVAL
   const bits = how + 1
-  switch (socket.state) {
+  const { state } = socket
+  if (socket.connection === 'connecting') socket.connection = state === SYN_SENT || state === SYN_RECEIVED || state === CLOSE ? 'disconnecting' : 'connected'
+  switch (state) {
     case CLOSE:
       // It is shut all the same (inet_shutdown).
       socket.shut |= bits
       wakeBoth(kernel, socket)
       return -ENOTCONN
     case LISTEN:
-      if ((bits & SHUT_RECEIVE) !== 0) stopListening(kernel, socket)
-      return 0
-    case SYN_SENT:
-      finishConnection(kernel, socket)
-      socket.error = ECONNRESET
-      return 0
+      return (bits & SHUT_RECEIVE) !== 0 ? disconnect(kernel, socket) : 0
+    case SYN_SENT: return disconnect(kernel, socket)
     default:
       socket.shut |= bits
       if ((bits & SHUT_SEND) !== 0) finish(kernel, socket)
