@@ -164,5 +164,10 @@ export const KEPT: Readonly<Record<string, FuzzProgram>> = {
   'behind the end of a queue': sequence(
     call('mq_open', ['q', 0o4102, 0o644, 0], { result: 'fd', slot: 23 }), call('read', [fd(23), 4096, 8]), call('read', [fd(23), out(500), 500]), call('read', [fd(23), 4096, 0x7fff_ffff]), call('pread64', [fd(23), 4096, 8, 0]), call('pread64', [fd(23), 4096, 8, 100]),
   ),
+  'buffers of pipes stay what they are': sequence(
+    call('pipe2', [out(8), 0o44000], { result: 'pair', slot: 9 }), call('write', [fd(10), some(20), 20]), call('write', [fd(10), some(3), 3]), call('tee', [fd(9), fd(3), 1, 2]), call('tee', [fd(9), fd(3), 30, 2]), call('splice', [fd(9), 0, fd(3), 0, 5, 2]),
+    ...[1, 2, 3, 4, 5].map(() => call('read', [fd(2), out(40), 40], { shows: [[1, 'returned']] })), call('vmsplice', [fd(9), bytes(long(0, 4), [at(0, out(4))]), 1, 2]), call('splice', [fd(9), 0, fd(3), 0, 40, 2]), call('write', [fd(3), some(3), 3]),
+    ...[1, 2, 3].map(() => call('read', [fd(2), out(40), 40], { shows: [[1, 'returned']] })), call('write', [fd(3), some(5), 5]), call('splice', [fd(2), 0, fd(10), 0, 5, 2]), call('write', [fd(3), some(5), 5]), call('splice', [fd(2), 0, fd(0), 0, 3, 2]), call('read', [fd(2), out(40), 40], { shows: [[1, 'returned']] }),
+  ),
   'one process ends another': sequence(call('kill', [pid(1), 9]), call('getpid', [], { process: 1, result: 'pid' }), call('waitid', [1, pid(1), out(128), 5, 0], { shows: [[2, 'siginfo']] })),
 }

@@ -98,8 +98,8 @@ const viewOf = ({ buffers }: Pipe, length: number): Uint8Array | undefined => {
   return bytes.subarray(start, Math.min(last, start + length))
 }
 
-/** Takes `length` bytes off the front; of a packet what is left is lost. Into `result`, if it is given. */
-const dropBytes = (pipe: Pipe, length: number, result?: Uint8Array): number => {
+/** Takes `length` bytes off the front; of a packet what is left is lost, unless they go by `splices`. Into `result`, if it is given. */
+const dropBytes = (pipe: Pipe, length: number, result?: Uint8Array, splices = false): number => {
   let done = 0
   let gone = 0
   while (done < length) {
@@ -108,8 +108,9 @@ const dropBytes = (pipe: Pipe, length: number, result?: Uint8Array): number => {
     result?.set(buffer.bytes.subarray(buffer.start, buffer.start + count), done)
     done += count
     buffer.start += count
-    if (buffer.packet || buffer.start === buffer.end) gone++
-    if (buffer.packet) break
+    const isEnd = buffer.packet && !splices
+    if (isEnd || buffer.start === buffer.end) gone++
+    if (isEnd) break
   }
   if (gone === 1) pipe.buffers.shift()
   else if (gone > 0) pipe.buffers.splice(0, gone)
@@ -123,10 +124,60 @@ export const takeBytes = (kernel: Kernel, pipe: Pipe, length: number): Uint8Arra
   const view = most === 0 ? undefined : viewOf(pipe, most)
   const result = view ?? new Uint8Array(most)
   const done = view === undefined ? dropBytes(pipe, most, result) : dropBytes(pipe, view.length)
+  tellOfRoom(kernel, pipe, wasFull)
+  return result.subarray(0, done)
+}
+
+/** Something was taken. */
+const tellOfRoom = (kernel: Kernel, pipe: Pipe, wasFull: boolean): void => {
   if (wasFull && !isFull(pipe)) kernel.wake(pipe.writable)
   // Owners are told of each read.
   else if (pipe.writable.async !== undefined) tellOwners(kernel, pipe.writable)
-  return result.subarray(0, done)
+}
+
+/** The first bytes, left where they are. */
+export const peekBytes = (pipe: Pipe, length: number): Uint8Array => {
+  const bytes = new Uint8Array(Math.min(length, bytesIn(pipe)))
+  let done = 0
+  for (const { bytes: page, start, end } of pipe.buffers) {
+    if (done === bytes.length) break
+    const count = Math.min(end - start, bytes.length - done)
+    bytes.set(page.subarray(start, start + count), done)
+    done += count
+  }
+  return bytes
+}
+
+/** The first bytes went elsewhere by splice(2) and relatives, which leave the rest of a packet (splice_from_pipe_feed). */
+export const forgetBytes = (kernel: Kernel, pipe: Pipe, length: number): void => {
+  const wasFull = isFull(pipe)
+  dropBytes(pipe, length, undefined, true)
+  tellOfRoom(kernel, pipe, wasFull)
+}
+
+/** The first bytes of a pipe go into another one, too, or instead; buffers stay what they are, but for parts of them (splice_pipe_to_pipe, link_pipe). */
+export const passBuffers = (kernel: Kernel, from: Pipe, to: Pipe, length: number, keeps: boolean): number => {
+  const wasFull = isFull(from)
+  let done = 0
+  let gone = 0
+  for (const buffer of from.buffers) {
+    if (done === length || isFull(to)) break
+    const { bytes, start, end, packet } = buffer
+    const count = Math.min(end - start, length - done)
+    done += count
+    if (!keeps && count === end - start) {
+      to.buffers.push(buffer)
+      gone++
+      continue
+    }
+    to.buffers.push({ bytes: bytes.slice(start, start + count), start: 0, end: count, packet, isFixed: true })
+    if (!keeps) buffer.start += count
+  }
+  from.buffers.splice(0, gone)
+  if (done === 0) return 0
+  kernel.wake(to.readable)
+  if (!keeps) tellOfRoom(kernel, from, wasFull)
+  return done
 }
 
 /** How much of what is there goes into the first `room` bytes of a buffer with a bad page behind them: a page of the pipe goes whole or not at all (anon_pipe_read). */

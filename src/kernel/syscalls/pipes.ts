@@ -7,7 +7,7 @@ import { operationsOf } from '../fs/file-operations.ts'
 import { NULL_DEVICE } from '../fs/devices.ts'
 import type { FileKind, OpenFile } from '../fs/file.ts'
 import {
-  brokenPipe, bytesIn, isFull, makePipeFiles, type Pipe, pipeOf, putBytes, takeBytes,
+  brokenPipe, forgetBytes, isFull, makePipeFiles, passBuffers, peekBytes, type Pipe, pipeOf, putBytes,
 } from '../fs/pipe.ts'
 import type { Kernel } from '../kernel.ts'
 import { BadAddress } from '../mm/user-memory.ts'
@@ -53,19 +53,6 @@ const waitFor = (kernel: Kernel, task: Task, queue: Pipe['readable'], nonBlockin
   return kernel.interrupted(task) ? -ERESTARTSYS : kernel.block(task, [queue])
 }
 
-/** Bytes of the front of the pipe, left in it. */
-const peek = (pipe: Pipe, length: number): Uint8Array => {
-  const bytes = new Uint8Array(Math.min(length, bytesIn(pipe)))
-  let done = 0
-  for (const { bytes: page, start, end } of pipe.buffers) {
-    if (done === bytes.length) break
-    const count = Math.min(end - start, bytes.length - done)
-    bytes.set(page.subarray(start, start + count), done)
-    done += count
-  }
-  return bytes
-}
-
 /** Waits until `from` has data and `to` has room; 0 when it has, or the end (no writers) as undefined. */
 const readyToMove = (kernel: Kernel, task: Task, from: Pipe, to: Pipe, nonBlocking: boolean): number | undefined => {
   if (from.buffers.length === 0) {
@@ -85,8 +72,8 @@ const spliceFromPipe = (kernel: Kernel, task: Task, from: Pipe, out: OpenFile, o
   const { write } = operationsOf(out)
   if (write === undefined || !SPLICED_TO.has(out.kind)) return -EINVAL
   if (from.buffers.length === 0) return from.writers === 0 ? 0 : waitFor(kernel, task, from.readable, nonBlocking)
-  const written = write(kernel, task, out, peek(from, length), offset)
-  if (written > 0) takeBytes(kernel, from, written)
+  const written = write(kernel, task, out, peekBytes(from, length), offset)
+  if (written > 0) forgetBytes(kernel, from, written)
   return written
 }
 
@@ -121,7 +108,7 @@ const splice = (kernel: Kernel, task: Task, args: Args): number => {
     if (from === to) return -EINVAL
     const state = readyToMove(kernel, task, from, to, isNonBlocking || ((input.flags | out.flags) & O_NONBLOCK) !== 0)
     if (state === undefined) return 0
-    return state !== 0 ? state : putBytes(kernel, to, takeBytes(kernel, from, Math.min(length, roomIn(to))), false)
+    return state !== 0 ? state : passBuffers(kernel, from, to, length, false)
   }
   if (input.kind === 'pipe') {
     if ((out.flags & O_APPEND) !== 0) return -EINVAL
@@ -158,7 +145,7 @@ const tee = (kernel: Kernel, task: Task, args: Args): number => {
   const isNonBlocking = (flags & SPLICE_F_NONBLOCK) !== 0 || ((input.flags | out.flags) & O_NONBLOCK) !== 0
   const state = readyToMove(kernel, task, from, to, isNonBlocking)
   if (state === undefined) return 0
-  return state !== 0 ? state : putBytes(kernel, to, peek(from, Math.min(length, roomIn(to))), false, false, true)
+  return state !== 0 ? state : passBuffers(kernel, from, to, length, true)
 }
 
 /** A page of memory is a page of the pipe. */
@@ -195,9 +182,10 @@ const vmsplice = (kernel: Kernel, task: Task, args: Args): number => {
   }
   if (pipe.buffers.length === 0) return pipe.writers === 0 ? 0 : waitFor(kernel, task, pipe.readable, isNonBlocking)
   return moveVectors(vectors, (address, size) => {
-    const bytes = peek(pipe, size)
+    const bytes = peekBytes(pipe, size)
     user.write(address, bytes)
-    return takeBytes(kernel, pipe, bytes.length).length
+    forgetBytes(kernel, pipe, bytes.length)
+    return bytes.length
   })
 }
 
