@@ -169,5 +169,16 @@ export const KEPT: Readonly<Record<string, FuzzProgram>> = {
     ...[1, 2, 3, 4, 5].map(() => call('read', [fd(2), out(40), 40], { shows: [[1, 'returned']] })), call('vmsplice', [fd(9), bytes(long(0, 4), [at(0, out(4))]), 1, 2]), call('splice', [fd(9), 0, fd(3), 0, 40, 2]), call('write', [fd(3), some(3), 3]),
     ...[1, 2, 3].map(() => call('read', [fd(2), out(40), 40], { shows: [[1, 'returned']] })), call('write', [fd(3), some(5), 5]), call('splice', [fd(2), 0, fd(10), 0, 5, 2]), call('write', [fd(3), some(5), 5]), call('splice', [fd(2), 0, fd(0), 0, 3, 2]), call('read', [fd(2), out(40), 40], { shows: [[1, 'returned']] }),
   ),
+  'what is left of a segment behind its size': sequence(
+    call('shmget', [0, 8192, 0o1600], { result: 'id', slot: 1 }), call('shmat', [id(1), 0, 0], { result: 'mapping' }), call('mremap', [mapping(0), 8192, 16384, 1, 0], { result: 'mapping' }), call('touch', [mapping(0, 4096), -1]), call('touch', [mapping(0, 8192), -1]),
+    call('shmat', [id(1), mapping(0), 0o40000], { result: 'mapping' }), call('shmdt', [mapping(0)]), call('touch', [mapping(0), -1]), call('touch', [mapping(0, 8192), -1]), call('shmdt', [mapping(0)]), call('touch', [mapping(0, 8192), -1]),
+  ),
+  'nothing is spliced to what is full': sequence(
+    call('open', ['/dev/full', 0o4002, 0], { result: 'fd', slot: 7 }), call('sendfile', [fd(7), fd(7), 0, 8]), call('sendfile', [fd(7), fd(0), 0, 8]), call('write', [fd(3), some(4), 4]), call('splice', [fd(2), 0, fd(7), 0, 4, 2]), call('splice', [fd(7), 0, fd(3), 0, 4, 2]),
+  ),
+  'a queue says whom it tells': sequence(
+    call('mq_open', ['q', 0o4102, 0o644, 0], { result: 'fd', slot: 23 }), call('mq_notify', [fd(23), bytes([...long(5), 10, 0, 0, 0, 1, 0, 0, 0, ...new Array<number>(48).fill(0)])]), call('pread64', [fd(23), out(48), 48, 0], { shows: [[1, 'returned']] }),
+    call('mq_notify', [fd(23), 0]), call('mq_notify', [fd(23), bytes([...long(5), 10, 0, 0, 0, 0, 0, 0, 0, ...new Array<number>(48).fill(0)])]), call('pread64', [fd(23), out(48), 48, 0], { shows: [[1, 'returned']] }),
+  ),
   'one process ends another': sequence(call('kill', [pid(1), 9]), call('getpid', [], { process: 1, result: 'pid' }), call('waitid', [1, pid(1), out(128), 5, 0], { shows: [[2, 'siginfo']] })),
 }

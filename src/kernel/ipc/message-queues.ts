@@ -62,7 +62,7 @@ export const tellOfMessage = (kernel: Kernel, sender: Task, queue: PosixMessageQ
 const status = (queue: PosixMessageQueue): Uint8Array => {
   const size = queue.messages.reduce((sum, message) => sum + message.bytes.length, 0)
   const { notify } = queue
-  const text = `QSIZE:${String(size).padEnd(10)} NOTIFY:${String(notify?.method ?? 0).padEnd(5)} SIGNO:${String(notify?.signal ?? 0).padEnd(5)} ` +
+  const text = `QSIZE:${String(size).padEnd(10)} NOTIFY:${String(notify?.method ?? 0).padEnd(5)} SIGNO:${String(notify?.method === SIGEV_SIGNAL ? notify.signal : 0).padEnd(5)} ` +
     `NOTIFY_PID:${String(notify?.tgid ?? 0).padEnd(6)}\n`
   return Uint8Array.from(text, (char) => char.charCodeAt(0))
 }

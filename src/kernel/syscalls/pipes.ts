@@ -4,11 +4,11 @@ import { O_ACCMODE, O_APPEND, O_CLOEXEC, O_DIRECT, O_NONBLOCK, O_RDONLY, O_WRONL
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import { closeDescriptor, getFile, installFile, releaseFile } from '../fs/descriptor.ts'
 import { operationsOf } from '../fs/file-operations.ts'
-import { NULL_DEVICE } from '../fs/devices.ts'
-import type { FileKind, OpenFile } from '../fs/file.ts'
+import type { OpenFile } from '../fs/file.ts'
 import {
   brokenPipe, forgetBytes, isFull, makePipeFiles, passBuffers, peekBytes, type Pipe, pipeOf, putBytes,
 } from '../fs/pipe.ts'
+import { canSpliceFrom, canSpliceTo } from '../fs/splice.ts'
 import type { Kernel } from '../kernel.ts'
 import { BadAddress } from '../mm/user-memory.ts'
 import type { Task } from '../task/task.ts'
@@ -65,26 +65,20 @@ const readyToMove = (kernel: Kernel, task: Task, from: Pipe, to: Pipe, nonBlocki
 
 const roomIn = (pipe: Pipe): number => (pipe.slots - pipe.buffers.length) * PAGE
 
-/** Kinds with a splice_write of their own. */
-const SPLICED_TO: ReadonlySet<FileKind> = new Set<FileKind>(['regular', 'device', 'loop', 'proc', 'mounts', 'socket', 'terminal', 'stream'])
-
 const spliceFromPipe = (kernel: Kernel, task: Task, from: Pipe, out: OpenFile, offset: number | undefined, length: number, nonBlocking: boolean): number => {
   const { write } = operationsOf(out)
-  if (write === undefined || !SPLICED_TO.has(out.kind)) return -EINVAL
+  if (write === undefined || !canSpliceTo(out)) return -EINVAL
   if (from.buffers.length === 0) return from.writers === 0 ? 0 : waitFor(kernel, task, from.readable, nonBlocking)
   const written = write(kernel, task, out, peekBytes(from, length), offset)
   if (written > 0) forgetBytes(kernel, from, written)
   return written
 }
 
-/** Kinds with a splice_read of their own. */
-const SPLICED_FROM: ReadonlySet<FileKind> = new Set<FileKind>(['regular', 'device', 'proc', 'mounts', 'socket', 'terminal'])
-
 const spliceToPipe = (kernel: Kernel, task: Task, input: OpenFile, offset: number | undefined, to: Pipe, length: number, nonBlocking: boolean): number => {
   if (to.readers === 0) return brokenPipe(kernel, task)
   if (isFull(to)) return waitFor(kernel, task, to.writable, nonBlocking)
   const { read } = operationsOf(input)
-  if (read === undefined || !SPLICED_FROM.has(input.kind) || (input.kind === 'device' && input.inode.rdev === NULL_DEVICE)) return -EINVAL
+  if (read === undefined || !canSpliceFrom(input)) return -EINVAL
   const bytes = read(kernel, task, input, Math.min(length, roomIn(to)), offset)
   return typeof bytes === 'number' ? bytes : putBytes(kernel, to, bytes, false, false, true)
 }

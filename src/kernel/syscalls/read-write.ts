@@ -7,12 +7,13 @@ import {
 } from '../abi/fcntl.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import { getFile } from '../fs/descriptor.ts'
-import { FULL_DEVICE, NULL_DEVICE } from '../fs/devices.ts'
+import { FULL_DEVICE } from '../fs/devices.ts'
 import { operationsOf } from '../fs/file-operations.ts'
 import type { OpenFile } from '../fs/file.ts'
 import { inodeSize, readInode } from '../fs/inode.ts'
 import { brokenPipe, isFull, pipeOf } from '../fs/pipe.ts'
 import { MAX_FILE_SIZE } from '../fs/regular.ts'
+import { canSpliceFrom, canSpliceTo } from '../fs/splice.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
 import { BLOCKED } from '../wait-queue.ts'
@@ -142,7 +143,7 @@ const sendBytes = (kernel: Kernel, task: Task, from: OpenFile, to: OpenFile, sta
     const bytes = read(kernel, task, from, Math.min(count - sent, SEND_CHUNK), start + sent)
     if (typeof bytes === 'number') return sent > 0 ? sent : bytes
     if (bytes.length === 0) break
-    if (write === undefined) return -EINVAL
+    if (write === undefined || (to.kind !== 'pipe' && !canSpliceTo(to))) return -EINVAL
     const result = write(kernel, task, to, bytes, undefined)
     if (result === BLOCKED) {
       const { syscall } = task
@@ -156,9 +157,6 @@ const sendBytes = (kernel: Kernel, task: Task, from: OpenFile, to: OpenFile, sta
   if (task.syscall?.memory !== undefined) (task.syscall.memory as SendProgress).sent = 0
   return sent
 }
-
-/** Kinds that sendfile can read from: files with pages or content of their own, not streams (splice_read). */
-const isSendSource = (file: OpenFile): boolean => file.kind === 'regular' || file.kind === 'device' || file.kind === 'proc' || file.kind === 'mounts'
 
 const sendfile = (kernel: Kernel, task: Task, args: Args): number => {
   const user = kernel.user(task)
@@ -182,10 +180,7 @@ const sendfile = (kernel: Kernel, task: Task, args: Args): number => {
   // Elsewhere it goes from what has positions only, to where one can tell (splice_direct_to_actor); whether there is something to splice is looked at next.
   if (to.kind !== 'pipe' && (operationsOf(from).seek === undefined || (to.flags & O_APPEND) !== 0)) return -EINVAL
   if (count === 0) return 0
-  // To a pipe it is a splice, which sockets allow.
-  if (!isSendSource(from) && !(from.kind === 'socket' && to.kind === 'pipe')) return -EINVAL
-  // It has nothing to splice from (null_fops).
-  if (from.kind === 'device' && from.inode.rdev === NULL_DEVICE) return -EINVAL
+  if (!canSpliceFrom(from)) return -EINVAL
   const result = sendBytes(kernel, task, from, to, start, Math.min(count, MAX_TRANSFER))
   if (result === BLOCKED || result < 0) return result
   // Devices have no positions to move.

@@ -89,12 +89,13 @@ const shmdt = (kernel: Kernel, task: Task, args: Args): number => {
   const address = uint64(args[0])
   if (address % PAGE_SIZE !== 0) return -EINVAL
   const space = task.mm
-  // Pieces may have been unmapped already: what is left of one attachment lies at its offsets from the address.
+  // Pieces may have been unmapped already: what is left of one attachment lies at its offsets from the address, within the segment's size (ksys_shmdt).
   const first = space.vmas.find((vma) => vma.start >= address && vma.backing?.kind === 'shared-memory' && vma.backing.segment >= 0 &&
     vma.start - address === vma.offset)
   if (first === undefined) return -EINVAL
   const { backing } = first
-  for (const vma of space.vmas.filter((v) => v.backing === backing && v.start - address === v.offset)) unmapRange(kernel, space, vma.start, vma.end)
+  const end = backing?.kind === 'shared-memory' ? address + backing.pages * PAGE_SIZE : address
+  for (const vma of space.vmas.filter((v) => v === first || (v.backing === backing && v.start - address === v.offset && v.end <= end))) unmapRange(kernel, space, vma.start, vma.end)
   return 0
 }
 
