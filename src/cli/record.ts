@@ -6,7 +6,6 @@ import { bytesText, drive } from './drive.ts'
 import { explainEnd, finishMounts } from './end.ts'
 import { EXIT_FOUND } from './errors.ts'
 import { codecs, createTraceFile, type EngineFlags, makeSessionHost, platform, buildVersion } from './host.ts'
-import { reportRaces } from './races.ts'
 import { prepareWorld, regexps, withWorldOptions, type WorldFlags } from './options.ts'
 import { printStatistics, withEngineOptions } from './stats.ts'
 
@@ -33,6 +32,9 @@ export const recordCommand = withEngineOptions(withWorldOptions(new Command('rec
         + `(${bytesText(result.traceBytes)}, seed ${config.seed}, state hash ${result.hash.slice(0, 16)})\n`))
     }
     if (flags.stats === true) printStatistics(session.statistics(), platform.wallTimeMs() - started)
-    if (flags.races && result.outcome !== 'failed' && await reportRaces(flags.output, flags, flags)) process.exit(EXIT_FOUND)
+    if (flags.races && result.outcome !== 'failed') {
+      const { reportRaces } = await import('./races.ts')
+      if (await reportRaces(flags.output, flags, flags)) process.exit(EXIT_FOUND)
+    }
     process.exit(result.exitCode)
   })

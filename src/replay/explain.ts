@@ -2,7 +2,7 @@
 import type { Kernel } from '../kernel/kernel.ts'
 import type { Task } from '../kernel/task/task.ts'
 import { callText } from './describe.ts'
-import { signalName } from './names.ts'
+import { signalName } from './signal-name.ts'
 import { peekBytes, peekString } from './peek.ts'
 import { SYSCALLS } from '../kernel/syscalls/table.ts'
 import type { Outcome } from './session.ts'

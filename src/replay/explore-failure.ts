@@ -3,7 +3,7 @@ import { CPU_STATE, RIP } from '../emu/cpu/layout.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import { SYSCALLS } from '../kernel/syscalls/table.ts'
 import type { TraceEvent } from '../trace/events.ts'
-import { signalName } from './names.ts'
+import { signalName } from './signal-name.ts'
 import type { SessionConsole, SessionResult } from './session.ts'
 
 export const FAILURE_KINDS = ['exit', 'signal', 'deadlock', 'hang', 'output', 'race', 'script'] as const

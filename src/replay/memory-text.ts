@@ -2,7 +2,8 @@
  * What the arguments of a system call point to, as text: buffers, vectors, structures. A trace holds registers and
  * strings only; the rest can be seen while the world is there, in a replay.
  */
-import { flagNames, signalName } from './names.ts'
+import { flagNames } from './names.ts'
+import { signalName } from './signal-name.ts'
 import { quoteBytes } from './quote.ts'
 
 /** Guest memory of the task: as many of `count` bytes as are there. */

@@ -9,6 +9,7 @@ import * as resources from '../kernel/abi/resources.ts'
 import * as signals from '../kernel/abi/signals.ts'
 import * as termios from '../kernel/abi/termios.ts'
 import * as time from '../kernel/abi/time.ts'
+import { signalName } from './signal-name.ts'
 
 type Names = { readonly [name: string]: number }
 
@@ -87,10 +88,10 @@ const MODIFIERS: { readonly [group: string]: Names } = {
 /** Names that are no values of their group but masks and limits. */
 const NO_VALUES = /(_MASK|_MAX|_LAST|_TYPE|_VALID|_COUNT|_BITS)$/
 
-const all = new Map<string, number>()
-for (const source of [OTHERS, epoll, fcntl, mman, resources, signals, termios, time] as readonly object[]) {
-  for (const [name, value] of Object.entries(source)) if (typeof value === 'number' && !NO_VALUES.test(name)) all.set(name, value)
-}
+/** Made when it is first asked for: few runs print calls. */
+let all: ReadonlyMap<string, number> | undefined
+const allNames = (): ReadonlyMap<string, number> => all ??= new Map(([OTHERS, epoll, fcntl, mman, resources, signals, termios, time] as readonly object[])
+  .flatMap((source) => (Object.entries(source) as [string, unknown][]).filter((entry): entry is [string, number] => typeof entry[1] === 'number' && !NO_VALUES.test(entry[0]))))
 
 type Table = readonly (readonly [name: string, value: number])[]
 const tables = new Map<string, Table>()
@@ -102,7 +103,7 @@ export const namesOf = (group: string): Table => {
     const bare = group.replace(/_$/, '')
     const listed = GROUPS[bare]
     const prefix = `${bare}_`
-    table = [...all].filter(([name]) => listed === undefined ? name.startsWith(prefix) : listed.includes(name))
+    table = [...allNames()].filter(([name]) => listed === undefined ? name.startsWith(prefix) : listed.includes(name))
     tables.set(group, table)
   }
   return table
@@ -122,7 +123,7 @@ export const enumName = (group: string, value: number): string => {
 
 /** The command of fcntl(2) or ioctl(2). */
 export const commandName = (call: string, value: number): string => {
-  const table = call === 'fcntl' ? namesOf('F').filter(([name]) => /^F_(?!RDLCK|WRLCK|UNLCK|OWNER_|SEAL_|OK)/.test(name)) : [...all].filter(([name]) => /^(TC|TIO|FIO)/.test(name))
+  const table = call === 'fcntl' ? namesOf('F').filter(([name]) => /^F_(?!RDLCK|WRLCK|UNLCK|OWNER_|SEAL_|OK)/.test(name)) : [...allNames()].filter(([name]) => /^(TC|TIO|FIO)/.test(name))
   return find(table, value) ?? (call === 'fcntl' ? String(value) : hex(value))
 }
 
@@ -160,7 +161,6 @@ export const flagNames = (group: string, value: number): string => {
   return parts.join('|')
 }
 
-const SIGNAL_NAMES: ReadonlyMap<number, string> = new Map(Object.entries(signals.SIGNALS).map(([name, number]) => [number, name]))
 /** Prefixes of the codes that a signal has for itself (sigaction(2)). */
 const CODE_GROUPS: { readonly [signal: string]: string } = { SIGSEGV: 'SEGV', SIGBUS: 'BUS', SIGILL: 'ILL', SIGFPE: 'FPE', SIGTRAP: 'TRAP', SIGCHLD: 'CLD' }
 
@@ -169,6 +169,3 @@ export const signalCodeName = (signal: number, code: number): string => {
   const group = CODE_GROUPS[signalName(signal)]
   return (code > 0 && group !== undefined ? find(namesOf(group), code) : undefined) ?? find(namesOf('SI'), code) ?? String(code)
 }
-
-export const signalName = (signal: number): string =>
-  SIGNAL_NAMES.get(signal) ?? (signal >= signals.SIGRTMIN && signal <= signals.SIGNAL_COUNT ? `SIGRT_${signal - signals.SIGRTMIN}` : String(signal))

@@ -22,7 +22,7 @@ import { type FailOn, type Failure, needsOutput, Watch } from '../../explore-fai
 import { CommonEntropy, ChoiceReached, isChoice, resultOfFork } from '../../explore-fork.ts'
 import { type End, INPUT_BYTES } from '../../loop.ts'
 import type { Machine } from '../../machine.ts'
-import { signalName } from '../../names.ts'
+import { signalName } from '../../signal-name.ts'
 import type { SessionConsole, SessionResult } from '../../session.ts'
 import { type Snapshot, takeSnapshot } from '../../snapshot.ts'
 import { backtrace, type CodeLocation, locationText } from '../../symbols.ts'
