@@ -25,6 +25,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -854,6 +855,15 @@ static void serve(const char *folder, const char *self) {
 
 int main(int argc, char **argv) {
   if (argc > 2 && strcmp(argv[1], "exit") == 0) return atoi(argv[2]);
-  if (argc > 2 && strcmp(argv[1], "serve") == 0) serve(argv[2], "/proc/self/exe");
+  if (argc > 2 && strcmp(argv[1], "serve") == 0) {
+    /* What the kernel maps is where it is in a world: how far from the end of user space decides what is an address. */
+    if ((personality(0xffffffff) & ADDR_NO_RANDOMIZE) == 0) {
+      personality(ADDR_NO_RANDOMIZE);
+      execv("/proc/self/exe", argv);
+      die("execv");
+    }
+    personality(0);
+    serve(argv[2], "/proc/self/exe");
+  }
   run(0, 0);
 }

@@ -180,5 +180,12 @@ export const KEPT: Readonly<Record<string, FuzzProgram>> = {
     call('mq_open', ['q', 0o4102, 0o644, 0], { result: 'fd', slot: 23 }), call('mq_notify', [fd(23), bytes([...long(5), 10, 0, 0, 0, 1, 0, 0, 0, ...new Array<number>(48).fill(0)])]), call('pread64', [fd(23), out(48), 48, 0], { shows: [[1, 'returned']] }),
     call('mq_notify', [fd(23), 0]), call('mq_notify', [fd(23), bytes([...long(5), 10, 0, 0, 0, 0, 0, 0, 0, ...new Array<number>(48).fill(0)])]), call('pread64', [fd(23), out(48), 48, 0], { shows: [[1, 'returned']] }),
   ),
+  'renaming: one file system first, then the names': sequence(
+    call('open', ['/', 0o4000, 0], { result: 'fd', slot: 14 }), call('renameat', [fd(1), 'a', fd(14), 'x'.repeat(257)]), call('rename', ['x'.repeat(257), 'nowhere/a']), call('rename', ['x'.repeat(257), 'd/..']), call('rename', ['d/..', 'x'.repeat(257)]),
+    call('rename', ['nowhere', 'x'.repeat(257)]), call('rename', ['a', 'x'.repeat(257)]), call('rename', ['a', `d/${'x'.repeat(257)}/`]), call('rename', ['a/', 'x'.repeat(257)]), call('renameat2', [-100, 'x'.repeat(257), -100, 'a', 1]),
+  ),
+  'as far from the end as on Linux': sequence(
+    call('mmap', [0, 4096, 3, 0x22, -1, 0], { result: 'mapping' }), call('read', [fd(4), mapping(0), 0x7fff_ffff]), call('write', [fd(3), mapping(0), 0x1_0000_0000]), call('write', [fd(3), mapping(0), 0x700_0000]), call('write', [fd(3), mapping(0), 0x800_1000]),
+  ),
   'one process ends another': sequence(call('kill', [pid(1), 9]), call('getpid', [], { process: 1, result: 'pid' }), call('waitid', [1, pid(1), out(128), 5, 0], { shows: [[2, 'siginfo']] })),
 }

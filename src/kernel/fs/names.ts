@@ -212,8 +212,11 @@ const putRenamed = (kernel: Kernel, parent: DirectoryInode, name: string, inode:
 
 const WHITEOUT_DEVICE = 0
 
-const isLastTooLong = (error: number, path: string | number): boolean =>
-  error === -ENAMETOOLONG && typeof path === 'string' && (path.split('/').findLast((part) => part !== '')?.length ?? 0) > NAME_MAX
+const isLastTooLong = (path: string | number): boolean => typeof path === 'string' && (path.split('/').findLast((part) => part !== '')?.length ?? 0) > NAME_MAX
+
+/** A place to rename from or to. A last name that is too long is found out when it is looked up, after both parents (lookup_one_qstr_excl): until then another stands for it. */
+const renamed = (kernel: Kernel, task: Task, dirfd: number, path: string | number): Place | number =>
+  typeof path === 'number' ? path : resolve(kernel, task, dirfd, isLastTooLong(path) ? path.replace(/[^/]+(\/*)$/, 'x$1') : path, LOOKUP_PARENT)
 
 /** A name that could not be read is its errno, which counts when its turn comes (filename_parentat). */
 export const rename = (
@@ -222,29 +225,19 @@ export const rename = (
   if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT)) !== 0) return -EINVAL
   const isExchange = (flags & RENAME_EXCHANGE) !== 0
   if (isExchange && (flags & (RENAME_NOREPLACE | RENAME_WHITEOUT)) !== 0) return -EINVAL
-  const from = typeof oldPath === 'number' ? oldPath : resolve(kernel, task, oldDirfd, oldPath, LOOKUP_PARENT)
-  if (typeof from === 'number') {
-    // A last name that is too long is found out when it is looked up, after both parents (lookup_one_qstr_excl).
-    if (!isLastTooLong(from, oldPath)) return from
-    const to = typeof newPath === 'number' ? newPath : resolve(kernel, task, newDirfd, newPath, LOOKUP_PARENT)
-    if (typeof to === 'number') return isLastTooLong(to, newPath) ? from : to
-    return to.last === 'name' ? from : (flags & RENAME_NOREPLACE) !== 0 ? -EEXIST : -EBUSY
-  }
-  const to = typeof newPath === 'number' ? newPath : resolve(kernel, task, newDirfd, newPath, LOOKUP_PARENT)
-  if (typeof to === 'number') {
-    if (isLastTooLong(to, newPath)) {
-      if (from.last !== 'name') return -EBUSY
-      if (from.inode === undefined) return -ENOENT
-    }
-    return to
-  }
+  const from = renamed(kernel, task, oldDirfd, oldPath)
+  if (typeof from === 'number') return from
+  const to = renamed(kernel, task, newDirfd, newPath)
+  if (typeof to === 'number') return to
   if (from.mount !== to.mount) return -EXDEV
   if (from.last !== 'name') return -EBUSY
   if (to.last !== 'name') return (flags & RENAME_NOREPLACE) !== 0 ? -EEXIST : -EBUSY
   if (isReadOnly(from.mount, from.parent.superblock)) return -EROFS
+  if (isLastTooLong(oldPath)) return -ENAMETOOLONG
   const source = from.inode
-  const target = to.inode
   if (source === undefined) return -ENOENT
+  if (isLastTooLong(newPath)) return -ENAMETOOLONG
+  const target = to.inode
   // The rules of lock_rename and what is checked under it, in Linux's order.
   if ((flags & RENAME_NOREPLACE) !== 0 && target !== undefined) return -EEXIST
   if (isExchange) {
