@@ -859,7 +859,8 @@ int main(int argc, char **argv) {
     /* What the kernel maps is where it is in a world: how far from the end of user space decides what is an address. */
     if ((personality(0xffffffff) & ADDR_NO_RANDOMIZE) == 0) {
       personality(ADDR_NO_RANDOMIZE);
-      execv("/proc/self/exe", argv);
+      /* By its name, which prctl tells. */
+      execv(argv[0], argv);
       die("execv");
     }
     personality(0);
