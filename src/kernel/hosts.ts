@@ -240,7 +240,7 @@ export const killHost = (kernel: Kernel, name: string): void => {
   host.namespaces = undefined
   host.mainPid = 0
   endAbruptly(kernel, host.index)
-  dropMountNamespace(kernel, namespaces.mount)
+  dropMountNamespace(kernel, namespaces.mount, true)
   const at = kernel.state.pidNamespaces.indexOf(namespaces.pid)
   if (at >= 0) kernel.state.pidNamespaces.splice(at, 1)
 }

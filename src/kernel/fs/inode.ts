@@ -56,6 +56,8 @@ interface InodeBase {
   xattrs?: Map<string, Uint8Array>
   /** FS_*_FL (inode-flags.ts); undefined: none were ever set. */
   flags?: number
+  /** An ext2 image has names for it, as of the last time when all of it was written. */
+  isStored?: boolean
   /** RWH_* of F_SET_RW_HINT (fcntl(2)). */
   writeHint?: number
   /** inotify watches of it (inotify.ts). */

@@ -12,7 +12,7 @@ import { hasCapabilityIn, kernelGid, kernelUid, type UserNamespace } from '../ta
 import { mountDev, mountDevpts } from './devices.ts'
 import type { FsState, Superblock, SuperblockKind } from './fs-state.ts'
 import { loadExt2, readVolume } from './ext2/load.ts'
-import { storeExt2 } from './ext2/store.ts'
+import { storeExt2, storeExt2File } from './ext2/store.ts'
 import { type DirectoryInode, ensureAttributes, type Inode, isNameless, makeDirectory, releaseInode } from './inode.ts'
 import { superblockGone } from './inotify.ts'
 import {
@@ -176,6 +176,13 @@ export const syncVolumes = (kernel: Kernel, only?: Superblock): number => {
     if (error === 0) error = result
   }
   return error
+}
+
+/** fsync(2): what is of an ext2 volume goes to its image. */
+export const syncInode = (kernel: Kernel, inode: Inode): number => {
+  const { volume, root, readOnly } = inode.superblock
+  if (volume === undefined || root === undefined || readOnly) return 0
+  return inode.kind === 'file' ? storeExt2File(kernel, volume, root, inode) : storeExt2(kernel, volume, root)
 }
 
 /** Whether the task may change the tree of mounts that it sees (may_mount). */
@@ -394,12 +401,12 @@ const isUsed = (kernel: Kernel, superblock: Superblock): boolean => {
   return false
 }
 
-/** Takes a mount with all below it off; a file system whose last mount this was is written back. */
-export const takeOff = (kernel: Kernel, mount: Mount): number => {
+/** Takes a mount with all below it off; a file system whose last mount this was is written back, unless its host has lost its power. */
+export const takeOff = (kernel: Kernel, mount: Mount, isLost = false): number => {
   const { superblock } = mount
   const { volume } = superblock
   const isLast = !kernel.state.fs.mountNamespaces.some(({ mounts }) => mounts.some((other) => other !== mount && other.superblock === superblock))
-  if (volume !== undefined && isLast) {
+  if (volume !== undefined && isLast && !isLost) {
     const error = syncVolumes(kernel, superblock)
     if (error !== 0) return error
   }
@@ -411,7 +418,7 @@ export const takeOff = (kernel: Kernel, mount: Mount): number => {
     clearUnusedLoops(kernel)
   }
   for (const child of [...mount.children]) {
-    const error = takeOff(kernel, child)
+    const error = takeOff(kernel, child, isLost)
     if (error !== 0) return error
   }
   const { namespace } = mount
@@ -428,10 +435,10 @@ export const leaveMountNamespace = (kernel: Kernel, task: Task): void => {
   dropMountNamespace(kernel, mount)
 }
 
-/** Nobody is in the namespace any more. */
-export const dropMountNamespace = (kernel: Kernel, namespace: MountNamespace): void => {
+/** Nobody is in the namespace any more. @param isLost as its host was killed: nothing is written back */
+export const dropMountNamespace = (kernel: Kernel, namespace: MountNamespace, isLost = false): void => {
   const { mountNamespaces } = kernel.state.fs
-  for (const child of [...namespace.root.children]) takeOff(kernel, child)
+  for (const child of [...namespace.root.children]) takeOff(kernel, child, isLost)
   const at = mountNamespaces.indexOf(namespace)
   if (at >= 0) mountNamespaces.splice(at, 1)
 }

@@ -22,6 +22,7 @@ import {
   copyUnframed, ensureAttributes, type FileInode, pageFrame, readInode, touchAccessed, touchModified, truncateInode, writeInode,
 } from './inode.ts'
 import { notifyAnywhere, notifyFile } from './inotify.ts'
+import { syncInode } from './mounts.ts'
 import { dropSetId } from './permissions.ts'
 
 /** Largest file offset: that of ext4 with 4 KiB blocks, so that offsets are exact as numbers. */
@@ -118,7 +119,11 @@ const wrote = (kernel: Kernel, task: Task, file: OpenFile, at: number, count: nu
   dropSetId(task, file.inode)
   touchModified(kernel, file.inode)
   notifyFile(kernel, file, IN_MODIFY)
-  if (kernel.state.durability !== undefined && (file.flags & O_DSYNC) !== 0) synchronize(kernel, file.inode)
+  if ((file.flags & O_DSYNC) !== 0) {
+    if (kernel.state.durability !== undefined) synchronize(kernel, file.inode)
+    const error = syncInode(kernel, file.inode)
+    if (error !== 0) return error
+  }
   return count
 }
 

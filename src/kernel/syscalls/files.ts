@@ -17,7 +17,7 @@ import type { OpenFile } from '../fs/file.ts'
 import { isAppendOnly, isImmutable } from '../fs/inode-flags.ts'
 import { type FileInode, inodeSize, isNameless, makeFile, pageFrame, reservePages, touchModified, zeroRange } from '../fs/inode.ts'
 import { breakLeases } from '../fs/leases.ts'
-import { isReadOnly, syncVolumes } from '../fs/mounts.ts'
+import { isReadOnly, syncInode, syncVolumes } from '../fs/mounts.ts'
 import { checkFlags, checkHow, makeRegularFile, openDescriptor, plainHow } from '../fs/open.ts'
 import { LOOKUP_FOLLOW, readPath, resolve } from '../fs/path.ts'
 import { checkAccess, dropSetId, MAY_WRITE } from '../fs/permissions.ts'
@@ -251,7 +251,7 @@ const fsync = (kernel: Kernel, task: Task, args: Args): number => {
   if (file === undefined) return -EBADF
   if (!isSynchronizable(file)) return -EINVAL
   synchronize(kernel, file.inode)
-  return 0
+  return syncInode(kernel, file.inode)
 }
 
 const syncfs = (kernel: Kernel, task: Task, args: Args): number => {

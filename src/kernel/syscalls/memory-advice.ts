@@ -15,6 +15,7 @@ import { int32, isAligned, uint64 } from '../abi/numbers.ts'
 import { RLIMIT_MEMLOCK } from '../abi/resources.ts'
 import { getFile } from '../fs/descriptor.ts'
 import { zeroRange } from '../fs/inode.ts'
+import { syncInode } from '../fs/mounts.ts'
 import { groupOfFile } from '../fs/pidfd.ts'
 import type { Kernel } from '../kernel.ts'
 import {
@@ -51,15 +52,18 @@ const walk = (space: AddressSpace, start: number, end: number, visit: (vma: Vma,
   return unmapped
 }
 
-/** Files of the host that are written back are so when the world ends, from the same pages: there is nothing to do but check. */
-const msync = (_kernel: Kernel, task: Task, args: Args): number => {
+/** Files of the host that are written back are so when the world ends, from the same pages; what is of an ext2 image goes there. */
+const msync = (kernel: Kernel, task: Task, args: Args): number => {
   const start = uint64(args[0])
   const flags = int32(args[2])
   if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) !== 0 || !isAligned(args[0])) return -EINVAL
   if ((flags & MS_ASYNC) !== 0 && (flags & MS_SYNC) !== 0) return -EINVAL
   const end = start + pageUp(uint64(args[1]))
   if (end >= 2 ** 64) return -ENOMEM
-  return walk(task.mm, start, end, (vma) => (flags & MS_INVALIDATE) !== 0 && (vma.flags & VMA_LOCKED) !== 0 ? -EBUSY : 0)
+  return walk(task.mm, start, end, ({ backing, flags: area }) => {
+    if ((flags & MS_INVALIDATE) !== 0 && (area & VMA_LOCKED) !== 0) return -EBUSY
+    return (flags & MS_SYNC) !== 0 && (area & VMA_SHARED) !== 0 && backing?.kind === 'file' ? syncInode(kernel, backing) : 0
+  })
 }
 
 /** Whether a page needs no disk: it is in the page table or, for files and shared memory, in the page cache. */

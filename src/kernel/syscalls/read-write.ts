@@ -3,7 +3,7 @@ import {
   EAGAIN, EBADF, EFBIG, EINVAL, EISDIR, EOPNOTSUPP, EOVERFLOW, ESPIPE, EXDEV,
 } from '../abi/errno.ts'
 import {
-  O_APPEND, O_NONBLOCK, RWF_APPEND, RWF_DONTCACHE, RWF_DSYNC, RWF_HIPRI, RWF_NOAPPEND, RWF_NOWAIT, RWF_SYNC, SEEK_HOLE,
+  O_APPEND, O_DSYNC, O_NONBLOCK, RWF_APPEND, RWF_DONTCACHE, RWF_DSYNC, RWF_HIPRI, RWF_NOAPPEND, RWF_NOWAIT, RWF_SYNC, SEEK_HOLE,
 } from '../abi/fcntl.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import { getFile } from '../fs/descriptor.ts'
@@ -79,6 +79,7 @@ const withFlags = (file: OpenFile, isRead: boolean, flags: number, move: () => n
   if ((flags & RWF_NOWAIT) !== 0 && (file.kind === 'regular' || file.kind === 'directory')) return -EOPNOTSUPP
   const saved = file.flags
   if ((flags & RWF_NOWAIT) !== 0) file.flags |= O_NONBLOCK
+  if ((flags & (RWF_DSYNC | RWF_SYNC)) !== 0) file.flags |= O_DSYNC
   if ((flags & RWF_APPEND) !== 0) file.flags |= O_APPEND
   if ((flags & RWF_NOAPPEND) !== 0) file.flags &= ~O_APPEND
   try {

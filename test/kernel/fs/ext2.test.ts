@@ -10,6 +10,7 @@ import { gunzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import test, { type ExecutionContext } from 'ava'
 import { readInode } from '../../../src/kernel/fs/inode.ts'
+import { dropMountNamespace } from '../../../src/kernel/fs/mounts.ts'
 import { LOOKUP_FOLLOW, resolveInode } from '../../../src/kernel/fs/path.ts'
 import { makeTestTask, type TestTask, textOf, type Tree } from './fixture.ts'
 
@@ -158,4 +159,84 @@ test('damaged images give errors, never exceptions', (t) => {
     task.call('umount2', '/m', 2)
   }), { numRuns: 150 })
   t.pass()
+})
+
+/** What a file of the image is, if nothing more were written to it. */
+const contentIn = (image: Uint8Array, path: string): string => {
+  const task = withImage(image)
+  mount(task)
+  return task.readFile(path)
+}
+
+test('fsync brings a file to the image, and leaves the others', (t) => {
+  const task = withImage(SMALL)
+  mount(task)
+  const numbers = task.open('/m/numbers', O_RDWR), hello = task.open('/m/hello', O_RDWR)
+  task.do('pwrite64', hello, 'HELLO', 5, 0)
+  task.do('pwrite64', numbers, 'x'.repeat(60_000), 60_000, 10)
+  t.is(task.call('fsync', numbers), 0)
+  check(t, imageOf(task))
+  t.is(contentIn(imageOf(task), '/m/numbers'), `1\n2\n3\n4\n5\n${'x'.repeat(60_000)}`)
+  t.is(contentIn(imageOf(task), '/m/hello'), 'hello\n')
+  t.is(task.call('fdatasync', hello), 0)
+  t.is(contentIn(imageOf(task), '/m/hello'), 'HELLO\n')
+  // Blocks that it gives back are free again.
+  task.do('ftruncate', numbers, 3)
+  t.is(task.call('fsync', numbers), 0)
+  check(t, imageOf(task))
+  t.is(contentIn(imageOf(task), '/m/numbers'), '1\n2')
+  // A new one needs its name.
+  const fresh = task.open('/m/dir/fresh', O_CREAT | O_RDWR)
+  task.do('write', fresh, 'fresh', 5)
+  t.is(task.call('fsync', fresh), 0)
+  check(t, imageOf(task))
+  t.is(contentIn(imageOf(task), '/m/dir/fresh'), 'fresh')
+  // One without names is nobody's.
+  task.do('unlink', '/m/dir/fresh')
+  t.is(task.call('fsync', fresh), 0)
+  check(t, imageOf(task))
+})
+
+test('what was not synchronized goes with the power', (t) => {
+  const O_DSYNC = 0o10000
+  const task = withImage(SMALL)
+  mount(task)
+  const fd = task.open('/m/hello', O_RDWR), direct = task.open('/m/numbers', O_RDWR | O_DSYNC)
+  task.do('write', fd, 'HELLO', 5)
+  task.do('fsync', fd)
+  task.do('write', fd, '!', 1)
+  task.do('write', direct, '9', 1)
+  task.writeFile('/m/new', 'new')
+  const { image } = task.task.namespaces.mount.mounts.find(({ superblock }) => superblock.volume !== undefined)?.superblock.volume ?? {}
+  if (image === undefined) throw new Error('no volume is mounted')
+  dropMountNamespace(task.kernel, task.task.namespaces.mount, true)
+  const left = readInode(task.kernel, image, 0, SMALL.length)
+  t.is(contentIn(left, '/m/hello'), 'HELLO\n')
+  t.is(contentIn(left, '/m/numbers'), `9${NUMBERS.slice(1)}`)
+  t.false(latin1(left).includes('new\0'))
+})
+
+test('whatever is done between, an image is sound after each fsync and has the file', (t) => {
+  const step = fc.record({ what: fc.constantFrom('write', 'write', 'write', 'cut', 'make', 'remove', 'rename', 'sync'), which: fc.nat(4), at: fc.nat(40_000), length: fc.nat(9000) })
+  fc.assert(fc.property(fc.array(step, { minLength: 20, maxLength: 40 }), (steps) => {
+    const task = withImage(SMALL)
+    mount(task)
+    let synced: [string, string] | undefined
+    for (const { what, which, at, length } of steps) {
+      const name = `/m/f${which}`
+      if (what === 'make') task.call('mknod', name, 0o100644, 0)
+      else if (what === 'remove') task.call('unlink', name)
+      else if (what === 'rename') task.call('rename', name, `/m/dir/g${which}`)
+      else if (what === 'cut') task.call('truncate', name, at)
+      else {
+        const fd = task.call('open', name, O_RDWR)
+        if (typeof fd === 'string') continue
+        if (what === 'write') task.call('pwrite64', fd, String(which).repeat(length), length, at)
+        else if (task.call('fsync', fd) === 0) synced = [name, task.readFile(name)]
+        task.do('close', fd)
+        if (what === 'sync' && synced !== undefined) t.is(contentIn(imageOf(task), synced[0]), synced[1])
+      }
+    }
+    if (synced !== undefined) check(t, imageOf(task))
+  }), { numRuns: 30 })
 })

@@ -17,10 +17,10 @@ import {
 import { type Ext2Volume, ROOT_INO } from './volume.ts'
 
 /** Something in the image can't be. */
-class Damaged {}
+export class Damaged {}
 const DAMAGED = Object.freeze(new Damaged())
-// eslint-disable-next-line @typescript-eslint/only-throw-error -- caught by mountExt2
-const damaged = (): never => { throw DAMAGED }
+// eslint-disable-next-line @typescript-eslint/only-throw-error -- caught by who mounts and who stores
+export const damaged = (): never => { throw DAMAGED }
 
 const LARGEST_LOG = 2
 /** All of it is held in memory. */
@@ -205,6 +205,7 @@ class Loader {
     const raw = this.reader.inode(ino)
     const inode = this.#make(raw, ino, parent, name)
     this.inodes.set(ino, inode)
+    inode.isStored = true
     inode.uid = (raw.getUint16(IN.uid, true) | raw.getUint16(IN.uidHigh, true) << 16) >>> 0
     inode.gid = (raw.getUint16(IN.gid, true) | raw.getUint16(IN.gidHigh, true) << 16) >>> 0
     inode.nlink = raw.getUint16(IN.links, true)
