@@ -187,5 +187,17 @@ export const KEPT: Readonly<Record<string, FuzzProgram>> = {
   'as far from the end as on Linux': sequence(
     call('mmap', [0, 4096, 3, 0x22, -1, 0], { result: 'mapping' }), call('read', [fd(4), mapping(0), 0x7fff_ffff]), call('write', [fd(3), mapping(0), 0x1_0000_0000]), call('write', [fd(3), mapping(0), 0x700_0000]), call('write', [fd(3), mapping(0), 0x800_1000]),
   ),
+  'attributes of devices': sequence(
+    call('open', ['/dev/null', 0o4000, 0], { result: 'fd' }), call('fgetxattr', [fd(0), 'security.none', out(4), 0]), call('fgetxattr', [fd(0), 'user.a', out(4), 0]), call('fsetxattr', [fd(0), 'user.a', some(1), 1, 0]), call('fsetxattr', [fd(0), 'security.a', some(1), 1, 0]), call('fremovexattr', [fd(0), 'security.none']),
+  ),
+  'a queue and /proc are regular files': sequence(
+    call('mq_open', ['q', 0o4102, 0o644, 0], { result: 'fd', slot: 23 }), call('ioctl', [fd(23), 0x541b, out(4)], { shows: [[2, 'all']] }), call('ioctl', [fd(23), 0x5460, out(8)], { shows: [[2, 'all']] }),
+    call('open', ['/proc/self/maps', 0o4000, 0], { result: 'fd', slot: 6 }), call('ioctl', [fd(0), 0x5460, out(8)], { shows: [[2, 'all']] }), call('ioctl', [fd(1), 0x5460, out(8)], { shows: [[2, 'all']] }), call('ioctl', [fd(6), 0x541b, out(4)], { shows: [[2, 'all']] }), call('ioctl', [fd(6), 0x5460, out(8)], { shows: [[2, 'all']] }),
+  ),
+  'a port that was left is shown': sequence(
+    socket(2, 1, 13), call('connect', [fd(13), sin(7000, ...LOCAL), 16]), call('connect', [fd(13), sin(7000, ...LOCAL), 16]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[1, 'sockaddr'], [2, 'all']] }), call('listen', [fd(13), 1]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[1, 'sockaddr']] }),
+    call('shutdown', [fd(13), 2]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[1, 'sockaddr']] }), call('connect', [fd(13), sin(7000, ...LOCAL), 16]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[1, 'sockaddr']] }),
+    call('connect', [fd(13), bytes([0, 0, ...new Array<number>(14).fill(0)]), 16]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[1, 'sockaddr']] }), call('bind', [fd(13), sin(7001, ...LOCAL), 16]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[1, 'sockaddr']] }),
+  ),
   'one process ends another': sequence(call('kill', [pid(1), 9]), call('getpid', [], { process: 1, result: 'pid' }), call('waitid', [1, pid(1), out(128), 5, 0], { shows: [[2, 'siginfo']] })),
 }

@@ -225,9 +225,12 @@ const freePort = (socket: InetSocket, mayShare?: (port: number) => boolean): num
   return 0
 }
 
+/** What a socket that lost its connection still shows is none. */
+export const hasPort = (socket: InetSocket): boolean => socket.local.port !== 0 && socket.hasLeftPort !== true
+
 /** Gives a socket without a port one. 0, −EADDRINUSE for streams or −EAGAIN for others. */
 export const autobind = (socket: InetSocket, address = ANY, mayShare?: (port: number) => boolean): number => {
-  if (socket.local.port !== 0) return 0
+  if (hasPort(socket)) return 0
   const port = freePort(socket, mayShare)
   if (port === 0) return socket.type === SOCK_STREAM ? -EADDRINUSE : -EAGAIN
   socket.local = { address: socket.local.address === ANY ? address : socket.local.address, port }
@@ -256,8 +259,7 @@ export const bind = (_kernel: Kernel, task: Task, socket: InetSocket, bytes: Uin
   if (!mayHaveAddress(socket, address)) return -EADDRNOTAVAIL
   if (port !== 0 && port < socket.net.settings.unprivilegedPort && socket.protocol !== 1 && !hasNetCapability(task, CAP_NET_BIND_SERVICE)) return -EACCES
   // A stream that lost its connection has left a port that it did not ask for (tcp_set_state).
-  const hasPort = socket.local.port !== 0 && socket.hasLeftPort !== true
-  if (hasPort || socket.state !== CLOSE || socket.closed) return -EINVAL
+  if (hasPort(socket) || socket.state !== CLOSE || socket.closed) return -EINVAL
   if (port === 0) {
     socket.local = { address, port: 0 }
     return autobind(socket, address)

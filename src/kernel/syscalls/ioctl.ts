@@ -6,15 +6,18 @@ import { FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD, FIOQSIZE } from '../abi
 import { setAsync } from '../fs/async-io.ts'
 import { getFile } from '../fs/descriptor.ts'
 import { fiemap, FS_IOC_FIEMAP } from '../fs/fiemap.ts'
-import type { OpenFile } from '../fs/file.ts'
+import type { FileKind, OpenFile } from '../fs/file.ts'
 import { flagsIoctl } from '../fs/inode-flags.ts'
 import { operationsOf } from '../fs/file-operations.ts'
-import { inodeSize } from '../fs/inode.ts'
+import { inodeBlocks, inodeSize } from '../fs/inode.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
 import type { Args, SyscallEntry } from './entry.ts'
 
 const FICLONE = 0x4004_9409, FICLONERANGE = 0x4020_940d
+
+/** Of regular inodes, whatever else they can do (S_ISREG). */
+const REGULAR_KINDS: ReadonlySet<FileKind> = new Set<FileKind>(['regular', 'proc', 'mounts', 'mqueue'])
 
 /** vfs_clone_file_range: what is checked before a file system says that it can't. */
 const clone = (task: Task, to: OpenFile, fd: number): number => {
@@ -47,8 +50,9 @@ const ioctl = (kernel: Kernel, task: Task, args: Args): number => {
       return 0
     }
     case FIOQSIZE:
-      if (file.kind !== 'regular' && file.kind !== 'directory') return -ENOTTY
-      user.setI64(argument, inodeSize(kernel, file.inode))
+      if (!REGULAR_KINDS.has(file.kind) && file.kind !== 'directory') return -ENOTTY
+      // What it takes of a disk (inode_get_bytes).
+      user.setI64(argument, inodeBlocks(file.inode) * 512)
       return 0
     case FS_IOC_FIEMAP:
       if (file.kind !== 'regular' && file.kind !== 'directory') break
@@ -56,7 +60,7 @@ const ioctl = (kernel: Kernel, task: Task, args: Args): number => {
     case FICLONE: return clone(task, file, argument | 0)
     case FICLONERANGE: return clone(task, file, user.i32(argument))
     case FIONREAD:
-      if (file.kind !== 'regular') break
+      if (!REGULAR_KINDS.has(file.kind)) break
       // Less than nothing behind its end (file_ioctl).
       user.setU32(argument, inodeSize(kernel, file.inode) - file.position)
       return 0

@@ -27,7 +27,7 @@ const readName = (kernel: Kernel, task: Task, address: number): string | number 
   return name === undefined || name === '' ? -ERANGE : name
 }
 
-const hasAttributes = (inode: Inode): boolean => (inode.superblock.kind === 'ramfs' && inode.superblock.type !== 'mqueue') || inode.superblock.kind === 'host' ||
+const hasAttributes = (inode: Inode): boolean => (inode.superblock.kind === 'ramfs' && inode.superblock.type !== 'mqueue') || inode.superblock.kind === 'host' || inode.superblock.type === 'devtmpfs' ||
   (inode.superblock.kind === 'anonymous' && inode.kind === 'file' && inode.seals !== undefined)
 
 const SPACES: readonly string[] = ['user', 'trusted', 'security']

@@ -12,7 +12,7 @@ import type { Task } from '../../task/task.ts'
 import { BLOCKED } from '../../wait-queue.ts'
 import { drainBacklog } from '../backlog.ts'
 import {
-  addConnection, autobind, boundDevice, CLOSE, CLOSE_WAIT, decodeAddress, encodeAddress, ESTABLISHED, familyOfAddress, FIN_WAIT_1, FIN_WAIT_2, findConnection, has,
+  addConnection, autobind, boundDevice, CLOSE, CLOSE_WAIT, decodeAddress, encodeAddress, ESTABLISHED, familyOfAddress, FIN_WAIT_1, FIN_WAIT_2, findConnection, has, hasPort,
   type InetAddress, type InetSocket, LAST_ACK, LISTEN, leavePort, SHUT_BOTH, SHUT_RECEIVE, SHUT_SEND, SYN_RECEIVED, SYN_SENT, wakeBoth, isPortTaken,
 } from '../inet.ts'
 import { ANY, isLoopback } from '../ipv4.ts'
@@ -61,7 +61,9 @@ const reset = (kernel: Kernel, socket: InetSocket): void => {
 const leavePortUnlessBound = (socket: InetSocket): void => {
   if (socket.bound) return
   leavePort(socket, socket.net.inet.tcp)
-  socket.local = { address: ANY, port: 0 }
+  // The port is shown for as long as there is no other (tcp_set_state leaves inet_sport).
+  if (socket.local.port !== 0) socket.hasLeftPort = true
+  socket.local = { address: ANY, port: socket.local.port }
 }
 
 const disconnect = (kernel: Kernel, socket: InetSocket): number => {
@@ -123,7 +125,7 @@ const open = (kernel: Kernel, socket: InetSocket, wanted: InetAddress): number =
   if (path.kind === 'broadcast' || path.kind === 'multicast') return -ENETUNREACH
   const to: InetAddress = { address: wanted.address === ANY ? path.nextHop : wanted.address, port: wanted.port }
   const from = socket.local.address === ANY ? path.source : socket.local.address
-  if (socket.local.port === 0) {
+  if (!hasPort(socket)) {
     const bound = choosePort(kernel, socket, from, to)
     if (bound < 0) return bound
   } else if (!isUnused(kernel, socket, from, socket.local.port, to, REUSE_SECONDS)) return -EADDRNOTAVAIL
@@ -169,7 +171,7 @@ const listen = (_kernel: Kernel, _task: Task, socket: InetSocket, backlog: numbe
     socket.backlog = limit
     return 0
   }
-  if (socket.local.port === 0) {
+  if (!hasPort(socket)) {
     const bound = autobind(socket)
     if (bound < 0) return bound
   } else {
