@@ -171,6 +171,13 @@ test('what waits for a time of CLOCK_REALTIME comes when it shows that, and TFD_
   t.deepEqual(timersAfter(3600), timerLines(0, 'timerfd that is cancelled: cancelled after 0 s: nothing after 20 s'))
 })
 
+test('a wait until then that a signal interrupts goes on until then, whenever that is now', (t) => {
+  const waits = (seconds: number): string => runScenario(optionsOf(guests(['/guests/clock-restart'], { steps: [{ do: 'waitOutput', host: 'host', text: 'ready' }, { do: 'clock', seconds }] })), '1').stdout.host
+  t.is(waits(0), 'ready\nfutex: Operation timed out after 10 s\n')
+  t.is(waits(3600), 'ready\nfutex: Operation timed out after 2 s\n')
+  t.is(waits(-5), 'ready\nfutex: Operation timed out after 15 s\n')
+})
+
 test('jumps of the clock that are drawn break a program that measures time by it; one is left of them', (t) => {
   const it = guests(['/guests/clock-jumps', 'session', '400'], { faults: { clock: [{ every: 40_000_000, seconds: 100_000 }] } })
   const [forward] = [runScenario(optionsOf({ ...it, faults: { clock: [{ every: 40_000_000, seconds: 100_000, direction: 'forward', most: 5 }] } }), '1')]

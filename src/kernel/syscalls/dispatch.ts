@@ -36,6 +36,7 @@ const entryOf = (task: Task, call: SyscallInProgress): SyscallEntry | undefined 
   const { restart } = task
   if (call.number === RESTART_SYSCALL && restart !== undefined) {
     call.memory ??= restart.memory
+    if (restart.realtime === true) call.realtime = true
     return SYSCALLS[restart.number]
   }
   return call.number >= 0 ? SYSCALLS[call.number] : undefined

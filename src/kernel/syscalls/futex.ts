@@ -49,7 +49,7 @@ const goOn = (kernel: Kernel, task: Task, memory: FutexWait, isFirst = false): n
   if (kernel.interrupted(task)) {
     removeWaiter(kernel, waiter)
     if (deadline === Infinity || call === undefined) return -ERESTARTSYS
-    task.restart = { number: FUTEX, memory: { kind: 'futex-restart', deadline } satisfies FutexRestart }
+    task.restart = { number: FUTEX, memory: { kind: 'futex-restart', deadline } satisfies FutexRestart, realtime: call.realtime }
     return -ERESTART_RESTARTBLOCK
   }
   if (call !== undefined) call.memory = memory

@@ -46,6 +46,8 @@ export interface RestartBlock {
   readonly number: number
   /** What the call must remember: plain data, its own. */
   readonly memory: unknown
+  /** It waits for a time of CLOCK_REALTIME, which may be set meanwhile. */
+  readonly realtime?: boolean
 }
 
 /** Counters for getrusage(2) and /proc. */

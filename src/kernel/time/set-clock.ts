@@ -22,9 +22,11 @@ const delayOf = (kernel: Kernel, from: Time, to: Time): number => {
 interface Deadline { deadline: number }
 const hasDeadline = (memory: unknown): memory is Deadline => typeof memory === 'object' && memory !== null && typeof (memory as Partial<Deadline>).deadline === 'number'
 
-/** Those who wait with a deadline of the clock look again. */
+/** Those who wait with a deadline of the clock look again; those whom a signal interrupted will wait until then. */
 const moveWaits = (kernel: Kernel, delay: number): void => {
   for (const task of kernel.state.tasks.values()) {
+    const { restart } = task
+    if (restart?.realtime === true && hasDeadline(restart.memory) && restart.memory !== task.syscall?.memory) restart.memory.deadline = Math.max(restart.memory.deadline + delay, 0)
     if (task.state !== 'blocked' || task.syscall?.realtime !== true) continue
     const { memory } = task.syscall
     if (hasDeadline(memory)) memory.deadline = Math.max(memory.deadline + delay, 0)
