@@ -65,7 +65,7 @@ export const decodeDatagram = ({ payload, source, destination, ttl, tos }: IpPac
 const isMeant = (socket: InetSocket, datagram: Datagram, device: NetInterface): boolean => {
   if (socket.local.address !== ANY && socket.local.address !== datagram.destination) return false
   const { remote } = socket
-  if (remote !== undefined && socket.state === ESTABLISHED && ((remote.address !== datagram.source && remote.address !== ANY) || remote.port !== datagram.sourcePort)) return false
+  if (remote !== undefined && socket.state === ESTABLISHED && ((remote.address !== datagram.source && remote.address !== ANY) || (remote.port !== 0 && remote.port !== datagram.sourcePort))) return false
   return socket.device === 0 || socket.device === device.index
 }
 
@@ -314,5 +314,6 @@ export const releaseDatagrams = (_kernel: Kernel, socket: InetSocket): void => {
 
 export const udp = {
   connect, shutdown, send, receive, poll: pollDatagrams, release: releaseDatagrams,
-  peerName: (socket: InetSocket): Uint8Array | number => socket.state !== ESTABLISHED || socket.remote === undefined ? -ENOTCONN : encodeAddress(socket.remote),
+  // Port 0 is none (inet_getname).
+  peerName: (socket: InetSocket): Uint8Array | number => socket.state !== ESTABLISHED || socket.remote === undefined || socket.remote.port === 0 ? -ENOTCONN : encodeAddress(socket.remote),
 }
