@@ -1,21 +1,9 @@
 /* Debug registers: ptrace(2) sets them, watchpoints trap after the instruction, breakpoints before it. Prints what Linux prints on any x86-64. */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <linux/ptrace.h>
+#include "abi-trace.h"
 #include <sched.h>
-#include <signal.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
-#include <sys/user.h>
-#include <sys/wait.h>
 #include <ucontext.h>
-#include <unistd.h>
 
-static long pt(long request, pid_t pid, unsigned long address, unsigned long data) { return syscall(SYS_ptrace, request, pid, address, data); }
 #define DR(i) (offsetof(struct user, u_debugreg) + (i) * 8)
 enum { X = 0, W = 1, IO = 2, RW = 3 };
 #define LENGTH(n) ((n) == 8 ? 2 : (n) - 1)
@@ -59,16 +47,6 @@ __asm__(
 extern char code_start[], code_end[], repeated[], r1[], twice[], t1[], t2[], t3[], loop3[], l1[], l2[], l3[];
 static void call(char *code) { __asm__ volatile("xor %%ecx, %%ecx; call *%0" :: "r"(code) : "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "xmm0", "memory", "cc"); }
 
-static int st;
-static const char *waited(pid_t pid) {
-  static char text[80]; st = 0; pid_t got = waitpid(pid, &st, __WALL);
-  if (got != pid) sprintf(text, "nobody %d", got < 0 ? errno : 0);
-  else if (WIFSTOPPED(st)) sprintf(text, "stopped %d event %d", WSTOPSIG(st), st >> 16);
-  else if (WIFSIGNALED(st)) sprintf(text, "killed %d", WTERMSIG(st));
-  else sprintf(text, "exited %d", WEXITSTATUS(st));
-  return text;
-}
-static struct user_regs_struct regs(pid_t p) { struct user_regs_struct r; memset(&r, 0, sizeof r); pt(PTRACE_GETREGS, p, 0, (unsigned long)&r); return r; }
 static unsigned long get(pid_t p, int i) { unsigned long v = 0xbad; pt(PTRACE_PEEKUSR, p, DR(i), (unsigned long)&v); return v; }
 static int put(pid_t p, int i, unsigned long v) { errno = 0; return pt(PTRACE_POKEUSR, p, DR(i), v) < 0 ? errno : 0; }
 static void show(pid_t p, char *base) {

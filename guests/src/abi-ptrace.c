@@ -1,33 +1,11 @@
 /* Tracing: stops, registers, memory, events. Prints only what is the same on every Linux. */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <linux/ptrace.h>
+#include "abi-trace.h"
 #include <pthread.h>
-#include <signal.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
-#include <sys/user.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-static long pt(long request, pid_t pid, unsigned long address, unsigned long data) { return syscall(SYS_ptrace, request, pid, address, data); }
 #define FAILS(...) do { errno = 0; long r_ = (long)(__VA_ARGS__); printf("%s = %ld, errno %d\n", #__VA_ARGS__, r_, errno); } while (0)
-static int st;
-static const char *waited(pid_t pid) {
-  static char text[80]; st = 0; pid_t got = waitpid(pid, &st, __WALL);
-  if (got != pid) sprintf(text, "nobody %d", got < 0 ? errno : 0);
-  else if (WIFSTOPPED(st)) sprintf(text, "stopped %d event %d", WSTOPSIG(st), st >> 16);
-  else if (WIFSIGNALED(st)) sprintf(text, "killed %d", WTERMSIG(st));
-  else sprintf(text, "exited %d", WEXITSTATUS(st));
-  return text;
-}
 static volatile long shared = 5;
 static void handler(int s) { shared += s; }
-static struct user_regs_struct regs(pid_t p) { struct user_regs_struct r; memset(&r, 0, sizeof r); pt(PTRACE_GETREGS, p, 0, (unsigned long)&r); return r; }
 
 static void basics(void) {
   pid_t child = fork();
@@ -109,6 +87,21 @@ static void attaching(void) {
   }
 }
 
+/* What is stopped already is the tracer's at once. */
+static void attaching_to_stopped(void) {
+  for (int seizes = 0; seizes < 2; seizes++) {
+    pid_t child = fork();
+    if (child == 0) for (;;) pause();
+    kill(child, SIGSTOP); waitpid(child, &st, WUNTRACED); printf("stopped by %d\n", WSTOPSIG(st));
+    FAILS(pt(seizes ? PTRACE_SEIZE : PTRACE_ATTACH, child, 0, 0));
+    struct user_regs_struct r = regs(child); printf("registers at once: %d\n", r.rip != 0); printf("%s\n", waited(child));
+    printf("again %d\n", waitpid(child, &st, WNOHANG | __WALL));
+    if (!seizes) { pt(PTRACE_CONT, child, 0, 0); printf("its own: %s\n", waited(child)); }
+    FAILS(pt(PTRACE_DETACH, child, 0, 0));
+    kill(child, SIGCONT); kill(child, SIGKILL); printf("%s\n", waited(child));
+  }
+}
+
 static void exits(void) {
   unsigned long message = 0;
   for (int way = 0; way < 3; way++) {
@@ -125,6 +118,6 @@ static void exits(void) {
 int main(int argc, char **argv) {
   if (argc > 1) return 9;
   setvbuf(stdout, 0, _IONBF, 0);
-  basics(); stepping(); events(); attaching(); exits();
+  basics(); stepping(); events(); attaching(); attaching_to_stopped(); exits();
   return 0;
 }

@@ -34,14 +34,17 @@ export const stopGroup = (kernel: Kernel, group: ThreadGroup, signal: number): v
   }
 }
 
+/** A tracee stops as its group does. */
+export const stopForTracer = (kernel: Kernel, task: Task): void => {
+  queueStop(task, { kind: 'group', code: task.group.stopSignal | (task.trace?.seized === true ? EVENT_STOP << 8 : 0), info: undefined, message: 0 })
+  enterTraceStop(kernel, task)
+}
+
 /** The task is on its way to user mode while its group is to stop. */
 export const park = (kernel: Kernel, task: Task): void => {
   const { group, trace } = task
   if (trace === undefined) task.state = 'stopped'
-  else {
-    queueStop(task, { kind: 'group', code: group.stopSignal | (trace.seized ? EVENT_STOP << 8 : 0), info: undefined, message: 0 })
-    enterTraceStop(kernel, task)
-  }
+  else stopForTracer(kernel, task)
   if (groupTasks(kernel, group).every((other) => other.state === 'stopped')) reportStop(kernel, group)
 }
 

@@ -13,6 +13,7 @@ import type { Kernel } from '../kernel.ts'
 import { forceWrite } from '../mm/force-write.ts'
 import type { UserMemory } from '../mm/user-memory.ts'
 import { blockable } from '../signal/frame.ts'
+import { stopForTracer } from '../signal/job-control.ts'
 import { setSignalMask } from '../signal/pending.ts'
 import { notice, sendSignal } from '../signal/send.ts'
 import { readSiginfo, SIGINFO_SIZE, siginfoBytes } from '../signal/siginfo.ts'
@@ -221,6 +222,8 @@ const attachTo = (kernel: Kernel, task: Task, pid: number, seizes: boolean, addr
   if (!mayAccessTask(task, tracee, CAP_SYS_PTRACE)) return -EPERM
   attach(kernel, task.group, tracee, seizes, seizes ? options : 0)
   if (!seizes) sendSignal(kernel, tracee, SIGSTOP)
+  // Who is stopped already is so for the tracer from now on.
+  if (tracee.state === 'stopped') stopForTracer(kernel, tracee)
   return 0
 }
 
