@@ -203,5 +203,11 @@ export const KEPT: Readonly<Record<string, FuzzProgram>> = {
     socket(2, 2, 16), call('connect', [fd(16), sin(0, ...LOCAL), 16]), call('getpeername', [fd(16), out(110), bytes([16, 0, 0, 0])], { shows: [[1, 'sockaddr']] }), socket(2, 2, 17), call('bind', [fd(17), sin(7000, ...LOCAL), 16]), call('connect', [fd(17), sin(0, ...LOCAL), 16]),
     call('sendto', [fd(16), some(3), 3, 64, sin(7000, ...LOCAL), 16]), call('recvfrom', [fd(17), out(4), 4, 64, 0, 0], { shows: [[1, 'returned']] }), call('write', [fd(17), some(1), 1]),
   ),
+  'what a disconnected socket keeps': sequence(
+    ...[1, 2].flatMap((type) => [sin(0, ...LOCAL), sin(7000, ...LOCAL), sin(7001, 0, 0, 0, 0), sin(0, 0, 0, 0, 0)].flatMap((address) => [
+      socket(2, type, 13), call('bind', [fd(13), address, 16]), call('connect', [fd(13), bytes([0, 0, ...new Array<number>(14).fill(0)]), 16]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[1, 'sockaddr']] }), call('bind', [fd(13), sin(7002, ...LOCAL), 16]),
+      call('connect', [fd(13), sin(7003, ...LOCAL), 16]), call('connect', [fd(13), bytes([0, 0, ...new Array<number>(14).fill(0)]), 16]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[1, 'sockaddr']] }), call('close', [fd(13)]),
+    ])),
+  ),
   'one process ends another': sequence(call('kill', [pid(1), 9]), call('getpid', [], { process: 1, result: 'pid' }), call('waitid', [1, pid(1), out(128), 5, 0], { shows: [[2, 'siginfo']] })),
 }

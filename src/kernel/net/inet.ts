@@ -80,8 +80,10 @@ export interface InetSocket extends AnySocket {
   local: InetAddress
   /** It lost its connection, and with it a port that it had not asked for; `local` still shows it. */
   hasLeftPort?: boolean
-  /** The port was asked for, by bind. */
+  /** The port was asked for, by bind (SOCK_BINDPORT_LOCK). */
   bound: boolean
+  /** So was the address, and stays when the socket is disconnected (SOCK_BINDADDR_LOCK). */
+  keepsAddress?: boolean
   remote: InetAddress | undefined
   state: number
   /** What connect(2) has told: nothing yet, that it goes on, that it is done; or it was shut while it went on. */
@@ -262,14 +264,22 @@ export const bind = (_kernel: Kernel, task: Task, socket: InetSocket, bytes: Uin
   if (hasPort(socket) || socket.state !== CLOSE || socket.closed) return -EINVAL
   if (port === 0) {
     socket.local = { address, port: 0 }
-    return autobind(socket, address)
+    const bound = autobind(socket, address)
+    if (bound === 0 && address !== ANY) socket.keepsAddress = true
+    return bound
   }
   if (isPortTaken(socket, address, port)) return -EADDRINUSE
+  if (address !== ANY) socket.keepsAddress = true
   socket.local = { address, port }
   socket.bound = true
   if (socket.hasLeftPort === true) socket.hasLeftPort = false
   addToPort(socket, portsOf(socket))
   return 0
+}
+
+/** A socket that is disconnected has any address again, unless it asked for one. */
+export const forgetAddress = (socket: InetSocket): void => {
+  if (socket.keepsAddress !== true) socket.local = { address: ANY, port: socket.local.port }
 }
 
 // ——— Connections ———

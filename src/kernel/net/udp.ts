@@ -10,7 +10,7 @@ import { receiveDatagram, receiveError } from './datagrams.ts'
 import { findDevice, isBroadcastOf, isLoopbackDevice, type NetInterface } from './device.ts'
 import { ICMP_PORT_UNREACHABLE, ICMP_UNREACHABLE, type IcmpError, sendIcmpError } from './icmp.ts'
 import {
-  autobind, boundDevice, CLOSE, decodeAddress, encodeAddress, ESTABLISHED, familyOfAddress, has, type InetAddress, type InetSocket, leavePort, optionKey, portsOf, SHUT_BOTH, SHUT_RECEIVE,
+  autobind, boundDevice, CLOSE, decodeAddress, encodeAddress, ESTABLISHED, familyOfAddress, forgetAddress, has, type InetAddress, type InetSocket, leavePort, optionKey, portsOf, SHUT_BOTH, SHUT_RECEIVE,
   SHUT_SEND, wakeBoth,
 } from './inet.ts'
 import { mtuTo, sendIp } from './ip-output.ts'
@@ -150,9 +150,10 @@ const connect = (_kernel: Kernel, _task: Task, _file: OpenFile, socket: InetSock
   if (familyOfAddress(bytes) === AF_UNSPEC) {
     socket.remote = undefined
     socket.state = CLOSE
+    forgetAddress(socket)
     if (!socket.bound) {
       leavePort(socket, portsOf(socket))
-      socket.local = { address: ANY, port: 0 }
+      socket.local = { address: socket.local.address, port: 0 }
     }
     return 0
   }

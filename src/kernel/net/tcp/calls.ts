@@ -12,7 +12,7 @@ import type { Task } from '../../task/task.ts'
 import { BLOCKED } from '../../wait-queue.ts'
 import { drainBacklog } from '../backlog.ts'
 import {
-  addConnection, autobind, boundDevice, CLOSE, CLOSE_WAIT, decodeAddress, encodeAddress, ESTABLISHED, familyOfAddress, FIN_WAIT_1, FIN_WAIT_2, findConnection, has, hasPort,
+  addConnection, autobind, boundDevice, CLOSE, CLOSE_WAIT, decodeAddress, encodeAddress, ESTABLISHED, familyOfAddress, FIN_WAIT_1, FIN_WAIT_2, findConnection, forgetAddress, has, hasPort,
   type InetAddress, type InetSocket, LAST_ACK, LISTEN, leavePort, SHUT_BOTH, SHUT_RECEIVE, SHUT_SEND, SYN_RECEIVED, SYN_SENT, wakeBoth, isPortTaken,
 } from '../inet.ts'
 import { ANY, isLoopback } from '../ipv4.ts'
@@ -49,21 +49,13 @@ const outcome = (kernel: Kernel, task: Task, file: OpenFile, socket: InetSocket,
 /** As it was before connect, but for errors (tcp_disconnect). */
 const reset = (kernel: Kernel, socket: InetSocket): void => {
   finishConnection(kernel, socket)
-  leavePortUnlessBound(socket)
+  forgetAddress(socket)
   socket.connection = 'none'
   socket.remote = undefined
   socket.tcb = undefined
   socket.shut = 0
   socket.queue.length = 0
   socket.queuedBytes = 0
-}
-
-const leavePortUnlessBound = (socket: InetSocket): void => {
-  if (socket.bound) return
-  leavePort(socket, socket.net.inet.tcp)
-  // The port is shown for as long as there is no other (tcp_set_state leaves inet_sport).
-  if (socket.local.port !== 0) socket.hasLeftPort = true
-  socket.local = { address: ANY, port: socket.local.port }
 }
 
 const disconnect = (kernel: Kernel, socket: InetSocket): number => {
@@ -213,6 +205,11 @@ const stopListening = (kernel: Kernel, socket: InetSocket): void => {
   }
   socket.listening = false
   socket.state = CLOSE
+  // It is shown for as long as there is no other (tcp_set_state leaves inet_sport).
+  if (!socket.bound) {
+    leavePort(socket, socket.net.inet.tcp)
+    socket.hasLeftPort = true
+  }
   for (const half of [...socket.halfOpen]) {
     half.closed = true
     finishConnection(kernel, half)
