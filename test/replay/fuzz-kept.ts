@@ -209,5 +209,9 @@ export const KEPT: Readonly<Record<string, FuzzProgram>> = {
       call('connect', [fd(13), sin(7003, ...LOCAL), 16]), call('connect', [fd(13), bytes([0, 0, ...new Array<number>(14).fill(0)]), 16]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[1, 'sockaddr']] }), call('close', [fd(13)]),
     ])),
   ),
+  'nothing more comes, and nobody reads': sequence(
+    call('pipe2', [out(8), 0o4000], { result: 'pair', slot: 9 }), call('close', [fd(3)]), call('write', [fd(10), some(5), 5]), call('tee', [fd(2), fd(10), 1, 2]), call('fcntl', [fd(10), 1031, 4096]), call('write', [fd(10), some(4096), 4096]), call('tee', [fd(2), fd(10), 1, 2]), call('splice', [fd(2), 0, fd(10), 0, 1, 2]),
+    call('close', [fd(9)]), call('tee', [fd(2), fd(10), 1, 2]), call('splice', [fd(2), 0, fd(10), 0, 1, 2]),
+  ),
   'one process ends another': sequence(call('kill', [pid(1), 9]), call('getpid', [], { process: 1, result: 'pid' }), call('waitid', [1, pid(1), out(128), 5, 0], { shows: [[2, 'siginfo']] })),
 }

@@ -55,12 +55,12 @@ const waitFor = (kernel: Kernel, task: Task, queue: Pipe['readable'], nonBlockin
 
 /** Waits until `from` has data and `to` has room; 0 when it has, or the end (no writers) as undefined. */
 const readyToMove = (kernel: Kernel, task: Task, from: Pipe, to: Pipe, nonBlocking: boolean): number | undefined => {
-  if (from.buffers.length === 0) {
-    if (from.writers === 0) return undefined
-    return waitFor(kernel, task, from.readable, nonBlocking)
-  }
+  const isEmpty = from.buffers.length === 0
+  if (isEmpty && from.writers > 0) return waitFor(kernel, task, from.readable, nonBlocking)
+  // Even where there is nothing more to come (opipe_prep, link_pipe).
   if (to.readers === 0) return brokenPipe(kernel, task)
-  return isFull(to) ? waitFor(kernel, task, to.writable, nonBlocking) : 0
+  if (isFull(to)) return waitFor(kernel, task, to.writable, nonBlocking)
+  return isEmpty ? undefined : 0
 }
 
 const roomIn = (pipe: Pipe): number => (pipe.slots - pipe.buffers.length) * PAGE
