@@ -54,6 +54,8 @@ export interface Processor {
   run(budget: number, cycle: number, floor?: number): ExitReason
   /** Mappings of the current address space changed (unmapped, protected, made copy-on-write): forget all pages, or one. */
   flushTlb(): void
+  /** Forgets which pages may be written without asking: FRAME_DIRTY was cleared, and must be set again by the next write. */
+  forgetWrites(): void
   flushPage(page: number): void
   /** Mappings of these pages changed, [from, to): as flushTlb, but what is known of others stays, and of code unless some is in them. */
   flushPages(from: number, to: number): void

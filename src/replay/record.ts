@@ -19,7 +19,7 @@ const FLUSH_MS = 1000
 const NS = { instruction: 0.5, event: 800, object: 600, dirtyFrame: 2000, frame: 60 } as const
 /** A checkpoint may take this part of the time, and comes no more often than after so much work. */
 const CHECKPOINT_SHARE = 0.01
-const LEAST_WORK_NS = 100e6
+const LEAST_WORK_NS = 250e6
 
 /** Keeps what is written until there is a file to write it to. */
 class LateSink implements TraceSink {

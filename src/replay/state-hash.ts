@@ -8,13 +8,12 @@
  * A checkpoint costs what changed: the hash of a frame is kept until the frame is written (FRAME_DIRTY). After flags were
  * cleared the processor must forget the frames that it may write to directly, so that it sets them again.
  */
-import createXXHash, { type XXHash } from 'xxhash-wasm'
+import type { XXHash } from 'xxhash-wasm'
 import { FRAMES, PAGE_SHIFT, PAGE_SIZE } from '../emu/cpu/layout.ts'
 import { FRAME_DIRTY, type PhysicalMemory } from '../emu/memory.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import { PTE_FRAME } from '../kernel/mm/address-space.ts'
-
-const xxhash = await createXXHash()
+import { contentHash, wordsOf, xxhash } from '../trace/content-hash.ts'
 
 const FIRST_FRAME = FRAMES >>> PAGE_SHIFT
 const BUFFER_BYTES = 1 << 16
@@ -109,7 +108,6 @@ export class StateHasher {
   /** By frame from FIRST_FRAME on: its number in the hash being made. */
   #frameNumbers = new Int32Array(0)
   #frames = 0
-  readonly #constants = new WeakMap<Uint8Array, readonly [number, number]>()
   /** What the last hash took: objects that were written, frames that had to be hashed, frames in all. */
   readonly cost = { objects: 0, dirtyFrames: 0, frames: 0 }
 
@@ -122,11 +120,11 @@ export class StateHasher {
   hashWorld(kernel: Kernel): Uint8Array {
     kernel.save()
     const hash = this.hash(kernel.state)
-    if (this.cost.dirtyFrames > 0) kernel.processor.flushTlb()
+    if (this.cost.dirtyFrames > 0) kernel.processor.forgetWrites()
     return hash
   }
 
-  /** 16 bytes: whatever can be reached from `state`. If `cost.dirtyFrames` is not 0 afterwards, the processor's TLB must be flushed. */
+  /** 16 bytes: whatever can be reached from `state`. If `cost.dirtyFrames` is not 0 afterwards, the processor must forget which pages it may write. */
   hash(state: object): Uint8Array {
     this.#begin()
     this.#reference(state)
@@ -406,23 +404,13 @@ export class StateHasher {
   #constantContents(contents: readonly Uint8Array[]): void {
     this.#tagged(CONSTANT, contents.length)
     for (const content of contents) {
-      let words = this.#constants.get(content)
-      if (words === undefined) {
-        words = wordsOf(xxhash.h64Raw(content))
-        this.#constants.set(content, words)
-      }
+      const words = contentHash(content)
       this.#tagged(CONSTANT, content.length)
       const at = this.#room(8)
       this.#view.setUint32(at, words[0], true)
       this.#view.setUint32(at + 4, words[1], true)
     }
   }
-}
-
-const scratch = new DataView(new ArrayBuffer(8))
-const wordsOf = (hash: bigint): readonly [high: number, low: number] => {
-  scratch.setBigUint64(0, hash)
-  return [scratch.getUint32(0), scratch.getUint32(4)]
 }
 
 export const hexOf = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')

@@ -61,7 +61,11 @@ export const encodeByTable = (packer: Packer, context: Context, event: TraceEven
   const layout = layoutOf(event, context)
   packer.array(layout.fields.length + 1)
   packer.number(layout.tag)
-  for (const { name, coder } of layout.fields) coder.encode(packer, context, (event as unknown as Loose)[name], event as unknown as Partial)
+  const { fields } = layout
+  for (let i = 0; i < fields.length; i++) {
+    const { name, coder } = fields[i]
+    coder.encode(packer, context, (event as unknown as Loose)[name], event as unknown as Partial)
+  }
 }
 
 /** The same bytes as `encodeEvent` makes, without an event object: most events are system calls. */
@@ -78,10 +82,10 @@ export const encodeSyscall = (packer: Packer, context: Context, cycle: number, t
     packer.number(cycle - started)
   }
   packer.number(number)
-  const memory = context.call(tid, number)
-  encodeRegisters(packer, memory, args, argCount)
+  const place = context.call(tid, number)
+  encodeRegisters(packer, context, place, args, argCount)
   if (named) encodeStrings(packer, context, strings)
-  encodeResult(packer, memory, result)
+  encodeResult(packer, context, place, result)
 }
 
 /** @throws Malformed */

@@ -3,14 +3,16 @@
  * same context, and both start from an empty one at each chunk, so that a chunk can be read without those before it.
  */
 
-/** Registers and result of a task's last call of one number: six arguments, then the result. */
-export type CallMemory = Float64Array
-
+/** Of a task's last call of one number there are kept six arguments, then the result. */
 export const RESULT = 6
+const CALL_WORDS = 7
+/** Room for so many calls at first. */
+const CALLS = 256
 /** Paths of mounts beyond this many are written out. */
 const MOUNT_LIMIT = 1024
-/** Above the numbers of all system calls. */
+/** Above the numbers of all system calls; a power of 2. */
 const NUMBER_LIMIT = 1024
+const NO_TASK = -1
 
 /** A directory listing, as the writer finds the numbers of its paths. */
 interface Listing {
@@ -23,12 +25,6 @@ interface Listing {
   indices: Map<string, number> | undefined
   /** Of the same directory, before. */
   readonly before: Listing | undefined
-}
-
-/** Of one task: by number of the system call, and for numbers that no system call has. */
-interface TaskCalls {
-  readonly listed: (CallMemory | undefined)[]
-  readonly others: Map<number, CallMemory>
 }
 
 export class Context {
@@ -53,10 +49,15 @@ export class Context {
   #lastMount = -1
   #lastDirectory = ''
   #lastListing: Listing | undefined
-  readonly #calls = new Map<number, TaskCalls>()
-  /** Mostly it is the same task again. */
-  #callsTask = -1
-  #taskCalls: TaskCalls = { listed: [], others: new Map() }
+  /** Registers and results of last calls, CALL_WORDS each: a process has few calls, so that arrays of its own would cost more than what is written of them. */
+  calls = new Float64Array(CALLS * CALL_WORDS)
+  #callCount = 0
+  /** Where they are in `calls`: by task and number, and for numbers that no system call has. */
+  readonly #places = new Map<number, number>()
+  readonly #oddPlaces = new Map<string, number>()
+  /** By number: the task that made this call last, and its place. */
+  readonly #lastTasks = new Float64Array(NUMBER_LIMIT).fill(NO_TASK)
+  readonly #lastPlaces = new Int32Array(NUMBER_LIMIT)
 
   reset(): void {
     this.cycle = 0
@@ -72,8 +73,11 @@ export class Context {
     this.pathCount = 0
     this.strings.length = 0
     this.stringNumbers.clear()
-    this.#calls.clear()
-    this.#callsTask = -1
+    this.calls.fill(0, 0, this.#callCount * CALL_WORDS)
+    this.#callCount = 0
+    this.#places.clear()
+    this.#oddPlaces.clear()
+    this.#lastTasks.fill(NO_TASK)
   }
 
   pathNumber(mount: number, path: string): number | undefined {
@@ -108,25 +112,37 @@ export class Context {
     this.pathCount += entries.length
   }
 
-  call(tid: number, number: number): CallMemory {
-    if (tid !== this.#callsTask) {
-      let calls = this.#calls.get(tid)
-      if (calls === undefined) {
-        calls = { listed: [], others: new Map() }
-        this.#calls.set(tid, calls)
+  /** Where in `calls` the last call of a task with this number is: good until the next is asked for. */
+  call(tid: number, number: number): number {
+    if (number >= 0 && number < NUMBER_LIMIT) {
+      if (this.#lastTasks[number] === tid) return this.#lastPlaces[number]
+      const key = tid * NUMBER_LIMIT + number
+      let place = this.#places.get(key)
+      if (place === undefined) {
+        place = this.#newPlace()
+        this.#places.set(key, place)
       }
-      this.#callsTask = tid
-      this.#taskCalls = calls
+      this.#lastTasks[number] = tid
+      this.#lastPlaces[number] = place
+      return place
     }
-    const { listed, others } = this.#taskCalls
-    const isListed = number >= 0 && number < NUMBER_LIMIT
-    let memory = isListed ? listed[number] : others.get(number)
-    if (memory === undefined) {
-      memory = new Float64Array(7)
-      if (isListed) listed[number] = memory
-      else others.set(number, memory)
+    const key = `${tid} ${number}`
+    let place = this.#oddPlaces.get(key)
+    if (place === undefined) {
+      place = this.#newPlace()
+      this.#oddPlaces.set(key, place)
     }
-    return memory
+    return place
+  }
+
+  #newPlace(): number {
+    const place = this.#callCount++ * CALL_WORDS
+    if (place + CALL_WORDS > this.calls.length) {
+      const calls = new Float64Array(this.calls.length * 2)
+      calls.set(this.calls)
+      this.calls = calls
+    }
+    return place
   }
 }
 

@@ -76,17 +76,19 @@ const decodeDelta = (unpacker: Unpacker, previous: number): number =>
 const lastDraw = (event: Readonly<Partial>, context: Context): number =>
   event.draws.length > 0 ? event.draws[event.draws.length - 1] : context.budget
 
-export const encodeRegisters = (packer: Packer, memory: Float64Array, registers: ArrayLike<number>, count: number): void => {
+/** `place` is the last call's, from `Context.call`. */
+export const encodeRegisters = (packer: Packer, { calls }: Context, place: number, registers: ArrayLike<number>, count: number): void => {
   packer.array(count)
   for (let i = 0; i < count; i++) {
-    encodeDelta(packer, registers[i], memory[i])
-    memory[i] = registers[i]
+    const value = registers[i]
+    encodeDelta(packer, value, calls[place + i])
+    calls[place + i] = value
   }
 }
 
-export const encodeResult = (packer: Packer, memory: Float64Array, result: number): void => {
-  encodeDelta(packer, result, memory[RESULT])
-  memory[RESULT] = result
+export const encodeResult = (packer: Packer, { calls }: Context, place: number, result: number): void => {
+  encodeDelta(packer, result, calls[place + RESULT])
+  calls[place + RESULT] = result
 }
 
 export const encodeStrings = (packer: Packer, context: Context, strings: readonly (string | undefined)[]): void => {
@@ -183,23 +185,24 @@ export const FIELD_TYPES: { readonly [T in FieldType]: FieldCoder<FieldValues[T]
   },
   registers: {
     encode: (packer, context, value, event) => {
-      encodeRegisters(packer, context.call(event.tid, event.number), value, value.length)
+      encodeRegisters(packer, context, context.call(event.tid, event.number), value, value.length)
     },
     decode: (unpacker, context, event) => {
-      const memory = context.call(event.tid, event.number)
+      const place = context.call(event.tid, event.number)
+      const { calls } = context
       const at = unpacker.at
       const count = unpacker.array()
       if (count > 6) throw new Malformed(at, `a system call has at most 6 arguments, ${count} found`)
       const value: number[] = []
-      for (let i = 0; i < count; i++) value.push(memory[i] = decodeDelta(unpacker, memory[i]))
+      for (let i = 0; i < count; i++) value.push(calls[place + i] = decodeDelta(unpacker, calls[place + i]))
       return value
     },
   },
   result: {
-    encode: (packer, context, value, event) => { encodeResult(packer, context.call(event.tid, event.number), value) },
+    encode: (packer, context, value, event) => { encodeResult(packer, context, context.call(event.tid, event.number), value) },
     decode: (unpacker, context, event) => {
-      const memory = context.call(event.tid, event.number)
-      return memory[RESULT] = decodeDelta(unpacker, memory[RESULT])
+      const place = context.call(event.tid, event.number) + RESULT
+      return context.calls[place] = decodeDelta(unpacker, context.calls[place])
     },
   },
   strings: {

@@ -4,7 +4,7 @@
 
 /** As PNG's: a byte that is not ASCII, the name, and line ends that show when a transfer in text mode mangled the file. */
 export const MAGIC = Uint8Array.of(0x89, 0x52, 0x47, 0x54, 0x0d, 0x0a, 0x1a, 0x0a)
-export const FORMAT_VERSION = 1
+export const FORMAT_VERSION = 2
 /** Magic, then the version as u32, then 4 reserved zero bytes. */
 export const FILE_HEADER_SIZE = 16
 
@@ -85,6 +85,7 @@ export interface TraceCodecs {
   zstdDecompress(bytes: Uint8Array, maxLength: number): Uint8Array
   /** CRC-32 as in gzip and PNG; `previous` is the value for the bytes before these. */
   crc32(bytes: Uint8Array, previous?: number): number
+  /** Of blobs in traces of version 1. */
   sha256(bytes: Uint8Array): Uint8Array
 }
 

@@ -5,6 +5,7 @@
  * up to the last that is whole; `recovery` then says what is missing. Everything else that is wrong throws TraceError.
  */
 import { decodeEvent } from './coder.ts'
+import { contentHash, equalBytes, hashBytes } from './content-hash.ts'
 import { Context } from './context.ts'
 import { Malformed, TraceError } from './errors.ts'
 import type { TraceEvent } from './events.ts'
@@ -41,7 +42,8 @@ interface Piece {
 }
 
 const TWO_32 = 0x1_0000_0000
-const equal = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i])
+/** Bytes of the hash of a blob in traces of version 1. */
+const SHA256_BYTES = 32
 
 export class TraceReader {
   readonly head: TraceHead
@@ -105,12 +107,16 @@ export class TraceReader {
     const content = new Uint8Array(length)
     let at = 0
     for (const piece of pieces) {
-      if (piece.offset !== at || piece.size !== length || !equal(piece.hash, pieces[0].hash)) throw this.#error(offset, `pieces of blob ${number} don't fit together`)
+      if (piece.offset !== at || piece.size !== length || !equalBytes(piece.hash, pieces[0].hash)) throw this.#error(offset, `pieces of blob ${number} don't fit together`)
       content.set(piece.bytes, at)
       at += piece.bytes.length
     }
-    if (pieces.length === 0 || !equal(this.#codecs.sha256(content), pieces[0].hash)) throw this.#error(offset, `blob ${number} is damaged: its SHA-256 is another`)
+    if (pieces.length === 0 || !equalBytes(this.#hashOf(content, pieces[0].hash.length), pieces[0].hash)) throw this.#error(offset, `blob ${number} is damaged: its hash is another`)
     return content
+  }
+
+  #hashOf(content: Uint8Array, length: number): Uint8Array {
+    return length === SHA256_BYTES ? this.#codecs.sha256(content) : hashBytes(contentHash(content))
   }
 
   /** The decompressed content of a chunk, checked. @throws TraceError */
@@ -147,7 +153,7 @@ export class TraceReader {
     const bytes = this.#source.read(0, FILE_HEADER_SIZE)
     if (bytes.length === 0) throw this.#error(undefined, 'is empty')
     const magic = bytes.subarray(0, MAGIC.length)
-    if (!equal(magic, MAGIC.subarray(0, magic.length))) {
+    if (!equalBytes(magic, MAGIC.subarray(0, magic.length))) {
       // A transfer in text mode changes the line ends of the magic and much else.
       const mangled = bytes.length > 3 && bytes[1] === MAGIC[1] && bytes[2] === MAGIC[2] && bytes[3] === MAGIC[3]
       throw this.#error(0, mangled ? 'is a Retrograde trace that was damaged by a transfer as text' : 'is not a Retrograde trace')
@@ -181,7 +187,7 @@ export class TraceReader {
   #findByIndex(head: Chunk): { chunks: Chunk[], blobChunks: Chunk[][] } | string {
     const { size } = this.#source
     const trailer = this.#source.read(Math.max(size - TRAILER_SIZE, 0), TRAILER_SIZE)
-    if (trailer.length < TRAILER_SIZE || !equal(trailer.subarray(0, TRAILER_MAGIC.length), TRAILER_MAGIC)) return 'the recording was cut off: there is no index'
+    if (trailer.length < TRAILER_SIZE || !equalBytes(trailer.subarray(0, TRAILER_MAGIC.length), TRAILER_MAGIC)) return 'the recording was cut off: there is no index'
     const view = new DataView(trailer.buffer, trailer.byteOffset)
     const offset = view.getUint32(12, true) * TWO_32 + view.getUint32(8, true)
     const end = size - TRAILER_SIZE

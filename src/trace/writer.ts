@@ -2,9 +2,8 @@
  * Writes a trace: chunks of events as they fill or `flush` is called, blobs before the events that name them, and an
  * index at the end. What was flushed can be read whatever happens to the process afterwards.
  */
-// Without the native part, which would only help to read, and takes time to look for.
-import { Packr } from 'msgpackr/pack'
 import { encodeEvent, encodeSyscall } from './coder.ts'
+import { contentHash, equalBytes, hashBytes } from './content-hash.ts'
 import { Context } from './context.ts'
 import type { TraceEvent } from './events.ts'
 import {
@@ -13,13 +12,20 @@ import {
   ZSTD_LEVEL,
 } from './format.ts'
 import type { TraceHead } from './head.ts'
-import { Packer } from './msgpack.ts'
+import { Packer, type Plain } from './msgpack.ts'
 
-/** Plain msgpack without msgpackr's record extension, so that any library reads it. */
-const packr = new Packr({ useRecords: false, variableMapSize: true })
+const packPlain = (value: Plain): Uint8Array => {
+  const packer = new Packer()
+  packer.plain(value)
+  return packer.packed()
+}
+
+interface KnownBlob {
+  readonly number: number
+  readonly content: Uint8Array
+}
 
 const NO_BYTES = new Uint8Array(0)
-const hex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 
 export class TraceWriter {
   readonly #sink: TraceSink
@@ -28,8 +34,8 @@ export class TraceWriter {
   readonly #context = new Context()
   readonly #blobPacker = new Packer()
   #blobPieces = 0
-  /** Blob numbers by SHA-256. */
-  readonly #blobs = new Map<string, number>()
+  /** By the lower half of their hash. */
+  readonly #blobs = new Map<number, KnownBlob[]>()
   readonly #blobSizes: number[] = []
   /** For the index: four numbers a chunk (offset, kind, first event, count), and the chunks of each blob. */
   readonly #chunks: number[] = []
@@ -48,7 +54,7 @@ export class TraceWriter {
     header.set(MAGIC)
     new DataView(header.buffer).setUint32(MAGIC.length, FORMAT_VERSION, true)
     this.#append(header)
-    this.#chunk(KIND_HEAD, packr.pack(head), 0)
+    this.#chunk(KIND_HEAD, packPlain(head as unknown as Plain), 0)
   }
 
   /** Events so far: the number of the next one. */
@@ -74,14 +80,17 @@ export class TraceWriter {
     if (this.#packer.length >= EVENT_CHUNK_BYTES) this.flush()
   }
 
-  /** The number of the blob with this content; equal contents are stored once. */
+  /** The number of the blob with this content, which nobody may change; equal contents are stored once. */
   blob(bytes: Uint8Array): number {
-    const hash = this.#codecs.sha256(bytes)
-    const key = hex(hash)
-    const known = this.#blobs.get(key)
-    if (known !== undefined) return known
-    const number = this.#blobs.size
-    this.#blobs.set(key, number)
+    const words = contentHash(bytes)
+    const alike = this.#blobs.get(words[1])
+    // A hash that anybody can make collide says who may be equal, no more.
+    const known = alike?.find(({ content }) => equalBytes(content, bytes))
+    if (known !== undefined) return known.number
+    const hash = hashBytes(words)
+    const number = this.#blobSizes.length
+    if (alike === undefined) this.#blobs.set(words[1], [{ number, content: bytes }])
+    else alike.push({ number, content: bytes })
     this.#blobSizes.push(bytes.length)
     this.#blobChunks.push([])
     let offset = 0
@@ -125,7 +134,7 @@ export class TraceWriter {
   finish(): void {
     this.flush()
     const offset = this.#bytesWritten
-    this.#chunk(KIND_INDEX, packr.pack({
+    this.#chunk(KIND_INDEX, packPlain({
       events: this.events, chunks: this.#chunks, checkpoints: this.#checkpoints,
       blobs: this.#blobChunks.map((chunks, number) => [this.#blobSizes[number], ...chunks]),
     }), 0)

@@ -105,8 +105,8 @@ test('foreign, newer, mangled and empty files are named as such', (t) => {
   t.regex(message(Buffer.from('#!/bin/sh\necho not a trace at all\n')), /is not a Retrograde trace/)
   t.regex(message(Buffer.from('\x7fELF')), /is not a Retrograde trace/)
   const newer = Uint8Array.from(bytes)
-  newer[8] = 2
-  t.regex(message(newer), /has format 2; this Retrograde reads up to 1: update it \(at byte 8\)/)
+  newer[8] = 3
+  t.regex(message(newer), /has format 3; this Retrograde reads up to 2: update it \(at byte 8\)/)
   t.regex(message(Buffer.from(Buffer.from(bytes).toString('latin1').replaceAll('\r\n', '\n'), 'latin1')), /transfer as text/)
   t.regex(message(bytes.subarray(0, 5)), /ends within the file header/)
 })

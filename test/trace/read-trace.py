@@ -148,10 +148,49 @@ def plain(value):
     return value
 
 
+P1, P2, P3, P4, P5 = 0x9e3779b185ebca87, 0xc2b2ae3d27d4eb4f, 0x165667b19e3779f9, 0x85ebca77c2b2ae63, 0x27d4eb2f165667c5
+M = (1 << 64) - 1
+
+
+def rotate(x, n):
+    return (x << n | x >> 64 - n) & M
+
+
+def xxh64(data):
+    """XXH64 with seed 0 (https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md), highest byte first."""
+    at = 0
+    if len(data) >= 32:
+        a, b, c, d = P1 + P2 & M, P2, 0, -P1 & M
+        whole = len(data) // 32 * 32
+        for w, x, y, z in struct.iter_unpack('<4Q', data[:whole]):
+            a = rotate(a + w * P2 & M, 31) * P1 & M
+            b = rotate(b + x * P2 & M, 31) * P1 & M
+            c = rotate(c + y * P2 & M, 31) * P1 & M
+            d = rotate(d + z * P2 & M, 31) * P1 & M
+        at = whole
+        h = rotate(a, 1) + rotate(b, 7) + rotate(c, 12) + rotate(d, 18) & M
+        for lane in (a, b, c, d):
+            h = ((h ^ rotate(lane * P2 & M, 31) * P1 & M) * P1 + P4) & M
+    else:
+        h = P5
+    h = h + len(data) & M
+    while at + 8 <= len(data):
+        h = (rotate(h ^ rotate(struct.unpack_from('<Q', data, at)[0] * P2 & M, 31) * P1 & M, 27) * P1 + P4) & M
+        at += 8
+    if at + 4 <= len(data):
+        h = (rotate(h ^ struct.unpack_from('<I', data, at)[0] * P1 & M, 23) * P2 + P3) & M
+        at += 4
+    for byte in data[at:]:
+        h = rotate(h ^ byte * P5 & M, 11) * P1 & M
+    h = (h ^ h >> 33) * P2 & M
+    h = (h ^ h >> 29) * P3 & M
+    return (h ^ h >> 32).to_bytes(8, 'big')
+
+
 def main(name):
     data = open(name, 'rb').read()
     assert data[:8] == b'\x89RGT\r\n\x1a\n', 'not a Retrograde trace'
-    assert struct.unpack_from('<I', data, 8)[0] == 1, 'unknown version'
+    assert struct.unpack_from('<I', data, 8)[0] in (1, 2), 'unknown version'
     head, events, pieces, index = None, [], {}, None
     end = len(data) - 16 if data[-16:-8] == b'RGTINDEX' else len(data)
     at = 16
@@ -176,7 +215,8 @@ def main(name):
                 assert offset == sum(len(p) for p in pieces.setdefault(blob, []))
                 pieces[blob].append(piece)
                 if offset + len(piece) == size:
-                    assert hashlib.sha256(b''.join(pieces[blob])).digest() == digest, 'blob'
+                    whole = b''.join(pieces[blob])
+                    assert (hashlib.sha256(whole).digest() if len(digest) == 32 else xxh64(whole)) == digest, 'blob'
         elif kind == 2:
             assert first == len(events)
             context = Context()

@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs'
 import test from 'ava'
 import fc from 'fast-check'
 import { Packr, Unpackr } from 'msgpackr'
 import { encodeByTable, encodeEvent, encodeSyscall } from '../../src/trace/coder.ts'
+import { contentHash } from '../../src/trace/content-hash.ts'
 import { Context } from '../../src/trace/context.ts'
 import { BLOB_PIECE_BYTES, KIND_EVENTS } from '../../src/trace/format.ts'
 import { Packer, type Plain, Unpacker } from '../../src/trace/msgpack.ts'
@@ -87,4 +89,35 @@ test('chunks close as they fill, and stay below what a reader allows', (t) => {
   t.true(chunks.length > 4)
   t.is([...reader.eventsFrom()].length, 3000)
   t.deepEqual(reader.head, HEAD)
+})
+
+test('traces of version 1, whose blobs have SHA-256, can be read', (t) => {
+  const bytes = readFileSync(new URL('fixtures/version-1.rgt', import.meta.url))
+  t.is(bytes[8], 1)
+  const reader = readerOf(bytes)
+  t.deepEqual([...reader.blob(0)], [1, 2, 3])
+  t.deepEqual(reader.blob(1), new Uint8Array(100_000).fill(7))
+})
+
+test('blobs whose hashes collide are told apart', (t) => {
+  const sink = new MemorySink()
+  const writer = new TraceWriter(sink, traceCodecs, HEAD)
+  // Of some 80,000 contents two have the same half of the hash, by which blobs are looked for.
+  const alike = new Map<number, Uint8Array>()
+  let pair: [Uint8Array, Uint8Array] | undefined
+  for (let i = 0; pair === undefined; i++) {
+    const content = new Uint8Array(Uint32Array.of(i, 0x9e37).buffer)
+    const low = contentHash(content)[1]
+    const other = alike.get(low)
+    if (other !== undefined) pair = [other, content]
+    alike.set(low, content)
+  }
+  t.is(writer.blob(pair[0]), 0)
+  t.is(writer.blob(pair[1]), 1)
+  t.is(writer.blob(pair[0].slice()), 0)
+  t.is(writer.blob(pair[1].slice()), 1)
+  writer.finish()
+  const reader = readerOf(sink.bytes)
+  t.deepEqual(reader.blob(0), pair[0])
+  t.deepEqual(reader.blob(1), pair[1])
 })

@@ -105,7 +105,7 @@ export class Interpreter implements Processor {
     }
     this.#translator.onRevive = (frame) => { this.memory.markCode(frame) }
     memory.onCodeWrite = (frame) => { this.#dropCode(frame) }
-    memory.onCodeMark = () => { this.#emptyTlbOf(layout.TLB_WRITE) }
+    memory.onCodeMark = () => { this.forgetWrites() }
     const imports = {
       env: { memory: memory.memory },
       host: {
@@ -195,6 +195,8 @@ export class Interpreter implements Processor {
     this.#emptyTlb()
     this.#forgetCode()
   }
+
+  forgetWrites(): void { this.#emptyTlbOf(layout.TLB_WRITE) }
 
   flushPages(from: number, to: number): void {
     let hasCode = false
