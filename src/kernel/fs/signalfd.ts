@@ -24,55 +24,52 @@ const encode = (info: SignalInfo, bytes: Uint8Array, at: number): void => {
     put(offset, value)
     put(offset + 4, Math.floor(value / 0x1_0000_0000))
   }
+  const putSender = ({ pid, uid }: { readonly pid: number, readonly uid: number }): void => {
+    put(12, pid)
+    put(16, uid)
+  }
+  /** As ssi_int, and as ssi_ptr. */
+  const putValue = (low: number, high: number): void => {
+    put(44, low)
+    put(48, low)
+    put(52, high)
+  }
   put(0, info.signal)
   put(4, info.errno)
   put(8, info.code)
   const { detail } = info
   switch (detail.kind) {
     case 'kill':
-      put(12, detail.pid)
-      put(16, detail.uid)
+      putSender(detail)
       break
     case 'queue':
-      put(12, detail.pid)
-      put(16, detail.uid)
-      put(44, detail.valueLow)
-      put(48, detail.valueLow)
-      put(52, detail.valueHigh)
+      putSender(detail)
+      putValue(detail.valueLow, detail.valueHigh)
       break
     case 'timer':
       put(24, detail.timer)
       put(32, detail.overrun)
-      put(44, detail.valueLow)
-      put(48, detail.valueLow)
-      put(52, detail.valueHigh)
+      putValue(detail.valueLow, detail.valueHigh)
       break
     case 'child':
-      put(12, detail.pid)
-      put(16, detail.uid)
+      putSender(detail)
       put(40, detail.status)
       putLong(56, detail.userTicks)
       putLong(64, detail.systemTicks)
       break
-    case 'fault':
+    case 'fault': case 'system-call':
       putLong(72, detail.address)
       break
     case 'poll':
       put(20, detail.fd)
       put(28, detail.band)
       break
-    case 'system-call':
-      putLong(72, detail.address)
-      break
     case 'raw': {
       // As rt_sigqueueinfo has it: pid and uid, then the value.
       const raw = new DataView(detail.bytes.buffer, detail.bytes.byteOffset, detail.bytes.byteLength)
       if (detail.bytes.byteLength < 20) break
-      put(12, raw.getUint32(4, true))
-      put(16, raw.getUint32(8, true))
-      put(44, raw.getUint32(12, true))
-      put(48, raw.getUint32(12, true))
-      put(52, raw.getUint32(16, true))
+      putSender({ pid: raw.getUint32(4, true), uid: raw.getUint32(8, true) })
+      putValue(raw.getUint32(12, true), raw.getUint32(16, true))
     }
   }
 }

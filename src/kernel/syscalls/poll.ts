@@ -101,10 +101,11 @@ const finish = (kernel: Kernel, task: Task, result: number, timeout: number, dea
   return result
 }
 
-const ppoll = (kernel: Kernel, task: Task, args: Args): number => {
-  const [address, , timeout, mask, size] = [args[0], args[1], args[2], args[3], args[4]]
+/** ppoll and pselect6: with another mask for as long as they wait. @param maskOf where that mask is, and its size */
+const waitMasked = (kernel: Kernel, task: Task, timeout: number, maskOf: () => readonly [address: number, size: number], wait: (deadline: number) => number): number => {
   let deadline = memoryOf(task)?.deadline
   if (deadline === undefined) {
+    const [mask, size] = maskOf()
     const time = timeout === 0 ? undefined : readTimespec(kernel.user(task), timeout)
     if (typeof time === 'number') return time
     deadline = timeDeadline(kernel, time)
@@ -114,13 +115,16 @@ const ppoll = (kernel: Kernel, task: Task, args: Args): number => {
   }
   let result: number
   try {
-    result = pollUntil(kernel, task, address, uint32(args[1]), deadline, -ERESTARTNOHAND)
+    result = wait(deadline)
   } catch (error) {
     restoreMask(task)
     throw error
   }
   return finish(kernel, task, result, timeout, deadline, writeTimespec)
 }
+
+const ppoll = (kernel: Kernel, task: Task, args: Args): number =>
+  waitMasked(kernel, task, args[2], () => [args[3], args[4]], (deadline) => pollUntil(kernel, task, args[0], uint32(args[1]), deadline, -ERESTARTNOHAND))
 
 // ——— select ———
 
@@ -188,26 +192,12 @@ const select = (kernel: Kernel, task: Task, args: Args): number => {
 }
 
 const pselect6 = (kernel: Kernel, task: Task, args: Args): number => {
-  let deadline = memoryOf(task)?.deadline
-  if (deadline === undefined) {
+  const maskOf = (): readonly [number, number] => {
+    if (args[5] === 0) return [0, 0]
     const user = kernel.user(task)
-    const mask = args[5] === 0 ? 0 : user.i64(args[5])
-    const size = args[5] === 0 ? 0 : uint64(user.i64(args[5] + 8))
-    const time = args[4] === 0 ? undefined : readTimespec(user, args[4])
-    if (typeof time === 'number') return time
-    deadline = timeDeadline(kernel, time)
-    const error = installMask(kernel, task, mask, size)
-    if (error < 0) return error
-    remember(task, deadline)
+    return [user.i64(args[5]), uint64(user.i64(args[5] + 8))]
   }
-  let result: number
-  try {
-    result = selectUntil(kernel, task, args, deadline)
-  } catch (error) {
-    restoreMask(task)
-    throw error
-  }
-  return finish(kernel, task, result, args[4], deadline, writeTimespec)
+  return waitMasked(kernel, task, args[4], maskOf, (deadline) => selectUntil(kernel, task, args, deadline))
 }
 
 export const pollCalls: readonly SyscallEntry[] = [

@@ -228,9 +228,8 @@ const cutToAccessible = (kernel: Kernel, task: Task, segments: Segment[], most: 
   return total
 }
 
-/** How many of the bytes [from, from + length) of the segments' concatenation come before the first bad page. */
-const accessiblePart = (kernel: Kernel, task: Task, segments: readonly Segment[], from: number, length: number): number => {
-  const user = kernel.user(task)
+/** Goes through the bytes [from, from + length) of the segments' concatenation, piece by piece, until one is not done whole; how many were done. */
+const eachPiece = (segments: readonly Segment[], from: number, length: number, move: (address: number, count: number, done: number) => number): number => {
   let start = 0
   let done = 0
   for (const segment of segments) {
@@ -238,31 +237,29 @@ const accessiblePart = (kernel: Kernel, task: Task, segments: readonly Segment[]
     const skip = from + done - start
     if (skip < segment.length) {
       const count = Math.min(segment.length - skip, length - done)
-      const room = user.accessible(segment.address + skip, count, ACCESS_READ)
-      done += room
-      if (room < count) break
+      const moved = move(segment.address + skip, count, done)
+      done += moved
+      if (moved < count) break
     }
     start += segment.length
   }
   return done
 }
 
+/** How many of the bytes [from, from + length) of the segments' concatenation come before the first bad page. */
+const accessiblePart = (kernel: Kernel, task: Task, segments: readonly Segment[], from: number, length: number): number => {
+  const user = kernel.user(task)
+  return eachPiece(segments, from, length, (address, count) => user.accessible(address, count, ACCESS_READ))
+}
+
 /** Bytes [from, from + length) of the segments' concatenation. */
 const gather = (kernel: Kernel, task: Task, segments: readonly Segment[], from: number, length: number): Uint8Array => {
   const user = kernel.user(task)
   const bytes = new Uint8Array(length)
-  let start = 0
-  let done = 0
-  for (const segment of segments) {
-    if (done === length) break
-    const skip = from + done - start
-    if (skip < segment.length) {
-      const count = Math.min(segment.length - skip, length - done)
-      bytes.set(user.read(segment.address + skip, count), done)
-      done += count
-    }
-    start += segment.length
-  }
+  eachPiece(segments, from, length, (address, count, done) => {
+    bytes.set(user.read(address, count), done)
+    return count
+  })
   return bytes
 }
 

@@ -69,6 +69,18 @@ const followed = byPath(LOOKUP_FOLLOW)
 const unfollowed = byPath(0)
 const byDescriptor: Finder = (_kernel, task, fd) => getFile(task, int32(fd)) ?? -EBADF
 
+/** The inode of which the attribute is wanted, if the task may have that; or a negative errno. */
+const inodeFor = (kernel: Kernel, task: Task, find: Finder, argument: number, name: string, isWrite: boolean): Inode | number => {
+  const found = find(kernel, task, argument)
+  if (typeof found === 'number') return found
+  const { inode, mount, kind } = found
+  if (inode === undefined) return -ENOENT
+  if (isWrite) ensureAttributes(kernel, inode)
+  const denied = checkName(kernel, task, mount, inode, name, isWrite, kind)
+  if (denied !== 0) return denied
+  return hasAttributes(inode) ? inode : -EOPNOTSUPP
+}
+
 const setAttribute = (find: Finder) => (kernel: Kernel, task: Task, args: Args): number => {
   const flags = uint32(args[4])
   if ((flags & ~(XATTR_CREATE | XATTR_REPLACE)) !== 0) return -EINVAL
@@ -77,14 +89,8 @@ const setAttribute = (find: Finder) => (kernel: Kernel, task: Task, args: Args):
   const size = uint64(args[3])
   if (size > SIZE_LIMIT) return -E2BIG
   const value = kernel.user(task).read(args[2], size)
-  const found = find(kernel, task, args[0])
-  if (typeof found === 'number') return found
-  const { inode, mount } = found
-  if (inode === undefined) return -ENOENT
-  ensureAttributes(kernel, inode)
-  const denied = checkName(kernel, task, mount, inode, name, true, found.kind)
-  if (denied !== 0) return denied
-  if (!hasAttributes(inode)) return -EOPNOTSUPP
+  const inode = inodeFor(kernel, task, find, args[0], name, true)
+  if (typeof inode === 'number') return inode
   const exists = inode.xattrs?.has(name) === true
   if (exists && (flags & XATTR_CREATE) !== 0) return -EEXIST
   if (!exists && (flags & XATTR_REPLACE) !== 0) return -ENODATA
@@ -103,13 +109,8 @@ const SOCKET_NAME = 'system.sockprotoname'
 const getAttribute = (find: Finder) => (kernel: Kernel, task: Task, args: Args): number => {
   const name = readName(kernel, task, args[1])
   if (typeof name === 'number') return name
-  const found = find(kernel, task, args[0])
-  if (typeof found === 'number') return found
-  const { inode, mount } = found
-  if (inode === undefined) return -ENOENT
-  const denied = checkName(kernel, task, mount, inode, name, false, found.kind)
-  if (denied !== 0) return denied
-  if (!hasAttributes(inode)) return -EOPNOTSUPP
+  const inode = inodeFor(kernel, task, find, args[0], name, false)
+  if (typeof inode === 'number') return inode
   const value = inode.xattrs?.get(name)
   if (value === undefined) return -ENODATA
   const size = uint64(args[3])
@@ -138,14 +139,8 @@ const listAttributes = (find: Finder) => (kernel: Kernel, task: Task, args: Args
 const removeAttribute = (find: Finder) => (kernel: Kernel, task: Task, args: Args): number => {
   const name = readName(kernel, task, args[1])
   if (typeof name === 'number') return name
-  const found = find(kernel, task, args[0])
-  if (typeof found === 'number') return found
-  const { inode, mount } = found
-  if (inode === undefined) return -ENOENT
-  ensureAttributes(kernel, inode)
-  const denied = checkName(kernel, task, mount, inode, name, true, found.kind)
-  if (denied !== 0) return denied
-  if (!hasAttributes(inode)) return -EOPNOTSUPP
+  const inode = inodeFor(kernel, task, find, args[0], name, true)
+  if (typeof inode === 'number') return inode
   if (inode.xattrs?.delete(name) !== true) return -ENODATA
   inode.ctime = now(kernel)
   return 0
