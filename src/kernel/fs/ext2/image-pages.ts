@@ -13,6 +13,8 @@ export class ImagePages {
   readonly #kernel: Kernel
   readonly #image: FileInode
   readonly #pages = new Map<number, Page>()
+  /** Pages that a disk is given though it has the same, as blocks in them come into use. */
+  readonly #fresh = new Set<number>()
 
   constructor(kernel: Kernel, image: FileInode) {
     this.#kernel = kernel
@@ -68,6 +70,9 @@ export class ImagePages {
     }
   }
 
+  /** A block comes into use: whatever is in it counts as written. */
+  use(offset: number): void { this.#fresh.add(Math.floor(offset / PAGE_SIZE)) }
+
   /** Writes what differs to the image. @throws OutOfFrames, with the image as it was */
   commit(): void {
     const image = this.#image
@@ -78,7 +83,8 @@ export class ImagePages {
     for (const index of changed) pageFrame(this.#kernel, image, index, true)
     for (const index of changed) writeInode(this.#kernel, image, index * PAGE_SIZE, this.#page(index * PAGE_SIZE).bytes.subarray(0, image.size - index * PAGE_SIZE))
     if (changed.length > 0) touchModified(this.#kernel, image)
-    countWritten(this.#kernel, image, changed.length * PAGE_SIZE)
+    for (const index of changed) this.#fresh.add(index)
+    countWritten(this.#kernel, image, this.#fresh.size * PAGE_SIZE)
   }
 }
 

@@ -37,6 +37,8 @@ class Writer {
   readonly #image: ImagePages
   /** By block number: 1 if it is used. */
   readonly #used: Uint8Array
+  /** As the image has it. */
+  readonly #usedBefore: Uint8Array
   #nextBlock: number
   readonly #hasTypes: boolean
 
@@ -46,6 +48,7 @@ class Writer {
     this.#reader = new Reader(kernel, volume)
     this.#image = new ImagePages(kernel, volume.image)
     this.#used = new Uint8Array(volume.blockCount)
+    this.#usedBefore = this.#readBitmaps()
     this.#nextBlock = volume.firstDataBlock
     this.#hasTypes = this.#super(SB.revision) !== 0 && (this.#super(SB.incompatible) & INCOMPATIBLE_FILETYPE) !== 0
   }
@@ -79,6 +82,7 @@ class Writer {
     this.#nextBlock = block + 1
     const { blockSize } = this.#volume
     this.#image.fill(0, block * blockSize, (block + 1) * blockSize)
+    if (this.#usedBefore[block] === 0) this.#image.use(block * blockSize)
     return block
   }
 
@@ -285,14 +289,16 @@ class Writer {
   }
 
   /** Which blocks are used, as the image has it. */
-  #readBitmaps(): void {
+  #readBitmaps(): Uint8Array {
     const { blockSize, blockCount, firstDataBlock, blocksPerGroup, groupCount } = this.#volume
-    this.#used.fill(1, 0, firstDataBlock)
+    const used = new Uint8Array(blockCount)
+    used.fill(1, 0, firstDataBlock)
     for (let group = 0; group < groupCount; group++) {
       const bitmap = this.#image.read(this.#image.u32(this.#descriptor(group) + GD.blockBitmap) * blockSize, blockSize)
       const start = firstDataBlock + group * blocksPerGroup
-      for (let index = 0; index < blocksPerGroup && start + index < blockCount; index++) this.#used[start + index] = (bitmap[index >> 3] >> (index & 7)) & 1
+      for (let index = 0; index < blocksPerGroup && start + index < blockCount; index++) used[start + index] = (bitmap[index >> 3] >> (index & 7)) & 1
     }
+    return used
   }
 
   /** Whether the file has content for its block of that number. */
@@ -306,7 +312,7 @@ class Writer {
   storeFile(inode: FileInode): boolean {
     const links = this.#image.u16(this.#inodeOffset(inode.ino) + IN.links)
     if (links === 0) return false
-    this.#readBitmaps()
+    this.#used.set(this.#usedBefore)
     const blocks: number[] = []
     let fits = true
     this.#reader.eachBlock(this.#reader.inode(inode.ino), (index, block) => {
