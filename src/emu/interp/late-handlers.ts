@@ -1,5 +1,5 @@
 /**
- * Handlers of forms of extensions. There are thousands, of which a program uses some dozens, so they are not in the
+ * Handlers of forms of extensions. There are thousands, of which a program uses some dozens, so all but a few are not in the
  * tier-0 module: each is made when the translator meets its form for the first time, as a module of one function, from the
  * semantics that all else is made from, and put into a spare slot of the handlers' table.
  */
