@@ -213,5 +213,16 @@ export const KEPT: Readonly<Record<string, FuzzProgram>> = {
     call('pipe2', [out(8), 0o4000], { result: 'pair', slot: 9 }), call('close', [fd(3)]), call('write', [fd(10), some(5), 5]), call('tee', [fd(2), fd(10), 1, 2]), call('fcntl', [fd(10), 1031, 4096]), call('write', [fd(10), some(4096), 4096]), call('tee', [fd(2), fd(10), 1, 2]), call('splice', [fd(2), 0, fd(10), 0, 1, 2]),
     call('close', [fd(9)]), call('tee', [fd(2), fd(10), 1, 2]), call('splice', [fd(2), 0, fd(10), 0, 1, 2]),
   ),
+  'nothing is run where nothing can be': sequence(
+    call('mq_open', ['q', 0o4102, 0o777, 0], { result: 'fd', slot: 0 }), call('faccessat', [-100, '/proc/self/fd/9', 1]), call('faccessat', [-100, '/proc/self/maps', 1]), call('faccessat', [-100, '/proc/self/fd', 1]), call('execve', ['/proc/self/fd/9', 0, 0]),
+    call('open', ['/proc/self/maps', 0o4000, 0], { result: 'fd', slot: 6 }), call('mmap', [0, 4096, 4, 2, fd(6), 0], { result: 'mapping' }), call('mmap', [0, 4096, 4, 2, fd(0), 0], { result: 'mapping' }), call('memfd_create', ['a', 0], { result: 'fd', slot: 7 }), call('mmap', [0, 4096, 5, 2, fd(7), 0], { result: 'mapping' }),
+    call('close', [fd(0)]), call('eventfd2', [0, 0o4000], { result: 'fd', slot: 0 }), call('faccessat', [-100, '/proc/self/fd/9', 1]),
+  ),
+  'who sent is known to who asked before': sequence(
+    ...[1, 2].flatMap((type) => [
+      call('socketpair', [1, type | 0o4000, 0, out(8)], { result: 'pair', slot: 11 }), call('write', [fd(11), some(3), 3]), call('setsockopt', [fd(12), 1, 16, bytes([1, 0, 0, 0]), 4]), call('write', [fd(11), some(3), 3]),
+      call('recvmsg', [fd(12), message(out(4), out(64), 64), 64], { shows: [[1, 'message']] }), call('recvmsg', [fd(12), message(out(4), out(64), 64), 64], { shows: [[1, 'message']] }), call('recvmsg', [fd(12), message(out(4), out(64), 64), 64], { shows: [[1, 'message']] }),
+    ]),
+  ),
   'one process ends another': sequence(call('kill', [pid(1), 9]), call('getpid', [], { process: 1, result: 'pid' }), call('waitid', [1, pid(1), out(128), 5, 0], { shows: [[2, 'siginfo']] })),
 }

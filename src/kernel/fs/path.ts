@@ -272,6 +272,16 @@ export const pathOrError = (kernel: Kernel, task: Task, address: number): string
 }
 
 /**
+ * Whether nothing there can be run, nor mapped to be: as it is mounted, or as there is nothing to run on such a file system (path_noexec). What belongs
+ * to no mounted file system is of that kind but for memfds.
+ */
+export const isNoExec = (mount: Mount, inode: Inode): boolean => {
+  const { kind, type, flags } = inode.superblock
+  if (((flags | mount.flags) & MS_NOEXEC) !== 0 || kind === 'proc' || type === 'mqueue') return true
+  return kind === 'anonymous' && !(inode.kind === 'file' && inode.seals !== undefined)
+}
+
+/**
  * The file that execve will run.
  * @param flags AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW
  */
@@ -284,7 +294,7 @@ export const openForExec = (
   const { inode } = found
   if (inode === undefined) return -ENOENT
   if (isLink(inode)) return -ELOOP
-  if (inode.kind !== 'file' || ((inode.superblock.flags | found.mount.flags) & MS_NOEXEC) !== 0) return -EACCES
+  if (inode.kind !== 'file' || isNoExec(found.mount, inode)) return -EACCES
   const denied = checkAccess(kernel, task.credentials, inode, MAY_EXEC)
   if (denied !== 0) return denied
   if (inode.writers > 0) return -ETXTBSY

@@ -36,12 +36,16 @@ const sizeOf = (length: number): number => {
   return head + BUFFER_OVERHEAD + paged
 }
 
-const deliver = (kernel: Kernel, from: UnixSocket, to: UnixSocket, bytes: Uint8Array, files: OpenFile[], credentials: PeerCredentials): void => {
+const deliver = (kernel: Kernel, from: UnixSocket, to: UnixSocket, bytes: Uint8Array, files: OpenFile[], credentials: PeerCredentials | undefined): void => {
   const message: UnixMessage = { bytes, start: 0, files, credentials, sender: from, size: sizeOf(bytes.length) }
   from.sentBytes += message.size
   to.queue.push(message)
   kernel.wake(to.readable)
 }
+
+/** Who sends is noted if one of the two asks for it by then, or the receiver could before it is accepted (unix_maybe_add_creds). */
+const sentCredentials = (task: Task, from: UnixSocket, to: UnixSocket, { credentials }: Outgoing): PeerCredentials | undefined =>
+  credentials ?? (from.passCredentials || to.passCredentials || to.ino === 0 ? credentialsOf(task) : undefined)
 
 const takeFiles = (message: Outgoing): OpenFile[] => {
   for (const file of message.files) retainFile(file)
@@ -72,7 +76,7 @@ const sendStream = (kernel: Kernel, task: Task, file: OpenFile, socket: UnixSock
     }
     const piece = Math.min(bytes.length - done, pieceOf(socket))
     // Descriptors go with the first byte.
-    deliver(kernel, socket, peer, bytes.slice(done, done + piece), done === 0 ? takeFiles(message) : [], message.credentials ?? credentialsOf(task))
+    deliver(kernel, socket, peer, bytes.slice(done, done + piece), done === 0 ? takeFiles(message) : [], sentCredentials(task, socket, peer, message))
     done += piece
   }
   return endWrite(task, done, 0)
@@ -106,7 +110,7 @@ const sendDatagram = (kernel: Kernel, task: Task, file: OpenFile, socket: UnixSo
   if (other.peer !== undefined && other.peer !== socket) return -EPERM
   if ((other.shut & SHUT_RECEIVE) !== 0) return -EPIPE
   if (other.peer !== socket && isQueueFull(other)) return waitOn(kernel, task, file, message.flags, other.writable, socket.sendTimeout)
-  deliver(kernel, socket, other, bytes.slice(), takeFiles(message), message.credentials ?? credentialsOf(task))
+  deliver(kernel, socket, other, bytes.slice(), takeFiles(message), sentCredentials(task, socket, other, message))
   return bytes.length
 }
 
@@ -158,7 +162,7 @@ const peekFiles = (message: UnixMessage): readonly OpenFile[] => {
   return message.files
 }
 
-const isSame = (a: PeerCredentials, b: PeerCredentials): boolean => a.pid === b.pid && a.uid === b.uid && a.gid === b.gid
+const isSame = (a: PeerCredentials | undefined, b: PeerCredentials | undefined): boolean => a?.pid === b?.pid && a?.uid === b?.uid && a?.gid === b?.gid
 
 const receiveStream = (kernel: Kernel, task: Task, file: OpenFile, socket: UnixSocket, length: number, flags: number): Incoming | number => {
   if (!isConnected(socket)) return -EINVAL

@@ -36,7 +36,8 @@ export interface UnixMessage {
   /** What was read of it, for streams. */
   start: number
   files: OpenFile[]
-  readonly credentials: PeerCredentials
+  /** Undefined: nobody asked for them when it was sent. */
+  readonly credentials: PeerCredentials | undefined
   /** Who sent it, and what its buffer counts for there. */
   readonly sender: UnixSocket
   readonly size: number

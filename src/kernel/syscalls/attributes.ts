@@ -5,13 +5,13 @@ import { isReadOnly } from '../fs/mounts.ts'
 import { EACCES, EBADF, EFAULT, EINVAL, ENOENT, EOPNOTSUPP, EPERM, EROFS } from '../abi/errno.ts'
 import { CAP_CHOWN, CAP_FSETID } from '../abi/capabilities.ts'
 import {
-  AT_EACCESS, AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_STATX_SYNC_TYPE, AT_SYMLINK_NOFOLLOW, F_SEAL_EXEC, MS_NOEXEC, UTIME_NOW, UTIME_OMIT,
+  AT_EACCESS, AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_STATX_SYNC_TYPE, AT_SYMLINK_NOFOLLOW, F_SEAL_EXEC, UTIME_NOW, UTIME_OMIT,
 } from '../abi/fcntl.ts'
 import { IN_ACCESS, IN_ATTRIB, IN_MODIFY } from '../abi/inotify.ts'
 import { int32, uint32 } from '../abi/numbers.ts'
 import { getAnyFile, getFile } from '../fs/descriptor.ts'
-import { ensureAttributes, type Inode, now, S_ISGID, S_ISUID, type Timestamp } from '../fs/inode.ts'
-import { isLink, LOOKUP_EMPTY, LOOKUP_FOLLOW, readPath, resolve, resolveInode } from '../fs/path.ts'
+import { ensureAttributes, type Inode, now, S_IFREG, S_ISGID, S_ISUID, type Timestamp, typeBits } from '../fs/inode.ts'
+import { isLink, isNoExec, LOOKUP_EMPTY, LOOKUP_FOLLOW, readPath, resolve, resolveInode } from '../fs/path.ts'
 import { isImmutable, isProtected } from '../fs/inode-flags.ts'
 import { capableOver, checkAccess, isInGroup, MAY_EXEC, MAY_WRITE, ownsInode } from '../fs/permissions.ts'
 import { writeStat, writeStatfs, writeStatx } from '../fs/stat.ts'
@@ -113,7 +113,7 @@ const checkAccessAt = (kernel: Kernel, task: Task, dirfd: number, pathAddress: n
   if (typeof place === 'number') return place
   const { inode, mount } = place
   if (inode === undefined) return -ENOENT
-  if ((mode & MAY_EXEC) !== 0 && inode.kind === 'file' && (mount.flags & MS_NOEXEC) !== 0) return -EACCES
+  if ((mode & MAY_EXEC) !== 0 && typeBits(inode) === S_IFREG && isNoExec(mount, inode)) return -EACCES
   const denied = mode === 0 ? 0 : checkAccess(kernel, credentials, inode, mode)
   if (denied !== 0) return denied
   const isChangeable = inode.kind === 'file' || inode.kind === 'directory' || inode.kind === 'symlink'

@@ -17,6 +17,7 @@ import { getFile } from '../fs/descriptor.ts'
 import { operationsOf } from '../fs/file-operations.ts'
 import type { OpenFile } from '../fs/file.ts'
 import { retainInode } from '../fs/inode.ts'
+import { isNoExec } from '../fs/path.ts'
 import type { Kernel } from '../kernel.ts'
 import {
   type AddressSpace, VMA_GROWSDOWN, VMA_LOCKED, VMA_MAYEXEC, VMA_MAYREAD, VMA_MAYWRITE, VMA_NORESERVE, VMA_SHARED, type Vma,
@@ -101,7 +102,8 @@ export const mapFile = (
   const space = task.mm
   if (size === 0) return -EINVAL
   let prot = protection & PROT_MASK
-  if ((prot & PROT_READ) !== 0 && (task.personality & READ_IMPLIES_EXEC) !== 0) prot |= PROT_EXEC
+  const cannotExecute = file !== undefined && isNoExec(file.mount, file.inode)
+  if ((prot & PROT_READ) !== 0 && (task.personality & READ_IMPLIES_EXEC) !== 0 && !cannotExecute) prot |= PROT_EXEC
   const fixed = (mapFlags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) !== 0
   let address = hint
   if (!fixed) {
@@ -131,8 +133,10 @@ export const mapFile = (
   }
   const operations = file === undefined ? undefined : operationsOf(file)
   const zero = file !== undefined && isZeroDevice(file)
-  // What belongs to no mounted file system counts as mounted noexec (path_noexec).
-  if (file !== undefined && (prot & PROT_EXEC) !== 0 && file.inode.superblock.kind === 'anonymous' && file.kind !== 'regular') return -EPERM
+  if (cannotExecute) {
+    if ((prot & PROT_EXEC) !== 0) return -EPERM
+    flags &= ~VMA_MAYEXEC
+  }
   if (operations !== undefined && operations.map === undefined && !zero) {
     // Sockets are asked when what was there is gone (sock_no_mmap).
     if (file?.kind === 'socket' && (mapFlags & MAP_FIXED) !== 0) unmapRange(kernel, space, start, end)

@@ -47,10 +47,10 @@ const waitToRead = (kernel: Kernel, task: Task, file: OpenFile, operations: File
 }
 
 /** Nothing can be put where the guest wants it: that counts when there is something. */
-const failToRead = (kernel: Kernel, task: Task, file: OpenFile, operations: FileOperations, offset: number | undefined): number => {
+const failToRead = (kernel: Kernel, task: Task, file: OpenFile, operations: FileOperations, length: number, offset: number | undefined): number => {
   // Behind the end of what has positions, nothing is to be put anywhere; asked for a position, it does not move.
   if (operations.positioned === true) {
-    const next = operations.read?.(kernel, task, file, 1, offset ?? file.position)
+    const next = operations.read?.(kernel, task, file, Math.min(length, PAGE_SIZE), offset ?? file.position)
     return typeof next === 'number' ? next : next?.length === 0 ? 0 : -EFAULT
   }
   if (!isReady(kernel, file, operations)) return waitToRead(kernel, task, file, operations)
@@ -85,7 +85,7 @@ export const readInto = (kernel: Kernel, task: Task, file: OpenFile, address: nu
   const wanted = Math.min(count, roomOf(file))
   // A datagram is taken, whether or not there is room for it.
   const room = isDatagrams(file) ? wanted : readablePartOf(file, user.accessible(address, wanted, ACCESS_WRITE), wanted)
-  if (room === 0 && wanted > 0) return failToRead(kernel, task, file, operations, offset)
+  if (room === 0 && wanted > 0) return failToRead(kernel, task, file, operations, wanted, offset)
   const result = operations.read(kernel, task, file, room, offset)
   if (typeof result === 'number') return result
   user.write(address, result)
@@ -289,7 +289,7 @@ export const readVectorInto = (kernel: Kernel, task: Task, file: OpenFile, segme
   if (readTo !== undefined) return eachSegment(segments, offset, (address, length, at) => readTo(kernel, task, file, address, length, at))
   const wanted = Math.min(total, roomOf(file))
   const room = readablePartOf(file, cutToAccessible(kernel, task, segments, roomOf(file), ACCESS_WRITE), wanted)
-  if (room === 0 && total > 0) return failToRead(kernel, task, file, operations, offset)
+  if (room === 0 && total > 0) return failToRead(kernel, task, file, operations, wanted, offset)
   const result = read(kernel, task, file, room, offset)
   if (typeof result === 'number') return result
   const user = kernel.user(task)

@@ -151,7 +151,8 @@ test('every file can be read, from the start and in the middle', (t) => {
         const [length, middle] = child.endsWith('/pagemap') ? [16, 8] : [10, 5]
         t.not(task.call('pread64', fd, at, length, middle), 'EINVAL', child)
         if (length === 16) t.is(task.call('pread64', fd, at, 10, 5), 'EINVAL', child)
-        t.is(task.call('read', fd, 1, length), 'EFAULT', child)
+        // Where nothing is to be read, nothing is to be put anywhere.
+        t.is(task.call('pread64', fd, 1, length, 0), first === 0 ? 0 : 'EFAULT', child)
         task.do('close', fd)
         count++
       }
