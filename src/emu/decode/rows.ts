@@ -83,12 +83,28 @@ const VEX = /^vex(?:\.(128|256|lig))?(?:\.(np|66|f3|f2))?\.0f(38|3a)?(?:\.w([01]
 const PREFIXES = { np: 0, 66: 0x66, f3: 0xf3, f2: 0xf2 } as const
 const MAPS = { 38: 2, '3a': 3 } as const
 
+/** Operands as rows have them, by text: there are few, and all rows are made when a program starts. */
+const operandLists = new Map<string, readonly OperandSpec[]>()
+
+const operandsOf = (operands: string, where: string): readonly OperandSpec[] => {
+  let specs = operandLists.get(operands)
+  if (specs === undefined) {
+    specs = operands.split(/[\s,]+/).filter((word) => word !== '').map((word): OperandSpec => {
+      const match = OPERAND.exec(word)
+      if (match === null) throw new Error(`row '${where}': operand '${word}' is not known`)
+      return { letter: match[3] ?? match[1], size: match[2] ?? '' }
+    })
+    operandLists.set(operands, specs)
+  }
+  return specs
+}
+
+const NO_OPTIONS: ReadonlySet<RowOption> = new Set()
+const VEX_OPTIONS: ReadonlySet<RowOption> = new Set(['unsigned-immediate'])
+const MODRM_LETTERS = 'EGMRVWUPQNYT'
+
 export const row = (text: string, name: string, operands = '', ...options: readonly RowOption[]): Row => {
-  const specs = operands.split(/[\s,]+/).filter((word) => word !== '').map((word): OperandSpec => {
-    const match = OPERAND.exec(word)
-    if (match === null) throw new Error(`row '${text} ${name}': operand '${word}' is not known`)
-    return { letter: match[3] ?? match[1], size: match[2] ?? '' }
-  })
+  const specs = operandsOf(operands, `${text} ${name}`)
   let map: Row['map'] = 0
   let opcode: number | undefined
   let prefix: Row['prefix']
@@ -100,10 +116,11 @@ export const row = (text: string, name: string, operands = '', ...options: reado
   let registerInOpcode = false
   let address32 = false
   let noRexB = false
-  let needsModrm = specs.some(({ letter }) => 'EGMRVWUPQNYT'.includes(letter))
+  let needsModrm = false
+  for (const { letter } of specs) if (MODRM_LETTERS.includes(letter)) needsModrm = true
   let vexL: Row['vexL']
-  const words = text.split(/\s+/)
-  const vexAt = words.findIndex((word) => word.startsWith('vex'))
+  const words = text.split(' ')
+  const vexAt = text.includes('vex') ? words.findIndex((word) => word.startsWith('vex')) : -1
   const isVex = vexAt >= 0
   if (isVex) {
     const [vex] = words.splice(vexAt, 1)
@@ -115,33 +132,55 @@ export const row = (text: string, name: string, operands = '', ...options: reado
     map = escape === undefined ? 1 : MAPS[escape]
     if (w !== undefined) rexW = w === '1'
   }
-  words.forEach((word, at) => {
-    if (word === 'np' || word === 'norep') prefix = 0
-    else if (word === 'rep') prefix = 0xf3
-    else if (word === 'repne') prefix = 0xf2
-    else if (word === 'a32') address32 = true
-    else if (word === 'nob') noRexB = true
-    else if ((word === '66' || word === 'f3' || word === 'f2') && words[at + 1] === '0f') prefix = parseInt(word, 16) as 0x66
-    else if (word === '0f' && opcode === undefined && words.length > at + 1) map = 1
-    else if (map === 1 && opcode === undefined && word === '38') map = 2
-    else if (map === 1 && opcode === undefined && word === '3a') map = 3
-    else if (word === 'mem' || word === 'reg') { mod = word; needsModrm = true }
-    else if (word === 'w0' || word === 'w1') rexW = word === 'w1'
-    else if (word === '/r') needsModrm = true
-    else if (/^\/[0-7]$/.test(word)) { digit = Number(word[1]); needsModrm = true }
-    else if (/^=[0-9a-f]{2}(\+i)?$/.test(word)) {
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at]
+    switch (word) {
+      case 'np': case 'norep': prefix = 0; continue
+      case 'rep': prefix = 0xf3; continue
+      case 'repne': prefix = 0xf2; continue
+      case 'a32': address32 = true; continue
+      case 'nob': noRexB = true; continue
+      case 'mem': case 'reg': mod = word; needsModrm = true; continue
+      case 'w0': case 'w1': rexW = word === 'w1'; continue
+      case '/r': needsModrm = true; continue
+      case '66': case 'f3': case 'f2':
+        if (words[at + 1] === '0f') {
+          prefix = parseInt(word, 16) as 0x66
+          continue
+        }
+        break
+      case '0f':
+        if (opcode === undefined && words.length > at + 1) {
+          map = 1
+          continue
+        }
+        break
+      case '38': case '3a':
+        if (map === 1 && opcode === undefined) {
+          map = MAPS[word]
+          continue
+        }
+        break
+      default:
+    }
+    if (word.startsWith('/') && /^\/[0-7]$/.test(word)) {
+      digit = Number(word[1])
+      needsModrm = true
+    } else if (word.startsWith('=') && /^=[0-9a-f]{2}(\+i)?$/.test(word)) {
       modrm = parseInt(word.slice(1, 3), 16)
       if (word.endsWith('+i')) modrmCount = 8
       needsModrm = true
-    } else if (/^[0-9a-f]{2}(\+r)?$/.test(word) && opcode === undefined) {
+    } else if (opcode === undefined && /^[0-9a-f]{2}(\+r)?$/.test(word)) {
       opcode = parseInt(word.slice(0, 2), 16)
       registerInOpcode = word.endsWith('+r')
-    } else throw new Error(`row '${text} ${name}': '${word}' is not understood`)
-  })
+    } else {
+      throw new Error(`row '${text} ${name}': '${word}' is not understood`)
+    }
+  }
   if (opcode === undefined) throw new Error(`row '${text} ${name}' has no opcode`)
   return {
-    text, isVex, vexL, name, operands: specs, options: new Set(isVex ? [...options, 'unsigned-immediate' as const] : options), map, opcode, registerInOpcode, prefix, digit, mod, rexW,
-    modrm, modrmCount, hasModrm: needsModrm, address32, noRexB, features: 0,
+    text, isVex, vexL, name, operands: specs, options: options.length > 0 ? new Set(isVex ? [...options, 'unsigned-immediate' as const] : options) : isVex ? VEX_OPTIONS : NO_OPTIONS,
+    map, opcode, registerInOpcode, prefix, digit, mod, rexW, modrm, modrmCount, hasModrm: needsModrm, address32, noRexB, features: 0,
   }
 }
 
