@@ -194,6 +194,16 @@ export const KEPT: Readonly<Record<string, FuzzProgram>> = {
     call('mq_open', ['q', 0o4102, 0o644, 0], { result: 'fd', slot: 23 }), call('ioctl', [fd(23), 0x541b, out(4)], { shows: [[2, 'all']] }), call('ioctl', [fd(23), 0x5460, out(8)], { shows: [[2, 'all']] }),
     call('open', ['/proc/self/maps', 0o4000, 0], { result: 'fd', slot: 6 }), call('ioctl', [fd(0), 0x5460, out(8)], { shows: [[2, 'all']] }), call('ioctl', [fd(1), 0x5460, out(8)], { shows: [[2, 'all']] }), call('ioctl', [fd(6), 0x541b, out(4)], { shows: [[2, 'all']] }), call('ioctl', [fd(6), 0x5460, out(8)], { shows: [[2, 'all']] }),
   ),
+  'a queue and /proc need no reading ahead': sequence(
+    call('mq_open', ['q', 0o4102, 0o644, 0], { result: 'fd', slot: 23 }), call('sync_file_range', [fd(23), 4095, 4095, 0]), call('readahead', [fd(23), 0, 4096]), call('fadvise64', [fd(23), 0, 4096, 3]), call('fsync', [fd(23)]), call('fallocate', [fd(23), 0, 0, 4096]), call('ftruncate', [fd(23), 0]),
+    call('open', ['/proc/self/maps', 0o4000, 0], { result: 'fd', slot: 6 }), call('sync_file_range', [fd(6), 0, 0, 0]), call('readahead', [fd(6), 0, 4096]), call('fadvise64', [fd(6), 0, 4096, 3]), call('fsync', [fd(6)]),
+  ),
+  'a TCP socket can\'t send, wherever the bytes are': sequence(socket(2, 1, 13), call('write', [fd(13), 0, 1]), call('writev', [fd(13), bytes(long(4096, 8)), 1]), call('sendto', [fd(13), 0, 1, 0x4040, 0, 0]), socket(2, 2, 16), call('write', [fd(16), 4096, 1]), call('write', [fd(16), 4096, 65536])),
+  'no room for a pair': sequence(
+    call('setrlimit', [7, bytes(long(0, 48))]), call('socketpair', [2, 0o4001, 0, out(8)]), call('socketpair', [1, 0o4001, 0, 0]), call('socketpair', [1, 0o4777, 0, 0]), call('pipe2', [out(8), 0o4000]), call('pipe2', [0, 0o4000]), call('socket', [2, 0o4001, 17]), call('socket', [2, 0o4001, 0]),
+    call('dup', [fd(0)]), call('eventfd2', [0, 0o4000]), call('accept4', [fd(4), 0, 0, 0o4000]), call('open', ['nowhere', 0, 0]), call('mq_open', ['q', 0, 0, 0]), call('memfd_create', [0, 0]), call('timerfd_create', [99, 0]), call('signalfd4', [-1, 0, 8, 0]), call('epoll_create', [0]), call('inotify_init1', [0]),
+    call('pidfd_open', [pid(0), 0]),
+  ),
   'a port that was left is shown': sequence(
     socket(2, 1, 13), call('connect', [fd(13), sin(7000, ...LOCAL), 16]), call('connect', [fd(13), sin(7000, ...LOCAL), 16]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[1, 'sockaddr'], [2, 'all']] }), call('listen', [fd(13), 1]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[1, 'sockaddr']] }),
     call('shutdown', [fd(13), 2]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[1, 'sockaddr']] }), call('connect', [fd(13), sin(7000, ...LOCAL), 16]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[1, 'sockaddr']] }),

@@ -112,6 +112,9 @@ const setSlot = (table: DescriptorTable, fd: number, descriptor: Descriptor): vo
 export const hasFreeDescriptor = (task: Task, minimum = 0): boolean =>
   findFree(task.files, minimum) < task.group.limits[RLIMIT_NOFILE][0]
 
+/** The same of two. */
+export const hasFreeDescriptors = (task: Task): boolean => hasFreeDescriptor(task, findFree(task.files, 0) + 1)
+
 /** Puts the file at the lowest free descriptor ≥ minimum, taking over one reference; −EMFILE leaves that with the caller. */
 export const installFile = (_kernel: Kernel, task: Task, file: OpenFile, closeOnExec: boolean, minimum = 0): number => {
   const fd = findFree(task.files, minimum)

@@ -14,6 +14,9 @@ import type { Mount } from './mount-tree.ts'
 export type FileKind = 'regular' | 'directory' | 'path' | 'pipe' | 'stream' | 'device' | 'loop' | 'terminal' | 'proc' | 'mounts' | 'fscontext' | 'event' | 'epoll' | 'timer'
   | 'signal' | 'socket' | 'pid' | 'inotify' | 'mqueue' | 'namespace'
 
+/** Of regular inodes, whatever else they can do (S_ISREG). */
+export const REGULAR_KINDS: ReadonlySet<FileKind> = new Set<FileKind>(['regular', 'proc', 'mounts', 'mqueue'])
+
 export interface OpenFile {
   readonly kind: FileKind
   /** Anonymous files (pipes, eventfds …) have an inode of `FsState.anonymous`. Retained while the description lives. */

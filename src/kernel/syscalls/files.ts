@@ -13,7 +13,7 @@ import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import { RLIMIT_FSIZE } from '../abi/resources.ts'
 import { SIGXFSZ } from '../abi/signals.ts'
 import { getFile, installOrRelease } from '../fs/descriptor.ts'
-import type { OpenFile } from '../fs/file.ts'
+import { type OpenFile, REGULAR_KINDS } from '../fs/file.ts'
 import { isAppendOnly, isImmutable } from '../fs/inode-flags.ts'
 import { type FileInode, inodeSize, isNameless, makeFile, pageFrame, reservePages, touchModified, zeroRange } from '../fs/inode.ts'
 import { breakLeases } from '../fs/leases.ts'
@@ -113,7 +113,7 @@ const ftruncate = (kernel: Kernel, task: Task, args: Args): number => {
   const file = getFile(task, int32(args[0]))
   if (file === undefined) return -EBADF
   const { inode } = file
-  if (file.kind !== 'regular' || inode.kind !== 'file' || !isWritable(file)) return -EINVAL
+  if ((file.kind !== 'regular' && file.kind !== 'mqueue') || inode.kind !== 'file' || !isWritable(file)) return -EINVAL
   if (isAppendOnly(inode)) return -EPERM
   const tooBig = checkSize(kernel, task, inode, size)
   if (tooBig !== 0) return tooBig
@@ -206,7 +206,7 @@ const fallocate = (kernel: Kernel, task: Task, args: Args): number => {
   if (file.kind === 'pipe') return -ESPIPE
   if (file.kind === 'directory') return -EISDIR
   const { inode } = file
-  if (file.kind !== 'regular' || inode.kind !== 'file') return -ENODEV
+  if (file.kind !== 'regular' || inode.kind !== 'file') return REGULAR_KINDS.has(file.kind) ? -EOPNOTSUPP : -ENODEV
   const end = offset + length
   if (isImmutable(inode) || (isAppendOnly(inode) && (mode & ~FALLOC_FL_KEEP_SIZE) !== 0)) return -EPERM
   // ext2 knows nothing of it.
@@ -271,14 +271,14 @@ const syncFileRange = (_kernel: Kernel, task: Task, args: Args): number => {
   const file = getFile(task, int32(args[0]))
   if (file === undefined) return -EBADF
   if ((uint32(args[3]) & ~SYNC_FILE_RANGE_FLAGS) !== 0 || args[1] < 0 || args[2] < 0 || args[1] + args[2] >= 2 ** 63) return -EINVAL
-  return isSynchronizable(file) ? 0 : -ESPIPE
+  return isSynchronizable(file) || REGULAR_KINDS.has(file.kind) ? 0 : -ESPIPE
 }
 
 const readahead = (_kernel: Kernel, task: Task, args: Args): number => {
   const file = getFile(task, int32(args[0]))
   if (file === undefined || (file.flags & 3) === O_WRONLY) return -EBADF
   // The offset may be anything, the length is signed (vfs_fadvise).
-  return file.kind === 'regular' && args[2] >= 0 ? 0 : -EINVAL
+  return REGULAR_KINDS.has(file.kind) && args[2] >= 0 ? 0 : -EINVAL
 }
 
 const LAST_ADVICE = 5

@@ -6,7 +6,7 @@ import { FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD, FIOQSIZE } from '../abi
 import { setAsync } from '../fs/async-io.ts'
 import { getFile } from '../fs/descriptor.ts'
 import { fiemap, FS_IOC_FIEMAP } from '../fs/fiemap.ts'
-import type { FileKind, OpenFile } from '../fs/file.ts'
+import { type OpenFile, REGULAR_KINDS } from '../fs/file.ts'
 import { flagsIoctl } from '../fs/inode-flags.ts'
 import { operationsOf } from '../fs/file-operations.ts'
 import { inodeBlocks, inodeSize } from '../fs/inode.ts'
@@ -15,9 +15,6 @@ import type { Task } from '../task/task.ts'
 import type { Args, SyscallEntry } from './entry.ts'
 
 const FICLONE = 0x4004_9409, FICLONERANGE = 0x4020_940d
-
-/** Of regular inodes, whatever else they can do (S_ISREG). */
-const REGULAR_KINDS: ReadonlySet<FileKind> = new Set<FileKind>(['regular', 'proc', 'mounts', 'mqueue'])
 
 /** vfs_clone_file_range: what is checked before a file system says that it can't. */
 const clone = (task: Task, to: OpenFile, fd: number): number => {

@@ -8,7 +8,7 @@ import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import { RLIMIT_MSGQUEUE } from '../abi/resources.ts'
 import { SIGNAL_COUNT } from '../abi/signals.ts'
 import { CLOCK_REALTIME, SIGEV_NONE, SIGEV_SIGNAL, SIGEV_THREAD } from '../abi/time.ts'
-import { getFile, installOrRelease, makeOpenFile, retainFile } from '../fs/descriptor.ts'
+import { getFile, hasFreeDescriptor, installOrRelease, makeOpenFile, retainFile } from '../fs/descriptor.ts'
 import type { OpenFile } from '../fs/file.ts'
 import { disposeIfUnused, makeFile } from '../fs/inode.ts'
 import { makeSuperblock, MQUEUE_MAGIC } from '../fs/mounts.ts'
@@ -84,6 +84,7 @@ const mqOpen = (kernel: Kernel, task: Task, args: Args): number => {
   if (typeof name === 'number') return name
   const attributes = (flags & O_CREAT) === 0 ? 0 : uint64(args[3])
   if (attributes !== 0) kernel.user(task).read(attributes, ATTRIBUTES_SIZE)
+  if (!hasFreeDescriptor(task)) return -EMFILE
   let queue: PosixMessageQueue | number | undefined = task.namespaces.ipc.ipc.queues.get(name)
   if (queue === undefined) {
     if ((flags & O_CREAT) === 0) return -ENOENT

@@ -12,12 +12,12 @@ import {
   AF_INET, AF_MAX, AF_NETLINK, AF_PACKET, AF_UNIX, IPPROTO_ICMP, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_TRUNC, MSG_WAITALL, MSG_WAITFORONE, SCM_CREDENTIALS, SCM_MAX_FD,
   SCM_RIGHTS, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM, SOCK_TYPE_MASK, SOL_SOCKET,
 } from '../abi/sockets.ts'
-import { closeDescriptor, getAnyFile, getFile, hasFreeDescriptor, installFile, makeOpenFile, releaseFile } from '../fs/descriptor.ts'
+import { closeDescriptor, getAnyFile, getFile, hasFreeDescriptor, hasFreeDescriptors, installFile, makeOpenFile, releaseFile } from '../fs/descriptor.ts'
 import type { OpenFile } from '../fs/file.ts'
 import { makeSocketInode } from '../fs/inode.ts'
 import type { Kernel } from '../kernel.ts'
 import { BadAddress } from '../mm/user-memory.ts'
-import { familyOf } from '../net/families.ts'
+import { familyOf, refusalOfSend } from '../net/families.ts'
 import { type InetSocket, type InetSocketType, makeInetSocket } from '../net/inet.ts'
 import { hasNetCapability, netOf } from '../net/namespace.ts'
 import { makeNetlinkSocket } from '../net/netlink.ts'
@@ -25,7 +25,7 @@ import { makePacketSocket } from '../net/packet.ts'
 import { takeError } from '../net/plain-socket.ts'
 import { type ControlMessage, type Outgoing, type PeerCredentials, type Socket, type SocketData, socketOf } from '../net/socket.ts'
 import { connectPair, makeUnixSocket, type UnixSocketType } from '../net/unix.ts'
-import { readablePart, refusalOf } from '../net/unix-messages.ts'
+import { readablePart } from '../net/unix-messages.ts'
 import type { Task } from '../task/task.ts'
 import { deadlineAfter, readTimespec } from '../time/clock.ts'
 import { BLOCKED } from '../wait-queue.ts'
@@ -131,7 +131,8 @@ const socket = (kernel: Kernel, task: Task, args: Args): number => {
 const socketpair = (kernel: Kernel, task: Task, args: Args): number => {
   const flags = int32(args[1])
   if ((flags & ~(SOCK_TYPE_MASK | TYPE_FLAGS)) !== 0) return -EINVAL
-  // Linux writes the numbers before it makes the sockets.
+  // Linux has the numbers, and writes them, before it makes the sockets.
+  if (!hasFreeDescriptors(task)) return -EMFILE
   if (kernel.user(task).accessible(args[3], 8, ACCESS_WRITE) < 8) return -EFAULT
   // IPv4 has no pairs.
   if (int32(args[0]) === AF_INET) {
@@ -312,13 +313,7 @@ const sendto = (kernel: Kernel, task: Task, args: Args): number => {
     return send(kernel, task, file, { ...message, bytes: kernel.user(task).read(args[1], length) })
   } catch (error) {
     if (!(error instanceof BadAddress)) throw error
-    const socket = socketOf(file)
-    if (socket.kind === 'unix') return refusalOf(kernel, task, file, socket, message, length)
-    const isUdp = socket.kind === 'inet' && socket.protocol === IPPROTO_UDP
-    if (socket.type !== SOCK_STREAM && !isUdp) throw error
-    // Whether the socket can send at all is looked at before the bytes are.
-    const result = send(kernel, task, file, { ...message, bytes: NOTHING, ...(isUdp ? { probes: length } : {}) })
-    return result < 0 ? result : -EFAULT
+    return refusalOfSend(kernel, task, file, message, length)
   }
 }
 

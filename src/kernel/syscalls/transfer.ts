@@ -9,8 +9,9 @@ import { O_ACCMODE, O_DIRECT, O_RDONLY, O_WRONLY } from '../abi/fcntl.ts'
 import type { Kernel } from '../kernel.ts'
 import { USER_END } from '../mm/user-memory.ts'
 import { SOCK_STREAM } from '../abi/sockets.ts'
+import { refusalOfSend } from '../net/families.ts'
 import { socketOf } from '../net/socket.ts'
-import { pieceOf, readablePart, refusalOf } from '../net/unix-messages.ts'
+import { pieceOf, readablePart } from '../net/unix-messages.ts'
 import type { Task } from '../task/task.ts'
 import { BLOCKED } from '../wait-queue.ts'
 
@@ -116,9 +117,7 @@ const badAddress = (kernel: Kernel, task: Task, file: OpenFile, length: number):
     if (pipe.readers === 0) return brokenPipe(kernel, task)
     if (isFull(pipe)) return operationsOf(file).write?.(kernel, task, file, new Uint8Array(1), undefined) ?? -EFAULT
   }
-  if (file.kind !== 'socket') return -EFAULT
-  const socket = socketOf(file)
-  return socket.kind === 'unix' ? refusalOf(kernel, task, file, socket, { flags: 0, address: undefined }, length) : -EFAULT
+  return file.kind === 'socket' ? refusalOfSend(kernel, task, file, { flags: 0, address: undefined, files: [], credentials: undefined }, length) : -EFAULT
 }
 
 export const writeOut = (kernel: Kernel, task: Task, file: OpenFile, address: number, length: number, offset: number | undefined): number => {

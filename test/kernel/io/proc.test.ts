@@ -152,7 +152,7 @@ test('every file can be read, from the start and in the middle', (t) => {
         t.not(task.call('pread64', fd, at, length, middle), 'EINVAL', child)
         if (length === 16) t.is(task.call('pread64', fd, at, 10, 5), 'EINVAL', child)
         // Where nothing is to be read, nothing is to be put anywhere.
-        t.is(task.call('pread64', fd, 1, length, 0), first === 0 ? 0 : 'EFAULT', child)
+        t.is(task.call('pread64', fd, 1, length, 0), first === 0 || typeof first === 'string' ? first : 'EFAULT', child)
         task.do('close', fd)
         count++
       }
