@@ -204,6 +204,21 @@ export const KEPT: Readonly<Record<string, FuzzProgram>> = {
     call('dup', [fd(0)]), call('eventfd2', [0, 0o4000]), call('accept4', [fd(4), 0, 0, 0o4000]), call('open', ['nowhere', 0, 0]), call('mq_open', ['q', 0, 0, 0]), call('memfd_create', [0, 0]), call('timerfd_create', [99, 0]), call('signalfd4', [-1, 0, 8, 0]), call('epoll_create', [0]), call('inotify_init1', [0]),
     call('pidfd_open', [pid(0), 0]),
   ),
+  'a TCP socket has nothing to read, wherever to': sequence(socket(2, 1, 13), call('read', [fd(13), 4096, 8]), call('listen', [fd(13), 1]), call('read', [fd(13), 4096, 8]), socket(2, 2, 16), call('read', [fd(16), 4096, 8])),
+  'half of what an eventfd wants': sequence(call('eventfd2', [0, 0o4000], { result: 'fd', slot: 19 }), call('write', [fd(19), edge(4), 8]), call('writev', [fd(19), bytes(long(0, 8), [at(0, edge(4))]), 1]), call('read', [fd(19), out(8), 8])),
+  'opened for neither, nothing is moved': sequence(
+    call('open', ['a', 0o4003, 0], { result: 'fd', slot: 7 }), call('write', [fd(3), some(5), 5]), call('splice', [fd(2), 0, fd(7), 0, 1, 2]), call('tee', [fd(2), fd(7), 1, 2]), call('tee', [fd(7), fd(3), 1, 2]), call('vmsplice', [fd(7), bytes(long(0, 0)), 1, 2]), call('readahead', [fd(7), 0, 10]), call('sendfile', [fd(3), fd(7), 0, 1]),
+  ),
+  'a FIFO can\'t be asked not to wait': sequence(call('open', ['f', 0o4002, 0], { result: 'fd', slot: 7 }), call('pwritev2', [fd(7), bytes(long(0, 1), [at(0, some(1))]), 1, -1, 0, 8]), call('preadv2', [fd(7), bytes(long(0, 1), [at(0, out(1))]), 1, -1, 0, 8]), call('preadv2', [fd(2), bytes(long(0, 1), [at(0, out(1))]), 1, -1, 0, 8])),
+  'a pidfd is of a regular file': sequence(
+    call('pidfd_open', [pid(0), 0o4000], { result: 'fd', slot: 19 }), call('copy_file_range', [fd(19), 0, fd(0), 0, 1, 0]), call('ftruncate', [fd(19), 0]), call('fallocate', [fd(19), 0, 0, 4096]), call('sync_file_range', [fd(19), 0, 0, 0]), call('fsetxattr', [fd(19), 'user.a', some(1), 1, 0]), call('fgetxattr', [fd(19), 'user.a', out(4), 4]),
+    call('fsetxattr', [fd(19), 'security.a', some(1), 1, 0]), call('readahead', [fd(19), 0, 1]), call('ioctl', [fd(19), 0x541b, out(4)]),
+  ),
+  'a memfd can be run while it is open': sequence(call('memfd_create', ['m', 0], { result: 'fd', slot: 7 }), call('execveat', [fd(7), '', 0, 0, 0x1000])),
+  'of queues and paths': sequence(
+    call('mq_open', ['q', 0o4102, 0o644, 0], { result: 'fd', slot: 23 }), call('copy_file_range', [fd(23), 0, fd(0), 0, 1, 0]), call('copy_file_range', [fd(23), 0, fd(23), 0, 1, 0]), call('lseek', [fd(23), -1, 3]), call('lseek', [fd(23), -1, 4]), call('fgetxattr', [fd(23), 'user.', out(4), 4]), call('fsetxattr', [fd(23), 'user.', some(1), 1, 0]),
+    call('open', ['a', 0o10000000, 0], { result: 'fd', slot: 7 }), call('fcntl', [fd(7), 1028, 0]), call('fcntl', [fd(7), 1027, 0]),
+  ),
   'a port that was left is shown': sequence(
     socket(2, 1, 13), call('connect', [fd(13), sin(7000, ...LOCAL), 16]), call('connect', [fd(13), sin(7000, ...LOCAL), 16]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[1, 'sockaddr'], [2, 'all']] }), call('listen', [fd(13), 1]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[1, 'sockaddr']] }),
     call('shutdown', [fd(13), 2]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[1, 'sockaddr']] }), call('connect', [fd(13), sin(7000, ...LOCAL), 16]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[1, 'sockaddr']] }),

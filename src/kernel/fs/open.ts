@@ -4,7 +4,7 @@ import {
 } from '../abi/errno.ts'
 import {
   F_SEAL_SHRINK, __O_SYNC, __O_TMPFILE, O_ASYNC, MS_NODEV, O_ACCMODE, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_LARGEFILE,
-  O_NOATIME, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_TRUNC, RESOLVE_BENEATH, RESOLVE_CACHED,
+  O_NOATIME, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_TRUNC, RESOLVE_BENEATH, RESOLVE_CACHED,
   RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_NO_XDEV, O_WRONLY,
 } from '../abi/fcntl.ts'
 import { IN_CREATE, IN_OPEN } from '../abi/inotify.ts'
@@ -32,7 +32,7 @@ import {
 import { checkAccess, MAY_EXEC, MAY_READ, MAY_WRITE, ownsInode } from './permissions.ts'
 import { openFifo } from './pipe.ts'
 import { openProc } from './proc/open.ts'
-import { canWrite, isExecuting, setSize } from './regular.ts'
+import { isExecuting, type RegularData, setSize } from './regular.ts'
 
 const VALID_FLAGS = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_DSYNC | __O_SYNC | O_ASYNC | O_DIRECT |
   O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH | __O_TMPFILE
@@ -98,10 +98,13 @@ const checkOpen = (kernel: Kernel, task: Task, mount: Mount, inode: Inode, flags
 }
 
 export const makeRegularFile = (kernel: Kernel, inode: FileInode, path: string, flags: number): OpenFile => {
-  const file = makeOpenFile(kernel, 'regular', inode, path, flags, undefined)
-  if (canWrite(file)) inode.writers++
-  return file
+  const data: RegularData = { countsAsWriter: (flags & O_ACCMODE) === O_WRONLY || (flags & O_ACCMODE) === O_RDWR }
+  if (data.countsAsWriter) inode.writers++
+  return makeOpenFile(kernel, 'regular', inode, path, flags, data)
 }
+/** The first description of a memfd does not keep it from being run (alloc_file_pseudo). */
+export const makeMemoryFile = (kernel: Kernel, inode: FileInode, path: string, flags: number): OpenFile =>
+  makeOpenFile(kernel, 'regular', inode, path, flags, { countsAsWriter: false } satisfies RegularData)
 
 /** The description for an inode; access is checked. May block, for FIFOs. */
 const openInode = (kernel: Kernel, task: Task, inode: Inode, path: string, flags: number): OpenFile | number => {

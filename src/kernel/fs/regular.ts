@@ -4,7 +4,7 @@ import { OutOfFrames } from '../../emu/memory.ts'
 import { ACCESS_READ, ACCESS_WRITE, NO_FRAME } from '../../emu/mmu/mmu.ts'
 import { EFAULT, EFBIG, EINVAL, ENOSPC, ENXIO, EPERM } from '../abi/errno.ts'
 import {
-  F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_WRITE, O_ACCMODE, O_APPEND, O_NOATIME, O_RDONLY, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE,
+  F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_WRITE, O_APPEND, O_NOATIME, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE,
   SEEK_SET, O_DSYNC } from '../abi/fcntl.ts'
 import { PROT_WRITE, MAP_TYPE, MAP_PRIVATE } from '../abi/mman.ts'
 import { IN_ACCESS, IN_MODIFY } from '../abi/inotify.ts'
@@ -212,7 +212,12 @@ const seek = (kernel: Kernel, _task: Task, file: OpenFile, offset: number, whenc
   return position
 }
 
-export const canWrite = (file: OpenFile): boolean => (file.flags & O_ACCMODE) !== O_RDONLY
+/** What a description of a regular file remembers. */
+export interface RegularData {
+  /** It is one of the inode's `writers`. */
+  readonly countsAsWriter: boolean
+}
+
 
 export const regularOperations: FileOperations = {
   read, write, readTo, writeFrom, seek,
@@ -222,7 +227,7 @@ export const regularOperations: FileOperations = {
     const isShared = (flags & MAP_TYPE) !== MAP_PRIVATE
     return isShared && (prot & PROT_WRITE) !== 0 && (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0 ? -EPERM : 0
   },
-  release: (_kernel, file) => { if (canWrite(file) && file.inode.kind === 'file') file.inode.writers-- },
+  release: (_kernel, file) => { if ((file.data as RegularData).countsAsWriter && file.inode.kind === 'file') file.inode.writers-- },
 }
 
 /** Address spaces of all tasks, each once. */

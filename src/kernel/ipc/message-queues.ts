@@ -75,7 +75,7 @@ export const messageQueueOperations: FileOperations = {
   // Anywhere, and no holes (default_llseek).
   seek: (_kernel, _task, file, offset, whence) => {
     const size = file.inode.kind === 'file' ? file.inode.size : STATUS_SIZE
-    if ((whence === SEEK_DATA || whence === SEEK_HOLE) && (offset < 0 || offset >= size)) return -ENXIO
+    if ((whence === SEEK_DATA || whence === SEEK_HOLE) && offset >= size) return -ENXIO
     const position = whence === SEEK_CUR ? file.position + offset : whence === SEEK_END ? size + offset : whence === SEEK_HOLE ? size : offset
     if (position < 0) return -EINVAL
     file.position = position

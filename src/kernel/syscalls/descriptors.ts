@@ -179,6 +179,7 @@ const fcntl = (kernel: Kernel, task: Task, args: Args): number => {
       slot.closeOnExec = (argument & FD_CLOEXEC) !== 0
       return 0
     case F_GETFL: return file.flags
+    case F_CREATED_QUERY: return 0
     case F_DUPFD_QUERY: return getAnyFile(task, int32(argument)) === undefined ? -EBADF : getAnyFile(task, int32(argument)) === file ? 1 : 0
   }
   if (file.kind === 'path') return -EBADF
@@ -221,7 +222,6 @@ const fcntl = (kernel: Kernel, task: Task, args: Args): number => {
       file.inode.writeHint = hint
       return 0
     }
-    case F_CREATED_QUERY: return 0
     default: return -EINVAL
   }
 }

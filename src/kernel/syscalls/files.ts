@@ -18,7 +18,7 @@ import { isAppendOnly, isImmutable } from '../fs/inode-flags.ts'
 import { type FileInode, inodeSize, isNameless, makeFile, pageFrame, reservePages, touchModified, zeroRange } from '../fs/inode.ts'
 import { breakLeases } from '../fs/leases.ts'
 import { isReadOnly, syncInode, syncVolumes } from '../fs/mounts.ts'
-import { checkFlags, checkHow, makeRegularFile, openDescriptor, plainHow } from '../fs/open.ts'
+import { checkFlags, checkHow, makeMemoryFile, openDescriptor, plainHow } from '../fs/open.ts'
 import { LOOKUP_FOLLOW, readPath, resolve } from '../fs/path.ts'
 import { checkAccess, dropSetId, MAY_WRITE } from '../fs/permissions.ts'
 import { isExecuting, MAX_FILE_SIZE, setSize, unmapFileRange } from '../fs/regular.ts'
@@ -27,7 +27,7 @@ import { beforeContent, synchronize } from '../plan/durability.ts'
 import { sendSignal, userInfo } from '../signal/send.ts'
 import type { Task } from '../task/task.ts'
 import type { Args, SyscallEntry } from './entry.ts'
-import { isWritable } from './transfer.ts'
+import { isReadable, isWritable } from './transfer.ts'
 
 const openWith = (kernel: Kernel, task: Task, dirfd: number, address: number, flags: number, mode: number): number => {
   const how = plainHow(flags, mode)
@@ -113,6 +113,7 @@ const ftruncate = (kernel: Kernel, task: Task, args: Args): number => {
   const file = getFile(task, int32(args[0]))
   if (file === undefined) return -EBADF
   const { inode } = file
+  if (file.kind === 'pid') return -EOPNOTSUPP
   if ((file.kind !== 'regular' && file.kind !== 'mqueue') || inode.kind !== 'file' || !isWritable(file)) return -EINVAL
   if (isAppendOnly(inode)) return -EPERM
   const tooBig = checkSize(kernel, task, inode, size)
@@ -206,7 +207,7 @@ const fallocate = (kernel: Kernel, task: Task, args: Args): number => {
   if (file.kind === 'pipe') return -ESPIPE
   if (file.kind === 'directory') return -EISDIR
   const { inode } = file
-  if (file.kind !== 'regular' || inode.kind !== 'file') return REGULAR_KINDS.has(file.kind) ? -EOPNOTSUPP : -ENODEV
+  if (file.kind !== 'regular' || inode.kind !== 'file') return REGULAR_KINDS.has(file.kind) || file.kind === 'pid' ? -EOPNOTSUPP : -ENODEV
   const end = offset + length
   if (isImmutable(inode) || (isAppendOnly(inode) && (mode & ~FALLOC_FL_KEEP_SIZE) !== 0)) return -EPERM
   // ext2 knows nothing of it.
@@ -271,12 +272,12 @@ const syncFileRange = (_kernel: Kernel, task: Task, args: Args): number => {
   const file = getFile(task, int32(args[0]))
   if (file === undefined) return -EBADF
   if ((uint32(args[3]) & ~SYNC_FILE_RANGE_FLAGS) !== 0 || args[1] < 0 || args[2] < 0 || args[1] + args[2] >= 2 ** 63) return -EINVAL
-  return isSynchronizable(file) || REGULAR_KINDS.has(file.kind) ? 0 : -ESPIPE
+  return isSynchronizable(file) || REGULAR_KINDS.has(file.kind) || file.kind === 'pid' ? 0 : -ESPIPE
 }
 
 const readahead = (_kernel: Kernel, task: Task, args: Args): number => {
   const file = getFile(task, int32(args[0]))
-  if (file === undefined || (file.flags & 3) === O_WRONLY) return -EBADF
+  if (file === undefined || !isReadable(file)) return -EBADF
   // The offset may be anything, the length is signed (vfs_fadvise).
   return REGULAR_KINDS.has(file.kind) && args[2] >= 0 ? 0 : -EINVAL
 }
@@ -312,7 +313,7 @@ const memfdCreate = (kernel: Kernel, task: Task, args: Args): number => {
   const inode = makeFile(kernel, kernel.state.fs.anonymous, isNoExec ? 0o666 : 0o777, fsuid, fsgid)
   inode.nlink = 0
   inode.seals = (isNoExec ? F_SEAL_EXEC : 0) | ((flags & (MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL)) !== 0 ? 0 : F_SEAL_SEAL)
-  const file = makeRegularFile(kernel, inode, `/memfd:${name} (deleted)`, O_RDWR | O_LARGEFILE)
+  const file = makeMemoryFile(kernel, inode, `/memfd:${name} (deleted)`, O_RDWR | O_LARGEFILE)
   return installOrRelease(kernel, task, file, (flags & MFD_CLOEXEC) !== 0)
 }
 

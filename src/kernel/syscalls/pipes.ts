@@ -1,6 +1,6 @@
 /** pipe(2), and moving data through pipes: splice(2), tee(2), vmsplice(2). */
 import { EAGAIN, EBADF, EINVAL, ERESTARTSYS, ESPIPE } from '../abi/errno.ts'
-import { O_ACCMODE, O_APPEND, O_CLOEXEC, O_DIRECT, O_NONBLOCK, O_RDONLY, O_WRONLY } from '../abi/fcntl.ts'
+import { O_APPEND, O_CLOEXEC, O_DIRECT, O_NONBLOCK } from '../abi/fcntl.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import { closeDescriptor, getFile, installFile, releaseFile } from '../fs/descriptor.ts'
 import { operationsOf } from '../fs/file-operations.ts'
@@ -13,7 +13,7 @@ import type { Kernel } from '../kernel.ts'
 import { BadAddress } from '../mm/user-memory.ts'
 import type { Task } from '../task/task.ts'
 import type { Args, SyscallEntry } from './entry.ts'
-import { readVector, type Segment } from './transfer.ts'
+import { isReadable, isWritable, readVector, type Segment } from './transfer.ts'
 
 const PAGE = 4096
 
@@ -43,9 +43,6 @@ const makePipe = (kernel: Kernel, task: Task, address: number, flags: number): n
 
 const SPLICE_F_MOVE = 1, SPLICE_F_NONBLOCK = 2, SPLICE_F_MORE = 4, SPLICE_F_GIFT = 8
 const SPLICE_FLAGS = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT
-
-const canRead = (file: OpenFile): boolean => (file.flags & O_ACCMODE) !== O_WRONLY
-const canWrite = (file: OpenFile): boolean => (file.flags & O_ACCMODE) !== O_RDONLY
 
 /** Waits for a pipe: BLOCKED, or why not. */
 const waitFor = (kernel: Kernel, task: Task, queue: Pipe['readable'], nonBlocking: boolean): number => {
@@ -94,7 +91,7 @@ const splice = (kernel: Kernel, task: Task, args: Args): number => {
   if (input === undefined || out === undefined) return -EBADF
   const user = kernel.user(task)
   if ((input.kind === 'pipe' && offsetIn !== 0) || (out.kind === 'pipe' && offsetOut !== 0)) return -ESPIPE
-  if (!canRead(input) || !canWrite(out)) return -EBADF
+  if (!isReadable(input) || !isWritable(out)) return -EBADF
   const isNonBlocking = (flags & SPLICE_F_NONBLOCK) !== 0
   if (input.kind === 'pipe' && out.kind === 'pipe') {
     const from = pipeOf(input)
@@ -132,7 +129,7 @@ const tee = (kernel: Kernel, task: Task, args: Args): number => {
   const input = getFile(task, int32(args[0]))
   const out = getFile(task, int32(args[1]))
   if (input === undefined || out === undefined) return -EBADF
-  if (!canRead(input) || !canWrite(out)) return -EBADF
+  if (!isReadable(input) || !isWritable(out)) return -EBADF
   if (input.kind !== 'pipe' || out.kind !== 'pipe' || pipeOf(input) === pipeOf(out)) return -EINVAL
   const from = pipeOf(input)
   const to = pipeOf(out)
@@ -161,7 +158,7 @@ const vmsplice = (kernel: Kernel, task: Task, args: Args): number => {
   if ((flags & ~SPLICE_FLAGS) !== 0) return -EINVAL
   const file = getFile(task, int32(args[0]))
   if (file === undefined) return -EBADF
-  if (!canRead(file) && !canWrite(file)) return -EBADF
+  if (!isReadable(file) && !isWritable(file)) return -EBADF
   const vectors = readVector(kernel, task, args[1], count)
   if (typeof vectors === 'number') return vectors
   const user = kernel.user(task)
@@ -169,7 +166,7 @@ const vmsplice = (kernel: Kernel, task: Task, args: Args): number => {
   if (vectors.every(({ length }) => length === 0)) return 0
   if (file.kind !== 'pipe') return -EBADF
   const pipe = pipeOf(file)
-  if (canWrite(file)) {
+  if (isWritable(file)) {
     if (pipe.readers === 0) return brokenPipe(kernel, task)
     if (isFull(pipe)) return waitFor(kernel, task, pipe.writable, isNonBlocking)
     return moveVectors(vectors.flatMap(inPages), (address, size) => putBytes(kernel, pipe, user.read(address, Math.min(size, roomIn(pipe))), false, false, true))

@@ -3,13 +3,13 @@ import {
   EAGAIN, EBADF, EFBIG, EINVAL, EISDIR, EOPNOTSUPP, EOVERFLOW, ESPIPE, EXDEV,
 } from '../abi/errno.ts'
 import {
-  O_APPEND, O_DSYNC, O_NONBLOCK, RWF_APPEND, RWF_DONTCACHE, RWF_DSYNC, RWF_HIPRI, RWF_NOAPPEND, RWF_NOWAIT, RWF_SYNC, SEEK_HOLE,
+  O_APPEND, O_DSYNC, O_NONBLOCK, RWF_APPEND, RWF_DSYNC, RWF_HIPRI, RWF_NOAPPEND, RWF_NOWAIT, RWF_SYNC, SEEK_HOLE,
 } from '../abi/fcntl.ts'
 import { int32, uint32, uint64 } from '../abi/numbers.ts'
 import { getFile } from '../fs/descriptor.ts'
 import { FULL_DEVICE } from '../fs/devices.ts'
 import { operationsOf } from '../fs/file-operations.ts'
-import type { OpenFile } from '../fs/file.ts'
+import { type OpenFile, REGULAR_KINDS } from '../fs/file.ts'
 import { inodeSize, readInode } from '../fs/inode.ts'
 import { brokenPipe, isFull, pipeOf } from '../fs/pipe.ts'
 import { MAX_FILE_SIZE } from '../fs/regular.ts'
@@ -56,7 +56,7 @@ const pwrite64 = (kernel: Kernel, task: Task, args: Args): number => {
   return writeOut(kernel, task, file, args[1], uint64(args[2]), offset)
 }
 
-const RWF_SUPPORTED = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND | RWF_NOAPPEND | RWF_DONTCACHE
+const RWF_SUPPORTED = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND | RWF_NOAPPEND
 
 /** Whether the kind moves vectors itself; of others each part is moved alone (read_iter and write_iter of struct file_operations). */
 const hasVectors = (file: OpenFile, isRead: boolean): boolean => {
@@ -76,7 +76,7 @@ const withFlags = (file: OpenFile, isRead: boolean, flags: number, move: () => n
   // What has no vectors of its own knows no flags (do_loop_readv_writev).
   if (!hasVectors(file, isRead) && (flags & ~RWF_HIPRI) !== 0) return -EOPNOTSUPP
   // Files of these file systems can't say whether they would wait (FMODE_NOWAIT).
-  if ((flags & RWF_NOWAIT) !== 0 && (file.kind === 'regular' || file.kind === 'directory')) return -EOPNOTSUPP
+  if ((flags & RWF_NOWAIT) !== 0 && (file.kind === 'regular' || file.kind === 'directory' || (file.kind === 'pipe' && file.inode.superblock.kind !== 'anonymous'))) return -EOPNOTSUPP
   const saved = file.flags
   if ((flags & RWF_NOWAIT) !== 0) file.flags |= O_NONBLOCK
   if ((flags & (RWF_DSYNC | RWF_SYNC)) !== 0) file.flags |= O_DSYNC
@@ -198,6 +198,9 @@ const COPY_CHUNK = 1 << 20
 /** Whether an offset and a length wrap around as C numbers: a negative offset is a large unsigned one. */
 const overflows = (offset: number, length: number): boolean => offset < 0 ? offset + length >= 0 : offset + length >= 2 ** 64
 
+/** Those of pidfs are, too. */
+const isRegular = (file: OpenFile): boolean => REGULAR_KINDS.has(file.kind) || file.kind === 'pid'
+
 const copyFileRange = (kernel: Kernel, task: Task, args: Args): number => {
   const user = kernel.user(task)
   const from = getFile(task, int32(args[0]))
@@ -208,10 +211,11 @@ const copyFileRange = (kernel: Kernel, task: Task, args: Args): number => {
   const toOffset = args[3] === 0 ? undefined : user.i64(args[3])
   if (args[5] !== 0) return -EINVAL
   if (from.inode.kind === 'directory' || to.inode.kind === 'directory') return -EISDIR
-  if (from.kind !== 'regular' || to.kind !== 'regular') return -EINVAL
+  if (!isRegular(from) || !isRegular(to)) return -EINVAL
   if (!isReadable(from) || !isWritable(to) || (to.flags & O_APPEND) !== 0) return -EBADF
   // Only file systems that copy themselves do it to others (Linux 5.19).
   if (from.inode.superblock !== to.inode.superblock) return -EXDEV
+  if (from.inode.kind !== 'file' || from.kind !== 'regular' || to.kind !== 'regular') return -EINVAL
   const start = fromOffset ?? from.position
   const target = toOffset ?? to.position
   const length = uint64(args[4])

@@ -36,7 +36,7 @@ const isReady = (kernel: Kernel, file: OpenFile, operations: FileOperations): bo
   if (file.kind === 'pipe') return pipeOf(file).buffers.length > 0
   if (file.kind === 'socket') {
     const socket = socketOf(file)
-    if (socket.kind === 'unix') return socket.queue.length > 0
+    if (socket.kind === 'unix' || socket.kind === 'inet') return socket.queue.length > 0
   }
   return   operations.poll === undefined || (operations.poll(kernel, file) & (POLLIN | POLLHUP | POLLERR)) !== 0
 }
@@ -133,6 +133,8 @@ export const writeOut = (kernel: Kernel, task: Task, file: OpenFile, address: nu
   if (file.kind === 'event' && count !== EVENT_BYTES) return -EINVAL
   const room = wholePieces(file, user.accessible(address, wanted, ACCESS_READ), wanted)
   if (room === 0 && count > 0) return badAddress(kernel, task, file, count)
+  // All eight are read at once.
+  if (file.kind === 'event' && room < count) return -EFAULT
   return operations.write(kernel, task, file, user.read(address, room), offset)
 }
 
@@ -311,6 +313,8 @@ export const writeVectorOut = (kernel: Kernel, task: Task, file: OpenFile, segme
   if (total > CHUNK && isByteStream(file)) return writeInChunks(kernel, task, file, segments)
   // What goes into a pipe is one write, of which the parts are not told apart.
   if (writeFrom !== undefined && file.kind !== 'pipe') return eachSegment(segments, offset, (address, length, at) => writeFrom(kernel, task, file, address, length, at))
+  // Each part is a write of its own (do_loop_readv_writev).
+  if (file.kind === 'event') return eachSegment(segments, offset, (address, length, at) => writeOut(kernel, task, file, address, length, at))
   const room = wholePieces(file, cutToAccessible(kernel, task, segments, DEVICE_ROOM, ACCESS_READ), Math.min(total, DEVICE_ROOM))
   if (room === 0 && total > 0) return badAddress(kernel, task, file, total)
   return write(kernel, task, file, gather(kernel, task, segments, 0, room), offset)

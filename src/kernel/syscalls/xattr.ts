@@ -40,21 +40,21 @@ const checkName = (kernel: Kernel, task: Task, mount: Mount, inode: Inode, name:
   if (isWrite && isProtected(inode)) return -EPERM
   const denied = checkSpace(kernel, task, inode, name, space, isWrite, kind)
   // The rest of the name is the handler's affair (xattr_resolve_name), after the permission.
-  return denied === 0 && dot === name.length - 1 && SPACES.includes(space) ? -EINVAL : denied
+  return denied === 0 && dot === name.length - 1 && SPACES.includes(space) && hasAttributes(inode) ? -EINVAL : denied
 }
 
 const checkSpace = (kernel: Kernel, task: Task, inode: Inode, name: string, space: string, isWrite: boolean, kind: FileKind | undefined): number => {
   if (space === 'trusted') return capable(task.credentials, CAP_SYS_ADMIN) ? 0 : isWrite ? -EPERM : -ENODATA
   if (space === 'user') {
-    const type = inode.superblock.kind === 'anonymous' && !hasAttributes(inode) ? 0 : typeBits(inode)
+    const type = inode.superblock.kind === 'anonymous' && !hasAttributes(inode) && kind !== 'pid' ? 0 : typeBits(inode)
     if (type !== S_IFREG && type !== S_IFDIR) return isWrite ? -EPERM : -ENODATA
     if (inode.kind === 'directory' && isWrite && (inode.mode & S_ISVTX) !== 0 && !ownsInode(kernel, task.credentials, inode)) return -EPERM
     return checkAccess(kernel, task.credentials, inode, isWrite ? MAY_WRITE : MAY_READ)
   }
   // Nobody is asked about the inode of event files (S_PRIVATE).
-  if (space === 'security') return kind !== undefined && ANONYMOUS_KINDS.has(kind) ? -EOPNOTSUPP : isWrite && !capable(task.credentials, CAP_SYS_ADMIN) ? -EPERM : 0
+  if (space === 'security') return kind !== undefined && (ANONYMOUS_KINDS.has(kind) || kind === 'pid') ? -EOPNOTSUPP : isWrite && !capable(task.credentials, CAP_SYS_ADMIN) ? -EPERM : 0
   // Access control lists are not kept: there are none, and none can be set.
-  if (space === 'system') return isWrite || !name.startsWith('system.posix_acl_') ? -EOPNOTSUPP : -ENODATA
+  if (space === 'system') return isWrite || !name.startsWith('system.posix_acl_') || !hasAttributes(inode) ? -EOPNOTSUPP : -ENODATA
   return checkAccess(kernel, task.credentials, inode, isWrite ? MAY_WRITE : MAY_READ) || -EOPNOTSUPP
 }
 
