@@ -1,10 +1,13 @@
 /** Drives a session to its end: lets the event loop run, shows progress, ends it on a signal. */
 import chalk from 'chalk'
 import type { Progress, Session, SessionResult } from '../replay/session.ts'
+import { isLongRun } from './host.ts'
 
 /** Before this a progress line would only flicker. */
 const PROGRESS_AFTER_MS = 1000
 const PROGRESS_EVERY_MS = 200
+/** Steps of a session, some 20 ms each, after which a run is a long one. */
+const LONG_RUN_STEPS = 12
 
 export interface DriveOptions {
   /** A line of progress on stderr, if that is a terminal: only where the guest doesn't write to it. */
@@ -22,10 +25,12 @@ export const drive = async <R extends SessionResult>(session: Session<R>, option
   const now = (): number => showsProgress ? performance.now() : 0
   const started = now()
   let shown = 0
+  let steps = 0
   try {
     for (;;) {
       const result = session.advance()
       if (result !== undefined) return result
+      if (++steps === LONG_RUN_STEPS) isLongRun()
       const time = now()
       if (showsProgress && time - started > PROGRESS_AFTER_MS && time - shown > PROGRESS_EVERY_MS) {
         clearLine()

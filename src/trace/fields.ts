@@ -81,7 +81,10 @@ export const encodeRegisters = (packer: Packer, { calls }: Context, place: numbe
   packer.array(count)
   for (let i = 0; i < count; i++) {
     const value = registers[i]
-    encodeDelta(packer, value, calls[place + i])
+    const delta = value - calls[place + i]
+    // Most are small: without a call for each, of which V8 would make optimized code.
+    if (delta < 128 && delta >= -32 && (delta | 0) === delta && packer.length < packer.bytes.length) packer.bytes[packer.length++] = delta
+    else encodeDelta(packer, value, calls[place + i])
     calls[place + i] = value
   }
 }
@@ -269,10 +272,13 @@ export const FIELD_TYPES: { readonly [T in FieldType]: FieldCoder<FieldValues[T]
         return
       }
       packer.array(STAT_FIELDS.length)
+      const { stat } = context
       for (let i = 0; i < STAT_FIELDS.length; i++) {
         // Access and change are mostly at the time of modification.
-        packer.number(value[i] - (i > MTIME + 1 ? value[MTIME + (i - MTIME) % 2] : context.stat[i]))
-        context.stat[i] = value[i]
+        const delta = value[i] - (i > MTIME + 1 ? value[MTIME + (i - MTIME) % 2] : stat[i])
+        if (delta < 128 && delta >= -32 && (delta | 0) === delta && packer.length < packer.bytes.length) packer.bytes[packer.length++] = delta
+        else packer.number(delta)
+        stat[i] = value[i]
       }
     },
     decode: (unpacker, context) => {
