@@ -219,6 +219,19 @@ export const KEPT: Readonly<Record<string, FuzzProgram>> = {
     call('mq_open', ['q', 0o4102, 0o644, 0], { result: 'fd', slot: 23 }), call('copy_file_range', [fd(23), 0, fd(0), 0, 1, 0]), call('copy_file_range', [fd(23), 0, fd(23), 0, 1, 0]), call('lseek', [fd(23), -1, 3]), call('lseek', [fd(23), -1, 4]), call('fgetxattr', [fd(23), 'user.', out(4), 4]), call('fsetxattr', [fd(23), 'user.', some(1), 1, 0]),
     call('open', ['a', 0o10000000, 0], { result: 'fd', slot: 7 }), call('fcntl', [fd(7), 1028, 0]), call('fcntl', [fd(7), 1027, 0]),
   ),
+  'a connection by hand': sequence(
+    socket(2, 1, 12), call('bind', [fd(12), sin(7000, ...LOCAL), 16]), call('listen', [fd(12), 1]), socket(2, 1, 13), call('connect', [fd(13), sin(7000, ...LOCAL), 16]), call('recvfrom', [fd(13), out(4), 0, 64, 0, 0]), call('recvmsg', [fd(13), message(out(8), argument(0), 0), 64]), call('write', [fd(13), some(9), 9]),
+    call('accept4', [fd(12), 0, 0, 0o4000], { result: 'fd', slot: 14 }), call('recvfrom', [fd(14), out(4), 4, 0x60, 0, 0]), call('recvfrom', [fd(14), 4096, 2, 0x60, 0, 0]), call('recvfrom', [fd(14), out(4), 0, 64, 0, 0]), call('read', [fd(14), out(8), 8], { shows: [[1, 'returned']] }), call('read', [fd(14), 4096, 8]),
+    call('sendmsg', [fd(12), message(argument(4096), argument(0), 0), 64]), call('sendmsg', [fd(12), bytes(long(0, 0, 0, 1, 0, 0, 0), [at(16, bytes(long(4096, 8)))]), 64]), call('sendmsg', [fd(14), bytes(long(0, 0, 0, 1, 0, 0, 0), [at(16, bytes(long(4096, 8)))]), 64]),
+  ),
+  'what sockets are ready for': sequence(
+    socket(2, 2, 16), call('poll', [bytes([0, 0, 0, 0, 255, 255, 0, 0], [at(0, fd(16))]), 1, 0], { shows: [[0, 'all']] }), socket(2, 1, 13), call('poll', [bytes([0, 0, 0, 0, 255, 255, 0, 0], [at(0, fd(13))]), 1, 0], { shows: [[0, 'all']] }), call('poll', [bytes([0, 0, 0, 0, 255, 255, 0, 0], [at(0, fd(4))]), 1, 0], { shows: [[0, 'all']] }),
+    call('sendto', [fd(16), some(4), 65536, 0x8040, bytes(sun('s')), 4]), call('shutdown', [fd(16), 1]), call('sendto', [fd(16), some(4), 4, 0x8040, sin(7000, ...LOCAL), 16]),
+  ),
+  'a listener that was shut, and who made it': sequence(
+    socket(1, 1, 12), call('bind', [fd(12), bytes(sun('s')), 4]), call('listen', [fd(12), 1]), call('getsockopt', [fd(12), 1, 17, out(16), bytes([16, 0, 0, 0])], { shows: [[4, 'all']] }), call('shutdown', [fd(12), 0]), call('accept4', [fd(12), 0, 0, 0o4000]), call('listen', [fd(12), 1]), socket(1, 1, 13), call('connect', [fd(13), bytes(sun('s')), 4]),
+    call('getpeername', [fd(12), out(16), bytes([16, 0, 0, 0])]), call('connect', [fd(12), bytes(sun('s')), 4]), call('write', [fd(12), some(1), 1]),
+  ),
   'a port that was left is shown': sequence(
     socket(2, 1, 13), call('connect', [fd(13), sin(7000, ...LOCAL), 16]), call('connect', [fd(13), sin(7000, ...LOCAL), 16]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[1, 'sockaddr'], [2, 'all']] }), call('listen', [fd(13), 1]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[1, 'sockaddr']] }),
     call('shutdown', [fd(13), 2]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[1, 'sockaddr']] }), call('connect', [fd(13), sin(7000, ...LOCAL), 16]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[1, 'sockaddr']] }),

@@ -1,7 +1,7 @@
 /** UDP (udp(7), RFC 768). */
 import { EACCES, EAFNOSUPPORT, EDESTADDRREQ, EINVAL, EMSGSIZE, ENOTCONN, EOPNOTSUPP, EPIPE } from '../abi/errno.ts'
 import { AF_UNSPEC, IPPROTO_IP, IPPROTO_UDP, MSG_ERRQUEUE, MSG_MORE, MSG_OOB, SHUT_RDWR, SO_BROADCAST } from '../abi/sockets.ts'
-import { type OpenFile, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM } from '../fs/file.ts'
+import { type OpenFile, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM } from '../fs/file.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Task } from '../task/task.ts'
 import { sendToLoopback } from './backlog.ts'
@@ -210,6 +210,8 @@ const send = (kernel: Kernel, task: Task, file: OpenFile, socket: InetSocket, me
   const hasMore = (message.flags & MSG_MORE) !== 0
   if ((held === undefined && !hasMore) || message.probes !== undefined) return sendNow(kernel, task, file, socket, message)
   const size = message.bytes.length
+  if (size > 0xffff) return -EMSGSIZE
+  if ((socket.shut & SHUT_SEND) !== 0) return -EPIPE
   if (held === undefined) {
     const wanted = destinationOf(socket, message.address)
     if (typeof wanted === 'number') return wanted
@@ -295,7 +297,7 @@ const shutdown = (kernel: Kernel, socket: InetSocket, how: number): number => {
 }
 
 export const pollDatagrams = (_kernel: Kernel, socket: InetSocket): number => {
-  let events = POLLOUT | POLLWRNORM
+  let events = POLLOUT | POLLWRNORM | POLLWRBAND
   if (socket.error !== 0 || socket.errors.length > 0) events |= POLLERR
   if (socket.shut === SHUT_BOTH) events |= POLLHUP
   if ((socket.shut & SHUT_RECEIVE) !== 0) events |= POLLRDHUP | POLLIN | POLLRDNORM

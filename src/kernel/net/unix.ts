@@ -7,7 +7,7 @@
 import {
   EADDRINUSE, EAGAIN, ECONNREFUSED, EEXIST, EINVAL, EISCONN, ENOTCONN, EOPNOTSUPP, EPERM, EPROTOTYPE, ECONNRESET,
 } from '../abi/errno.ts'
-import { AT_FDCWD } from '../abi/fcntl.ts'
+import { AT_FDCWD, O_NONBLOCK } from '../abi/fcntl.ts'
 import type { SOCK_SEQPACKET, SOCK_STREAM} from '../abi/sockets.ts'
 import {
   AF_UNIX, AF_UNSPEC, SHUT_RDWR, SIOCINQ, SIOCOUTQ, SOCK_DGRAM, SOMAXCONN,
@@ -264,8 +264,8 @@ const listen = (kernel: Kernel, task: Task, socket: UnixSocket, backlog: number)
   if (limit > socket.backlog) kernel.wake(socket.writable)
   socket.backlog = limit
   socket.listening = true
-  socket.ownCredentials = credentialsOf(task)
-  socket.ownGroups = task.credentials.groups
+  socket.ownCredentials = socket.peerCredentials = credentialsOf(task)
+  socket.ownGroups = socket.peerGroups = task.credentials.groups
   return 0
 }
 
@@ -277,7 +277,8 @@ const accept = (kernel: Kernel, task: Task, file: OpenFile, socket: UnixSocket):
     kernel.wake(socket.writable)
     return accepted
   }
-  if ((socket.shut & SHUT_RECEIVE) !== 0) return -EINVAL
+  // Who would not wait is told of nothing but that (unix_accept, skb_recv_datagram).
+  if ((socket.shut & SHUT_RECEIVE) !== 0 && (file.flags & O_NONBLOCK) === 0) return -EINVAL
   return waitOn(kernel, task, file, 0, socket.readable, socket.receiveTimeout)
 }
 

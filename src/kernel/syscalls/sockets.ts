@@ -409,7 +409,15 @@ const sendHeader = (kernel: Kernel, task: Task, file: OpenFile, address: number,
       return refused < 0 ? refused : control
     }
   }
-  return send(kernel, task, file, { bytes: gather(kernel, task, header.segments), address: name, files: control.files, credentials: control.credentials, control: control.others, flags })
+  const message = { address: name, files: control.files, credentials: control.credentials, control: control.others, flags }
+  let bytes: Uint8Array
+  try {
+    bytes = gather(kernel, task, header.segments)
+  } catch (error) {
+    if (!(error instanceof BadAddress)) throw error
+    return refusalOfSend(kernel, task, file, message, header.segments.reduce((sum, { length }) => sum + length, 0))
+  }
+  return send(kernel, task, file, { ...message, bytes })
 }
 
 const sendmsg = (kernel: Kernel, task: Task, args: Args): number => {
@@ -527,7 +535,8 @@ const receive = (kernel: Kernel, task: Task, file: OpenFile, segments: readonly 
       return finish(done > 0 ? { ...last, result: done } : failed(incoming))
     }
     scatter(kernel, task, segments, incoming.bytes, done)
-    done += incoming.bytes.length
+    // What MSG_TRUNC throws away of a stream counts (tcp(7)).
+    done += socket.type === SOCK_STREAM ? incoming.length : incoming.bytes.length
     const isWhole = (flags & MSG_TRUNC) !== 0 && socket.type !== SOCK_STREAM
     last = { result: isWhole ? incoming.length : done, address: incoming.address, files: incoming.files, credentials: incoming.credentials, control: incoming.control ?? NO_CONTROL, flags: incoming.flags }
     if (!waitsForAll || done === most || incoming.bytes.length === 0 || incoming.files.length > 0) return finish(last)

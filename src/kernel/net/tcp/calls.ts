@@ -437,7 +437,6 @@ const receive = (kernel: Kernel, task: Task, file: OpenFile, socket: InetSocket,
   if (socket.error !== 0 && !(tcb?.finReceived === true && socket.error === EPIPE)) return -takeError(socket)
   if (ended) return incoming(NO_ADDRESS, 0)
   if (socket.state === CLOSE) return -ENOTCONN
-  if (length === 0) return incoming(NO_ADDRESS, 0)
   return waitOn(kernel, task, file, flags, socket.readable, socket.receiveTimeout)
 }
 

@@ -93,6 +93,7 @@ const openPassively = (kernel: Kernel, net: NetNamespace, listener: InetSocket, 
   socket.sendTimeout = listener.sendTimeout
   socket.receiveTimeout = listener.receiveTimeout
   socket.device = listener.device
+  if (listener.keepsAddress === true) socket.keepsAddress = true
   socket.listener = listener
   const tcb = makeTcb(socket, initialSequence(kernel, socket), kernel.config.cpuHz, algorithmOf(socket))
   socket.tcb = tcb
