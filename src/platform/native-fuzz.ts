@@ -80,7 +80,8 @@ export class NativeFuzzer {
     // The end of its input is the server's end.
     closeSync(this.#input)
     closeSync(this.#output)
-    rmSync(this.#folder, { recursive: true, force: true })
+    // What the server is just ending may still write there.
+    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
   }
 }
 

@@ -232,6 +232,12 @@ export const KEPT: Readonly<Record<string, FuzzProgram>> = {
     socket(1, 1, 12), call('bind', [fd(12), bytes(sun('s')), 4]), call('listen', [fd(12), 1]), call('getsockopt', [fd(12), 1, 17, out(16), bytes([16, 0, 0, 0])], { shows: [[4, 'all']] }), call('shutdown', [fd(12), 0]), call('accept4', [fd(12), 0, 0, 0o4000]), call('listen', [fd(12), 1]), socket(1, 1, 13), call('connect', [fd(13), bytes(sun('s')), 4]),
     call('getpeername', [fd(12), out(16), bytes([16, 0, 0, 0])]), call('connect', [fd(12), bytes(sun('s')), 4]), call('write', [fd(12), some(1), 1]),
   ),
+  'what a signalfd tells of what was queued': sequence(
+    call('rt_sigprocmask', [0, bytes([0, 0x0a, 0, 0, 0, 0, 0, 0]), 0, 8]), call('signalfd4', [-1, bytes([0, 0x0a, 0, 0, 0, 0, 0, 0]), 8, 0o4000], { result: 'fd', slot: 6 }),
+    ...[0, -1, -2, -3, -5, -6, 1, 7, 0x80].flatMap((code) => [
+      call('rt_sigqueueinfo', [pid(0), 12, bytes([12, 0, 0, 0, 0, 0, 0, 0, code & 0xff, code < 0 ? 255 : 0, code < 0 ? 255 : 0, code < 0 ? 255 : 0, 0, 0, 0, 0, ...Array.from({ length: 112 }, (_, i) => i + 1)])]), call('read', [fd(6), out(128), 128], { shows: [[1, 'returned']] }),
+    ]),
+  ),
   'a port that was left is shown': sequence(
     socket(2, 1, 13), call('connect', [fd(13), sin(7000, ...LOCAL), 16]), call('connect', [fd(13), sin(7000, ...LOCAL), 16]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[1, 'sockaddr'], [2, 'all']] }), call('listen', [fd(13), 1]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[1, 'sockaddr']] }),
     call('shutdown', [fd(13), 2]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[1, 'sockaddr']] }), call('connect', [fd(13), sin(7000, ...LOCAL), 16]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[1, 'sockaddr']] }),

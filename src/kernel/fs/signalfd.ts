@@ -2,6 +2,7 @@
 import { EAGAIN, EINVAL, ERESTARTSYS } from '../abi/errno.ts'
 import { O_NONBLOCK } from '../abi/fcntl.ts'
 import { dequeue } from '../signal/pending.ts'
+import { layoutOf } from '../signal/siginfo.ts'
 import type { SignalInfo, SignalSet } from '../signal/signal.ts'
 import type { Task } from '../task/task.ts'
 import { type FileOperations, type OpenFile, POLLIN, stayingSeek } from './file.ts'
@@ -65,15 +66,33 @@ const encode = (info: SignalInfo, bytes: Uint8Array, at: number): void => {
       put(28, detail.band)
       break
     case 'raw': {
-      // As rt_sigqueueinfo has it: pid and uid, then the value.
+      // As rt_sigqueueinfo has it: which of the fields these bytes are is up to signal and code.
       const raw = new DataView(detail.bytes.buffer, detail.bytes.byteOffset, detail.bytes.byteLength)
-      if (detail.bytes.byteLength < 20) break
-      putSender({ pid: raw.getUint32(4, true), uid: raw.getUint32(8, true) })
-      putValue(raw.getUint32(12, true), raw.getUint32(16, true))
+      const word = (offset: number): number => offset - RAW_START + 4 <= raw.byteLength ? raw.getUint32(offset - RAW_START, true) : 0
+      const copy = (to: number, from: number): void => {
+        put(to, word(from))
+        put(to + 4, word(from + 4))
+      }
+      const layout = layoutOf(info.signal, info.code)
+      if (layout === 'kill' || layout === 'queue' || layout === 'child') putSender({ pid: word(16), uid: word(20) })
+      if (layout === 'queue' || layout === 'timer') putValue(word(24), word(28))
+      if (layout === 'timer') {
+        put(24, word(16))
+        put(32, word(20))
+      } else if (layout === 'child') {
+        put(40, word(24))
+        copy(56, 32)
+        copy(64, 40)
+      } else if (layout === 'poll') {
+        put(20, word(24))
+        put(28, word(16))
+      } else if (layout === 'fault') copy(72, 16)
     }
   }
 }
 
+/** Offset in siginfo_t from which on `bytes` of raw details are. */
+const RAW_START = 12
 /** What `dequeue` is to leave: all but the source's signals. */
 const others = (source: SignalSource): SignalSet => [~source.mask[0] >>> 0, ~source.mask[1] >>> 0]
 

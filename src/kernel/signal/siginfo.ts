@@ -2,7 +2,8 @@
 import type { Kernel } from '../kernel.ts'
 import { groupUsage } from '../task/rusage.ts'
 import type { ThreadGroup } from '../task/task.ts'
-import { SIGCHLD } from '../abi/signals.ts'
+import { E2BIG } from '../abi/errno.ts'
+import { SI_KERNEL, SI_SIGIO, SI_TIMER, SIGBUS, SIGCHLD, SIGFPE, SIGILL, SIGIO, SIGSEGV, SIGTRAP } from '../abi/signals.ts'
 import type { SignalInfo } from './signal.ts'
 
 export const SIGINFO_SIZE = 128
@@ -83,3 +84,37 @@ export const readSiginfo = (bytes: Uint8Array, signal: number): SignalInfo => {
   const view = new DataView(bytes.buffer, bytes.byteOffset)
   return { signal, errno: view.getInt32(4, true), code: view.getInt32(8, true), detail: { kind: 'raw', bytes: bytes.slice(12, SIGINFO_SIZE) } }
 }
+
+/** Codes that the kernel gives, from 1 on: how many there are of each such signal (NSIGILL and the like), and what they tell. */
+const CODES: ReadonlyMap<number, readonly [most: number, layout: 'fault' | 'child' | 'poll']> = new Map([
+  [SIGILL, [11, 'fault']], [SIGTRAP, [6, 'fault']], [SIGBUS, [5, 'fault']], [SIGFPE, [15, 'fault']], [SIGSEGV, [10, 'fault']], [SIGCHLD, [6, 'child']], [SIGIO, [6, 'poll']],
+])
+/** NSIGPOLL. */
+const POLL_CODES = 6
+
+/** siginfo_layout. */
+export const layoutOf = (signal: number, code: number): 'kill' | 'queue' | 'timer' | 'child' | 'poll' | 'fault' => {
+  if (code > 0 && code < SI_KERNEL) {
+    const known = CODES.get(signal)
+    if (known !== undefined && code <= known[0]) return known[1]
+    return code <= POLL_CODES ? 'poll' : 'kill'
+  }
+  if (code === SI_TIMER) return 'timer'
+  if (code === SI_SIGIO) return 'poll'
+  return code < 0 ? 'queue' : 'kill'
+}
+
+const SI_DETHREAD = -7, SI_ASYNCNL = -60
+/** Whether signal and code say what the rest is (known_siginfo_layout). */
+const isKnown = (signal: number, code: number): boolean => {
+  if (code === SI_KERNEL) return true
+  if (code > 0) return code <= (CODES.get(signal)?.[0] ?? POLL_CODES) || code <= POLL_CODES
+  return code >= SI_DETHREAD || code === SI_ASYNCNL
+}
+
+/** sizeof(struct kernel_siginfo): of what is unknown, nothing may be behind it. */
+const KNOWN_SIZE = 48
+
+/** What is wrong with a siginfo_t of the guest's: 0 or −E2BIG (post_copy_siginfo_from_user). */
+export const checkSiginfo = (bytes: Uint8Array, signal: number): number =>
+  !isKnown(signal, new DataView(bytes.buffer, bytes.byteOffset).getInt32(8, true)) && bytes.subarray(KNOWN_SIZE, SIGINFO_SIZE).some((byte) => byte !== 0) ? -E2BIG : 0

@@ -9,7 +9,7 @@ import { groupOfFile, openProcess } from '../fs/pidfd.ts'
 import type { Kernel } from '../kernel.ts'
 import { mayKill } from '../signal/permission.ts'
 import { sendSignal, userInfo } from '../signal/send.ts'
-import { readSiginfo, SIGINFO_SIZE } from '../signal/siginfo.ts'
+import { checkSiginfo, readSiginfo, SIGINFO_SIZE } from '../signal/siginfo.ts'
 import { mayAccessTask } from '../task/credentials.ts'
 import { groupBy, taskBy } from '../task/pid-namespace.ts'
 import type { Task, ThreadGroup } from '../task/task.ts'
@@ -41,6 +41,8 @@ const pidfdSendSignal = (kernel: Kernel, task: Task, args: Args): number => {
   let info = userInfo(signal, task)
   if (args[2] !== 0) {
     const bytes = kernel.user(task).read(args[2], SIGINFO_SIZE)
+    const wrong = checkSiginfo(bytes, signal)
+    if (wrong !== 0) return wrong
     info = readSiginfo(bytes, signal)
     if (new DataView(bytes.buffer).getInt32(0, true) !== signal) return -EINVAL
     if (group !== task.group && (info.code >= 0 || info.code === SI_TKILL)) return -EPERM

@@ -10,7 +10,7 @@ import { blockable, popFrame, setSignalStack, stackFlags } from '../signal/frame
 import { mayKill } from '../signal/permission.ts'
 import { discardSignal, setSignalMask } from '../signal/pending.ts'
 import { forceSignal, groupTasks, isIgnored, kernelInfo, sendSignal, userInfo } from '../signal/send.ts'
-import { readSiginfo, SIGINFO_SIZE, siginfoBytes } from '../signal/siginfo.ts'
+import { checkSiginfo, readSiginfo, SIGINFO_SIZE, siginfoBytes } from '../signal/siginfo.ts'
 import type { SignalInfo, SignalSet } from '../signal/signal.ts'
 import { groupBy, isVisibleIn, kernelPid, seenBy, shownPid, taskBy } from '../task/pid-namespace.ts'
 import { processGroupMembers } from '../task/process-groups.ts'
@@ -221,7 +221,10 @@ const tkill = (kernel: Kernel, task: Task, args: Args): number => {
 
 /** siginfo from the guest: only itself may be told what the kernel tells (do_rt_sigqueueinfo). */
 const readQueued = (kernel: Kernel, task: Task, address: number, signal: number, pid: number): SignalInfo | number => {
-  const info = readSiginfo(kernel.user(task).read(address, SIGINFO_SIZE), signal)
+  const bytes = kernel.user(task).read(address, SIGINFO_SIZE)
+  const wrong = checkSiginfo(bytes, signal)
+  if (wrong !== 0) return wrong
+  const info = readSiginfo(bytes, signal)
   return (info.code >= 0 || info.code === SI_TKILL) && seenBy(task, task.tid) !== pid ? -EPERM : info
 }
 
