@@ -86,7 +86,7 @@ const tier1 = (code: Uint8Array, whole: boolean): string[] => {
   const finder = new RegionFinder(memory, facts, (number) => number === page.page ? page : undefined, () => [])
   const region = finder.find(RIP, { instructions: code.length, inlined: 0, callDepth: 0, executedOnly: false, leavesAt: () => false })
   if (region === undefined) return ['tier 1: none']
-  const lines = functionsAsText(compileRegions([{ region, index: 0 }], facts, manifest, { target: () => undefined, link: () => 0 }))[0]
+  const lines = functionsAsText(compileRegions([{ region, index: 0, isApart: false }], facts, manifest, { target: () => undefined, link: () => 0 }))[0]
   // Behind the inner of two blocks come the ways out, which are the same for all.
   return ['tier 1:', ...(whole ? lines : lines.slice(0, lines.indexOf('  end') + 1)).map((line) => `  ${line}`)]
 }

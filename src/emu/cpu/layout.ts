@@ -100,7 +100,11 @@ export const ENGINE_STATE_END = 0x4000
 export const COVERAGE = 0x10000
 export const COVERAGE_SIZE = 0x10000
 
-/** Soft TLBs: entries of 16 bytes: i64 virtual page number (−1: empty), i32 addend: host address = low 32 bits of guest address + addend. */
+/**
+ * Soft TLBs: entries of 16 bytes: i64 linear address of the page, i32 addend: host address = low 32 bits of linear address + addend. What is in
+ * the page lies less than a page above the former, which an empty entry has of a page that another entry is for: −1 but for those that −1 and
+ * what follows it would hit.
+ */
 export const TLB_ENTRIES = 4096
 export const TLB_READ = 0x100000
 export const TLB_WRITE = 0x110000
@@ -119,6 +123,9 @@ export const REGIONS = 4096
 /** By region, how often it was left for code outside; and which was last. */
 export const REGION_CHAINS = 0xec000
 export const LAST_CHAIN = 0x1880
+/** By region, how often what it accesses together lay across two pages (`reach`) since somebody looked; and which was last. */
+export const REGION_STRADDLES = 0xf4000
+export const LAST_STRADDLE = 0x18c0
 /** Of tier 1: instructions executed in regions, and how often tier 0 entered one, 64 bits each. */
 export const TIER1_CYCLES = 0x1888
 export const TIER1_ENTRIES = 0x1890

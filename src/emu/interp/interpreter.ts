@@ -136,7 +136,7 @@ export class Interpreter implements Processor {
       }, now)
     }
     memory.u8.fill(NO_RIP & 0xff, layout.SHADOW, layout.SHADOW + 8)
-    memory.u8.fill(0xff, layout.TLB_READ, layout.JUMP_CACHE)
+    for (const tlb of [layout.TLB_READ, layout.TLB_WRITE]) this.#emptyAllOf(tlb)
     for (const cache of [layout.JUMP_CACHE, layout.SECOND_JUMP_CACHE]) memory.u8.fill(NO_RIP & 0xff, cache, cache + layout.JUMP_CACHE_ENTRIES * 16)
   }
 
@@ -209,10 +209,7 @@ export class Interpreter implements Processor {
 
   #forgetPage(page: number): void {
     const entry = (page % layout.TLB_ENTRIES) << 4
-    for (const tlb of [layout.TLB_READ, layout.TLB_WRITE]) {
-      this.memory.i32[(tlb + entry) >> 2] = -1
-      this.memory.i32[(tlb + entry + 4) >> 2] = -1
-    }
+    for (const tlb of [layout.TLB_READ, layout.TLB_WRITE]) this.#emptyEntry((tlb + entry) >> 2)
   }
 
   flushPage(page: number): void {
@@ -641,10 +638,22 @@ export class Interpreter implements Processor {
 
   #emptyTlbOf(tlb: number): void {
     const entries = tlb === layout.TLB_READ ? this.#readEntries : this.#writeEntries
-    const { u8, i32 } = this.memory
-    if (entries.length < MOST_ENTRIES) for (const entry of entries) i32.fill(-1, entry, entry + 2)
-    else u8.fill(0xff, tlb, tlb + layout.TLB_ENTRIES * 16)
+    if (entries.length < MOST_ENTRIES) for (const entry of entries) this.#emptyEntry(entry)
+    else this.#emptyAllOf(tlb)
     entries.length = 0
+  }
+  #emptyAllOf(tlb: number): void {
+    this.memory.u8.fill(0xff, tlb, tlb + layout.TLB_ENTRIES * 16)
+    this.#emptyEntry(tlb >> 2)
+    this.#emptyEntry((tlb >> 2) + (layout.TLB_ENTRIES - 1) * 4)
+  }
+  /** What −1 hits is −1 and what begins at 0: of the last entry and the first. */
+  #emptyEntry(entry: number): void {
+    const { i32 } = this.memory
+    const at = (entry >> 2) % layout.TLB_ENTRIES
+    const isHit = at === 0 || at === layout.TLB_ENTRIES - 1
+    i32[entry] = isHit ? layout.PAGE_SIZE : -1
+    i32[entry + 1] = isHit ? 0 : -1
   }
 
   /** The 64-bit word at an address (below 2^53), if its page is in the TLB: nothing changes by that. */
@@ -653,7 +662,7 @@ export class Interpreter implements Processor {
     const page = Math.floor(address / layout.PAGE_SIZE)
     const entry = (layout.TLB_READ + ((page % layout.TLB_ENTRIES) << 4)) >> 2
     const offset = address % layout.PAGE_SIZE
-    if (u32[entry] !== page % TWO_32 || u32[entry + 1] !== Math.floor(page / TWO_32) || offset % 8 !== 0) return undefined
+    if (u32[entry] + u32[entry + 1] * TWO_32 !== page * layout.PAGE_SIZE || offset % 8 !== 0) return undefined
     const host = (address + u32[entry + 2]) % TWO_32 >>> 2
     return u32[host + 1] * TWO_32 + u32[host]
   }
@@ -663,10 +672,10 @@ export class Interpreter implements Processor {
     const { i32 } = this.memory
     const entries = tlb === layout.TLB_READ ? this.#readEntries : this.#writeEntries
     if (entries.length < MOST_ENTRIES) entries.push(entry)
-    i32[entry] = page
-    i32[entry + 1] = Math.floor(page / TWO_32)
-    // addend: frame address − low 32 bits of the page's address, modulo 2^32
-    i32[entry + 2] = (frame << layout.PAGE_SHIFT) - (page << layout.PAGE_SHIFT)
+    i32[entry] = page << layout.PAGE_SHIFT
+    i32[entry + 1] = Math.floor(page / (TWO_32 / layout.PAGE_SIZE))
+    // Modulo 2^32.
+    i32[entry + 2] = (frame - page) << layout.PAGE_SHIFT
   }
 
   /** Host address of the page, or a guest fault at record `at`. */

@@ -34,15 +34,14 @@ export const storeHost = (f: FunctionBuilder, address: Expr, size: number, value
 
 /**
  * The entry of a linear address in a soft TLB: whether it has the page, and the host address if so.
- * An access that crosses a page never hits: the page number of its last byte differs from the entry's.
+ * An access that crosses a page never hits: it begins too far behind the page's begin.
  */
 export const tlbEntry = (f: FunctionBuilder, tlb: number, address: Expr, size: number): { hit: Expr, miss: Expr, host: Expr, entry: Expr } => {
   const entry = f.let(i32.and(i32.shrU(i32.wrap(address), i32.const(layout.PAGE_SHIFT - 4)), i32.const((layout.TLB_ENTRIES - 1) << 4)))
-  const last = size === 1 ? address : i64.add(address, i64.const(size - 1))
-  const known = i64.load(entry, tlb)
-  const wanted = i64.shrU(last, i64.const(layout.PAGE_SHIFT))
+  const offset = f.let(i64.sub(address, i64.load(entry, tlb)))
+  const last = i64.const(layout.PAGE_SIZE - size)
   return {
-    hit: i64.eq(known, wanted), miss: i64.ne(known, wanted),
+    hit: i64.leU(offset, last), miss: i64.gtU(offset, last),
     host: i32.add(i32.wrap(address), i32.load(entry, tlb + 8)),
     entry,
   }

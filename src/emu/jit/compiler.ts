@@ -11,6 +11,7 @@ import type { FunctionBuilder, Label } from '../wasm/function.ts'
 import { ModuleBuilder } from '../wasm/module.ts'
 import type { FactsTable } from './facts.ts'
 import { type Block, type Edge, type Region, findFlagReaders, isCall, isStub, lastOf, successors } from './graph.ts'
+import { type Access, type Members, planGroups } from './groups.ts'
 import type { KeptInstruction } from './instruction.ts'
 import { RegionCode } from './region-code.ts'
 import { type Payment, planPayments } from './payments.ts'
@@ -18,7 +19,7 @@ import { type BlockRegisters, RegisterSet, UnknownTouch, planRegisters } from '.
 import { Tier1Emitter } from './tier1-emitter.ts'
 import { chooseWindows } from './windows.ts'
 
-const ALWAYS_CALLED = ['jump_slow', 'leave_plain', 'settle_flags', 'revalidate']
+const ALWAYS_CALLED = ['jump_slow', 'leave_plain', 'settle_flags', 'revalidate', 'reach']
 
 /** Of each indirect branch some targets are remembered, by what their addresses come to. */
 export const TARGET_BYTES = 256
@@ -42,12 +43,20 @@ export const compileRegions = (regions: readonly NumberedRegion[], facts: FactsT
       return tryToCompile(regions, facts, manifest, words)
     } catch (error) {
       // The facts know it by now.
-      if (!(error instanceof UnknownTouch)) throw error
+      if (!(error instanceof UnknownTouch || error instanceof IrregularAccess)) throw error
     }
   }
 }
 
-export interface NumberedRegion { readonly region: Region, readonly index: number }
+/** An instruction accesses memory otherwise than its form did in a trial. */
+class IrregularAccess extends Error {}
+
+export interface NumberedRegion {
+  readonly region: Region
+  readonly index: number
+  /** What it accesses together has lain across two pages too often. */
+  readonly isApart: boolean
+}
 
 const tryToCompile = (regions: readonly NumberedRegion[], facts: FactsTable, manifest: Tier0Manifest, words: Words): Uint8Array<ArrayBuffer> => {
   const module = new ModuleBuilder()
@@ -57,9 +66,10 @@ const tryToCompile = (regions: readonly NumberedRegion[], facts: FactsTable, man
   for (const { region } of regions) for (const block of region.blocks) for (const insn of block.instructions) for (const name of facts.of(insn).calls) calls.add(name)
   for (const name of calls) module.importFunction('tier0', name, manifest.runtime[name])
   module.know(manifest.runtime)
-  for (const { region, index } of regions) {
-    const windows = chooseWindows(region.blocks, facts)
-    module.function(`r${index}`, REGION, (f) => { new RegionCompiler(f, facts, words, windows, upperHalves(region.blocks)).compile(region, index) }, true)
+  for (const { region, index, isApart } of regions) {
+    const members = planGroups(region.blocks, facts, isApart)
+    const windows = chooseWindows(region.blocks, facts, members)
+    module.function(`r${index}`, REGION, (f) => { new RegionCompiler(f, facts, words, windows, upperHalves(region.blocks), members).compile(region, index) }, true)
   }
   return module.encode()
 }
@@ -84,6 +94,7 @@ class RegionCompiler {
   readonly #code: RegionCode
   readonly #words: Words
   readonly #uppers: ReadonlySet<number>
+  readonly #members: Members
   #registers: ReadonlyMap<Block, BlockRegisters> = new Map()
   #payments: ReturnType<typeof planPayments> = { payments: new Map(), prepaid: new Set() }
   /** The instruction that is being emitted. */
@@ -92,8 +103,9 @@ class RegionCompiler {
   readonly #heads = new Map<Block, Label>()
   readonly #labels = new Map<Block, Label>()
 
-  constructor(f: FunctionBuilder, facts: FactsTable, words: Words, windows: readonly string[], uppers: ReadonlySet<number>) {
+  constructor(f: FunctionBuilder, facts: FactsTable, words: Words, windows: readonly string[], uppers: ReadonlySet<number>, members: Members) {
     this.#f = f
+    this.#members = members
     this.#facts = facts
     this.#words = words
     this.#uppers = uppers
@@ -213,15 +225,29 @@ class RegionCompiler {
     instructions.forEach((insn, i) => {
       if (this.#facts.of(insn).conditional) code.settleFlags()
       if (insn.isRepeated) code.registers.forgetWidths()
-      const emitter = new Tier1Emitter(code, insn, instructions.length - i + this.#payment(block).rest)
+      const emitter = new Tier1Emitter(code, insn, instructions.length - i + this.#payment(block).rest, this.#members.get(block)?.[i])
       this.#now = insn
       insn.semantics(emitter)
+      this.#checkAccesses(insn, emitter.accesses)
       hasEnded = emitter.hasEnded
     })
     if (hasEnded) return
     this.#closeScope()
     if (block.stopsAt !== undefined) code.leaveAt(block.stopsAt, 0, 'unsupported')
     else this.#follow(block, block.fall as Edge)
+  }
+
+  /** Groups rely on it that accesses are those of the trial. */
+  #checkAccesses(insn: KeptInstruction, accesses: readonly Access[]): void {
+    const facts = this.#facts.of(insn)
+    if (facts.isIrregular) return
+    const isSame = accesses.length === facts.accesses.length && accesses.every(({ isOperand, write, size, plain }, i) => {
+      const known = facts.accesses[i]
+      return isOperand === known.isOperand && write === known.write && size === known.size && plain === known.plain
+    })
+    if (isSame) return
+    facts.isIrregular = true
+    throw new IrregularAccess()
   }
 
   #jump(block: Block, target: Expr): void {

@@ -6,6 +6,7 @@ import { ModuleBuilder } from '../wasm/module.ts'
 import type { KeptInstruction } from './instruction.ts'
 import { RegionCode } from './region-code.ts'
 import { marked } from './registers.ts'
+import type { Access } from './groups.ts'
 import { type AccessFacts, type FlagFacts, Tier1Emitter, Unsupported } from './tier1-emitter.ts'
 
 export interface Facts extends Readonly<FlagFacts>, Readonly<AccessFacts> {
@@ -16,10 +17,14 @@ export interface Facts extends Readonly<FlagFacts>, Readonly<AccessFacts> {
   readonly touches: Set<number>
   readonly writesTo: Set<number>
   readonly clearsUppers: boolean
+  /** In order. */
+  readonly accesses: readonly Access[]
+  /** They are not always the same: found when one was emitted otherwise. */
+  isIrregular: boolean
 }
 
 const UNSUPPORTED: Facts = { isSupported: false, reads: false, writes: false, conditional: false, loads: false, stores: false, leaves: true, calls: new Set(),
-  touches: new Set(), writesTo: new Set(), clearsUppers: false }
+  touches: new Set(), writesTo: new Set(), clearsUppers: false, accesses: [], isIrregular: false }
 /** What these do to flags depends on their immediate count. */
 const COUNTED = /^(ro[lr]|rc[lr]|sh[lr]d?|sar)$/
 
@@ -72,6 +77,7 @@ export class FactsTable {
     // Only what ends a block knows how to go on from there.
     if (insn.endsBlock !== emitter.hasEnded && !insn.isRepeated) return UNSUPPORTED
     const { touches, writes } = code.registers.trial ?? { touches: new Set(), writes: new Set() }
-    return { isSupported: true, ...emitter.flagFacts, ...emitter.accessFacts, calls: called, touches, writesTo: writes, clearsUppers: code.hasClearedUppers }
+    return { isSupported: true, ...emitter.flagFacts, ...emitter.accessFacts, calls: called, touches, writesTo: writes, clearsUppers: code.hasClearedUppers,
+      accesses: emitter.accesses, isIrregular: false }
   }
 }

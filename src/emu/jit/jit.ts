@@ -61,6 +61,8 @@ const MORE_INSTRUCTIONS = 800
 const ALIGNMENT = 16, PROLOGUES = new Set([0x55, 0x53, 0x41, 0xf3]), FARTHEST = 8192
 /** Regions up to this size are repeated in those that lead to them. */
 const SMALL = 40
+/** How often within a chunk the accesses of a region that are looked for together may lie across two pages. */
+const MOST_STRADDLES = 20
 /** Instructions that may be compiled: what is saved up at most, and what there is at first. */
 const MOST_CREDIT = 1000, FIRST_CREDIT = 200
 /** How often a region is made anew, each time after so many times as many chains; so much sooner if it ends with an indirect jump of which nothing was known. */
@@ -119,6 +121,8 @@ export class Jit {
   readonly #queue = new Set<number>()
   /** How often regions were made anew, by where they begin. */
   readonly #improved = new Map<number, number>()
+  /** Where regions begin whose accesses are not looked for together. */
+  readonly #apart = new Set<number>()
   /** Words that remember targets, by the address of the branch. */
   readonly #targetWords = new Map<number, number>()
   readonly #targets = new Map<number, Set<number>>()
@@ -192,6 +196,7 @@ export class Jit {
     this.#earn()
     this.#takeHot()
     this.#improve()
+    this.#takeApart()
     if (this.#queue.size === 0 || this.#credit <= 0) return
     if (this.#queue.size < this.#options.batch && ++this.#waited < this.#options.patience) return
     this.#waited = 0
@@ -256,6 +261,20 @@ export class Jit {
     }
     this.#improved.set(region.rip, count + 1)
     this.#make([better])
+  }
+
+  /** What lies across two pages again and again, as a stack's frame does while its function runs, is looked for piece by piece from then on. */
+  #takeApart(): void {
+    const { u32 } = this.#memory
+    const index = u32[layout.LAST_STRADDLE >> 2]
+    const count = u32[(layout.REGION_STRADDLES >> 2) + index]
+    const region = this.#installed[index]
+    if (count === 0 || region === undefined) return
+    u32[(layout.REGION_STRADDLES >> 2) + index] = 0
+    if (count < MOST_STRADDLES || this.#regionAt(region.rip) !== region) return
+    this.#apart.add(region.rip)
+    const again = this.#finder.find(region.rip, { ...LIMITS, instructions: Math.max(LIMITS.instructions, region.size), leavesAt: (rip) => (this.#regionAt(rip)?.size ?? 0) > SMALL })
+    if (again !== undefined) this.#make([again])
   }
 
   #targetWord(rip: number): number | undefined {
@@ -379,7 +398,7 @@ export class Jit {
 
   #makeNow(found: readonly Region[]): void {
     if (this.#liveBytes > this.#options.mostBytes || this.#next + found.length > layout.REGIONS + this.#free.length) this.#evict()
-    const regions = found.map((region) => ({ region, index: this.#free.pop() ?? this.#next++ }))
+    const regions = found.map((region) => ({ region, index: this.#free.pop() ?? this.#next++, isApart: this.#apart.has(region.entry.rip) }))
     for (const region of found) this.#credit -= sizeOf(region)
     this.#modules++
     const bytes = compileRegions(regions, this.#facts, this.#manifest, this.#words)
@@ -428,6 +447,7 @@ export class Jit {
     const { u32 } = this.#memory
     u32[(layout.REGION_EPOCHS >> 2) + index] = u32[layout.CODE_EPOCH >> 2]
     u32[(layout.REGION_CHAINS >> 2) + index] = 0
+    u32[(layout.REGION_STRADDLES >> 2) + index] = 0
     u32[(at + record.RECORD_SAVED_COST) >> 2] = u32[(at + record.RECORD_COST) >> 2]
     u32[(at + record.RECORD_COST) >> 2] = record.NO_BLOCK
     u32[(at + record.RECORD_REGION) >> 2] = index
@@ -484,6 +504,7 @@ export class Jit {
     this.emptyLinks()
     this.#links.clear()
     this.#within.clear()
+    this.#apart.clear()
   }
 
   /** There will be another world: all regions go, those that are still hot come back. */

@@ -6,6 +6,7 @@ import { REGION, ZERO_ADDRESS, tlbEntry } from '../interp/tier0-emitter.ts'
 import { EXIT_BUDGET } from '../processor.ts'
 import { type Expr, i32, i64, select, v } from '../wasm/expression.ts'
 import type { FunctionBuilder, Label, Local } from '../wasm/function.ts'
+import type { Member } from './groups.ts'
 import { type FlagState, type Operation, auxWord, packedNumber, resultWord } from './flags.ts'
 import { MXCSR_ID, type RegisterPlan, RegisterSet, Registers, UPPER_ID, VECTOR_ID } from './registers.ts'
 import { EXIT_REASONS, type ExitName } from './reasons.ts'
@@ -18,6 +19,8 @@ const exitNumber = (rip: number, refund: number, reason: ExitName, packed: numbe
 
 const MASKS: Readonly<Record<number, number>> = { 1: 0xff, 2: 0xffff, 4: 0xffffffff }
 
+const tlbOf = (write: boolean): number => write ? layout.TLB_WRITE : layout.TLB_READ
+const missOf = ({ page }: Window, address: Expr, size: number): Expr => i64.gtU(i64.sub(address, page), i64.const(layout.PAGE_SIZE - size))
 const vectorId = (storage: number): number => VECTOR_ID + (storage - layout.VECTOR) / layout.VECTOR_STRIDE
 
 /** Least width that holds a constant. */
@@ -26,14 +29,16 @@ const widthOf = (value: Expr): number => value.constant === undefined ? value.wi
 const withWidth = (value: Expr, width: number): Expr => value.constant !== undefined ? value : { type: value.type, width, emit: (out) => { value.emit(out) } }
 
 /** What is known at a point of the code, for that point alone. */
-export interface Knowledge { readonly flags: FlagState, readonly widths: ReadonlyMap<number, number>, readonly empty: ReadonlySet<Window>, readonly registers: RegisterPlan }
+export interface Knowledge { readonly flags: FlagState, readonly widths: ReadonlyMap<number, number>, readonly registers: RegisterPlan }
 
 /**
- * The page that accesses through the same registers touched last, beside the TLB: its linear address, −1 if there is none,
- * and what is to be added to addresses. So what is accessed again and again needs no look-up in memory, and address and
- * data don't wait for one.
+ * The page that accesses through the same registers touched last, beside the TLB: its linear address, and what is to be added to addresses. At
+ * first that of the stack's top. So what is accessed again and again needs no look-up in memory, and address and data don't wait for one.
  */
 export interface Window { readonly page: Local, readonly addend: Local }
+
+/** Of an access: what is added to it is known. */
+export interface HostAddress { readonly base: Expr, readonly offset: number }
 
 export class RegionCode {
   readonly f: FunctionBuilder
@@ -56,10 +61,10 @@ export class RegionCode {
   readonly #link: Local
   readonly #scratch: readonly [Local, Local]
   readonly registers: Registers
+  /** The region's. */
+  #index = 0
 
   readonly #windows = new Map<string, Window>()
-  /** Windows that certainly show nothing here. */
-  #empty = new Set<Window>()
 
   readonly #namedUppers: ReadonlySet<number>
   /** Some instruction clears upper halves, whichever are locals. */
@@ -76,7 +81,6 @@ export class RegionCode {
     for (const name of windows) {
       const window: Window = { page: f.local('i64'), addend: f.local('i32') }
       this.#windows.set(name, window)
-      this.#empty.add(window)
     }
     this.budget = f.local('i32')
     this.#exit = f.local('i64')
@@ -142,11 +146,10 @@ export class RegionCode {
 
   get knowledge(): Knowledge {
     const { valid, dirty, widths } = this.registers
-    return { flags: this.flags, widths, empty: new Set(this.#empty), registers: { valid, dirty } }
+    return { flags: this.flags, widths, registers: { valid, dirty } }
   }
-  set knowledge({ flags, widths, empty, registers: { valid, dirty } }: Knowledge) {
+  set knowledge({ flags, widths, registers: { valid, dirty } }: Knowledge) {
     this.flags = flags
-    this.#empty = new Set(empty)
     this.registers.valid = valid
     this.registers.dirty = dirty
     this.registers.widths = widths
@@ -156,7 +159,6 @@ export class RegionCode {
     this.registers.valid = valid
     this.registers.dirty = dirty
     this.flags = { kind: areFlagsRead ? 'stored' : 'packed' }
-    this.#empty.clear()
     this.registers.forgetWidths()
   }
 
@@ -315,25 +317,60 @@ export class RegionCode {
   /** Host address of an access, by the soft TLB. Unbound. */
   lookUp(write: boolean, address: Expr, size: number, otherwise: () => void): Expr {
     const { f } = this
-    const { miss, host } = tlbEntry(f, write ? layout.TLB_WRITE : layout.TLB_READ, address, size)
+    const { miss, host } = tlbEntry(f, tlbOf(write), address, size)
     f.unlikely(miss, otherwise)
     return host
   }
 
-  /** By a window: what is not aligned may reach into the next page and takes the longer way. Unbound. */
+  /** By a window. Unbound. */
   through(window: Window, write: boolean, address: Expr, size: number, otherwise: () => void): Expr {
     const { f } = this
-    const move = (): void => {
-      const tlb = write ? layout.TLB_WRITE : layout.TLB_READ
-      const { miss, entry } = tlbEntry(f, tlb, address, size)
+    f.unlikely(missOf(window, address, size), () => {
+      const { miss, entry } = tlbEntry(f, tlbOf(write), address, size)
       f.unlikely(miss, otherwise)
-      f.set(window.page, i64.and(address, i64.const(-4096)))
-      f.set(window.addend, i32.load(entry, tlb + 8))
-    }
-    if (this.#empty.has(window)) move()
-    else f.unlikely(i64.ne(i64.and(address, i64.const(-4096 + size - 1)), window.page), move)
-    this.#empty.delete(window)
+      this.#move(window, write, entry)
+    })
     return i32.add(i32.wrap(address), window.addend)
+  }
+  #move({ page, addend }: Window, write: boolean, entry: Expr): void {
+    this.f.set(page, i64.load(entry, tlbOf(write)))
+    this.f.set(addend, i32.load(entry, tlbOf(write) + 8))
+  }
+
+  /** The first access of a group, at `address`: looks for all of it. Unbound. */
+  first(member: Member, window: Window | undefined, address: Expr, otherwise: () => void): HostAddress {
+    const { group, offset } = member
+    const { lowest, write, members } = group
+    const size = group.end - lowest
+    if (members === 1) return { base: window === undefined ? this.lookUp(write, address, size, otherwise) : this.through(window, write, address, size, otherwise), offset: 0 }
+    const { f } = this
+    const host = f.permanent('i32')
+    const from = f.let(i64.add(address, i64.const(lowest - offset)))
+    // Across two pages it may still be one piece of memory.
+    const reach = (): void => {
+      f.set(host, f.call('reach', from, i32.const(size), i32.const(tlbOf(write)), i32.const(this.#index)))
+      f.unlikely(i32.eqz(host), otherwise)
+    }
+    if (window === undefined) {
+      const found = tlbEntry(f, tlbOf(write), from, size)
+      f.set(host, found.host)
+      f.unlikely(found.miss, reach)
+    } else {
+      f.set(host, i32.add(i32.wrap(from), window.addend))
+      f.unlikely(missOf(window, from, size), () => {
+        const found = tlbEntry(f, tlbOf(write), from, 1)
+        f.unlikely(found.miss, otherwise)
+        this.#move(window, write, found.entry)
+        reach()
+      })
+    }
+    group.host = host
+    return this.beside(member)
+  }
+  /** Another one. */
+  beside({ group: { host, lowest }, offset }: Member): HostAddress {
+    if (host === undefined) throw new Error('an access before the first of its group')
+    return { base: host, offset: offset - lowest }
   }
 
   /** A cycle beyond those that are paid for: 1, or 0 if there is none. */
@@ -363,6 +400,7 @@ export class RegionCode {
   /** The function around the blocks that `body` emits. `check`: is the code valid in this address space? */
   function(region: number, entry: number, check: boolean, body: () => void): void {
     const { f } = this
+    this.#index = region
     f.block((leave) => {
       this.leave = leave
       this.#root = leave
@@ -381,15 +419,26 @@ export class RegionCode {
       if (check) {
         const known = i32.load(ZERO_ADDRESS, layout.REGION_EPOCHS + region * 4)
         f.unlikely(i32.ne(known, i32.load(ZERO_ADDRESS, layout.CODE_EPOCH)), () => {
-          f.if(i32.eqz(f.call('revalidate', i32.const(region))), () => {
-            f.callVoid('settle_flags')
-            f.return(f.call('leave_plain', i64.const(entry)))
-          })
+          f.if(i32.eqz(f.call('revalidate', i32.const(region))), () => { this.#toPlain(entry) })
         })
       }
-      for (const window of this.#windows.values()) f.set(window.page, i64.const(-1))
+      this.#openWindows(entry)
       f.set(this.budget, i32.load(ZERO_ADDRESS, layout.BUDGET))
     })
+  }
+
+  /** On the page of the stack's top, which is hardly ever not to be had. */
+  #openWindows(entry: number): void {
+    const { f } = this
+    if (this.#windows.size === 0) return
+    const { miss, entry: found } = tlbEntry(f, layout.TLB_WRITE, f.let(i64.load(ZERO_ADDRESS, layout.GPR + layout.RSP * 8)), 1)
+    f.unlikely(miss, () => { this.#toPlain(entry) })
+    for (const window of this.#windows.values()) this.#move(window, true, found)
+  }
+  #toPlain(entry: number): void {
+    const { f } = this
+    f.callVoid('settle_flags')
+    f.return(f.call('leave_plain', i64.const(entry)))
   }
 
   /** To the region that the link has. */

@@ -163,7 +163,10 @@ const resolve = (insn: KeptInstruction, numbers: Iterable<number>): number[] => 
   return ids
 }
 
-const touchesOf = (insn: KeptInstruction, facts: Facts): number[] => {
+/** What it may write. */
+export const writtenBy = (insn: KeptInstruction, { writesTo }: Facts): number[] => resolve(insn, writesTo)
+
+export const touchesOf = (insn: KeptInstruction, facts: Facts): number[] => {
   const ids = resolve(insn, facts.touches)
   // A form is tried without base and index, or with both.
   if (insn.operands.some(isMemory)) for (const storage of [insn.base, insn.index]) if (storage !== layout.ZERO) ids.push(registerNumber(storage))

@@ -12,10 +12,11 @@ import { ZERO_ADDRESS, loadHost, storeHost, tlbEntry } from '../interp/tier0-emi
 import { Emitter } from '../semantics/emitter.ts'
 import { type Expr, f32, f64, i32, i64, select, v } from '../wasm/expression.ts'
 import { Local } from '../wasm/function.ts'
+import type { Access, Member } from './groups.ts'
 import { type FlagState, type Operation, auxWord, carryOf, directCondition, resultWord, signExtend } from './flags.ts'
 import type { KeptInstruction } from './instruction.ts'
 import type { ExitName } from './reasons.ts'
-import type { RegionCode } from './region-code.ts'
+import type { HostAddress, RegionCode } from './region-code.ts'
 import { operandWindow, stackWindow } from './windows.ts'
 
 /** Has no place in a region. */
@@ -44,17 +45,24 @@ export class Tier1Emitter extends Emitter {
   readonly #depth: number
   readonly flagFacts: FlagFacts = { reads: false, writes: false, conditional: false }
   readonly accessFacts: AccessFacts = { loads: false, stores: false, leaves: false }
+  /** As they were made. */
+  readonly accesses: Access[] = []
+  readonly #members: readonly (Member | undefined)[]
   #address: Expr | undefined
   #changed = false
   #wroteResult = false
   #wroteAux = false
 
-  /** @param refund cycles that were paid for this instruction and those behind it */
-  constructor(code: RegionCode, insn: KeptInstruction, refund: number) {
+  /**
+   * @param refund cycles that were paid for this instruction and those behind it
+   * @param members what groups its accesses are of
+   */
+  constructor(code: RegionCode, insn: KeptInstruction, refund: number, members: readonly (Member | undefined)[] = []) {
     super(code.f, insn.operands)
     this.#code = code
     this.#insn = insn
     this.#refund = refund
+    this.#members = members
     this.#depth = code.f.depth
   }
 
@@ -157,8 +165,8 @@ export class Tier1Emitter extends Emitter {
   /** Perhaps a float: then it is best loaded as one. */
   override readLow(at: number, size: 4 | 8): Expr {
     if (this.operands[at].kind === 'x') return super.readLow(at, size)
-    const host = this.f.let(this.#host(false, this.address(at), size))
-    return this.f.let(size === 8 ? i64.reinterpretF64(f64.load(host)) : i64.extendI32U(i32.reinterpretF32(f32.load(host))))
+    const { base, offset } = this.#host(false, this.address(at), size)
+    return this.f.let(size === 8 ? i64.reinterpretF64(f64.load(base, offset)) : i64.extendI32U(i32.reinterpretF32(f32.load(base, offset))))
   }
   override vectorStorage(): Expr { throw new Unsupported('works on storage') }
   override readMmx(at: number): Expr {
@@ -177,58 +185,70 @@ export class Tier1Emitter extends Emitter {
 
   // ——— Memory ———
 
-  /** Host address of an access; leaves if there is none. Unbound: to be used once, now. */
-  #host(write: boolean, address: Expr, size: number): Expr {
+  /** Host address of an access; leaves if there is none. Its expression is unbound: to be used once, now. */
+  #host(write: boolean, address: Expr, size: number): HostAddress {
     if (write) this.accessFacts.stores = true
     else this.accessFacts.loads = true
     const otherwise = (): void => { this.#leave(write ? 'write' : 'read') }
-    const window = this.#code.windowOf(address === this.#address ? operandWindow(this.#insn) : stackWindow(this.#insn), write)
-    return window === undefined ? this.#code.lookUp(write, address, size, otherwise) : this.#code.through(window, write, address, size, otherwise)
+    const isOperand = address === this.#address
+    const member = this.#members[this.accesses.length]
+    this.accesses.push({ isOperand, write, size, plain: this.f.depth === this.#depth })
+    if (member !== undefined && !member.isFirst) return this.#code.beside(member)
+    const isWritten = member?.group.write ?? write
+    const window = this.#code.windowOf(isOperand ? operandWindow(this.#insn) : stackWindow(this.#insn), isWritten)
+    if (member !== undefined) return this.#code.first(member, window, address, otherwise)
+    return { base: window === undefined ? this.#code.lookUp(write, address, size, otherwise) : this.#code.through(window, write, address, size, otherwise), offset: 0 }
   }
+  #bound({ base, offset }: HostAddress): HostAddress { return { base: this.f.let(base), offset } }
+
   override load(address: Expr, size: number): Expr {
     const at = this.f.let(address)
-    const value = this.f.let(loadHost(this.#host(false, at, size), size))
+    const { base, offset } = this.#host(false, at, size)
+    const value = this.f.let(loadHost(base, size, offset))
     if (value instanceof Local) value.width = size
     return value
   }
   override load128(address: Expr): Expr {
     const at = this.f.let(address)
-    return this.f.let(v.load(this.#host(false, at, 16)))
+    const { base, offset } = this.#host(false, at, 16)
+    return this.f.let(v.load(base, offset))
   }
   override load256(address: Expr): Expr[] {
     const at = this.f.let(address)
-    const host = this.f.let(this.#host(false, at, 32))
-    return [this.f.let(v.load(host)), this.f.let(v.load(host, 16))]
+    const { base, offset } = this.#bound(this.#host(false, at, 32))
+    return [this.f.let(v.load(base, offset)), this.f.let(v.load(base, offset + 16))]
   }
   override store256(address: Expr, lanes: readonly Expr[]): void {
     const at = this.f.let(address)
     const bound = lanes.map((lane) => this.f.let(lane))
-    const host = this.f.let(this.#host(true, at, 32))
-    bound.forEach((lane, i) => { this.f.v128Store(host, i * 16, lane) })
+    const { base, offset } = this.#bound(this.#host(true, at, 32))
+    bound.forEach((lane, i) => { this.f.v128Store(base, offset + i * 16, lane) })
     this.#change()
   }
   override store(address: Expr, size: number, value: Expr): void {
     const at = this.f.let(address)
     const bound = this.f.let(value)
-    storeHost(this.f, this.#host(true, at, size), size, bound)
+    const { base, offset } = this.#host(true, at, size)
+    storeHost(this.f, base, size, bound, offset)
     this.#change()
   }
   override store128(address: Expr, value: Expr): void {
     const at = this.f.let(address)
     const bound = this.f.let(value)
-    this.f.v128Store(this.#host(true, at, 16), 0, bound)
+    const { base, offset } = this.#host(true, at, 16)
+    this.f.v128Store(base, offset, bound)
     this.#change()
   }
   override modifyMemory(address: Expr, size: number, change: (old: Expr) => Expr): void {
     const at = this.f.let(address)
-    const host = this.f.let(this.#host(true, at, size))
-    const old = this.f.let(loadHost(host, size))
+    const { base, offset } = this.#bound(this.#host(true, at, size))
+    const old = this.f.let(loadHost(base, size, offset))
     if (old instanceof Local) old.width = size
     const value = this.f.let(change(old))
-    storeHost(this.f, host, size, value)
+    storeHost(this.f, base, size, value, offset)
     this.#change()
   }
-  override probeWrite(address: Expr, size: number): void { this.f.let(this.#host(true, this.f.let(address), size)) }
+  override probeWrite(address: Expr, size: number): void { this.#bound(this.#host(true, this.f.let(address), size)) }
   override hostIfCached(address: Expr, write: boolean): Expr {
     const { hit, host } = tlbEntry(this.f, write ? layout.TLB_WRITE : layout.TLB_READ, address, 1)
     return this.f.let(select(hit, host, i32.const(0)))

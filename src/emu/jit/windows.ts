@@ -1,12 +1,13 @@
 /** Which accesses of a region share a window (region-code.ts): those through the same registers, near each other. */
 import * as layout from '../cpu/layout.ts'
-import { isMemory } from '../semantics/emitter.ts'
 import type { FactsTable } from './facts.ts'
 import type { Block } from './graph.ts'
+import type { Members } from './groups.ts'
 import type { KeptInstruction } from './instruction.ts'
+import { VECTOR_ID, touchesOf } from './registers.ts'
 
-/** Each takes two registers of the host. */
-const MAX_WINDOWS = 6
+/** Each takes two registers of the host; what has more to keep there than it can hold keeps it on the stack, which takes longer than looking again. */
+const HOST_REGISTERS = 14, REGISTERS_EACH = 2, MAX_WINDOWS = 4
 /** A loop counts as this many rounds, up to a depth. */
 const ROUNDS = 8, MAX_DEPTH = 4
 
@@ -27,20 +28,28 @@ export const operandWindow = ({ base, index, segment, displacement }: KeptInstru
 export const stackWindow = ({ name }: KeptInstruction): string | undefined =>
   name === 'leave' ? FRAME : /^(push|pop|call|ret)/.test(name) ? STACK : undefined
 
-export const chooseWindows = (blocks: readonly Block[], facts: FactsTable): string[] => {
+/** How many general registers are used at all. */
+const registersOf = (blocks: readonly Block[], facts: FactsTable): number => {
+  const all = new Set<number>()
+  for (const { instructions } of blocks) for (const insn of instructions) for (const id of touchesOf(insn, facts.of(insn))) if (id < VECTOR_ID) all.add(id)
+  return all.size
+}
+
+export const chooseWindows = (blocks: readonly Block[], facts: FactsTable, members: Members): string[] => {
   const weights = new Map<string, number>()
   for (const block of blocks) {
     const weight = ROUNDS ** Math.min(block.depth, MAX_DEPTH)
-    const add = (name: string): void => { weights.set(name, (weights.get(name) ?? 0) + weight) }
-    for (const insn of block.instructions) {
-      const { loads, stores } = facts.of(insn)
-      const stack = stackWindow(insn)
-      const operand = insn.operands.some(isMemory) ? operandWindow(insn) : undefined
-      if (loads) add(windowName(operand ?? stack ?? '', false))
-      if (stores) add(windowName(stack ?? operand ?? '', true))
-    }
+    block.instructions.forEach((insn, i) => {
+      facts.of(insn).accesses.forEach(({ isOperand, write }, j) => {
+        const member = members.get(block)?.[i][j]
+        const name = isOperand ? operandWindow(insn) : stackWindow(insn)
+        if (name === undefined || member?.isFirst === false) return
+        const full = windowName(name, member?.group.write ?? write)
+        weights.set(full, (weights.get(full) ?? 0) + weight)
+      })
+    })
   }
-  weights.delete(windowName('', false))
-  weights.delete(windowName('', true))
-  return [...weights].filter(([, weight]) => weight > 1).sort((a, b) => b[1] - a[1]).slice(0, MAX_WINDOWS).map(([name]) => name)
+  const room = Math.floor((HOST_REGISTERS - registersOf(blocks, facts)) / REGISTERS_EACH)
+  if (room <= 0) return []
+  return [...weights].filter(([, weight]) => weight > 1).sort((a, b) => b[1] - a[1]).slice(0, Math.min(room, MAX_WINDOWS)).map(([name]) => name)
 }
