@@ -8,6 +8,7 @@ import * as layout from '../../src/emu/cpu/layout.ts'
 import type { Interpreter } from '../../src/emu/interp/interpreter.ts'
 import { EAGER_TIER, type TierOptions, tierOptions } from '../../src/emu/jit/jit.ts'
 import { PhysicalMemory } from '../../src/emu/memory.ts'
+import type { JitStatistics } from '../../src/emu/statistics.ts'
 import { EXIT_BUDGET, EXIT_FAULT, EXIT_REQUESTED, EXIT_SYSCALL } from '../../src/emu/processor.ts'
 import { ACCESS_WRITE, TableMmu, makeProcessor } from '../support/oracle/emulator.ts'
 
@@ -18,20 +19,29 @@ const CYCLES = 3000
 const generator = makeRandom(0x2545f491)
 const { random, pick } = generator
 
+const PLACES = ['elsewhere', 'behind', 'read-only'] as const
+type Place = typeof PLACES[number]
+
 class Machine {
   readonly memory = new PhysicalMemory(1 << 22)
   readonly mmu = new TableMmu()
   readonly processor: Interpreter
   constructor(tier: TierOptions | undefined) {
     this.processor = makeProcessor(this.memory, undefined, tier)
-    // No two pages are neighbours in the host's memory too.
     this.map()
   }
-  /** All pages, zero. */
+  /** All pages, zero. No two are neighbours in the host's memory too. */
   map(): void {
     for (const address of [CODE + PAGE, CODE]) this.mmu.map(address / PAGE, this.memory.allocate(), 'rx')
     for (const address of [DATA + PAGE, STACK - PAGE, DATA]) this.mmu.map(address / PAGE, this.memory.allocate(), 'rw')
     this.processor.setMmu(this.mmu)
+  }
+  /** Where the second page of data is. */
+  mapSecond(place: Place): void {
+    const [first, second] = [this.memory.allocate(), this.memory.allocate()]
+    this.mmu.map(DATA / PAGE, place === 'elsewhere' ? second : first, 'rw')
+    this.mmu.map(DATA / PAGE + 1, place === 'elsewhere' ? first : second, place === 'read-only' ? 'r' : 'rw')
+    this.processor.flushTlb()
   }
   frame(address: number): number { return this.mmu.pages.get(Math.floor(address / PAGE))?.frame ?? 0 }
   write(address: number, bytes: ArrayLike<number>): void {
@@ -88,6 +98,20 @@ const modrm = (opcode: readonly number[], reg: number, kind: 'any' | 'register' 
     : random(3) === 0 ? [0x87 | (reg & 7) << 3, 0xf0 + random(16), 0x0f, 0, 0] : [0x47 | (reg & 7) << 3, random(14) * 8]
   return [...prefix, rex, ...opcode, ...operand]
 }
+/** Accesses near each other, by what moves meanwhile: RDI, and RDX and R9 that come from it. */
+const near = (): number[] => {
+  const [base, wide] = [pick([2, 7, 9]), random(2)]
+  const operand = (reg: number): number[] => [0x40 | (reg & 7) << 3 | (base & 7), (random(24) - 12) * pick([1, 8]) & 0xff]
+  const rex = (reg: number): number => 0x40 | wide << 3 | (reg >> 3) << 2 | base >> 3
+  const reg = pick(REGISTERS.filter((register) => register !== base))
+  switch (random(8)) {
+    case 0: return [0x48, 0x83, pick([0xc7, 0xef]), random(64)]
+    case 1: return pick([[0x48, 0x89, 0xfa], [0x49, 0x89, 0xf9], [0x48, 0x8d, 0x57, random(256)], [0x48, 0xff, pick([0xc7, 0xcf])]])
+    case 2: return [0xff, 0x77, random(100)]
+    case 3: return [rex(0), 0x83, ...operand(random(8)), byte()]
+    default: return [rex(reg), pick([0x01, 0x03, 0x2b, 0x88, 0x89, 0x8a, 0x8b, 0x8b]), ...operand(reg)]
+  }
+}
 const byte = (): number => pick([0, 1, 2, 7, 8, 31, 0x7f, 0x80, 0xff, random(256)])
 const INSTRUCTIONS: readonly (() => number[])[] = [
   () => modrm([random(8) * 8 + pick([0, 1, 2, 3])], pick(REGISTERS)),
@@ -121,9 +145,9 @@ const INSTRUCTIONS: readonly (() => number[])[] = [
 const word = (value: number): number[] => [value & 0xff, (value >> 8) & 0xff, (value >> 16) & 0xff, value >>> 24]
 
 /** Blocks that end in a branch to any of them; where the program begins, so that it goes across the end of the page. */
-const makeProgram = (): { code: number[], start: number } => {
+const makeProgram = (isNear = false): { code: number[], start: number } => {
   const count = 2 + random(8)
-  const bodies = Array.from({ length: count }, () => Array.from({ length: 1 + random(5) }, () => pick(INSTRUCTIONS)()).flat())
+  const bodies = Array.from({ length: count }, () => Array.from({ length: 1 + random(5) }, () => isNear && random(3) !== 0 ? near() : pick(INSTRUCTIONS)()).flat())
   const ends = Array.from({ length: count }, (): (to: (from: number) => number[]) => number[] => {
     switch (random(9)) {
       case 0: return (to) => [0xe9, ...to(5)]
@@ -150,6 +174,16 @@ const TIERS: readonly (readonly [name: string, tier: TierOptions, programs: numb
   ['as soon as it can be', EAGER_TIER, 250], ['for what is hot', tierOptions('47,1,1,1') as TierOptions, 500], ['later', tierOptions('170,2,3,2') as TierOptions, 250], ['under a limit', { ...tierOptions('47,1,1,1') as TierOptions, mostBytes: 8000 }, 250],
 ]
 
+interface Case { readonly code: readonly number[], readonly start: number, readonly values: readonly number[], readonly data: Uint8Array, readonly cycles: number }
+
+const makeCase = (isNear: boolean): Case => {
+  const { code, start } = makeProgram(isNear)
+  const data = Uint8Array.from({ length: 256 }, random(4) === 0 ? () => 0 : byte)
+  const values = Array.from({ length: 16 }, () => pick([0, 1, -1, 0x7fffffff, 0x80000000, random(0x7fffffff)]))
+  values[layout.RCX] = random(400)
+  return { code, start, values, data, cycles: 1 + random(CYCLES) }
+}
+
 for (const [name, tier, programs] of TIERS) {
   test(`random programs end as in tier 0: compiled ${name}`, (t) => {
     const reference = new Machine(undefined)
@@ -157,11 +191,7 @@ for (const [name, tier, programs] of TIERS) {
     let faults = 0
     for (let i = 0; i < programs; i++) {
       const from = generator.seed
-      const { code, start } = makeProgram()
-      const data = Uint8Array.from({ length: 256 }, random(4) === 0 ? () => 0 : byte)
-      const values = Array.from({ length: 16 }, () => pick([0, 1, -1, 0x7fffffff, 0x80000000, random(0x7fffffff)]))
-      values[layout.RCX] = random(400)
-      const cycles = 1 + random(CYCLES)
+      const { code, start, values, data, cycles } = makeCase(false)
       const [expected, whole, sliced] = ([[reference, () => CYCLES], [machine, () => CYCLES], [machine, () => 1 + random(300)]] as const).map(([which, budget]) => {
         which.write(start, code)
         which.start(start, values, data)
@@ -179,7 +209,51 @@ for (const [name, tier, programs] of TIERS) {
     t.true((statistics?.regions ?? 0) > programs / 2, 'regions were made')
     t.true((statistics?.exits.budget ?? 0) > programs, 'and executed')
   })
+
+  test(`accesses near each other and the end of a page: compiled ${name}`, (t) => {
+    for (const place of PLACES) {
+      const machines = [new Machine(undefined), new Machine(tier)]
+      for (const machine of machines) machine.mapSecond(place)
+      for (let i = 0; i < programs; i++) {
+        const from = generator.seed
+        const { code, start, values, data, cycles } = makeCase(true)
+        const [near, budget] = [DATA + pick([PAGE, PAGE - 16, PAGE - 100, 64]) + random(32), 1 + random(CYCLES)]
+        const [expected, found] = machines.map((machine) => {
+          machine.write(start, code)
+          machine.start(start, values, data)
+          for (const register of [layout.RDI, layout.RDX, 9]) machine.processor.cpu.set(register, near)
+          return machine.run(cycles, () => budget)
+        })
+        if (found !== expected) {
+          t.is(found, expected, `seed ${from}, ${place}: ${Buffer.from(code).toString('hex')} at ${start.toString(16)}, ${near.toString(16)}`)
+          return
+        }
+      }
+      t.true((machines[1].processor.jitStatistics?.regions ?? 0) > programs / 4)
+    }
+  })
 }
+
+test('what lies across two pages again and again is looked for piece by piece', (t) => {
+  // mov eax, [rdi - 8]; add eax, [rdi + 8]; add r8, rax; dec ebp; jnz; syscall
+  const code = [0x8b, 0x47, 0xf8, 0x03, 0x47, 0x08, 0x49, 0x01, 0xc0, 0xff, 0xcd, 0x75, 0xf3, 0x0f, 0x05]
+  const rounds = 400_000
+  for (const place of ['elsewhere', 'behind'] as const) {
+    const machine = loops(tierOptions(), code)
+    machine.mapSecond(place)
+    machine.write(DATA + PAGE - 8, [3, 0, 0, 0])
+    machine.write(DATA + PAGE + 8, [4, 0, 0, 0])
+    const { cpu } = machine.processor
+    cpu.set(layout.RDI, DATA + PAGE)
+    cpu.set(layout.RBP, rounds)
+    cpu.set(8, 0)
+    t.true(machine.run(10_000_000, () => 100_000).startsWith(String(EXIT_SYSCALL)))
+    t.is(cpu.get(8), rounds * 7)
+    const { exits, regions } = machine.processor.jitStatistics as JitStatistics
+    t.true(exits.read < rounds / 10, `${place}: ${exits.read} exits`)
+    t.is(regions, place === 'behind' ? 1 : 2)
+  }
+})
 
 const loops = (tier: TierOptions | undefined, code: readonly number[]): Machine => {
   const machine = new Machine(tier)

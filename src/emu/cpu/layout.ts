@@ -108,6 +108,9 @@ export const COVERAGE_SIZE = 0x10000
 export const TLB_ENTRIES = 4096
 export const TLB_READ = 0x100000
 export const TLB_WRITE = 0x110000
+/** By soft TLB, the page that was filled in last, as an entry, for as long as it is good: −1 if there is none. */
+export const TLB_READ_LAST = 0x18d0
+export const TLB_WRITE_LAST = 0x18e0
 /** Jump cache: entries of 16 bytes: i64 rip (not canonical: empty), i32 record. */
 export const JUMP_CACHE = 0x120000
 export const JUMP_CACHE_ENTRIES = 16384

@@ -39,6 +39,10 @@ const TWO_32 = 0x1_0000_0000
 /** First page number beyond the lower canonical half. */
 const USER_PAGES = 2 ** 35
 
+/** Of the linear address of a page. */
+const upperHalf = (page: number): number => Math.floor(page / (TWO_32 / layout.PAGE_SIZE))
+const lastOf = (tlb: number): number => tlb === layout.TLB_READ ? layout.TLB_READ_LAST : layout.TLB_WRITE_LAST
+
 export class Interpreter implements Processor {
   readonly memory: PhysicalMemory
   readonly cpu: CpuState
@@ -136,7 +140,10 @@ export class Interpreter implements Processor {
       }, now)
     }
     memory.u8.fill(NO_RIP & 0xff, layout.SHADOW, layout.SHADOW + 8)
-    for (const tlb of [layout.TLB_READ, layout.TLB_WRITE]) this.#emptyAllOf(tlb)
+    for (const tlb of [layout.TLB_READ, layout.TLB_WRITE]) {
+      this.#emptyAllOf(tlb)
+      this.#noLast(tlb)
+    }
     for (const cache of [layout.JUMP_CACHE, layout.SECOND_JUMP_CACHE]) memory.u8.fill(NO_RIP & 0xff, cache, cache + layout.JUMP_CACHE_ENTRIES * 16)
   }
 
@@ -209,7 +216,12 @@ export class Interpreter implements Processor {
 
   #forgetPage(page: number): void {
     const entry = (page % layout.TLB_ENTRIES) << 4
-    for (const tlb of [layout.TLB_READ, layout.TLB_WRITE]) this.#emptyEntry((tlb + entry) >> 2)
+    for (const tlb of [layout.TLB_READ, layout.TLB_WRITE]) {
+      this.#emptyEntry((tlb + entry) >> 2)
+      const last = lastOf(tlb) >> 2
+      const { i32 } = this.memory
+      if (i32[last] === page << layout.PAGE_SHIFT && i32[last + 1] === upperHalf(page)) this.#findLast(tlb)
+    }
   }
 
   flushPage(page: number): void {
@@ -641,6 +653,18 @@ export class Interpreter implements Processor {
     if (entries.length < MOST_ENTRIES) for (const entry of entries) this.#emptyEntry(entry)
     else this.#emptyAllOf(tlb)
     entries.length = 0
+    this.#noLast(tlb)
+  }
+  #noLast(tlb: number): void { this.memory.i32.fill(-1, lastOf(tlb) >> 2, (lastOf(tlb) >> 2) + 2) }
+  /** Another page that it has. */
+  #findLast(tlb: number): void {
+    const { i32 } = this.memory
+    this.#noLast(tlb)
+    for (let at = 0, entry = tlb >> 2; at < layout.TLB_ENTRIES; at++, entry += 4) {
+      if (i32[entry + 1] === -1 || (i32[entry] >>> layout.PAGE_SHIFT) % layout.TLB_ENTRIES !== at) continue
+      i32.copyWithin(lastOf(tlb) >> 2, entry, entry + 3)
+      return
+    }
   }
   #emptyAllOf(tlb: number): void {
     this.memory.u8.fill(0xff, tlb, tlb + layout.TLB_ENTRIES * 16)
@@ -673,9 +697,10 @@ export class Interpreter implements Processor {
     const entries = tlb === layout.TLB_READ ? this.#readEntries : this.#writeEntries
     if (entries.length < MOST_ENTRIES) entries.push(entry)
     i32[entry] = page << layout.PAGE_SHIFT
-    i32[entry + 1] = Math.floor(page / (TWO_32 / layout.PAGE_SIZE))
+    i32[entry + 1] = upperHalf(page)
     // Modulo 2^32.
     i32[entry + 2] = (frame - page) << layout.PAGE_SHIFT
+    i32.copyWithin(lastOf(tlb) >> 2, entry, entry + 3)
   }
 
   /** Host address of the page, or a guest fault at record `at`. */

@@ -10,7 +10,7 @@ import type { Member } from './groups.ts'
 import { type FlagState, type Operation, auxWord, packedNumber, resultWord } from './flags.ts'
 import { MXCSR_ID, type RegisterPlan, RegisterSet, Registers, UPPER_ID, VECTOR_ID } from './registers.ts'
 import { EXIT_REASONS, type ExitName } from './reasons.ts'
-import { windowName } from './windows.ts'
+import { isWritten, windowName } from './windows.ts'
 
 /** Addresses of the lower half have 47 bits; fewer than 256 instructions are paid for at once (payments.ts); 16 reasons; which operation the flags are of, whose operands are in memory (0: no such). */
 const REFUND_SHIFT = 48, REASON_SHIFT = 56, FLAGS_SHIFT = 60
@@ -33,7 +33,7 @@ export interface Knowledge { readonly flags: FlagState, readonly widths: Readonl
 
 /**
  * The page that accesses through the same registers touched last, beside the TLB: its linear address, and what is to be added to addresses. At
- * first that of the stack's top. So what is accessed again and again needs no look-up in memory, and address and data don't wait for one.
+ * first it is any page that is to be had. So what is accessed again and again needs no look-up in memory, and address and data don't wait for one.
  */
 export interface Window { readonly page: Local, readonly addend: Local }
 
@@ -427,13 +427,19 @@ export class RegionCode {
     })
   }
 
-  /** On the page of the stack's top, which is hardly ever not to be had. */
+  /** On any page: one that was looked for last. What there is none for has not accessed anything yet. */
   #openWindows(entry: number): void {
     const { f } = this
-    if (this.#windows.size === 0) return
-    const { miss, entry: found } = tlbEntry(f, layout.TLB_WRITE, f.let(i64.load(ZERO_ADDRESS, layout.GPR + layout.RSP * 8)), 1)
-    f.unlikely(miss, () => { this.#toPlain(entry) })
-    for (const window of this.#windows.values()) this.#move(window, true, found)
+    for (const write of [false, true]) {
+      const windows = [...this.#windows].filter(([name]) => isWritten(name) === write).map(([, window]) => window)
+      if (windows.length === 0) continue
+      const last = write ? layout.TLB_WRITE_LAST : layout.TLB_READ_LAST
+      for (const { page, addend } of windows) {
+        f.set(page, i64.load(ZERO_ADDRESS, last))
+        f.set(addend, i32.load(ZERO_ADDRESS, last + 8))
+      }
+      f.unlikely(i64.ltS(windows[0].page, i64.const(0)), () => { this.#toPlain(entry) })
+    }
   }
   #toPlain(entry: number): void {
     const { f } = this

@@ -12,6 +12,7 @@ const HOST_REGISTERS = 14, REGISTERS_EACH = 2, MAX_WINDOWS = 4
 const ROUNDS = 8, MAX_DEPTH = 4
 
 export const windowName = (name: string, write: boolean): string => write ? `${name} write` : name
+export const isWritten = (windowName: string): boolean => windowName.endsWith(' write')
 
 const nameOf = (base: number, index: number, segment: number, displacement: number): string =>
   `${base} ${index} ${segment} ${Math.round(displacement / layout.PAGE_SIZE)}`
