@@ -22,7 +22,7 @@ import { functionsAsText } from './wasm-text.ts'
 export const SAMPLES: Readonly<Record<string, string>> = {
   'mov-register': '4889d8', 'mov-load': '8b448b08', 'mov-store': '48894424 10', 'mov-high-byte': '88e3', 'lea-32': '678d04 1a',
   'add-memory': '014304', 'sub-branch': '4829d8 7202', 'adc': '4811d8', 'inc': 'ffc1', 'cmp-setcc': '39d8 0f9cc0', 'test-cmov': '4885c0 480f44d9',
-  'imul': '480fafc3', 'div': '48f7f1', 'shl-cl': 'd3e0', 'rol-immediate': 'c1c007', 'push-pop': '50 5b', 'call': 'e8fb000000', 'ret': 'c3',
+  'imul': '480fafc3', 'div': '48f7f1', 'fields': '8b4308 034310 894314', 'shl-cl': 'd3e0', 'rol-immediate': 'c1c007', 'push-pop': '50 5b', 'call': 'e8fb000000', 'ret': 'c3',
   'movs-repeated': 'f348a5', 'cmpxchg-locked': 'f00fb10b', 'xadd': '480fc103', 'bsf': '480fbcc3', 'movaps-load': '0f280b', 'addsd': 'f20f58c1',
   'mulps': '0f59c1', 'cvttsd2si': 'f2480f2cc0', 'ucomisd-branch': '660f2ec1 7702', 'pshufd': '660f70c11b', 'paddd-memory': '660ffe03',
   'fld-fadd': 'dd03 d8c1', 'mmx-paddw': '0ffdc1', 'pshufb': '660f3800c1', 'aesenc': '660f38dcc1', 'roundsd': '660f3a0bc109', 'popcnt': 'f3480fb8c3',
