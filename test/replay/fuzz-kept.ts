@@ -201,7 +201,7 @@ export const KEPT: Readonly<Record<string, FuzzProgram>> = {
   'a TCP socket can\'t send, wherever the bytes are': sequence(socket(2, 1, 13), call('write', [fd(13), 0, 1]), call('writev', [fd(13), bytes(long(4096, 8)), 1]), call('sendto', [fd(13), 0, 1, 0x4040, 0, 0]), socket(2, 2, 16), call('write', [fd(16), 4096, 1]), call('write', [fd(16), 4096, 65536])),
   'no room for a pair': sequence(
     call('setrlimit', [7, bytes(long(0, 48))]), call('socketpair', [2, 0o4001, 0, out(8)]), call('socketpair', [1, 0o4001, 0, 0]), call('socketpair', [1, 0o4777, 0, 0]), call('pipe2', [out(8), 0o4000]), call('pipe2', [0, 0o4000]), call('socket', [2, 0o4001, 17]), call('socket', [2, 0o4001, 0]),
-    call('dup', [fd(0)]), call('eventfd2', [0, 0o4000]), call('accept4', [fd(4), 0, 0, 0o4000]), call('open', ['nowhere', 0, 0]), call('mq_open', ['q', 0, 0, 0]), call('memfd_create', [0, 0]), call('timerfd_create', [99, 0]), call('signalfd4', [-1, 0, 8, 0]), call('epoll_create', [0]), call('inotify_init1', [0]),
+    call('dup', [fd(0)]), call('eventfd2', [0, 0o4000]), call('accept4', [fd(4), 0, 0, 0o4000]), call('open', ['nowhere', 0, 0]), call('mq_open', ['q', 0, 0, 0]), call('mq_open', ['x'.repeat(257), 0o102, 0, 0]), call('mq_open', ['a/b', 0, 0, 0]), call('memfd_create', [0, 0]), call('timerfd_create', [99, 0]), call('signalfd4', [-1, 0, 8, 0]), call('epoll_create', [0]), call('inotify_init1', [0]),
     call('pidfd_open', [pid(0), 0]),
   ),
   'a TCP socket has nothing to read, wherever to': sequence(socket(2, 1, 13), call('read', [fd(13), 4096, 8]), call('listen', [fd(13), 1]), call('read', [fd(13), 4096, 8]), socket(2, 2, 16), call('read', [fd(16), 4096, 8])),

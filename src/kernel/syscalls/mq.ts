@@ -30,12 +30,18 @@ const PRIORITY_LIMIT = 32_768
 const ATTRIBUTES_SIZE = 64
 
 /** The name without its slash, which libraries take off, or a negative errno. */
-const readName = (kernel: Kernel, task: Task, address: number): string | number => {
+const readString = (kernel: Kernel, task: Task, address: number): string | number => {
   const name = kernel.user(task).string(address, PATH_MAX)
-  if (name === undefined) return -ENAMETOOLONG
-  if (name === '') return -ENOENT
-  if (name.length > NAME_MAX) return -ENAMETOOLONG
-  return name.includes('/') || name === '.' || name === '..' ? -EACCES : name
+  return name === undefined ? -ENAMETOOLONG : name === '' ? -ENOENT : name
+}
+
+/** What is looked up in the queues' directory: 0, or why it can't be. */
+const checkName = (name: string): number =>
+  name.length > NAME_MAX ? -ENAMETOOLONG : name.includes('/') || name === '.' || name === '..' ? -EACCES : 0
+
+const readName = (kernel: Kernel, task: Task, address: number): string | number => {
+  const name = readString(kernel, task, address)
+  return typeof name === 'number' ? name : checkName(name) || name
 }
 
 /** Bytes that a queue counts for RLIMIT_MSGQUEUE: messages, and two words of 48 bytes for each. */
@@ -80,11 +86,13 @@ const mayOpen = (task: Task, queue: PosixMessageQueue, wanted: number): boolean 
 
 const mqOpen = (kernel: Kernel, task: Task, args: Args): number => {
   const flags = int32(args[1])
-  const name = readName(kernel, task, uint64(args[0]))
+  const name = readString(kernel, task, uint64(args[0]))
   if (typeof name === 'number') return name
   const attributes = (flags & O_CREAT) === 0 ? 0 : uint64(args[3])
   if (attributes !== 0) kernel.user(task).read(attributes, ATTRIBUTES_SIZE)
   if (!hasFreeDescriptor(task)) return -EMFILE
+  const wrong = checkName(name)
+  if (wrong !== 0) return wrong
   let queue: PosixMessageQueue | number | undefined = task.namespaces.ipc.ipc.queues.get(name)
   if (queue === undefined) {
     if ((flags & O_CREAT) === 0) return -ENOENT
