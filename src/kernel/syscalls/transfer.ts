@@ -98,7 +98,7 @@ const MESSAGE = 32_768
 
 const messageOf = (file: OpenFile): number => {
   const socket = socketOf(file)
-  return socket.kind === 'unix' ? pieceOf(socket) : MESSAGE
+  return socket.kind === 'unix' ? pieceOf(socket) : socket.type === SOCK_STREAM ? MESSAGE : Infinity
 }
 
 /** How much of a buffer with a bad page in it is taken: pipes take whole pages (anon_pipe_write), a message goes whole or not at all. */
