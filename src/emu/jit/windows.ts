@@ -7,7 +7,7 @@ import type { KeptInstruction } from './instruction.ts'
 import { VECTOR_ID, touchesOf } from './registers.ts'
 
 /** Each takes two registers of the host; what has more to keep there than it can hold keeps it on the stack, which takes longer than looking again. */
-const HOST_REGISTERS = 14, REGISTERS_EACH = 2, MAX_WINDOWS = 4
+const HOST_REGISTERS = 12, REGISTERS_EACH = 2, MAX_WINDOWS = 4
 /** A loop counts as this many rounds, up to a depth. */
 const ROUNDS = 8, MAX_DEPTH = 4
 
