@@ -58,7 +58,7 @@ test('there is room for the handlers of all forms that are made late', (t) => {
 
 test('no row is hidden by those before it', (t) => {
   const reached = new Set<unknown>()
-  const registers = { gpr: Array.from({ length: 16 }, () => 0n), claimed: Array.from({ length: 16 }, () => true), fs: 0n, gs: 0n }
+  const registers = { gpr: Array.from({ length: 16 }, () => 0n), claimed: Array.from({ length: 16 }, () => true), used: [], fs: 0n, gs: 0n }
   fc.assert(fc.property(fc.uint32Array({ minLength: INSTRUCTION_WORDS, maxLength: INSTRUCTION_WORDS }), (words) => {
     for (const row of ALL_ROWS) {
       const { bytes } = encode(row, words, 0n, registers, 0n)
@@ -81,7 +81,7 @@ const compare = hasObjdump() ? test : test.skip
 compare('lengths of instructions of all rows agree with objdump', (t) => {
   const SLOT = 32
   const codes: Uint8Array[] = []
-  const registers = { gpr: Array.from({ length: 16 }, () => 0n), claimed: Array.from({ length: 16 }, () => true), fs: 0n, gs: 0n }
+  const registers = { gpr: Array.from({ length: 16 }, () => 0n), claimed: Array.from({ length: 16 }, () => true), used: [], fs: 0n, gs: 0n }
   for (const words of fc.sample(fc.uint32Array({ minLength: INSTRUCTION_WORDS, maxLength: INSTRUCTION_WORDS }), { numRuns: 10, seed })) {
     for (const row of ALL_ROWS) {
       // UD0 and UD1 end with their opcode for us, as for AMD processors. No prefixes beside those that the row has, REX and 66: objdump shows superfluous ones as instructions.

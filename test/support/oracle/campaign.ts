@@ -4,9 +4,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { differences, flagsText, notComparable, ripOf } from './compare.ts'
+import { agree, differences, flagsText, notComparable, ripOf } from './compare.ts'
 import { Emulator } from './emulator.ts'
-import { type Built, ROWS, type Recipe, build, recipes } from './generate.ts'
+import { type Built, ROWS, type Recipe, build, buildVariants, drawVariant, recipes } from './generate.ts'
 import { REGISTER_NAMES, ZERO } from '../../../src/emu/cpu/layout.ts'
 import { DECODE_OK, Decoder } from '../../../src/emu/decode/decoder.ts'
 import { formName } from '../../../src/emu/interp/forms.ts'
@@ -25,10 +25,24 @@ const SHRINK_MS = 4000
 export interface Mismatch {
   readonly row: number
   readonly seed: number
-  /** Index of the case among those of its row and seed: with these three it is found again. */
+  /** Index of the sequence among those of its row and seed, and of the state among those of the sequence: with these it is found again. */
   readonly path: number
+  readonly variant: number
   readonly report: string
 }
+
+/** A case among others: the number of its sequence's turn says in which tier and by which budgets it is executed. */
+interface Prepared {
+  readonly row: number
+  readonly seed: number
+  readonly path: number
+  readonly variant: number
+  readonly turn: number
+  readonly test: Built
+}
+
+/** Cases that the oracle is asked about at once. */
+const BATCH = 450
 
 export interface Coverage {
   /** Cases that were compared, by row. */
@@ -38,6 +52,9 @@ export interface Coverage {
   /** Forms that the first instructions were of (src/emu/interp/forms.ts). */
   readonly forms: Set<string>
   readonly skipped: Map<string, number>
+  /** Of those compared, how many had tier 1; how many sequences they are of. */
+  byTier1: number
+  sequences: number
   /** Names of what the host's processor does not have. */
   readonly lacking: Set<string>
 }
@@ -48,7 +65,7 @@ export class Campaign {
   readonly #tier1Every: number
   readonly #tier0 = new Emulator()
   readonly #tier1 = new Emulator(undefined, EAGER_TIER)
-  readonly coverage: Coverage = { compared: ROWS.map(() => 0), completed: ROWS.map(() => 0), forms: new Set(), skipped: new Map(), lacking: new Set() }
+  readonly coverage: Coverage = { compared: ROWS.map(() => 0), completed: ROWS.map(() => 0), forms: new Set(), skipped: new Map(), byTier1: 0, sequences: 0, lacking: new Set() }
   readonly #decoder = new Decoder()
   #turn = 0
 
@@ -62,46 +79,91 @@ export class Campaign {
 
   #isTier1(turn: number): boolean { return turn % this.#tier1Every === this.#tier1Every - 1 }
 
-  #chunk(turn: number): number {
-    return this.#isTier1(turn) ? TIER1_CHUNKS[Math.floor(turn / this.#tier1Every) % TIER1_CHUNKS.length] : CHUNKS[turn % CHUNKS.length]
+  #chunk(turn: number, variant: number): number {
+    return this.#isTier1(turn) ? TIER1_CHUNKS[(Math.floor(turn / this.#tier1Every) + variant) % TIER1_CHUNKS.length] : CHUNKS[(turn + variant) % CHUNKS.length]
   }
 
-  #ours(test: Case, turn: number): Result { return (this.#isTier1(turn) ? this.#tier1 : this.#tier0).run(test, this.#chunk(turn)) }
+  #ours(test: Built, turn: number, variant: number): Result { return (this.#isTier1(turn) ? this.#tier1 : this.#tier0).run(test, this.#chunk(turn, variant)) }
 
-  /** `count` cases that begin with the row; undefined if all agree. */
+  /** `count` cases that begin with the row; undefined if all agree, else the first that doesn't. */
   async row(row: number, seed: number, count: number, agreed?: (test: Built, result: Result) => void,
     change: (recipe: Recipe) => Recipe = (recipe) => recipe): Promise<Mismatch | undefined> {
+    const batch = this.#prepare(row, seed, count, 1, change)
+    const [found] = this.#compare(batch, await this.oracle.run(batch.map(({ test }) => test)), agreed)
+    return found === undefined ? undefined : { ...found, report: await this.#shrink(found) }
+  }
+
+  /**
+   * `count` sequences that begin with each of the rows, each with some states. The oracle has its turn at a batch while we have ours at the one before.
+   * Of each row that disagrees one case is reported, if `isNew` says so.
+   */
+  async rows(rows: readonly number[], seedOf: (row: number) => number, count: number, variants: number, isNew: (row: number) => boolean): Promise<{ mismatches: Mismatch[], differing: number }> {
+    const differing: Prepared[] = []
+    let before: { batch: Prepared[], results: Result[] } | undefined
+    const compare = (): void => { if (before !== undefined) differing.push(...this.#compare(before.batch, before.results)) }
+    for (let next = 0; next < rows.length;) {
+      const batch: Prepared[] = []
+      while (next < rows.length && batch.length < BATCH) batch.push(...this.#prepare(rows[next], seedOf(rows[next++]), count, variants))
+      const answers = this.oracle.run(batch.map(({ test }) => test))
+      compare()
+      before = { batch, results: await answers }
+    }
+    compare()
+    const mismatches: Mismatch[] = []
+    for (const found of differing) {
+      if (!isNew(found.row) || mismatches.some(({ row }) => row === found.row)) continue
+      mismatches.push({ ...found, report: await this.#shrink(found) })
+    }
+    return { mismatches, differing: differing.length }
+  }
+
+  #prepare(row: number, seed: number, count: number, variants: number, change?: (recipe: Recipe) => Recipe): Prepared[] {
+    const prepared: Prepared[] = []
     if (!isOnHost(ROWS[row])) {
       this.coverage.lacking.add(ROWS[row].name)
-      return undefined
+      return prepared
     }
-    const arbitrary = recipes(row)
-    const tests = fc.sample(arbitrary, { seed, numRuns: count }).map((recipe) => build(change(recipe))).filter((test) => this.#isSafe(test))
-    const results = await this.oracle.run(tests)
-    for (let i = 0; i < tests.length; i++) {
+    for (let path = 0; path < count; path++) {
       const turn = this.#turn++
-      let found: string[]
+      const cases = change === undefined ? buildVariants(row, seed, path, variants) : [build(change(drawVariant(row, seed, path, 0)))]
+      if (this.#isSafe(cases[0])) cases.forEach((test, variant) => { prepared.push({ row, seed, path, variant, turn, test }) })
+    }
+    return prepared
+  }
+
+  #compare(batch: readonly Prepared[], results: readonly Result[], agreed?: (test: Built, result: Result) => void): Prepared[] {
+    const differing: Prepared[] = []
+    for (let i = 0; i < batch.length; i++) {
+      const { row, variant, turn, test } = batch[i]
+      let isSame = false
       try {
-        const ours = this.#ours(tests[i], turn)
-        const reason = notComparable(tests[i], results[i], ours)
-        if (reason !== undefined) {
-          this.coverage.skipped.set(reason, (this.coverage.skipped.get(reason) ?? 0) + 1)
-          continue
+        const ours = this.#ours(test, turn, variant)
+        isSame = agree(results[i], ours)
+        if (!isSame) {
+          const reason = notComparable(test, results[i], ours)
+          if (reason !== undefined) {
+            this.coverage.skipped.set(reason, (this.coverage.skipped.get(reason) ?? 0) + 1)
+            continue
+          }
+          isSame = differences(test, results[i], ours).length === 0
         }
-        found = differences(tests[i], results[i], ours)
-      } catch (error) {
-        found = [(error as Error).message]
+      } catch {
+        // What was thrown is reported when the case is made smaller.
       }
       this.coverage.compared[row]++
-      this.#countForm(tests[i].code)
-      if (found.length === 0) {
-        if (ripOf(results[i]) !== tests[i].start) this.coverage.completed[row]++
-        agreed?.(tests[i], results[i])
+      if (this.#isTier1(turn)) this.coverage.byTier1++
+      if (variant === 0) {
+        this.coverage.sequences++
+        this.#countForm(test.code)
+      }
+      if (!isSame) {
+        differing.push(batch[i])
         continue
       }
-      return { row, seed, path: i, report: await this.#shrink(row, seed, i, turn) }
+      if (ripOf(results[i]) !== test.start) this.coverage.completed[row]++
+      agreed?.(test, results[i])
     }
-    return undefined
+    return differing
   }
 
   #countForm(code: Uint8Array): void {
@@ -113,27 +175,34 @@ export class Campaign {
 
   #isSafe(test: Case): boolean { return this.oracle.catchesSyscalls || !/0f05|cd80|0f34/.test(Buffer.from(test.patches[test.patches.length - 1].bytes).toString('hex')) }
 
-  async #differ(recipe: Recipe, turn: number): Promise<string[]> {
-    const test = build(recipe)
+  /** What differs when the case is executed, or executed again. */
+  async #differ(test: Built, { turn, variant }: Prepared): Promise<string[]> {
     if (!this.#isSafe(test)) return []
     const [oracle] = await this.oracle.run([test])
-    try {
-      const ours = this.#ours(test, turn)
-      return notComparable(test, oracle, ours) === undefined ? differences(test, oracle, ours) : []
-    } catch (error) {
-      return [(error as Error).message]
+    for (let round = 0; round < 2; round++) {
+      try {
+        const ours = this.#ours(test, turn, variant)
+        if (agree(oracle, ours)) continue
+        const found = notComparable(test, oracle, ours) === undefined ? differences(test, oracle, ours) : []
+        if (found.length > 0) return found
+      } catch (error) {
+        return [(error as Error).message]
+      }
     }
+    return []
   }
 
-  async #shrink(row: number, seed: number, path: number, turn: number): Promise<string> {
+  async #shrink(prepared: Prepared): Promise<string> {
+    const { row, seed, path, variant, turn } = prepared
     // fast-check's own time limit would leave a run of the oracle behind that is still under way.
     const deadline = performance.now() + SHRINK_MS
-    const property = fc.asyncProperty(recipes(row), async (recipe) => performance.now() > deadline || (await this.#differ(recipe, turn)).length === 0)
-    const details = await fc.check(property, { seed, path: String(path), numRuns: 1 })
-    const smallest = (details.counterexample?.[0] ?? fc.sample(recipes(row), { seed, numRuns: path + 1 })[path])
-    const test = build(smallest)
-    const found = await this.#differ(smallest, turn)
-    return describe(test, found, `row ${row} ('${ROWS[row].text}' ${ROWS[row].name}), seed ${seed}, path ${path}, tier ${this.#isTier1(turn) ? 1 : 0}, budget ${this.#chunk(turn)}`)
+    const property = fc.asyncProperty(recipes(row), async (recipe) => performance.now() > deadline || (await this.#differ(build(recipe), prepared)).length === 0)
+    const details = await fc.check(property, { seed, examples: [[drawVariant(row, seed, path, variant)]], numRuns: 1 })
+    const smallest = details.counterexample?.[0]
+    const test = smallest === undefined ? prepared.test : build(smallest)
+    const found = await this.#differ(test, prepared)
+    return describe(test, found.length === 0 ? ['alone it does not differ: what was executed before has a part in it'] : found,
+      `row ${row} ('${ROWS[row].text}' ${ROWS[row].name}), seed ${seed}, path ${path}.${variant}, tier ${this.#isTier1(turn) ? 1 : 0}, budget ${this.#chunk(turn, variant)}`)
   }
 }
 

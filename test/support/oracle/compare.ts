@@ -2,7 +2,8 @@
 import type { Row } from '../../../src/emu/decode/rows.ts'
 import { REGISTER_NAMES } from '../../../src/emu/cpu/layout.ts'
 import { INEXACT_ROWS, POINTER_ROWS } from './exclusions.ts'
-import { FX_FCW, FX_FSW, FX_FTW, FX_MXCSR, FX_ST, FX_XMM, PAGE, type Result, STATE_FS, STATE_FX, STATE_GS, STATE_RFLAGS, STATE_RIP, STATE_UPPER, TOP } from './machine.ts'
+import { FX_FCW, FX_FIP, FX_FSW, FX_FTW, FX_MXCSR, FX_MXCSR_MASK, FX_ST, FX_USED, FX_XMM, PAGE, type Result, STATE_FS, STATE_FX, STATE_GS, STATE_RFLAGS, STATE_RIP, STATE_SIZE,
+  STATE_UPPER, TOP } from './machine.ts'
 
 /** RF is set in the image that a fault leaves; it is no business of programs. */
 const RF = 0x10000
@@ -67,6 +68,34 @@ export const notComparable = (test: Compared, oracle: Result, ours: Result): str
   const mxcsr = new DataView(oracle.state.buffer, oracle.state.byteOffset).getUint32(STATE_FX + FX_MXCSR, true)
   if ((mxcsr & MXCSR_MM) !== 0) return 'AMD’s misaligned exception mask'
   return undefined
+}
+
+/** Bits of each word of a state that are compared: not RF, x87's pointers, the mask of MXCSR, what is behind 80-bit floats. */
+const COMPARED = (() => {
+  const words = new Uint32Array(STATE_SIZE / 4).fill(0xffff_ffff)
+  words[STATE_RFLAGS >> 2] = ~RF
+  words[(STATE_RFLAGS >> 2) + 1] = 0
+  const fx = STATE_FX >> 2
+  words[fx + 1] = 0xff
+  for (let at = FX_FIP; at < FX_MXCSR; at += 4) words[fx + (at >> 2)] = 0
+  words[fx + (FX_MXCSR_MASK >> 2)] = 0
+  for (let i = 0; i < 8; i++) {
+    words[fx + ((FX_ST + i * 16) >> 2) + 2] = 0xffff
+    words[fx + ((FX_ST + i * 16) >> 2) + 3] = 0
+  }
+  words.fill(0, fx + (FX_USED >> 2), STATE_UPPER >> 2)
+  return words
+})()
+
+/** Whether they agree in all that is compared of any case, which `differences` then need not look for. */
+export const agree = (oracle: Result, ours: Result): boolean => {
+  if (oracle.ending !== ours.ending || oracle.vector !== ours.vector || oracle.errorCode !== ours.errorCode || oracle.address !== ours.address) return false
+  if (oracle.ending === 'timeout' || oracle.changes.length !== ours.changes.length) return false
+  const a = new Uint32Array(oracle.state.buffer, oracle.state.byteOffset, STATE_SIZE / 4)
+  const b = new Uint32Array(ours.state.buffer, ours.state.byteOffset, STATE_SIZE / 4)
+  for (let i = 0; i < COMPARED.length; i++) if (((a[i] ^ b[i]) & COMPARED[i]) !== 0) return false
+  for (let i = 0; i < oracle.changes.length; i++) if (oracle.changes[i] !== ours.changes[i]) return false
+  return true
 }
 
 /** Whether two 80-bit floats are at most one unit in the last place apart. */

@@ -52,113 +52,154 @@ export const makeProcessor = (memory = new PhysicalMemory(), arenaEnd?: number, 
 }
 
 /** Full tag (00 valid, 01 zero, 10 special, 11 empty) of an 80-bit value that is not empty (Intel SDM volume 1, 8.1.7). */
-const fullTag = (view: DataView, at: number): number => {
-  const exponent = view.getUint16(at + 8, true) & 0x7fff
-  const high = view.getUint32(at + 4, true)
-  if (exponent === 0) return high === 0 && view.getUint32(at, true) === 0 ? 1 : 2
+const fullTag = (low: number, high: number, top: number): number => {
+  const exponent = top & 0x7fff
+  if (exponent === 0) return high === 0 && low === 0 ? 1 : 2
   return exponent === 0x7fff || high < 0x8000_0000 ? 2 : 0
 }
 
-/** Loads a state block. */
+/** Words of a state block that lie in the processor's state as they are: pairs of indices. */
+const PLAIN_WORDS = (() => {
+  const pairs: number[] = []
+  const add = (at: number, place: number, bytes: number): void => { for (let i = 0; i < bytes; i += 4) pairs.push((at + i) >> 2, (place + i) >> 2) }
+  add(machine.STATE_GPR, layout.GPR, 128)
+  add(machine.STATE_RIP, layout.RIP, 8)
+  add(machine.STATE_FS, layout.FS_BASE, 8)
+  add(machine.STATE_GS, layout.GS_BASE, 8)
+  for (let i = 0; i < 16; i++) {
+    add(machine.STATE_FX + machine.FX_XMM + i * 16, layout.VECTOR + i * layout.VECTOR_STRIDE, 16)
+    add(machine.STATE_UPPER + i * 16, layout.VECTOR + i * layout.VECTOR_STRIDE + 16, 16)
+  }
+  return Int32Array.from(pairs)
+})()
+
+const FX_WORD = machine.STATE_FX >> 2, MXCSR_WORD = (machine.STATE_FX + machine.FX_MXCSR) >> 2, ST_WORD = (machine.STATE_FX + machine.FX_ST) >> 2
+
+/** Loads a state block, which must be aligned to words. */
 export const loadState = (processor: Interpreter, state: Uint8Array): void => {
   const { memory, cpu } = processor
-  const view = new DataView(state.buffer, state.byteOffset, state.byteLength)
+  const { u32 } = memory
+  const words = new Uint32Array(state.buffer, state.byteOffset, machine.STATE_SIZE / 4)
   cpu.reset()
-  memory.u8.set(state.subarray(0, 128), layout.GPR)
-  memory.u8.set(state.subarray(machine.STATE_RIP, machine.STATE_RIP + 8), layout.RIP)
-  cpu.rflags = view.getUint32(machine.STATE_RFLAGS, true)
-  memory.u8.set(state.subarray(machine.STATE_FS, machine.STATE_FS + 8), layout.FS_BASE)
-  memory.u8.set(state.subarray(machine.STATE_GS, machine.STATE_GS + 8), layout.GS_BASE)
-  const fx = machine.STATE_FX
-  memory.u32[layout.FPU_CONTROL >> 2] = view.getUint16(fx + machine.FX_FCW, true)
-  const status = view.getUint16(fx + machine.FX_FSW, true)
-  memory.u32[layout.FPU_STATUS >> 2] = status
-  memory.u32[layout.MXCSR >> 2] = view.getUint32(fx + machine.FX_MXCSR, true)
-  const abridged = state[fx + machine.FX_FTW]
+  for (let i = 0; i < PLAIN_WORDS.length; i += 2) u32[PLAIN_WORDS[i + 1]] = words[PLAIN_WORDS[i]]
+  cpu.rflags = words[machine.STATE_RFLAGS >> 2]
+  u32[layout.FPU_CONTROL >> 2] = words[FX_WORD] & 0xffff
+  const status = words[FX_WORD] >>> 16
+  u32[layout.FPU_STATUS >> 2] = status
+  u32[layout.MXCSR >> 2] = words[MXCSR_WORD]
+  const abridged = words[FX_WORD + 1] & 0xff
   let tags = 0
   for (let i = 0; i < 8; i++) {
     const physical = (((status >> 11) & 7) + i) & 7
-    const st = fx + machine.FX_ST + i * 16
-    memory.u8.set(state.subarray(st, st + 10), layout.FPU_REGISTERS + physical * 16)
-    tags |= ((abridged >> physical) & 1) === 0 ? 3 << (physical * 2) : fullTag(view, st) << (physical * 2)
+    const [from, to] = [ST_WORD + i * 4, (layout.FPU_REGISTERS + physical * 16) >> 2]
+    const [low, high, top] = [words[from], words[from + 1], words[from + 2] & 0xffff]
+    u32[to] = low
+    u32[to + 1] = high
+    u32[to + 2] = u32[to + 2] & 0xffff_0000 | top
+    tags |= (((abridged >> physical) & 1) === 0 ? 3 : fullTag(low, high, top)) << (physical * 2)
   }
-  memory.u32[layout.FPU_TAG >> 2] = tags
-  for (let i = 0; i < 16; i++) {
-    const xmm = fx + machine.FX_XMM + i * 16
-    memory.u8.set(state.subarray(xmm, xmm + 16), layout.VECTOR + i * layout.VECTOR_STRIDE)
-    const ymm = machine.STATE_UPPER + i * 16
-    memory.u8.set(state.subarray(ymm, ymm + 16), layout.VECTOR + i * layout.VECTOR_STRIDE + 16)
-  }
+  u32[layout.FPU_TAG >> 2] = tags
 }
 
 /** The processor's state as a block. FIP, FDP and FOP are left at zero. */
 export const storeState = (processor: Interpreter): Uint8Array => {
   const { memory, cpu } = processor
-  const state = new Uint8Array(machine.STATE_SIZE)
-  const view = new DataView(state.buffer)
-  state.set(memory.u8.subarray(layout.GPR, layout.GPR + 128))
-  state.set(memory.u8.subarray(layout.RIP, layout.RIP + 8), machine.STATE_RIP)
-  view.setUint32(machine.STATE_RFLAGS, cpu.rflags, true)
-  state.set(memory.u8.subarray(layout.FS_BASE, layout.FS_BASE + 8), machine.STATE_FS)
-  state.set(memory.u8.subarray(layout.GS_BASE, layout.GS_BASE + 8), machine.STATE_GS)
-  const fx = machine.STATE_FX
-  view.setUint16(fx + machine.FX_FCW, memory.u32[layout.FPU_CONTROL >> 2], true)
-  const status = memory.u32[layout.FPU_STATUS >> 2]
-  view.setUint16(fx + machine.FX_FSW, status, true)
-  view.setUint32(fx + machine.FX_MXCSR, memory.u32[layout.MXCSR >> 2], true)
-  const tags = memory.u32[layout.FPU_TAG >> 2]
+  const { u32 } = memory
+  const words = new Uint32Array(machine.STATE_SIZE / 4)
+  for (let i = 0; i < PLAIN_WORDS.length; i += 2) words[PLAIN_WORDS[i]] = u32[PLAIN_WORDS[i + 1]]
+  words[machine.STATE_RFLAGS >> 2] = cpu.rflags
+  const status = u32[layout.FPU_STATUS >> 2]
+  words[FX_WORD] = u32[layout.FPU_CONTROL >> 2] & 0xffff | status << 16
+  words[MXCSR_WORD] = u32[layout.MXCSR >> 2]
+  const tags = u32[layout.FPU_TAG >> 2]
   for (let i = 0; i < 8; i++) {
-    if (((tags >> (i * 2)) & 3) !== 3) state[fx + machine.FX_FTW] |= 1 << i
-    const physical = layout.FPU_REGISTERS + ((((status >> 11) & 7) + i) & 7) * 16
-    state.set(memory.u8.subarray(physical, physical + 10), fx + machine.FX_ST + i * 16)
-    const vector = layout.VECTOR + i * layout.VECTOR_STRIDE
-    state.set(memory.u8.subarray(vector, vector + 16), fx + machine.FX_XMM + i * 16)
-    const upper = layout.VECTOR + (i + 8) * layout.VECTOR_STRIDE
-    state.set(memory.u8.subarray(upper, upper + 16), fx + machine.FX_XMM + (i + 8) * 16)
+    if (((tags >> (i * 2)) & 3) !== 3) words[FX_WORD + 1] |= 1 << i
+    const [from, to] = [(layout.FPU_REGISTERS + ((((status >> 11) & 7) + i) & 7) * 16) >> 2, ST_WORD + i * 4]
+    words[to] = u32[from]
+    words[to + 1] = u32[from + 1]
+    words[to + 2] = u32[from + 2] & 0xffff
   }
-  for (let i = 0; i < 16; i++) {
-    const upper = layout.VECTOR + i * layout.VECTOR_STRIDE + 16
-    state.set(memory.u8.subarray(upper, upper + 16), machine.STATE_UPPER + i * 16)
-  }
-  return state
+  return new Uint8Array(words.buffer)
 }
 
 /** Cycles after which a case counts as one that does not end. */
 const ENOUGH = 300_000
 
+/** Runs after which the budget grows: of a loop that does not end soon, the rest is no news. */
+const MANY_RUNS = 512
+
+const REGION_BYTES = REGIONS.reduce((sum, { bytes }) => sum + bytes, 0)
+
 export class Emulator {
   readonly processor: Interpreter
   readonly #mmu = new TableMmu()
-  /** Frames of the regions' pages, the content before any patch, and what the pages hold at the start of the case. */
-  readonly #frames: { address: number, frame: number, pristine: Uint32Array, image: Uint32Array }[] = []
+  /** The regions' pages, in frames that follow each other: address, and offset among their contents. */
+  readonly #pages: { readonly address: number, readonly frame: number, readonly offset: number }[] = []
+  /** The content before any patch, and what the pages hold at the start of the case. */
+  readonly #pristine = Buffer.alloc(REGION_BYTES)
+  readonly #image: Buffer
+  readonly #imageWords: Uint32Array
+  #memory: Buffer
+  /** The patch with the code of the case before. */
+  #code: machine.Patch | undefined
 
   /** @param arenaEnd, tier see `Interpreter` */
   constructor(arenaEnd?: number, tier?: TierOptions) {
     this.processor = makeProcessor(new PhysicalMemory(), arenaEnd, tier)
     const { memory } = this.processor
     for (const region of REGIONS) {
-      const content = initialContent(region)
+      this.#pristine.set(initialContent(region), this.#pages.length * PAGE)
       for (let at = 0; at < region.bytes; at += PAGE) {
         const frame = memory.allocate()
-        const pristine = new Uint32Array(content.slice(at, at + PAGE).buffer)
-        memory.u32.set(pristine, frame * PAGE / 4)
-        this.#frames.push({ address: region.address + at, frame, pristine, image: pristine.slice() })
+        const offset = this.#pages.length * PAGE
+        this.#pages.push({ address: region.address + at, frame, offset })
+        if (frame !== this.#pages[0].frame + offset / PAGE) throw new Error('frames do not follow each other')
         this.#mmu.map((region.address + at) / PAGE, frame, `${region.readable ? 'r' : ''}${region.writable ? 'w' : ''}${region.executable ? 'x' : ''}`)
       }
     }
+    memory.u8.set(this.#pristine, this.#pages[0].frame * PAGE)
+    this.#imageWords = new Uint32Array(REGION_BYTES / 4)
+    this.#image = Buffer.from(this.#imageWords.buffer)
+    this.#image.set(this.#pristine)
+    this.#memory = this.#view()
     this.processor.setMmu(this.#mmu)
+  }
+
+  #view(): Buffer { return Buffer.from(this.processor.memory.u8.buffer, this.#pages[0].frame * PAGE, REGION_BYTES) }
+
+  /** What is not as at the start of the case, which it becomes again. */
+  #changes(): number[] {
+    const { memory } = this.processor
+    if (this.#memory.buffer !== memory.u8.buffer) this.#memory = this.#view()
+    const changes: number[] = []
+    if (this.#memory.equals(this.#image)) return changes
+    const image = this.#imageWords
+    for (const { address, frame, offset } of this.#pages) {
+      if (this.#memory.compare(this.#image, offset, offset + PAGE, offset, offset + PAGE) === 0) continue
+      const { u32 } = memory
+      const base = frame * PAGE / 4
+      const first = offset / 4
+      for (let i = 0; i < PAGE / 4; i += 2) {
+        const low = u32[base + i]
+        const high = u32[base + i + 1]
+        if (low !== image[first + i] || high !== image[first + i + 1]) changes.push(address + i * 4, low, high)
+      }
+      memory.beforeWrite(frame)
+      u32.set(image.subarray(first, first + PAGE / 4), base)
+    }
+    return changes
   }
 
   /** @param chunk budget of each `run`: the result must not depend on it */
   run(test: Case, chunk = ENOUGH): Result {
     const { processor } = this
-    const { memory } = processor
-    for (const patch of test.patches) this.#patch(patch)
+    this.#put(test.patches)
     loadState(processor, test.state)
     let reason = EXIT_BUDGET as ReturnType<Interpreter['run']>
     let executed = 0
+    let runs = 0
     while (reason === EXIT_BUDGET && executed < ENOUGH) {
-      const budget = Math.min(chunk, ENOUGH - executed)
+      const budget = Math.min(runs++ < MANY_RUNS ? chunk : ENOUGH, ENOUGH - executed)
       reason = processor.run(budget, 0)
       if (reason === EXIT_BUDGET && processor.executed !== budget) throw new Error(`run(${budget}) executed ${processor.executed} cycles and said it was out of budget`)
       executed += processor.executed
@@ -166,25 +207,8 @@ export class Emulator {
     }
     const ending = reason === EXIT_FAULT ? 'fault' : reason === EXIT_SYSCALL ? 'syscall' : 'timeout'
     const state = storeState(processor)
-    const changes: number[] = []
-    for (const page of this.#frames) {
-      const base = page.frame * PAGE / 4
-      const { u32 } = memory
-      let dirty = false
-      for (let i = 0; i < PAGE / 4; i += 2) {
-        const low = u32[base + i]
-        const high = u32[base + i + 1]
-        if (low !== page.image[i] || high !== page.image[i + 1]) {
-          changes.push(page.address + i * 4, low, high)
-          dirty = true
-        }
-      }
-      if (dirty) {
-        memory.beforeWrite(page.frame)
-        u32.set(page.image, base)
-      }
-    }
-    for (const patch of test.patches) this.#patch(patch, true)
+    const changes = this.#changes()
+    this.#take(test.patches)
     const { vector, errorCode, address } = processor.fault
     const isFault = ending === 'fault'
     return {
@@ -203,16 +227,37 @@ export class Emulator {
     cpu.load(saved)
   }
 
+  /** Memory as a case begins with. Code that the one before had too stays, and with it what was translated. */
+  #put(patches: readonly machine.Patch[]): void {
+    const code = patches[patches.length - 1]
+    const stays = code === this.#code && patches.every((patch) => patch === code || patch.address >= machine.CODE_END || patch.address + patch.bytes.length <= machine.CODE)
+    if (!stays && this.#code !== undefined) {
+      this.#patch(this.#code, true)
+      this.#code = undefined
+    }
+    for (const patch of patches) if (patch !== code || !stays) this.#patch(patch)
+    this.#code = code
+  }
+
+  #take(patches: readonly machine.Patch[]): void {
+    for (const patch of patches) if (patch !== this.#code) this.#patch(patch, true)
+    // A patch of data may lie in code pages: the code is whole again for the next.
+    if (patches.some((patch) => patch !== this.#code && patch.address < machine.CODE_END && patch.address + patch.bytes.length > machine.CODE) && this.#code !== undefined) {
+      this.#patch(this.#code, true)
+      this.#code = undefined
+    }
+  }
+
   #patch({ address, bytes }: machine.Patch, restore = false): void {
     const { memory } = this.processor
-    for (const page of this.#frames) {
+    for (const page of this.#pages) {
       const from = Math.max(address, page.address)
       const to = Math.min(address + bytes.length, page.address + PAGE)
       if (from >= to) continue
       memory.beforeWrite(page.frame)
-      const image = new Uint8Array(page.image.buffer)
-      const source = restore ? new Uint8Array(page.pristine.buffer, from - page.address, to - from) : bytes.subarray(from - address, to - address)
-      image.set(source, from - page.address)
+      const at = page.offset + from - page.address
+      const source = restore ? this.#pristine.subarray(at, at + to - from) : to - from === bytes.length ? bytes : bytes.subarray(from - address, to - address)
+      this.#image.set(source, at)
       memory.u8.set(source, page.frame * PAGE + from - page.address)
     }
   }

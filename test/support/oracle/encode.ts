@@ -11,6 +11,8 @@ export interface Registers {
   readonly gpr: bigint[]
   /** Which were given theirs on purpose. */
   readonly claimed: boolean[]
+  /** Whose values addresses were made for. */
+  readonly used: boolean[]
   readonly fs: bigint
   readonly gs: bigint
 }
@@ -136,6 +138,7 @@ export const encode = (row: Row, recipe: ArrayLike<number>, rip: bigint, registe
         memory = effective(wanted)
       } else if (kind < 4) {
         const index = ((recipe[SIB] >>> 3) & 7) === 4 && (rex & 2) === 0 ? -1 : ((recipe[SIB] >>> 3) & 7) | ((rex & 2) << 2)
+        if (index >= 0) registers.used[index] = true
         const scaled = index < 0 ? 0n : registers.gpr[index] << BigInt((recipe[SIB] >>> 6) & 3)
         const displacement = signed64(wanted - scaled)
         const used = address32 || fitsIn(displacement, 32) ? BigInt.asIntN(32, displacement) : BigInt(noise | 0)
@@ -152,6 +155,8 @@ export const encode = (row: Row, recipe: ArrayLike<number>, rip: bigint, registe
           if (isVsib) vsib = { index: number, mask: vvvv, bytes: /gatherq/.test(row.name) ? 8 : 4 }
           else if (number !== 4) { index = number; scale = BigInt((recipe[SIB] >>> 6) & 3) }
         }
+        registers.used[baseRegister] = true
+        if (index >= 0) registers.used[index] = true
         const scaled = index < 0 ? 0n : registers.gpr[index] << scale
         let size = (noise & 7) < 3 && (rm & 7) !== 5 ? 0 : (noise & 7) < 6 ? 1 : 4
         let displacement = size === 0 ? 0n : size === 1 ? BigInt((noise << 16) >> 24) : BigInt(noise >> 8)

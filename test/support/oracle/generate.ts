@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { type Row, feature, row } from '../../../src/emu/decode/rows.ts'
 import { ALL_ROWS } from '../../../src/emu/decode/tables/index.ts'
 import { type Encoded, IMMEDIATE, INSTRUCTION_WORDS, MEMORY, MODRM, MORE, SIB, TARGET, encode, type Registers } from './encode.ts'
-import { CODE, CODE_END, type Case, DATA, PAGE, type Patch, STATE_FS, STATE_FX, STATE_GS, STATE_RFLAGS, STATE_RIP, STATE_SIZE, STATE_UPPER, FX_XMM, sequence } from './machine.ts'
+import { CODE, CODE_END, type Case, DATA, PAGE, type Patch, STATE_FS, STATE_FX, STATE_GS, STATE_RFLAGS, STATE_RIP, STATE_SIZE, STATE_UPPER, FX_XMM, generator, sequence } from './machine.ts'
 import { EXCLUDED_ROWS, INEXACT_ROWS } from './exclusions.ts'
 import { isOnHost } from './native.ts'
 import { FX_RECIPES, integer, mxcsr, putFxsave, putInteger, putVector, rflags, target } from './values.ts'
@@ -51,6 +51,28 @@ export const recipes = (row: number): fc.Arbitrary<Recipe> => {
   }))
 }
 
+/** Lengths of what follows a case's first instruction, of 12 equally likely classes as in `recipes`: none, up to 4, up to 19. */
+const restLength = (next: () => number): number => {
+  const kind = next() % 12
+  return kind < 6 ? 0 : next() % (kind < 10 ? 5 : 20)
+}
+
+/**
+ * The recipe with a number among those of a row and seed: of the same distribution as what `recipes` draws, without fast-check's
+ * trees of what it could be shrunk to, which take longer than the case itself. `recipes` can shrink it.
+ */
+export const draw = (row: number, seed: number, path: number): Recipe => {
+  const next = generator(seed, row, path)
+  const draws = (count: number): Uint32Array => {
+    const words = new Uint32Array(count)
+    for (let i = 0; i < count; i++) words[i] = next()
+    return words
+  }
+  const instructions = [{ row, words: draws(INSTRUCTION_WORDS) }]
+  for (let left = restLength(next); left > 0; left--) instructions.push({ row: next() % ROWS.length, words: draws(INSTRUCTION_WORDS) })
+  return { place: next(), state: draws(STATE_RECIPES), instructions }
+}
+
 const RSP = 4, RCX = 1, RBX = 3, RBP = 5, RSI = 6, RDI = 7, RDX = 2
 
 const isString = (row: Row): boolean => /(movs|cmps|stos|lods|scas)(_a32)?$/.test(row.name) && row.map === 0
@@ -65,20 +87,26 @@ const ENDS: ReadonlySet<string> = new Set(['ud', 'privileged', 'int', 'int3', 's
  * In some cases, much less goes wrong, so that more instructions are reached: memory operands are aimed at the middle of
  * pages, without registers that those before may have changed, and exceptions of floating point are masked.
  */
-const calm = (recipe: Recipe): Recipe => {
-  if ((recipe.place >>> 26 & 3) !== 2) return recipe
-  const state = recipe.state.slice()
+const isCalm = (place: number): boolean => (place >>> 26 & 3) === 2
+
+const calmState = (words: Uint32Array): Uint32Array => {
+  const state = words.slice()
   state[RSP] &= ~7
   for (const register of [RSI, RDI]) state[register] = (state[register] & ~0x1ff | state[register] & 7) >>> 0
   state[18] = (state[18] & ~15) >>> 0
   state[19] = (state[19] & ~8) >>> 0
+  return state
+}
+
+const calm = (recipe: Recipe): Recipe => {
+  if (!isCalm(recipe.place)) return recipe
   const instructions = recipe.instructions.filter(({ row }, i) => i === 0 || !ENDS.has(ROWS[row].name)).map(({ row, words }, i) => {
     const changed = words.slice()
     changed[TARGET] = (changed[TARGET] & ~31) >>> 0
     if (i > 0) changed[SIB] = (changed[SIB] & ~0xc0000) >>> 0
     return { row, words: changed }
   })
-  return { ...recipe, state, instructions }
+  return { ...recipe, state: calmState(recipe.state), instructions }
 }
 
 const initialRegisters = (recipe: Recipe, rows: readonly Row[]): Registers => {
@@ -113,7 +141,7 @@ const initialRegisters = (recipe: Recipe, rows: readonly Row[]): Registers => {
     }
   }
   const bases = [0n, BigInt(DATA), BigInt(DATA - 0x5000), 0x7000_0000n, 0x1234n]
-  return { gpr, claimed, fs: bases[recipe.state[17] % bases.length], gs: bases[(recipe.state[17] >>> 8) % bases.length] }
+  return { gpr, claimed, used: gpr.map(() => false), fs: bases[recipe.state[17] % bases.length], gs: bases[(recipe.state[17] >>> 8) % bases.length] }
 }
 
 /** Offset of the first instruction in the code pages: anywhere, at a page's end, at the start. */
@@ -132,10 +160,10 @@ const placement = (place: number, length: number): number => {
 /** Counts rounds: far from where memory operands are aimed at. */
 const COUNTER = DATA + 0x1f0
 
+const isLoop = (place: number): boolean => (place >>> 28 & 3) === 1
+
 /** In some cases all is done several times over, the first time with empty TLBs, then with full ones: dec dword [COUNTER]; jnz start. */
-const loopTail = (place: number, at: number, start: number, patches: Patch[]): number[] => {
-  if ((place >>> 28 & 3) !== 1) return []
-  patches.push({ address: COUNTER, bytes: new Uint8Array([2 + (place >>> 24 & 3), 0, 0, 0]) })
+const loopTail = (at: number, start: number): number[] => {
   const word = (value: number): number[] => [0, 8, 16, 24].map((shift) => (value >> shift) & 0xff)
   return [0xff, 0x0d, ...word(COUNTER - at - 6), 0x0f, 0x85, ...word(start - at - 12)]
 }
@@ -192,6 +220,26 @@ export interface Built extends Case {
   readonly addresses: readonly number[]
 }
 
+/** The code of a case, which others with other states may have too. */
+interface Layout {
+  /** What the code was made from: simplified where the recipe is a calm one. */
+  readonly instructions: Recipe['instructions']
+  readonly rows: readonly Row[]
+  readonly list: readonly Encoded[]
+  readonly start: number
+  readonly addresses: readonly number[]
+  readonly code: Uint8Array
+  /** The code in memory. */
+  readonly patch: Patch
+  readonly counter: Patch | undefined
+  /** General registers; those that somebody has made a choice for, and those that the code was made for. */
+  readonly gpr: readonly bigint[]
+  readonly kept: readonly boolean[]
+  readonly fixed: readonly boolean[]
+  readonly fs: bigint
+  readonly gs: bigint
+}
+
 /** RIP, CS, RFLAGS, RSP, SS on the stack, with something wrong now and then. AC stays clear. */
 const farReturn = (row: Row, words: Uint32Array, bytes: readonly number[], target: number): Uint8Array => {
   const rexW = row.operands.length > 0 && bytes.some((byte, i) => (byte & 0xf8) === 0x48 && bytes[i + 1] === row.opcode)
@@ -229,52 +277,32 @@ const putGather = (view: DataView, { index, mask, bytes }: NonNullable<Encoded['
   }
 }
 
-/** The case that a recipe stands for. */
-export const build = (whole: Recipe): Built => {
-  const isInexact = (row: number): boolean => INEXACT_ROWS.has(ROWS[row].name) || isXsave(ROWS[row])
+const layOut = (whole: Recipe): { layout: Layout, state: Uint32Array } => {
+  const isAlone = (row: number): boolean => INEXACT_ROWS.has(ROWS[row].name) || isXsave(ROWS[row])
   const [head, ...all] = whole.instructions
   const rest = all.filter(({ row }) => isOnHost(ROWS[row]))
-  const recipe = calm({ ...whole, instructions: isInexact(head.row) ? [head] : [head, ...rest.filter(({ row }) => !isInexact(row))] })
-  const rows = recipe.instructions.map(({ row }) => ROWS[row])
+  const recipe = calm({ ...whole, instructions: isAlone(head.row) ? [head] : [head, ...rest.filter(({ row }) => !isAlone(row))] })
+  const { instructions } = recipe
+  const rows = instructions.map(({ row }) => ROWS[row])
   const registers = initialRegisters(recipe, rows)
-  // Lengths do not depend on where the code is, but for what reaches which target: encode once to know them, and again.
-  const attempt = (start: number): { list: Encoded[], at: number[] } => {
-    let at = start
-    const starts: number[] = []
-    const list = recipe.instructions.map(({ words }, i) => {
-      starts.push(at)
-      const encoded = encode(rows[i], words, BigInt(at), registers, BigInt(Math.floor(target(words[TARGET]))))
-      at += encoded.bytes.length
-      return encoded
-    })
-    return { list, at: [...starts, at] }
-  }
+  const put = (i: number, at: number): Encoded => encode(rows[i], instructions[i].words, BigInt(at), registers, BigInt(Math.floor(target(instructions[i].words[TARGET]))))
+  // The place depends on the length of the first instruction: encode that once to know it, and again.
   const saved = { gpr: [...registers.gpr], claimed: [...registers.claimed] }
-  const first = attempt(CODE)
-  const start = CODE + placement(recipe.place, first.list[0].bytes.length)
+  const start = CODE + placement(recipe.place, put(0, CODE).bytes.length)
   registers.gpr.splice(0, 16, ...saved.gpr)
   registers.claimed.splice(0, 16, ...saved.claimed)
-  const { list, at: addresses } = attempt(start)
-
-  const patches: Patch[] = []
+  const addresses = [start]
+  const list = instructions.map((_, i) => {
+    const encoded = put(i, addresses[i])
+    addresses.push(addresses[i] + encoded.bytes.length)
+    return encoded
+  })
   list.forEach((encoded, i) => {
-    const row = rows[i]
-    const { words } = recipe.instructions[i]
-    let content = memoryContent(row, words, addresses)
-    let where = encoded.memory
-    if (row.name === 'iret' || row.name.startsWith('ret_far')) {
-      where = registers.gpr[RSP]
-      content = farReturn(row, words, encoded.bytes, addresses[(words[MEMORY] >>> 4) % addresses.length])
-    } else if (row.name === 'pop' || row.name === 'popf' || row.name.startsWith('ret')) {
-      where = registers.gpr[RSP]
-      if (row.name.startsWith('ret') && content !== undefined) new DataView(content.buffer).setBigUint64(0, BigInt(addresses[(words[MEMORY] >>> 4) % addresses.length]), true)
-      // AC would make unaligned accesses fault, which we leave out.
-      if (row.name === 'popf' && content !== undefined) content[2] &= ~4
-    } else if (row.name.endsWith('_indirect') && encoded.register !== undefined && (words[MODRM] >>> 12 & 7) !== 0 && !registers.claimed[encoded.register]) {
+    const { words } = instructions[i]
+    if (rows[i].name.endsWith('_indirect') && encoded.register !== undefined && (words[MODRM] >>> 12 & 7) !== 0 && !registers.claimed[encoded.register]) {
       registers.gpr[encoded.register] = BigInt(addresses[(words[IMMEDIATE] >>> 4) % addresses.length])
       registers.claimed[encoded.register] = true
     }
-    if (content !== undefined && where !== undefined && where < 0x8000_0000n) patches.push({ address: Number(where), bytes: content })
     if (encoded.branch !== undefined) {
       const { at, size } = encoded.branch
       const r = words[IMMEDIATE] >>> 6
@@ -285,20 +313,92 @@ export const build = (whole: Recipe): Built => {
     }
   })
   // Errors of several rounds would add up.
-  const tail = INEXACT_ROWS.has(rows[0].name) ? [] : loopTail(recipe.place, addresses[addresses.length - 1], start, patches)
+  const loops = isLoop(recipe.place) && !INEXACT_ROWS.has(rows[0].name)
+  const tail = loops ? loopTail(addresses[addresses.length - 1], start) : []
   const code = new Uint8Array([...list.flatMap(({ bytes }) => bytes), ...tail])
-  const room = CODE_END - start
-  patches.push({ address: start, bytes: code.subarray(0, room) })
+  const layout = {
+    instructions, rows, list, start, addresses, code, patch: { address: start, bytes: code.subarray(0, CODE_END - start) },
+    counter: loops ? { address: COUNTER, bytes: new Uint8Array([2 + (recipe.place >>> 24 & 3), 0, 0, 0]) } : undefined,
+    gpr: registers.gpr, kept: registers.claimed.map((claimed, i) => claimed || registers.used[i]),
+    fixed: registers.claimed.map((claimed, i) => registers.used[i] || claimed && !saved.claimed[i]), fs: registers.fs, gs: registers.gs,
+  }
+  return { layout, state: recipe.state }
+}
+
+/** A case with the code: what memory holds follows from the instructions' words, what is in registers from `words`. */
+const fill = ({ rows, list, start, addresses, code, patch, counter, fs, gs }: Layout, instructions: Recipe['instructions'], gpr: readonly bigint[], words: Uint32Array): Built => {
+  const patches: Patch[] = []
+  for (let i = 0; i < list.length; i++) {
+    const row = rows[i]
+    const { words } = instructions[i]
+    let content = memoryContent(row, words, addresses)
+    let where = list[i].memory
+    if (row.name === 'iret' || row.name.startsWith('ret_far')) {
+      where = gpr[RSP]
+      content = farReturn(row, words, list[i].bytes, addresses[(words[MEMORY] >>> 4) % addresses.length])
+    } else if (row.name === 'pop' || row.name === 'popf' || row.name.startsWith('ret')) {
+      where = gpr[RSP]
+      if (row.name.startsWith('ret') && content !== undefined) new DataView(content.buffer).setBigUint64(0, BigInt(addresses[(words[MEMORY] >>> 4) % addresses.length]), true)
+      // AC would make unaligned accesses fault, which we leave out.
+      if (row.name === 'popf' && content !== undefined) content[2] &= ~4
+    }
+    if (content !== undefined && where !== undefined && where < 0x8000_0000n) patches.push({ address: Number(where), bytes: content })
+  }
+  if (counter !== undefined) patches.push(counter)
+  patches.push(patch)
 
   const state = new Uint8Array(STATE_SIZE)
   const view = new DataView(state.buffer)
-  registers.gpr.forEach((value, i) => { view.setBigUint64(i * 8, value, true) })
+  for (let i = 0; i < 16; i++) view.setBigUint64(i * 8, gpr[i], true)
   view.setUint32(STATE_RIP, start, true)
-  view.setUint32(STATE_RFLAGS, rflags(recipe.state[16]), true)
-  view.setBigUint64(STATE_FS, registers.fs, true)
-  view.setBigUint64(STATE_GS, registers.gs, true)
-  putFxsave(view, STATE_FX, recipe.state, 18)
-  if (isOnHost(AVX_ROW)) for (let i = 0; i < 16; i++) putVector(view, STATE_UPPER + i * 16, recipe.state[UPPER_RECIPES + i])
-  for (const { vsib } of list) if (vsib !== undefined) putGather(view, vsib, recipe.state)
+  view.setUint32(STATE_RFLAGS, rflags(words[16]), true)
+  view.setBigUint64(STATE_FS, fs, true)
+  view.setBigUint64(STATE_GS, gs, true)
+  putFxsave(view, STATE_FX, words, 18)
+  if (isOnHost(AVX_ROW)) for (let i = 0; i < 16; i++) putVector(view, STATE_UPPER + i * 16, words[UPPER_RECIPES + i])
+  for (const { vsib } of list) if (vsib !== undefined) putGather(view, vsib, words)
   return { state, patches, code, start, rows, addresses }
+}
+
+/** The case that a recipe stands for. */
+export const build = (recipe: Recipe): Built => {
+  const { layout, state } = layOut(recipe)
+  return fill(layout, layout.instructions, layout.gpr, state)
+}
+
+/** Others of the same code: registers that no address was made from, flags, floats, vectors, and what memory holds are drawn anew. */
+const vary = ({ place, state, instructions }: Recipe, kept: readonly boolean[], seed: number, variant: number): Recipe => {
+  const next = generator(seed, place, variant)
+  const changed = state.map((word, i) => i === 17 || kept[i] ? word : next())
+  return {
+    place, state: changed, instructions: instructions.map(({ row, words }) => {
+      const other = words.slice()
+      other[MEMORY] = next()
+      return { row, words: other }
+    }),
+  }
+}
+
+/** A case of some code: the recipe with the number `path`, or, above 0, one of its variants, which differ in what they start from. */
+export const drawVariant = (row: number, seed: number, path: number, variant: number): Recipe => {
+  const recipe = draw(row, seed, path)
+  if (variant === 0) return recipe
+  const { kept, instructions } = layOut(recipe).layout
+  return vary({ ...recipe, instructions }, kept, seed, variant)
+}
+
+/** The cases of `drawVariant` from 0 to `variants`, made together: their code is one object. */
+export const buildVariants = (row: number, seed: number, path: number, variants: number): Built[] => {
+  const recipe = draw(row, seed, path)
+  const { layout, state } = layOut(recipe)
+  const { kept } = layout
+  const cases = [fill(layout, layout.instructions, layout.gpr, state)]
+  for (let variant = 1; variant < variants; variant++) {
+    const other = vary({ ...recipe, instructions: layout.instructions }, kept, seed, variant)
+    const words = isCalm(recipe.place) ? calmState(other.state) : other.state
+    const { gpr } = initialRegisters({ ...other, state: words }, layout.rows)
+    for (let i = 0; i < 16; i++) if (layout.fixed[i]) gpr[i] = layout.gpr[i]
+    cases.push(fill(layout, other.instructions, gpr, words))
+  }
+  return cases
 }

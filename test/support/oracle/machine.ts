@@ -77,6 +77,20 @@ export const sequence = (seed: number): (() => number) => {
   }
 }
 
+/** Random 32-bit numbers from three seeds, each of which makes another sequence (Chris Doty-Humphrey's sfc32). */
+export const generator = (a: number, b: number, c: number): (() => number) => {
+  let counter = 1
+  const next = (): number => {
+    const result = (a + b + counter++) | 0
+    a = b ^ (b >>> 9)
+    b = (c + (c << 3)) | 0
+    c = ((c << 21) | (c >>> 11)) + result | 0
+    return result >>> 0
+  }
+  for (let i = 0; i < 15; i++) next()
+  return next
+}
+
 /** The fixed content of a region before a case's patches. */
 export const initialContent = (region: Region): Uint8Array => {
   const content = new Uint8Array(region.bytes)

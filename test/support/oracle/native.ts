@@ -1,7 +1,8 @@
 /** The host's processor as an oracle: compiles oracle.c once and talks to it. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
+import { closeSync, existsSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, readFileSync, readSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { FEATURES, type Feature, featureMask } from '../../../src/emu/cpu/features.ts'
@@ -69,44 +70,66 @@ const memoryMessage = (): Buffer => {
   return Buffer.concat(parts)
 }
 
-const request = (test: Case): Buffer => {
-  const bytes = 8 + STATE_SIZE + test.patches.reduce((sum, patch) => sum + 16 + Math.ceil(patch.bytes.length / 8) * 8, 0)
-  const message = Buffer.alloc(bytes)
-  message.writeUInt32LE(bytes, 0)
-  message.writeUInt32LE(test.patches.length, 4)
-  message.set(test.state, 8)
-  let at = 8 + STATE_SIZE
-  for (const patch of test.patches) {
-    message.writeUInt32LE(patch.address % 2 ** 32, at)
-    message.writeUInt32LE(Math.floor(patch.address / 2 ** 32), at + 4)
-    message.writeUInt32LE(patch.bytes.length, at + 8)
-    message.set(patch.bytes, at + 16)
-    at += 16 + Math.ceil(patch.bytes.length / 8) * 8
+/** Room for what is asked and answered at once, as in oracle.c, and cases whose answers have room for certain: each may change all memory. */
+const IN_SIZE = 1 << 22, OUT_SIZE = 1 << 25
+const MOST_CASES = 512
+
+const align8 = (bytes: number): number => (bytes + 7) & ~7
+const requestBytes = ({ patches }: Case): number => patches.reduce((sum, { bytes }) => sum + 16 + align8(bytes.length), 8 + STATE_SIZE)
+
+/** Puts a request into a message; returns where it ends. */
+const putRequest = (message: Buffer, words: Uint32Array, start: number, test: Case): number => {
+  message.set(test.state, start + 8)
+  let at = start + 8 + STATE_SIZE
+  for (const { address, bytes } of test.patches) {
+    words[at >> 2] = address % 2 ** 32
+    words[(at >> 2) + 1] = Math.floor(address / 2 ** 32)
+    words[(at >> 2) + 2] = bytes.length
+    words[(at >> 2) + 3] = 0
+    message.set(bytes, at + 16)
+    at += 16 + align8(bytes.length)
   }
-  return message
+  words[start >> 2] = at - start
+  words[(start >> 2) + 1] = test.patches.length
+  return at
 }
 
 const HEAD = 48
 
-const parse = (message: Buffer): Result => {
-  const signal = message.readUInt32LE(4)
-  const vector = message.readUInt32LE(16)
-  const state = new Uint8Array(message.subarray(HEAD, HEAD + STATE_SIZE))
+const NO_CHANGES: readonly number[] = []
+
+/** The answer at an offset of a message; its state stays there. */
+const parse = (message: Buffer, words: Uint32Array, start: number): Result => {
+  const at = start >> 2
+  const signal = words[at + 1]
+  const vector = words[at + 4]
+  const state = new Uint8Array(message.buffer, message.byteOffset + start + HEAD, STATE_SIZE)
+  const count = words[(start + HEAD + STATE_SIZE) >> 2]
   const changes: number[] = []
-  const count = message.readUInt32LE(HEAD + STATE_SIZE)
-  for (let i = 0, at = HEAD + STATE_SIZE + 8; i < count; i++, at += 16) {
-    changes.push(message.readUInt32LE(at) + message.readUInt32LE(at + 4) * 2 ** 32, message.readUInt32LE(at + 8), message.readUInt32LE(at + 12))
+  for (let i = 0, word = (start + HEAD + STATE_SIZE + 8) >> 2; i < count; i++, word += 4) {
+    changes.push(words[word] + words[word + 1] * 2 ** 32, words[word + 2], words[word + 3])
   }
-  if (signal === SIGALRM) return { ending: 'timeout', vector: 0, errorCode: 0, address: 0n, state, changes }
-  if (signal === SIGSYS) return { ending: 'syscall', vector: 0, errorCode: 0, address: 0n, state, changes }
-  return {
-    ending: 'fault', vector, errorCode: message.readUInt32LE(24),
-    address: vector === VECTOR_PF ? message.readBigUInt64LE(32) : 0n, state, changes,
-  }
+  const list = count === 0 ? NO_CHANGES : changes
+  if (signal === SIGALRM) return { ending: 'timeout', vector: 0, errorCode: 0, address: 0n, state, changes: list }
+  if (signal === SIGSYS) return { ending: 'syscall', vector: 0, errorCode: 0, address: 0n, state, changes: list }
+  return { ending: 'fault', vector, errorCode: words[at + 6], address: vector === VECTOR_PF ? message.readBigUInt64LE(start + 32) : 0n, state, changes: list }
+}
+
+/** A file without a name, in memory if that can be: the helper gets its descriptor. */
+const sharedFile = (bytes: number): number => {
+  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'retrograde-oracle-'))
+  const descriptor = openSync(join(folder, 'file'), 'w+')
+  rmSync(folder, { recursive: true })
+  ftruncateSync(descriptor, bytes)
+  return descriptor
 }
 
 export class NativeOracle {
+  readonly #in = sharedFile(IN_SIZE)
+  readonly #out = sharedFile(OUT_SIZE)
   readonly #child: ChildProcess
+  readonly #message = Buffer.from(new ArrayBuffer(IN_SIZE))
+  readonly #messageWords = new Uint32Array(this.#message.buffer)
   /** Whether SYSCALL in a case ends it; if not, cases must not have any. */
   catchesSyscalls = false
   #pending: Buffer = Buffer.alloc(0)
@@ -115,7 +138,7 @@ export class NativeOracle {
   #busy = false
 
   private constructor() {
-    this.#child = spawn(compile(), { stdio: ['pipe', 'pipe', 'inherit'] })
+    this.#child = spawn(compile(), { stdio: ['pipe', 'pipe', 'inherit', this.#in, this.#out] })
     this.#child.stdout?.on('data', (chunk: Buffer) => {
       this.#pending = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk])
       this.#wake()
@@ -123,42 +146,52 @@ export class NativeOracle {
     this.#child.stdin?.on('error', () => { /* 'exit' says why */ })
     this.#child.on('exit', (code, signal) => {
       this.#dead = `the oracle ended (${signal ?? `status ${code}`})`
+      closeSync(this.#in)
+      closeSync(this.#out)
       this.#wake()
     })
   }
 
   static async start(): Promise<NativeOracle> {
     const oracle = new NativeOracle()
-    oracle.#child.stdin?.write(memoryMessage())
-    const hello = await oracle.#read(8)
+    const hello = await oracle.#ask(memoryMessage())
     oracle.catchesSyscalls = hello.readUInt32LE(0) === 1
-    // Idle, it must not keep the process alive.
     return oracle
   }
 
-  async #read(bytes: number): Promise<Buffer> {
-    while (this.#pending.length < bytes) {
+  /** One batch: the answer's bytes, in a buffer of their own. */
+  async #ask(message: Uint8Array): Promise<Buffer> {
+    if (this.#dead !== undefined) throw new Error(this.#dead)
+    if (this.#busy) throw new Error('the oracle is being asked already')
+    this.#busy = true
+    for (let at = 0; at < message.length;) at += writeSync(this.#in, message, at, message.length - at, at)
+    const go = Buffer.alloc(8)
+    go.writeUInt32LE(message.length)
+    this.#child.stdin?.write(go)
+    while (this.#pending.length < 8) {
       if (this.#dead !== undefined) throw new Error(this.#dead)
       await new Promise<void>((resolve) => { this.#wake = resolve })
     }
-    const result = this.#pending.subarray(0, bytes)
-    this.#pending = this.#pending.subarray(bytes)
-    return result
+    const answer = Buffer.from(new ArrayBuffer(this.#pending.readUInt32LE(0)))
+    this.#pending = this.#pending.subarray(8)
+    for (let at = 0; at < answer.length;) at += readSync(this.#out, answer, at, answer.length - at, at)
+    this.#busy = false
+    return answer
   }
 
-  /** Answers come in the order of the questions: one call at a time. */
+  /** The helper works while the caller does something else; but it is asked one thing at a time. */
   async run(cases: readonly Case[]): Promise<Result[]> {
-    if (this.#busy) throw new Error('the oracle is being asked already')
-    this.#busy = true
     const results: Result[] = []
-    const message = Buffer.concat(cases.map(request))
-    this.#child.stdin?.write(message)
-    for (let i = 0; i < cases.length; i++) {
-      const bytes = (await this.#read(4)).readUInt32LE(0)
-      const body = await this.#read(bytes - 4)
-      results.push(parse(Buffer.concat([Buffer.alloc(4), body])))
+    while (results.length < cases.length) {
+      let count = 0
+      let end = 0
+      for (let i = results.length; i < cases.length && count < MOST_CASES && end + requestBytes(cases[i]) <= IN_SIZE; i++, count++) {
+        end = putRequest(this.#message, this.#messageWords, end, cases[i])
+      }
+      const answer = await this.#ask(this.#message.subarray(0, end))
+      const words = new Uint32Array(answer.buffer)
+      for (let i = 0, at = 0; i < count; i++, at += words[at >> 2]) results.push(parse(answer, words, at))
     }
-    this.#busy = false
     return results
   }
 
