@@ -238,6 +238,9 @@ export const KEPT: Readonly<Record<string, FuzzProgram>> = {
       call('rt_sigqueueinfo', [pid(0), 12, bytes([12, 0, 0, 0, 0, 0, 0, 0, code & 0xff, code < 0 ? 255 : 0, code < 0 ? 255 : 0, code < 0 ? 255 : 0, 0, 0, 0, 0, ...Array.from({ length: 112 }, (_, i) => i + 1)])]), call('read', [fd(6), out(128), 128], { shows: [[1, 'returned']] }),
     ]),
   ),
+  'a seqpacket tells of its error before it looks at messages': sequence(
+    call('socketpair', [1, 0o4005, 0, out(8)], { result: 'pair', slot: 11 }), call('write', [fd(12), some(1), 1]), call('close', [fd(11)]), call('sendmsg', [fd(12), message(some(4), bytes(long(3)), 8), 64]), call('sendmsg', [fd(12), message(some(4), bytes(long(3)), 8), 64]),
+  ),
   'a port that was left is shown': sequence(
     socket(2, 1, 13), call('connect', [fd(13), sin(7000, ...LOCAL), 16]), call('connect', [fd(13), sin(7000, ...LOCAL), 16]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[1, 'sockaddr'], [2, 'all']] }), call('listen', [fd(13), 1]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[1, 'sockaddr']] }),
     call('shutdown', [fd(13), 2]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[1, 'sockaddr']] }), call('connect', [fd(13), sin(7000, ...LOCAL), 16]), call('getsockname', [fd(13), out(110), bytes([16, 0, 0, 0])], { shows: [[1, 'sockaddr']] }),

@@ -400,7 +400,10 @@ const sendHeader = (kernel: Kernel, task: Task, file: OpenFile, address: number,
     const bytes = user.read(header.control, header.controlLength)
     const socket = socketOf(file)
     // Looked at before the messages are (unix_seqpacket_sendmsg).
-    if (socket.kind === 'unix' && socket.type === SOCK_SEQPACKET && socket.peer === undefined) return -ENOTCONN
+    if (socket.kind === 'unix' && socket.type === SOCK_SEQPACKET) {
+      if (socket.error !== 0) return -takeError(socket)
+      if (socket.peer === undefined) return -ENOTCONN
+    }
     control = parseControl(task, bytes, socket.kind === 'unix')
     if (typeof control === 'number') {
       // Whether a TCP socket can send at all, and to where a datagram goes, is looked at before (tcp_sendmsg_locked, udp_sendmsg).
