@@ -30,6 +30,13 @@ test('addresses that are not canonical: #GP, through the stack #SS; the kernelâ€
   t.deepEqual(faultOf('8b 03', (box) => { box.set(layout.RBX, -4096) }), { vector: 14, errorCode: 5, address: -4096, debugStatus: 0, rip: CODE })
 })
 
+test('FXSAVE and FXRSTOR through RBP: where the image begins says whether it is aligned (#GP) or not canonical (#SS), not where it ends', (t) => {
+  for (const instruction of ['0f ae 45 00', '0f ae 4d 00']) {
+    t.like(faultOf(instruction, (box) => { box.set(layout.RBP, 0x7fff_ffff_fff8) }), { vector: 13, errorCode: 0, rip: CODE })
+    t.like(faultOf(instruction, (box) => { box.set(layout.RBP, 0x8000_0000_0008) }), { vector: 12, errorCode: 0, rip: CODE })
+  }
+})
+
 test('fetching: not executable, not mapped, across the end of what is', (t) => {
   const jump = new Box('ff e3')
   jump.set(layout.RBX, DATA)

@@ -204,7 +204,7 @@ const REGISTER_BYTES = 80
 
 const checkImageAligned = (e: Emitter): void => {
   const address = e.address(0)
-  e.f.if(i32.and(i32.wrap(address), i32.const(15)), () => { e.faultMisaligned(e.f.let(i64.add(address, i64.const(FXSAVE_SIZE - 1)))) })
+  e.f.if(i32.and(i32.wrap(address), i32.const(15)), () => { e.faultMisaligned(address) })
 }
 
 const fxsave: Semantics = (e) => {
