@@ -4,7 +4,7 @@ import tseslint from 'typescript-eslint'
 const LAYERS = {
   emu: { folders: ['emu'], packages: [] },
   kernel: { folders: ['kernel', 'emu'], packages: [] },
-  trace: { folders: ['trace'], packages: ['xxhash-wasm'] },
+  trace: { folders: ['trace'], packages: ['msgpackr', 'xxhash-wasm'] },
   replay: { folders: ['replay', 'trace', 'kernel', 'emu'], packages: ['seedrandom', 'xxhash-wasm', 'tar-stream', 'fast-check'] },
   platform: { folders: ['platform', 'replay', 'trace', 'kernel', 'emu'], packages: ['node:'] },
   cli: { folders: ['cli', 'platform', 'replay', 'trace', 'kernel', 'emu'], packages: ['node:', 'commander', 'chalk', 'tar-stream', 'tinypool', 'bullmq', 'fast-check'] },

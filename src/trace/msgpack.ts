@@ -1,9 +1,9 @@
 /**
  * The part of msgpack that a trace uses: nil, booleans, integers, float64, str, bin, array, map; no extension types.
  *
- * Why not msgpackr: recording may cost 5%, so events are packed field by field without building an array for each, and loading a
- * package takes longer than packing head and index; a reader of hostile files needs exact offsets in its errors and a check of every
- * length before it allocates. The tests hold this file against msgpackr and Python's msgpack.
+ * Why not msgpackr for events too: recording may cost 5%, so events are packed field by field without building an array
+ * for each, and a reader of hostile files needs exact offsets in its errors and a check of every length before it
+ * allocates. Head and index are packed by msgpackr. The tests hold this file against msgpackr and Python's msgpack.
  */
 import { Malformed } from './errors.ts'
 

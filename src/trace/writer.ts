@@ -2,6 +2,8 @@
  * Writes a trace: chunks of events as they fill or `flush` is called, blobs before the events that name them, and an
  * index at the end. What was flushed can be read whatever happens to the process afterwards.
  */
+// Without the native part, which would only help to read, and takes time to look for.
+import { Packr } from 'msgpackr/pack'
 import { encodeEvent, encodeSyscall } from './coder.ts'
 import { contentHash, equalBytes, hashBytes } from './content-hash.ts'
 import { Context } from './context.ts'
@@ -12,13 +14,10 @@ import {
   ZSTD_LEVEL,
 } from './format.ts'
 import type { TraceHead } from './head.ts'
-import { Packer, type Plain } from './msgpack.ts'
+import { Packer } from './msgpack.ts'
 
-const packPlain = (value: Plain): Uint8Array => {
-  const packer = new Packer()
-  packer.plain(value)
-  return packer.packed()
-}
+/** Plain msgpack without msgpackr's record extension, so that any library reads it. */
+const packr = new Packr({ useRecords: false, variableMapSize: true })
 
 interface KnownBlob {
   readonly number: number
@@ -54,7 +53,7 @@ export class TraceWriter {
     header.set(MAGIC)
     new DataView(header.buffer).setUint32(MAGIC.length, FORMAT_VERSION, true)
     this.#append(header)
-    this.#chunk(KIND_HEAD, packPlain(head as unknown as Plain), 0)
+    this.#chunk(KIND_HEAD, packr.pack(head), 0)
   }
 
   /** Events so far: the number of the next one. */
@@ -134,7 +133,7 @@ export class TraceWriter {
   finish(): void {
     this.flush()
     const offset = this.#bytesWritten
-    this.#chunk(KIND_INDEX, packPlain({
+    this.#chunk(KIND_INDEX, packr.pack({
       events: this.events, chunks: this.#chunks, checkpoints: this.#checkpoints,
       blobs: this.#blobChunks.map((chunks, number) => [this.#blobSizes[number], ...chunks]),
     }), 0)
