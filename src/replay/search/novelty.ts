@@ -174,8 +174,8 @@ export class NoveltyGuide implements Guide {
   }
 }
 
-/** @param choices with which it was reached, and the choice points then */
-interface Cell { chosen: number, visits: number, choices: Uint16Array, version: number }
+/** @param choices of a schedule that reached it with the first `count` (cells share them: some schedules have a hundred thousand), and the choice points then */
+interface Cell { chosen: number, visits: number, choices: Uint16Array, count: number, version: number }
 
 /** Plans that are given out together: what one of them brings counts for those after. */
 const ROUND = 8
@@ -195,11 +195,12 @@ class Archive {
     const known = this.#cells.get(hash)
     if (known !== undefined) {
       known.visits++
-      if (at >= known.choices.length && version === known.version) return
-      known.choices = choices().slice(0, at)
+      if (at >= known.count && version === known.version) return
+      known.choices = choices()
+      known.count = at
       known.version = version
     } else if (this.list.length < MOST_CELLS) {
-      const made: Cell = { chosen: 0, visits: 1, choices: choices().slice(0, at), version }
+      const made: Cell = { chosen: 0, visits: 1, choices: choices(), count: at, version }
       this.#cells.set(hash, made)
       this.list.push(made)
     }
@@ -245,7 +246,7 @@ export class NoveltySearch implements Search {
     const cell = archive.list.length === 0 || this.#draws.below(FRESH) === 0 ? undefined : archive.choose(this.#draws)
     const version = this.#versions.length - 1
     const plan: Plan = {
-      search: 'novelty', choices: cell === undefined ? [] : [...cell.choices], cost: 0, sleepers: [],
+      search: 'novelty', choices: cell === undefined ? [] : [...cell.choices.subarray(0, cell.count)], cost: 0, sleepers: [],
       novelty: { draws: this.#draws.below(2 ** 27) * ROUND + this.#round.length, words: this.#words, locked: this.#locked, points: cell === undefined || cell.version === version ? undefined : this.#versions[cell.version] },
     }
     this.#round.push({ plan, version, path: undefined })
