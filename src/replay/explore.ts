@@ -62,6 +62,8 @@ export class Exploration {
   #probed = 0
   #longest = 0
   #steps = 1
+  /** For want of others. */
+  #stepsOfHangs = 1
   #stopped = false
   #awaitsFinder = false
   /** Schedules before are of a search that was given up. */
@@ -98,7 +100,7 @@ export class Exploration {
 
   get failures(): readonly FoundFailure[] { return [...this.#found.values()] }
   /** What change points are drawn from, once it is known. */
-  get steps(): number { return this.#options.pct.steps ?? this.#steps }
+  get steps(): number { return this.#options.pct.steps ?? (this.#steps > 1 ? this.#steps : this.#stepsOfHangs) }
   get cycleLimit(): number {
     const { cycleLimit } = this.#options
     return cycleLimit !== Infinity ? cycleLimit : this.#isProbing ? PROBE_CYCLES : this.#longest * HANG_FACTOR + (this.#stops ? HANG_CYCLES_OF_STOPS : HANG_CYCLES)
@@ -145,8 +147,12 @@ export class Exploration {
     if (this.#orders.size < MOST_ORDERS) this.#orders.add(result.order)
     this.#goOn(result)
     if (this.#probed <= PROBES) {
-      this.#longest = Math.max(this.#longest, result.cycle)
-      this.#steps = Math.max(this.#steps, result.steps)
+      // How long one that hangs was let run says nothing of others, which would each be let run twenty times as long.
+      if (result.failure?.kind === 'hang') this.#stepsOfHangs = Math.max(this.#stepsOfHangs, result.steps)
+      else {
+        this.#longest = Math.max(this.#longest, result.cycle)
+        this.#steps = Math.max(this.#steps, result.steps)
+      }
     }
     if (result.broken !== undefined) {
       this.broken ??= `seed ${result.seed}: ${result.broken}`

@@ -9,7 +9,7 @@ import { traceCodecs } from '../../src/platform/trace-files.ts'
 import { Exploration, type ExploreOptions, type ExploreStrategy } from '../../src/replay/explore.ts'
 import { exploreAll } from '../../src/replay/explore-all.ts'
 import { DEFAULT_FAIL_ON, type FailOn, failureKey, failureText } from '../../src/replay/explore-failure.ts'
-import { ScheduleRunner } from '../../src/replay/explore-schedule.ts'
+import { type ScheduleResult, ScheduleRunner } from '../../src/replay/explore-schedule.ts'
 import { makeMachine } from '../../src/replay/machine.ts'
 import { startRun } from '../../src/replay/run.ts'
 import { runToEnd } from '../../src/replay/session.ts'
@@ -157,4 +157,19 @@ test('the command line: finds, records, reports; with threads as without', async
   } finally {
     rmSync(directory, { recursive: true })
   }
+})
+
+test('a first schedule that hangs does not let the others run twenty times as long', (t) => {
+  const exploration = new Exploration({ most: 100, seed: 'test', strategy: 'pct', pct: { depth: 3, steps: undefined }, cycleLimit: Infinity, keepGoing: true, shard: { part: 1, of: 1 } })
+  const hang = { kind: 'hang', status: 0, line: '', rip: 0, waits: [] } as const
+  for (let schedule = exploration.next(); schedule !== undefined; schedule = exploration.next()) {
+    const hangs = schedule.number === 2
+    const ended = { cycle: hangs ? 1e9 : 20_000, steps: hangs ? 3e8 : 5000, executed: 20_000, order: schedule.number, warnings: [], details: [], failure: hangs ? hang : undefined }
+    exploration.take({ ...schedule, ...ended } as unknown as ScheduleResult, 0)
+    if (exploration.schedules === 4) break
+  }
+  t.is(exploration.schedules, 4)
+  t.is(exploration.cycleLimit, 20_000 * 20 + 50e6)
+  t.is(exploration.steps, 5000)
+  t.is(exploration.failures.length, 1)
 })
