@@ -255,6 +255,29 @@ test('what lies across two pages again and again is looked for piece by piece', 
   }
 })
 
+test('what only a way that is not taken needs, of a page that is not there, keeps nobody in tier 0 for ever', (t) => {
+  // mov eax, [rdi]; test eax, eax; js back; add r8, rax; dec ebp; jnz; syscall; back: add eax, [rdi - 8]; jmp
+  const code = [0x8b, 0x07, 0x85, 0xc0, 0x78, 0x09, 0x49, 0x01, 0xc0, 0xff, 0xcd, 0x75, 0xf3, 0x0f, 0x05, 0x03, 0x47, 0xf8, 0xeb, 0xf2]
+  const rounds = 400_000
+  const machine = loops(tierOptions(), code)
+  const { cpu } = machine.processor
+  const run = (value: number, at: number, count: number): void => {
+    machine.write(at, [value & 0xff, 0, 0, value >>> 24])
+    cpu.rip = CODE
+    cpu.set(layout.RDI, at)
+    cpu.set(layout.RBP, count)
+    cpu.set(8, 0)
+    t.true(machine.run(10_000_000, () => 100_000).startsWith(String(EXIT_SYSCALL)))
+  }
+  // Both ways are known before the page before the data is missing.
+  run(0x80000003 | 0, DATA + 64, 20)
+  run(3, DATA, rounds)
+  t.is(cpu.get(8), rounds * 3)
+  const { exits, entries } = machine.processor.jitStatistics as JitStatistics
+  t.true(entries > 0)
+  t.true(exits.read < rounds / 10, `${exits.read} exits`)
+})
+
 const loops = (tier: TierOptions | undefined, code: readonly number[]): Machine => {
   const machine = new Machine(tier)
   machine.write(CODE, code)

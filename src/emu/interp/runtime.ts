@@ -114,24 +114,32 @@ const defineTier1Runtime = (module: ModuleBuilder): void => {
   module.function('revalidate', signature(['i32'], ['i32']), (f) => { f.return(f.call('host_revalidate', f.params[0])) })
   /**
    * Host address of `size` bytes from a linear address on, by the TLB that begins at `tlb`; 0 if a page is not there, or the second one's
-   * frame is not behind the first one's, which is counted for the region.
+   * frame is not behind the first one's. That one of two pages is there, but not both as one piece, is counted for the region.
    */
   module.function('reach', signature(['i64', 'i32', 'i32', 'i32'], ['i32']), (f) => {
     const [address, size, tlb, region] = f.params
     const entryOf = (at: Expr): Expr =>
       i32.add(tlb, i32.and(i32.shrU(i32.wrap(at), i32.const(layout.PAGE_SHIFT - 4)), i32.const((layout.TLB_ENTRIES - 1) << 4)))
+    const isThere = (at: Expr, entry: Expr): Expr => i64.ltU(i64.sub(at, i64.load(entry)), i64.const(layout.PAGE_SIZE))
+    const straddles = (): void => {
+      const counter = f.let(i32.shl(region, i32.const(2)))
+      f.i32Store(counter, layout.REGION_STRADDLES, i32.add(i32.load(counter, layout.REGION_STRADDLES), i32.const(1)))
+      f.i32Store(ZERO_ADDRESS, layout.LAST_STRADDLE, region)
+    }
     const first = f.let(entryOf(address))
+    f.if(i32.eqz(isThere(address, first)), () => {
+      const last = f.let(i64.add(address, i64.extendI32U(i32.sub(size, i32.const(1)))))
+      f.if(isThere(last, f.let(entryOf(last))), straddles)
+      f.return(i32.const(0))
+    })
     const offset = f.let(i64.sub(address, i64.load(first)))
-    f.if(i64.geU(offset, i64.const(layout.PAGE_SIZE)), () => { f.return(i32.const(0)) })
     const addend = f.let(i32.load(first, 8))
     const host = f.let(i32.add(addend, i32.wrap(address)))
     f.if(i32.leU(i32.add(i32.wrap(offset), size), i32.const(layout.PAGE_SIZE)), () => { f.return(host) })
     const next = f.let(i64.add(i64.load(first), i64.const(layout.PAGE_SIZE)))
     const second = f.let(entryOf(next))
     f.if(i32.or(i64.ne(i64.load(second), next), i32.ne(i32.load(second, 8), addend)), () => {
-      const counter = f.let(i32.shl(region, i32.const(2)))
-      f.i32Store(counter, layout.REGION_STRADDLES, i32.add(i32.load(counter, layout.REGION_STRADDLES), i32.const(1)))
-      f.i32Store(ZERO_ADDRESS, layout.LAST_STRADDLE, region)
+      straddles()
       f.return(i32.const(0))
     })
     f.return(host)

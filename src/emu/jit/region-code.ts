@@ -358,10 +358,8 @@ export class RegionCode {
     } else {
       f.set(host, i32.add(i32.wrap(from), window.addend))
       f.unlikely(missOf(window, from, size), () => {
-        const found = tlbEntry(f, tlbOf(write), from, 1)
-        f.unlikely(found.miss, otherwise)
-        this.#move(window, write, found.entry)
         reach()
+        this.#move(window, write, tlbEntry(f, tlbOf(write), from, 1).entry)
       })
     }
     group.host = host
