@@ -197,7 +197,11 @@ const memoryContent = (row: Row, recipe: Uint32Array, addresses: readonly number
     const kind = (memory >>> 4) & 31
     view.setUint8(512, (memory >>> 9) & 7)
     if (kind < 4) bytes.set([(memory >>> 9) & 7 | (kind < 3 ? (memory >>> 12) & 7 : 0), 0, 0, 0, 0, 0, 0, 0x80], 520)
-    else if (kind < 10) view.setUint8(512 + (memory >>> 12) % 64, 1 << ((memory >>> 20) & 7))
+    else if (kind < 10) {
+      // Not the components that the host may have and we don't: of AVX-512 (5 to 7), PKRU (9), AMX (17, 18).
+      const [at, bit] = [(memory >>> 12) % 64, (memory >>> 20) & 7]
+      view.setUint8(512 + at, 1 << (at === 0 ? bit & 3 : at === 1 ? bit | 2 : at === 2 ? bit | 4 : bit))
+    }
   } else if (row.name.includes('fxrstor')) {
     putFxsave(view, 0, Array.from({ length: FX_RECIPES }, (_, i) => Math.imul(memory, 0x9e3779b1 + i * 2) >>> 0), 0)
   } else if (row.operands.length > 0 && kinds !== 'M' && !/[VPUH]/.test(kinds) && row.operands.every(({ size }) => size !== 't')) {
