@@ -11,7 +11,7 @@ import { EXIT_BUDGET } from '../processor.ts'
 import { ACCESS_MODIFIES, ACCESS_PROBES } from '../watch.ts'
 import { REGION_HANDLER } from './manifest.ts'
 import { RECORD_SAVED_COST, RECORD_SIZE } from './records.ts'
-import { Tier0Emitter, ZERO_ADDRESS } from './tier0-emitter.ts'
+import { Tier0Emitter, ZERO_ADDRESS, tlbOffset } from './tier0-emitter.ts'
 
 /** Functions of the host: name → signature. */
 export const HOST_FUNCTIONS = {
@@ -118,8 +118,7 @@ const defineTier1Runtime = (module: ModuleBuilder): void => {
    */
   module.function('reach', signature(['i64', 'i32', 'i32', 'i32'], ['i32']), (f) => {
     const [address, size, tlb, region] = f.params
-    const entryOf = (at: Expr): Expr =>
-      i32.add(tlb, i32.and(i32.shrU(i32.wrap(at), i32.const(layout.PAGE_SHIFT - 4)), i32.const((layout.TLB_ENTRIES - 1) << 4)))
+    const entryOf = (at: Expr): Expr => i32.add(tlb, tlbOffset(at))
     const isThere = (at: Expr, entry: Expr): Expr => i64.ltU(i64.sub(at, i64.load(entry)), i64.const(layout.PAGE_SIZE))
     const straddles = (): void => {
       const counter = f.let(i32.shl(region, i32.const(2)))

@@ -32,12 +32,16 @@ export const storeHost = (f: FunctionBuilder, address: Expr, size: number, value
   }
 }
 
+/** Where in a soft TLB the entry of a linear address is. */
+export const tlbOffset = (address: Expr): Expr =>
+  i32.and(i32.shrU(i32.wrap(address), i32.const(layout.PAGE_SHIFT - 4)), i32.const((layout.TLB_ENTRIES - 1) << 4))
+
 /**
  * The entry of a linear address in a soft TLB: whether it has the page, and the host address if so.
  * An access that crosses a page never hits: it begins too far behind the page's begin.
  */
 export const tlbEntry = (f: FunctionBuilder, tlb: number, address: Expr, size: number): { hit: Expr, miss: Expr, host: Expr, entry: Expr } => {
-  const entry = f.let(i32.and(i32.shrU(i32.wrap(address), i32.const(layout.PAGE_SHIFT - 4)), i32.const((layout.TLB_ENTRIES - 1) << 4)))
+  const entry = f.let(tlbOffset(address))
   const offset = f.let(i64.sub(address, i64.load(entry, tlb)))
   const last = i64.const(layout.PAGE_SIZE - size)
   return {
